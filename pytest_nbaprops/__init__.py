@@ -1,0 +1,34 @@
+"""Walk-forward validation of NBA player-prop models as a pytest session that decides the promotion.
+
+Importing this package, or `feature_group` from it, costs nothing: everything else is loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.features.group import FeatureGroup, Source, feature_group
+    from pytest_nbaprops.tracking.registry import ModelRegistry
+    from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
+
+__all__ = ["FeatureGroup", "ModelRegistry", "Source", "StandardNBAPropsTracker", "feature_group"]
+
+_HOMES = {
+    "FeatureGroup": "features.group",
+    "Source": "features.group",
+    "feature_group": "features.group",
+    "ModelRegistry": "tracking.registry",
+    "StandardNBAPropsTracker": "tracking.tracker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pytest_nbaprops' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"pytest_nbaprops.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,53 @@
+"""Frames as Arrow files that several processes can map into memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pytest_nbaprops.data.problems import reason
+from pytest_nbaprops.errors import DataError
+
+
+def write_arrow(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame with a RangeIndex as an uncompressed Arrow IPC file, all of it or nothing."""
+    target = Path(path)
+    table = pa.Table.from_arrays([_array(frame[name]) for name in frame.columns], names=list(frame.columns))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            # One batch, since columns in pieces cannot be mapped.
+            writer.write_table(table, max_chunksize=max(len(frame), 1))
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_arrow(path: str | Path) -> pd.DataFrame:
+    """The frame of `write_arrow`, mapped into memory: numeric columns are read-only views of the file.
+
+    Raises DataError when the file is not there or not complete.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    except (OSError, pa.ArrowException) as error:
+        found = f"no complete Arrow file ({reason(error)})"
+        raise DataError(f"{path}: found {found}, expected one; run the session again") from error
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True)
+    return frame
+
+
+def _array(series: pd.Series[Any]) -> pa.Array:
+    """The column in one piece; NaN stays a value, since a column with Arrow's nulls must be copied when read."""
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iuf":
+        return pa.array(np.ascontiguousarray(series.to_numpy()), from_pandas=False)
+    array = pa.array(series, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -1,0 +1,145 @@
+"""One source's rows to the schema's types, with every rule that a row can break by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pytest_nbaprops.data import cells
+from pytest_nbaprops.data.problems import Place, Problem
+from pytest_nbaprops.data.schema import (
+    CANONICAL_COLUMNS,
+    COUNT_COLUMNS,
+    ID_COLUMNS,
+    NUMBER_COLUMNS,
+    OUTCOME_COLUMNS,
+    REQUIRED_OUTCOMES,
+    SIGNED_COLUMNS,
+    season_name,
+    season_of_date,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+SEASON: Final = Problem(
+    expected="a season such as 2023-24 that holds the row's GAME_DATE",
+    way_out="correct it, or leave the column out to have it derived from the date",
+)
+EMPTY_OUTCOME: Final = Problem(
+    expected="a number, or all outcome columns empty for a game not yet played",
+    way_out="fill the cell in, or drop the row if the player did not play",
+)
+EARLY_OUTCOME: Final = Problem(
+    expected="an empty cell, as in the row's other outcome columns",
+    way_out="empty the cell for a game not yet played, or fill the other outcome columns in",
+)
+OTHER_MATCHUP: Final = Problem(
+    expected="a MATCHUP with the row's TEAM_ABBREVIATION in it", way_out="correct TEAM_ABBREVIATION or MATCHUP"
+)
+SEASON_SHAPE: Final = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
+
+CONVERTERS: Final[dict[str, Callable[[cells.Cells], object]]] = {
+    **dict.fromkeys(ID_COLUMNS, cells.whole_ids),
+    **dict.fromkeys(NUMBER_COLUMNS, cells.counts),
+    **dict.fromkeys(COUNT_COLUMNS, cells.counts),
+    **dict.fromkeys(SIGNED_COLUMNS, cells.numbers),
+    "MIN": cells.minutes,
+    "GAME_ID": cells.game_ids,
+    "GAME_DATE": cells.game_dates,
+    "SEASON_ID": cells.codes,
+    "SEASON": cells.texts,
+    "PLAYER_NAME": cells.filled_texts,
+    "TEAM_ABBREVIATION": cells.filled_texts,
+    "TEAM_NAME": cells.texts,
+    "MATCHUP": cells.matchups,
+    "WL": cells.texts,
+}
+
+
+def canonical_table(table: pa.Table, place: Place, target_columns: Sequence[str]) -> pa.Table:
+    """The rows in the schema's types and column order, SEASON derived where it is missing, extra columns as text.
+
+    Raises DataError for the first cell that breaks a rule.
+    """
+    raw = {name: cells.clean_cells(name, table.column(name), place) for name in table.column_names}
+    order = [name for name in CANONICAL_COLUMNS if name in raw]
+    columns = {name: pa.array(CONVERTERS[name](raw[name])) for name in order}
+    columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
+    _require_own_matchup(raw["MATCHUP"], columns)
+    _require_whole_outcomes(raw, target_columns)
+    extra = {name: _extra_text(raw[name]) for name in raw if name not in CANONICAL_COLUMNS}
+    return pa.table(columns | extra)
+
+
+def _seasons(given: cells.Cells | None, columns: dict[str, pa.Array]) -> pa.Array:
+    dates = columns["GAME_DATE"].dictionary_encode()
+    stamps = [pd.Timestamp(value) for value in dates.dictionary.to_numpy(zero_copy_only=False)]
+    derived = pa.array([season_of_date(stamp) for stamp in stamps], pa.string()).take(dates.indices)
+    if given is None:
+        return derived
+    text = columns["GAME_DATE"].cast(pa.date32()).cast(pa.string())
+    bad = ~_each_pair(columns["SEASON"], text, _holds)
+    if bad.any():
+        raise SEASON.error(
+            given.place, "SEASON", bad, lambda row: _season_and_date(given.array[row].as_py(), text[row])
+        )
+    return columns["SEASON"]
+
+
+def _season_and_date(season: str | None, date: pa.Scalar) -> str | None:
+    return season and f"{season} on {date.as_py()}"
+
+
+def _each_pair(left: pa.Array, right: pa.Array, holds: Callable[[str, str], bool]) -> NDArray[np.bool_]:
+    """Whether each row's pair of texts holds, asked once for each different pair; empty never holds."""
+    coded = pc.binary_join_element_wise(left, right, "\n").dictionary_encode()
+    answers = [holds(*pair.split("\n")) for pair in coded.dictionary.to_pylist()]
+    good: NDArray[np.bool_] = np.array([*answers, False])
+    rows: NDArray[np.int64] = np.asarray(coded.indices.fill_null(len(answers)))
+    return np.asarray(good[rows])
+
+
+def _holds(season: str, day: str) -> bool:
+    """Whether a date can be in a season, summer leagues and the bubble's finals included."""
+    shape, date = SEASON_SHAPE.fullmatch(season), dt.date.fromisoformat(day)
+    if shape is None or season != season_name(int(shape[1])):
+        return False
+    year = int(shape[1])
+    return dt.date(year, 7, 1) <= date <= dt.date(year + 1, 10, 15)
+
+
+def _require_own_matchup(matchup: cells.Cells, columns: dict[str, pa.Array]) -> None:
+    own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
+    matchup.require(own, OTHER_MATCHUP)
+
+
+def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequence[str]) -> None:
+    """All of a row's outcomes are there, or none is."""
+    needed = list(dict.fromkeys((*REQUIRED_OUTCOMES, *target_columns)))
+    empty: NDArray[np.bool_] = np.column_stack([raw[name].empty for name in needed])
+    unplayed = empty[:, : len(REQUIRED_OUTCOMES)].all(axis=1)
+    for position, name in enumerate(needed):
+        raw[name].require(unplayed | ~empty[:, position], EMPTY_OUTCOME)
+    for name in OUTCOME_COLUMNS:
+        if name in raw:
+            raw[name].require(~unplayed | raw[name].empty, EARLY_OUTCOME)
+
+
+def _extra_text(column: cells.Cells) -> pa.Array:
+    """An extra column as the text that a CSV file would hold."""
+    return pa.array([None if value is None else _csv_text(value) for value in column.array.to_pylist()], pa.string())
+
+
+def _csv_text(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return str(value.date()) if value.time() == dt.time() and value.tzinfo is None else str(value)
+    return value if isinstance(value, str) else str(value)

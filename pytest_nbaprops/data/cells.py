@@ -1,0 +1,292 @@
+"""Cells of any storage type to the values of the schema; every refusal names the cell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pytest_nbaprops.data.problems import Place, Problem
+from pytest_nbaprops.data.schema import MATCHUP_SHAPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pytest_nbaprops.errors import DataError
+
+NULLS: Final = frozenset({"", "nan", "none", "null", "<na>", "nat", "n/a"})
+NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+CLOCK: Final = re.compile(r"(\d{1,3})(?:\.0+)?:([0-5]\d)", re.ASCII)
+ISO_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?P<time>[T ].+)?", re.ASCII)
+MIDNIGHT: Final = re.compile(r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+# As the PlayerGameLog endpoint writes dates: APR 09, 2023.
+NAMED_DATE: Final = re.compile(r"([A-Za-z]{3}) (\d{1,2}), (\d{4})", re.ASCII)
+MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+FIRST_DATE: Final = dt.date(1946, 11, 1)
+LAST_DATE: Final = dt.date(2100, 12, 31)
+LARGEST_EXACT: Final = 2**53
+GAME_ID_DIGITS: Final = 10
+LONGEST_GAME: Final = 100
+
+WHOLE_ID: Final = Problem(expected="a positive whole number", way_out="restore the id from the source")
+TEXT: Final = Problem(expected="text", way_out="fill the cell in or drop the row")
+NUMERIC: Final = Problem(expected="a number", way_out="correct the cell or drop the row")
+NOT_NEGATIVE: Final = Problem(expected="a number that is not negative", way_out=NUMERIC.way_out)
+MINUTES: Final = Problem(
+    expected=f"minutes as 34, 34.2 or 34:12, from 0 to {LONGEST_GAME}", way_out="correct the cell or drop the row"
+)
+MATCHUP: Final = Problem(
+    expected="'ATL vs. DET' or 'ATL @ DET'", way_out="write both teams' abbreviations around 'vs.' or '@'"
+)
+GAME_ID: Final = Problem(
+    expected="up to ten digits such as 0022300061",
+    way_out="restore the id from the source; spreadsheets keep it when the column is formatted as text",
+)
+DATE: Final = Problem(
+    expected="a date that exists, as 2024-01-05", way_out="write dates as YYYY-MM-DD or correct the cell"
+)
+TIMED_DATE: Final = Problem(
+    expected="a date without a time of day, as 2024-01-05",
+    way_out="keep only the local date of the game; a tip-off in UTC can fall on the next day",
+)
+FAR_DATE: Final = Problem(
+    expected=f"a date from {FIRST_DATE} to {LAST_DATE}", way_out="correct the cell or drop the row"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """One column as it was read."""
+
+    column: str
+    array: pa.Array
+    place: Place
+
+    def problem(self, bad: NDArray[np.bool_], problem: Problem) -> DataError:
+        return problem.error(self.place, self.column, bad, lambda row: self.array[row].as_py())
+
+    def require(self, good: NDArray[np.bool_], problem: Problem) -> None:
+        """Raise DataError for the first row that is not good."""
+        if not good.all():
+            raise self.problem(~good, problem)
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        return np.asarray(self.array.is_null())
+
+
+def clean_cells(column: str, values: pa.ChunkedArray | pa.Array, place: Place) -> Cells:
+    """The column in one piece, text trimmed and its many words for nothing made empty."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if _is_text(array.type):
+        array = _by_unique(array.cast(pa.string()), _cleaned, pa.string())
+    elif pa.types.is_null(array.type):
+        array = array.cast(pa.string())
+    elif pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)
+    return Cells(column=column, array=array, place=place)
+
+
+def arrow_column(series: pd.Series[Any]) -> pa.Array:
+    """A pandas column as Arrow holds it; mixed objects as text, so that the cell at fault can be named."""
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        series = series.dt.tz_localize(None)
+    if isinstance(series.dtype, (pd.PeriodDtype, pd.IntervalDtype)):
+        return _as_text(series.tolist())
+    try:
+        column = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return _as_text(series.tolist())
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def text_column(series: pd.Series[Any]) -> pa.Array:
+    """A pandas column as text, empty cells empty."""
+    column = arrow_column(series)
+    return column if _is_text(column.type) else _as_text(series.tolist())
+
+
+def _as_text(values: list[object]) -> pa.Array:
+    return pa.array([None if _is_missing(value) else str(value) for value in values], pa.string())
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _cleaned(value: str) -> str | None:
+    text = value.strip()
+    return None if text.lower() in NULLS else text
+
+
+def _by_unique(array: pa.Array, function: Callable[[Any], object], kind: pa.DataType) -> pa.Array:
+    """A function of each value, called once for each different one; empty stays empty."""
+    coded = array.dictionary_encode()
+    results = pa.array([function(value) for value in coded.dictionary.to_pylist()], kind)
+    return results.take(coded.indices)
+
+
+def parse_number(text: str) -> float | None:
+    """The finite number that a text stands for, None if it is none."""
+    if not NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def parse_minutes(text: str) -> float | None:
+    """Minutes from ``34``, ``34.2`` or ``34:12``."""
+    clock = CLOCK.fullmatch(text)
+    return int(clock[1]) + int(clock[2]) / 60 if clock else parse_number(text)
+
+
+def numbers(cells: Cells, problem: Problem = NUMERIC) -> NDArray[np.float64]:
+    """float64, NaN where empty; DataError for anything else, infinities included."""
+    parse = parse_minutes if problem is MINUTES else parse_number
+    if _is_number(cells.array.type):
+        found = cells.array.cast(pa.float64(), safe=False)
+    elif _is_text(cells.array.type):
+        found = _by_unique(cells.array, parse, pa.float64())
+    else:
+        found = pa.nulls(len(cells.array), pa.float64())
+    values = np.array(found.to_numpy(zero_copy_only=False), dtype=np.float64)
+    cells.require(np.isfinite(values) | cells.empty, problem)
+    return values
+
+
+def counts(cells: Cells) -> NDArray[np.float64]:
+    """Numbers that are not negative."""
+    values = numbers(cells, NOT_NEGATIVE)
+    cells.require(~(values < 0), NOT_NEGATIVE)
+    return values
+
+
+def minutes(cells: Cells) -> NDArray[np.float64]:
+    """Minutes played; a larger number is seconds, or another column."""
+    values = numbers(cells, MINUTES)
+    cells.require(~((values < 0) | (values > LONGEST_GAME)), MINUTES)
+    return values
+
+
+def whole_ids(cells: Cells) -> NDArray[np.int64]:
+    """Positive whole numbers, none empty."""
+    values = numbers(cells, WHOLE_ID)
+    cells.require((values >= 1) & (values <= LARGEST_EXACT) & (values == np.floor(values)), WHOLE_ID)
+    return values.astype(np.int64)
+
+
+def game_ids(cells: Cells) -> pa.Array:
+    """Ten digits, with the leading zeros that spreadsheets and integer columns lose."""
+    found = _by_unique(cells.array, _game_id, pa.string())
+    cells.require(np.asarray(found.is_valid()), GAME_ID)
+    return found
+
+
+def _game_id(value: object) -> str | None:
+    digits = _digits(value)
+    return digits.zfill(GAME_ID_DIGITS) if len(digits) <= GAME_ID_DIGITS and digits.strip("0") else None
+
+
+def _digits(value: object) -> str:
+    """The digits of a whole number in any storage, nothing for anything else."""
+    text = str(value).removesuffix(".0")
+    return text if re.fullmatch(r"\d+", text, re.ASCII) else ""
+
+
+def codes(cells: Cells) -> pa.Array:
+    """Text, with whole numbers written the same whatever they were stored as."""
+    return _by_unique(cells.array, lambda value: _digits(value) or str(value), pa.string())
+
+
+def texts(cells: Cells) -> pa.Array:
+    """Text; cells may be empty."""
+    return _by_unique(cells.array, str, pa.string())
+
+
+def filled_texts(cells: Cells) -> pa.Array:
+    """Text, none empty."""
+    cells.require(~cells.empty, TEXT)
+    return texts(cells)
+
+
+def matchups(cells: Cells) -> pa.Array:
+    """Text of the two shapes that say who played whom."""
+    found = texts(cells)
+    known = _by_unique(found, _is_matchup, pa.bool_())
+    cells.require(np.asarray(known.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool), MATCHUP)  # noqa: FBT003 - pyarrow's signature
+    return found
+
+
+def _is_matchup(text: str) -> bool:
+    parts = MATCHUP_SHAPE.fullmatch(text)
+    return parts is not None and parts["left"] != parts["right"]
+
+
+def game_dates(cells: Cells) -> NDArray[np.datetime64]:
+    """datetime64[ns] at midnight, none empty."""
+    values = _local(cells.array)
+    coded = values.dictionary_encode()
+    parsed = [_date(value) for value in coded.dictionary.to_pylist()]
+    rows = np.asarray(coded.indices.fill_null(len(parsed)))
+    for problem in (DATE, TIMED_DATE, FAR_DATE):
+        wrong = np.array([found is problem for found in parsed] + [problem is DATE])
+        cells.require(~wrong[rows], problem)
+    dates: NDArray[np.datetime64] = np.array(parsed, dtype="datetime64[ns]")
+    return np.asarray(dates[rows])
+
+
+def _local(values: pa.Array) -> pa.Array:
+    """Timestamps with a zone as the wall clock there shows them."""
+    aware = pa.types.is_timestamp(values.type) and values.type.tz is not None
+    return pc.local_timestamp(values) if aware else values
+
+
+def _date(value: object) -> dt.date | Problem:
+    if isinstance(value, pd.Timestamp):
+        value = value.to_pydatetime(warn=False) + dt.timedelta(microseconds=bool(value.nanosecond))
+    if isinstance(value, dt.datetime):
+        return _in_range(value.date()) if value.time() == dt.time() else TIMED_DATE
+    if isinstance(value, dt.date):
+        return _in_range(value)
+    return _date_of_text(value) if isinstance(value, str) else DATE
+
+
+def _date_of_text(text: str) -> dt.date | Problem:
+    iso, named = ISO_DATE.fullmatch(text), NAMED_DATE.fullmatch(text)
+    if iso is not None:
+        found = _date_of_parts(int(iso[1]), int(iso[2]), int(iso[3]))
+        timed = iso["time"] is not None and not MIDNIGHT.fullmatch(iso["time"])
+        return TIMED_DATE if timed and isinstance(found, dt.date) else found
+    if named is not None and named[1].lower() in MONTHS:
+        return _date_of_parts(int(named[3]), MONTHS.index(named[1].lower()) + 1, int(named[2]))
+    return DATE
+
+
+def _date_of_parts(year: int, month: int, day: int) -> dt.date | Problem:
+    try:
+        return _in_range(dt.date(year, month, day))
+    except ValueError:
+        return DATE
+
+
+def _in_range(date: dt.date) -> dt.date | Problem:
+    return date if FIRST_DATE <= date <= LAST_DATE else FAR_DATE

@@ -1,0 +1,110 @@
+"""Column names: the user's map, the schema's names, and what must be there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pytest_nbaprops.data.problems import header_problem, listed
+from pytest_nbaprops.data.schema import (
+    CANONICAL_COLUMNS,
+    COLUMN_MAP_OPTION,
+    REQUIRED_COLUMNS,
+    TARGET_COLUMNS,
+    TARGET_OPTION,
+    nearest,
+)
+from pytest_nbaprops.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+def named_table(
+    raw: pa.Table, source: str, column_map: Mapping[str, str], target_columns: Sequence[str]
+) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The table under our names without its blank rows, and the position that each row had."""
+    names = _our_names(raw.column_names, source, _checked_map(column_map))
+    _require_columns(names, source, target_columns)
+    kept = [position for position, name in enumerate(names) if name is not None]
+    table = pa.Table.from_arrays([raw.column(position) for position in kept], names=[names[p] for p in kept])
+    rows = np.flatnonzero(~_blank_rows(table))
+    return (table if len(rows) == table.num_rows else table.take(pa.array(rows))), rows
+
+
+def _checked_map(column_map: Mapping[str, str]) -> Mapping[str, str]:
+    for theirs, ours in column_map.items():
+        if ours not in CANONICAL_COLUMNS:
+            raise SettingsError(
+                f"{COLUMN_MAP_OPTION}: found {ours!r} as the new name of {theirs!r}{nearest(ours, CANONICAL_COLUMNS)}, "
+                f"expected one of {', '.join(CANONICAL_COLUMNS)}; map only to the names of the schema"
+            )
+    return column_map
+
+
+def _our_names(names: list[str], source: str, column_map: Mapping[str, str]) -> list[str | None]:
+    """Our name for each column, None for a column to leave out."""
+    for theirs, ours in column_map.items():
+        if theirs not in names and ours not in names:
+            found = f"no such column, only {listed(names)}"
+            way_out = f"correct the left side of {theirs} in {COLUMN_MAP_OPTION}"
+            raise header_problem(source, theirs, found, f"the column that is mapped to {ours}", way_out)
+    ours_of = [column_map.get(name) or _schema_name(name, names) for name in names]
+    for name, times in Counter(name for name in ours_of if name is not None).items():
+        if times > 1:
+            way_out = f"remove or rename one of them, or correct {COLUMN_MAP_OPTION}"
+            raise header_problem(source, name, f"{times} columns of this name", "one", way_out)
+    return ours_of
+
+
+def _schema_name(name: str, names: list[str]) -> str | None:
+    """The schema's name in other letters (Game_ID in some endpoints); None for a leftover index without a name."""
+    name = name.strip()
+    if not name or name.startswith(("Unnamed: ", "__index_level_")):
+        return None
+    return name.upper() if name.upper() in CANONICAL_COLUMNS and name.upper() not in names else name
+
+
+def _require_columns(names: list[str | None], source: str, target_columns: Sequence[str]) -> None:
+    there = [name for name in names if name is not None]
+    missing = [name for name in REQUIRED_COLUMNS if name not in there]
+    if missing:
+        more = f" (and none of {listed(missing[1:])})" if missing[1:] else ""
+        found = f"no such column{more}, only {listed(there)}"
+        way_out = f"export it, or map your name of it with {COLUMN_MAP_OPTION}"
+        raise header_problem(source, missing[0], found, "the columns of the LeagueGameLog schema", way_out)
+    for name in target_columns:
+        if name not in there or name not in TARGET_COLUMNS:
+            found = "no such stat column" + nearest(name, set(there) & set(TARGET_COLUMNS))
+            allowed = ", ".join(column for column in TARGET_COLUMNS if column in there)
+            way_out = f"add the column to the data or change {TARGET_OPTION}"
+            raise header_problem(source, name, found, f"the target to be a sum of {allowed}", way_out)
+
+
+def _blank_rows(table: pa.Table) -> NDArray[np.bool_]:
+    """Rows without a single value, such as spreadsheets leave behind the last one."""
+    blank = np.ones(table.num_rows, dtype=bool)
+    for column in table.columns:
+        if not blank.any():
+            break
+        empty = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type))
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(column), ""))
+        blank &= empty.to_numpy().astype(bool)
+    return blank
+
+
+def require_same_columns(files: list[tuple[str, list[str]]]) -> None:
+    """DataError when a file has a column that another one lacks."""
+    first, expected = files[0]
+    for name, found in files[1:]:
+        for column in sorted(set(expected) ^ set(found)):
+            lacking, having = (name, first) if column in expected else (first, name)
+            way_out = f"add the column there or remove it from {having}"
+            raise header_problem(lacking, column, "no such column", f"it, since {having} has it", way_out)

@@ -1,0 +1,135 @@
+"""Which files a source means, and their bytes, decompressed."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import zlib
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from pytest_nbaprops.data.problems import file_problem, reason
+from pytest_nbaprops.errors import DataError
+
+FORMATS: Final = (".csv", ".parquet")
+COMPRESSIONS: Final = (".gz", ".zst")
+ALLOWED: Final = "a .csv or .parquet file, also with .gz or .zst behind it"
+READ_SIZE: Final = 1 << 22
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+# What the first bytes of a file give away; checked so that a wrong suffix is named as such.
+SIGNATURES: Final = {
+    b"\x1f\x8b": "gzip data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"PAR1": "Parquet data",
+    b"PK\x03\x04": "a zip or Excel file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"ARROW1": "Arrow data",
+    b"SQLite format 3": "a SQLite database",
+    b"%PDF": "a PDF file",
+    b"\x89HDF": "HDF5 data",
+}
+
+
+def find_files(source: str | Path) -> list[Path]:
+    """The data files that a file, folder or glob stands for, sorted by name."""
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir():
+            return _in_folder(path)
+        if path.is_file():
+            return [_with_known_suffix(path)]
+        if not path.exists() and glob.has_magic(str(path)):
+            return _matching(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    raise file_problem(str(path), "no such file or folder", "game logs", "check the path, or quote the glob")
+
+
+def _in_folder(path: Path) -> list[Path]:
+    found = sorted(file for file in path.iterdir() if _is_data(file))
+    if not found:
+        way_out = f"put the files there, or name those in subfolders by a glob such as {path / '**' / '*.csv'}"
+        raise file_problem(str(path), "a folder without data files", ALLOWED, way_out)
+    return found
+
+
+def _matching(path: Path) -> list[Path]:
+    found = sorted(file for name in glob.glob(str(path), recursive=True) if _is_data(file := Path(name)))  # noqa: PTH207 - Path.glob refuses absolute patterns
+    if not found:
+        raise file_problem(str(path), "no data file that matches", ALLOWED, "check the glob; ** looks into subfolders")
+    return found
+
+
+def _is_data(path: Path) -> bool:
+    # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
+    return not path.name.startswith(".") and _suffixes(path) is not None and path.is_file()
+
+
+def _suffixes(path: Path) -> tuple[str, str] | None:
+    """Format and compression that the name promises."""
+    name = path.name.lower()
+    packed = next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
+    form = next((suffix for suffix in FORMATS if name.removesuffix(packed).endswith(suffix)), None)
+    return None if form is None else (form, packed)
+
+
+def _with_known_suffix(path: Path) -> Path:
+    if _suffixes(path) is None:
+        raise file_problem(str(path), f"the suffix {path.suffix!r}", ALLOWED, "convert or rename the file")
+    return path
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the name promises Parquet rather than CSV."""
+    return _suffixes(path) in ((".parquet", ""), (".parquet", ".gz"), (".parquet", ".zst"))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
+    form, packed = _suffixes(path) or FORMATS
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
+    content = _decompressed(path, raw, packed)
+    if packed:
+        _check_signature(path, content, form)
+    return content
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    found = f"{error.strerror or reason(error)}"
+    return file_problem(str(path), found, "a file that can be read", "check the path and its permissions")
+
+
+def _check_signature(path: Path, content: bytes, promised: str) -> None:
+    if not content.removeprefix(BYTE_ORDER_MARK).strip():
+        raise file_problem(str(path), "an empty file", "a header and rows", "export the file again or remove it")
+    held = next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
+    wanted = {".csv": None, ".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}[promised]
+    if held != wanted:
+        found, expected = held or f"no {wanted}", wanted or "CSV text"
+        way_out = "give the file the suffix of what it holds, or export it again"
+        raise file_problem(str(path), found, f"{expected}, as its suffix says", way_out)
+
+
+def _decompressed(path: Path, raw: bytes, packed: str) -> bytes:
+    try:
+        if packed == ".gz":
+            return gzip.decompress(raw)
+        return _unzstd(raw) if packed else raw
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        expected = "a complete compressed file"
+        raise file_problem(
+            str(path), f"{packed} data that is cut off or damaged", expected, "copy or export it again"
+        ) from error
+
+
+def _unzstd(raw: bytes) -> bytes:
+    # pyarrow rather than the zstandard package, which would be one more thing to install.
+    with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
+        return b"".join(iter(lambda: stream.read(READ_SIZE), b""))

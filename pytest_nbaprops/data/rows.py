@@ -1,0 +1,130 @@
+"""All sources' rows together: rules between rows, the one sort, and the extra columns' types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pytest_nbaprops.data.cells import LARGEST_EXACT, parse_number
+from pytest_nbaprops.data.problems import Place, Problem, shown
+from pytest_nbaprops.data.schema import CANONICAL_COLUMNS
+from pytest_nbaprops.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+ONE_ROW: Final = Problem(expected="one row per player and game", way_out="drop one of the two rows or files")
+ONE_DATE: Final = Problem(expected="one date per game", way_out="correct GAME_DATE or GAME_ID")
+TWO_TEAMS: Final = Problem(expected="two teams per game", way_out="correct TEAM_ID or GAME_ID")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One source's rows, and where they come from."""
+
+    table: pa.Table
+    place: Place
+
+
+def ordered_table(parts: list[Part]) -> pa.Table:
+    """Every part's rows, checked against each other, in canonical order."""
+    columns = parts[0].table.column_names
+    table = pa.concat_tables([part.table.select(columns) for part in parts]).combine_chunks()
+    games = _Games(table, parts)
+    games.require_one_row_each()
+    games.require_one_date_each()
+    games.require_two_teams()
+    return _with_extra_types(table.take(pa.array(games.order)))
+
+
+class _Games:
+    """The key columns as integers, sorted by game and player once."""
+
+    def __init__(self, table: pa.Table, parts: list[Part]) -> None:
+        self._parts = parts
+        self._table = table
+        self.game = table["GAME_ID"].cast(pa.int64()).to_numpy()
+        self.player = table["PLAYER_ID"].to_numpy()
+        self.team = table["TEAM_ID"].to_numpy()
+        self.date = table["GAME_DATE"].to_numpy().astype("datetime64[ns]").view(np.int64)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        return np.lexsort((self.player, self.game, self.date))
+
+    def require_one_row_each(self) -> None:
+        order = np.lexsort((self.player, self.game))
+        same = (np.diff(self.game[order]) == 0) & (np.diff(self.player[order]) == 0)
+        if same.any():
+            first, second = self._first_pair(order, same)
+            other_team = self.team[first] != self.team[second]
+            team = f" for team {self.team[second]} and for team {self.team[first]}" if other_team else ""
+            found = f"player {self.player[second]} a second time in game {self._game(second)}{team}"
+            self._refuse("PLAYER_ID", (first, second), found, ONE_ROW)
+
+    def require_one_date_each(self) -> None:
+        order = np.argsort(self.game, kind="stable")
+        moved = (np.diff(self.game[order]) == 0) & (np.diff(self.date[order]) != 0)
+        if moved.any():
+            first, second = self._first_pair(order, moved)
+            found = f"game {self._game(second)} on {self._day(second)}, which is on {self._day(first)} elsewhere"
+            self._refuse("GAME_DATE", (first, second), found, ONE_DATE)
+
+    def require_two_teams(self) -> None:
+        order = np.lexsort((self.team, self.game))
+        game, team = self.game[order], self.team[order]
+        starts = np.flatnonzero(np.r_[True, (np.diff(game) != 0) | (np.diff(team) != 0)])
+        third = np.flatnonzero(game[starts[2:]] == game[starts[:-2]]) + 2
+        if len(third):
+            first, second = int(order[starts[third[0] - 2]]), int(order[starts[third[0]]])
+            found = f"{shown(str(self.team[second]))} as a third team in game {self._game(second)}"
+            self._refuse("TEAM_ID", (first, second), found, TWO_TEAMS)
+
+    def _first_pair(self, order: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[int, int]:
+        """The neighbours in ``order`` whose later row comes first in the sources."""
+        left, right = order[:-1][hit], order[1:][hit]
+        pick = int(np.argmin(np.maximum(left, right)))
+        first, second = sorted((int(left[pick]), int(right[pick])))
+        return first, second
+
+    def _refuse(self, column: str, rows: tuple[int, int], found: str, problem: Problem) -> None:
+        first, second = rows
+        raise DataError(
+            f"{self._at(second)}, column {column}: found {found} (the other one: {self._at(first)}), "
+            f"expected {problem.expected}; {problem.way_out}"
+        )
+
+    def _at(self, row: int) -> str:
+        for part in self._parts:
+            if row < part.table.num_rows:
+                return part.place.at(row)
+            row -= part.table.num_rows
+        raise IndexError(row)
+
+    def _game(self, row: int) -> str:
+        return str(self._table["GAME_ID"][row].as_py())
+
+    def _day(self, row: int) -> str:
+        return str(self.date[row].astype("datetime64[ns]").astype("datetime64[D]"))
+
+
+def _with_extra_types(table: pa.Table) -> pa.Table:
+    """Extra columns as float64 where every value is a number, else as text."""
+    for position, name in enumerate(table.column_names):
+        if name not in CANONICAL_COLUMNS:
+            table = table.set_column(position, name, _extra_typed(table[name].combine_chunks()))
+    return table
+
+
+def _extra_typed(values: pa.Array) -> pa.Array:
+    coded = values.dictionary_encode()
+    parsed = [parse_number(text) for text in coded.dictionary.to_pylist()]
+    # Whole numbers beyond float64 are identifiers and stay exact as text.
+    if any(number is None or abs(number) > LARGEST_EXACT for number in parsed):
+        return values
+    return pc.take(pa.array(parsed, pa.float64()), coded.indices)

@@ -1,0 +1,31 @@
+"""The project's errors: one line each, saying what, where, what was expected and the way out."""
+
+from __future__ import annotations
+
+
+class NBAPropsError(Exception):
+    """Base of every error that a user can cause and mend; its text is one line."""
+
+
+class SettingsError(NBAPropsError):
+    """An option, ini key or marker argument has a value that cannot be used."""
+
+
+class DataError(NBAPropsError):
+    """Game logs or a declared source do not have the shape that is needed."""
+
+
+class FeatureError(NBAPropsError):
+    """A feature group is unknown, clashes with another or does not keep its promise."""
+
+
+class RecipeError(NBAPropsError):
+    """A recipe or its parameters cannot be turned into an estimator."""
+
+
+class FoldError(NBAPropsError):
+    """A fold was used in a way that gives no honest result (wrong length, recorded twice, ...)."""
+
+
+class TrackingError(NBAPropsError):
+    """The tracking store or the registry could not be reached, or refused."""
