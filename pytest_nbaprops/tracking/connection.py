@@ -1,0 +1,224 @@
+"""One guarded door to MLflow: every call has short timeouts, every failure is one line without passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.tracking.database import check_server_database, prepare_sqlite, sqlite_path, sqlite_uri
+from pytest_nbaprops.tracking.explain import one_line, redact
+from pytest_nbaprops.tracking.quiet import quiet
+
+with quiet():  # under -W error the import itself would fail
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+T = TypeVar("T")
+
+DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
+
+_API_SECONDS = 10
+_ARTIFACT_SECONDS = 20
+_SQLITE_SECONDS = 60  # a new file takes 3; MLflow tries 100 where it can't open one
+_DATABASES = ("postgresql", "mysql", "mssql")
+
+
+class Store:
+    """A tracking store that answered: its client, and `calling`, inside which every call to it is made.
+
+    Once the store stops answering, later calls fail at once instead of waiting again.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.name = redact(uri)
+        self.lost: str | None = None
+        # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
+        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether an MLflow server answers, which then decides where artifacts are kept."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @contextmanager
+    def calling(self, what: str, *, artifacts: bool = False) -> Iterator[MlflowClient]:
+        """Give the client for one piece of work; `what` completes "could not …".
+
+        Raises:
+            TrackingError: One line with what was tried, the store (no password) and its answer.
+        """
+        if self.lost is not None:
+            raise TrackingError(f"could not {what}: the tracking store {self.name} stopped answering ({self.lost})")
+        try:
+            # Older MLflow asks the environment, not the client, where a server's artifacts are.
+            with (
+                limits(_ARTIFACT_SECONDS if artifacts else _API_SECONDS),
+                environment({"MLFLOW_TRACKING_URI": self.uri}),
+                quiet(),
+            ):
+                yield self.client
+        except NBAPropsError:
+            raise
+        except Exception as error:
+            reason = one_line(error)
+            if _is_lost(error):
+                self.lost = reason
+            raise TrackingError(f"could not {what} in the tracking store {self.name}: {reason}") from error
+
+
+def connect(
+    uri: str | None = None, *, timeout: float = 5.0, artifact_root: Path | None = None, root: Path | None = None
+) -> Store:
+    """Open the tracking store after one short try; a new sqlite file is created and migrated at once.
+
+    Args:
+        uri: `http(s)://…`, `sqlite:///…`, `postgresql://…`, `mysql://…` or `mssql://…`; None: what MLflow is set to
+            (`mlflow.set_tracking_uri`, MLFLOW_TRACKING_URI), else `sqlite:///mlflow.db` in `root`.
+        timeout: Seconds that a server may take to answer.
+        artifact_root: Folder for the artifacts of stores without a server; only used when a sqlite file is created.
+        root: Folder that relative sqlite paths start from; None: the working directory.
+
+    Raises:
+        TrackingError: The store does not answer, is not a tracking store, or is of a kind that cannot be used.
+    """
+    uri = _resolved(uri, root or Path.cwd())
+    _check_scheme(uri)
+    with limits(max(1, round(timeout)), retries=0), quiet():
+        try:
+            return _opened(uri, timeout, artifact_root)
+        except NBAPropsError:
+            raise
+        except Exception as error:
+            raise _unreachable(uri, one_line(error)) from error
+
+
+def _opened(uri: str, timeout: float, artifact_root: Path | None) -> Store:
+    if uri.startswith("sqlite"):
+        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root), uri)
+    if uri.startswith(_DATABASES):
+        within(timeout, lambda: check_server_database(uri, timeout), uri)
+    return within(timeout, lambda: _probed(uri), uri)
+
+
+def _sqlite(uri: str, artifact_root: Path | None) -> Store:
+    prepare_sqlite(sqlite_path(uri), artifact_root)
+    return _probed(uri)
+
+
+def _probed(uri: str) -> Store:
+    store = Store(uri)
+    store.client.search_experiments(max_results=1)
+    return store
+
+
+def within(seconds: float, work: Callable[[], T], uri: str) -> T:
+    """Do the work in a thread that is left behind after so many seconds: name lookups and drivers have no timeout.
+
+    Raises:
+        TrackingError: The time is over.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001  raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="nbaprops-probe", daemon=True)
+    thread.start()
+    thread.join(seconds + 1)  # whatever has a timeout of its own gives the better reason
+    if errors:
+        raise errors[0]
+    if not results:
+        raise _unreachable(uri, f"no answer within {seconds:g} seconds")
+    return results[0]
+
+
+def _resolved(uri: str | None, root: Path) -> str:
+    if uri is None:
+        uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else DEFAULT_TRACKING_URI
+    if uri.startswith("sqlite"):
+        path = sqlite_path(uri)
+        return uri if path.is_absolute() else sqlite_uri((root / path).resolve())
+    return uri
+
+
+def _check_scheme(uri: str) -> None:
+    scheme = urlsplit(uri).scheme
+    if scheme in ("http", "https", "databricks") or scheme.split("+")[0] in ("sqlite", *_DATABASES):
+        return
+    if scheme in ("", "file"):
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} is a folder, and MLflow's file store has no model registry to rely on"
+            " (MLflow 3.13 dropped it): use a database file instead, such as sqlite:///mlflow.db"
+        )
+    raise TrackingError(
+        f"the tracking URI {redact(uri)!r} is of an unknown kind: use http(s)://…, sqlite:///mlflow.db,"
+        " postgresql://…, mysql://… or mssql://…"
+    )
+
+
+def _unreachable(uri: str, reason: str) -> TrackingError:
+    way_out = "start it" if uri.startswith("http") else "check the address and the rights"
+    return TrackingError(
+        f"the tracking store {redact(uri)} can't be used: {reason}; {way_out},"
+        " or name another one with --nbaprops-tracking-uri or MLFLOW_TRACKING_URI (for example sqlite:///mlflow.db)"
+    )
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the store itself is gone, rather than this one request refused."""
+    if isinstance(error, MlflowException):
+        return error.error_code == "TEMPORARILY_UNAVAILABLE" or bool(
+            re.match(r"API request to \S+ failed with (timeout )?exception", str(error))
+        )
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+@contextmanager
+def limits(seconds: int, *, retries: int = 1) -> Iterator[None]:
+    """MLflow's network patience while the block runs; what the user set in the environment stays."""
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+    # Printing the run's address would show passwords that are part of it.
+    forced = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+    with environment({**{key: os.environ.get(key, value) for key, value in wanted.items()}, **forced}):
+        yield
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the block, put back as they were."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def as_store(store: Store | None, tracking_uri: str | None, **options: Any) -> Store:
+    """The store that was given, or the one at the address."""
+    return store if store is not None else connect(tracking_uri, **options)

@@ -1,0 +1,42 @@
+"""What a store's failure means, on one line, without passwords."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_USER_PASSWORD: Final = re.compile(r"://([^/\s:@]*):(\S*)@")
+_USER_ONLY: Final = re.compile(r"(https?)://[^/\s:@]+@")
+_QUERY_SECRET: Final = re.compile(r"([?&](?:\w*password|\w*passwd|\w*token|\w*secret|pwd)=)[^&\s]+", re.IGNORECASE)
+_MAX_REASON: Final = 300
+
+# MLflow wraps what happened on the wire into long texts: the first pattern that is found names it.
+_MEANINGS: Final = (
+    (r"NameResolutionError|getaddrinfo|Name or service not known", "its host name is not known"),
+    (r"Connection refused|NewConnectionError", "nothing answers at this address"),
+    (r"ReadTimeout|ConnectTimeout|timed out|timeout exception", "it does not answer in time"),
+    (
+        r"error code 40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED|not authenticated",
+        "it refuses the credentials (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)",
+    ),
+    (r"error code (\d+) != 200", r"it answers with HTTP status \1, as no MLflow server does"),
+    (r"API request to \S+ failed with exception", "the connection broke off"),
+    (r"Can't locate revision", "it was written by a newer MLflow than the one installed here (upgrade mlflow)"),
+    (r"out-of-date database schema", "it was written by an older MLflow (back it up and run mlflow db upgrade URI)"),
+)
+
+
+def redact(text: str) -> str:
+    """The text with the passwords and tokens of every URI in it replaced by `***`."""
+    text = _USER_PASSWORD.sub(r"://\1:***@", text)
+    text = _USER_ONLY.sub(r"\1://***@", text)
+    return _QUERY_SECRET.sub(r"\1***", text)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says or means, on one line, without passwords and at most 300 characters."""
+    text = " ".join(redact(str(error)).split()) or type(error).__name__
+    for pattern, meaning in _MEANINGS:
+        if match := re.search(pattern, text):
+            return match.expand(meaning)
+    return text if len(text) <= _MAX_REASON else text[:_MAX_REASON] + "…"

@@ -1,0 +1,291 @@
+"""Fitted regressors in and out of MLflow without pickle: UBJ for XGBoost, skops with reviewed types for others."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking import skops_loader, tags
+from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.trusted_types import ENVIRONMENT, refused_types
+
+with quiet():
+    import mlflow.pyfunc
+    import mlflow.xgboost
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlflow import MlflowClient
+
+    from pytest_nbaprops.tracking.connection import Store
+
+_TRIAL_ROWS: Final = 40
+_TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
+_NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
+_MODEL_FILE: Final = "MLmodel"
+_ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
+_KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelContent:
+    """A fitted regressor and what is needed to store it; `content` is the identity of what was fitted."""
+
+    model: Any
+    model_type: str
+    example: pd.DataFrame | None = None
+    content: str | None = None
+    trusted: tuple[str, ...] = ()
+
+
+def check_storable(
+    estimator: Any, trusted_types: Sequence[str] = (), *, feature_names: Sequence[str] = _TRIAL_NAMES
+) -> None:
+    """Find out before the first fold whether a fitted copy could be stored: 40 made-up rows, stored and read back.
+
+    Args:
+        estimator: The regressor, left as it is.
+        trusted_types: Further types that skops may hold (`nbaprops_trusted_types`).
+        feature_names: Columns of the made-up rows.
+
+    Raises:
+        TrackingError: One line with the types in the way, or what else is.
+    """
+    if is_native(estimator):
+        _check_native(estimator)
+        return
+    rows = _trial_rows(feature_names)
+    fitted = _trial_fit(estimator, rows)
+    if fitted is None:  # it needs real data: what it is made of can be looked at unfitted
+        _skops_bytes(estimator, trusted_types)
+        return
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+        save_model(fitted, Path(folder) / "model", example=rows, trusted_types=trusted_types)
+
+
+def is_native(estimator: Any) -> bool:
+    """Whether XGBoost itself stores the estimator; subclasses of the user's own may predict otherwise."""
+    kind = type(estimator)
+    return kind.__module__.startswith("xgboost.") and kind.__name__ in _NATIVE_CLASSES
+
+
+def _check_native(estimator: Any) -> None:
+    params = estimator.get_params()
+    missing = params.get("missing")
+    if missing is not None and not np.isnan(missing):
+        raise _not_storable(estimator, f"a UBJ file does not keep missing={missing!r}: use NaN for missing values")
+
+
+def _trial_rows(names: Sequence[str]) -> pd.DataFrame:
+    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(names)))
+    return pd.DataFrame(values.astype(np.float32), columns=list(names))
+
+
+def _trial_fit(estimator: Any, rows: pd.DataFrame) -> Any | None:
+    target = np.abs(rows.to_numpy(dtype=np.float64)).sum(axis=1) + 1
+    try:
+        with quiet():
+            fitted = clone(estimator).fit(rows, target)
+            fitted.predict(rows)
+            return fitted
+    except Exception:  # noqa: BLE001  made-up rows prove nothing against an estimator
+        return None
+
+
+def save_model(
+    model: Any,
+    path: Path,
+    *,
+    example: pd.DataFrame | None = None,
+    feature_names: Sequence[str] | None = None,
+    trusted_types: Sequence[str] = (),
+) -> Model:
+    """Write the MLflow model folder, read it back and compare the predictions for the example.
+
+    Args:
+        model: A regressor fitted on a DataFrame.
+        path: Folder to create.
+        example: A few training rows; None: no comparison, and the names are `feature_names`.
+        feature_names: Columns in training order; None: the example's, else the model's `feature_names_in_`.
+        trusted_types: Further types that skops may hold.
+
+    Raises:
+        TrackingError: The model can't be stored without pickle, or does not come back the same.
+    """
+    names = _feature_names(model, example, feature_names)
+    try:
+        with quiet():
+            saved = _write(model, path, _signature(names, example), names, _width(example), trusted_types)
+            _compare(model, path, example, trusted_types)
+    except (MlflowException, OSError, TypeError, ValueError) as error:
+        raise _not_storable(model, one_line(error)) from error
+    return saved
+
+
+def _write(  # noqa: PLR0913, PLR0917  everything that a model folder holds
+    model: Any, path: Path, signature: ModelSignature, names: list[str], width: str, trusted_types: Sequence[str]
+) -> Model:
+    saved = Model()
+    if is_native(model):
+        mlflow.xgboost.save_model(
+            model,
+            str(path),
+            mlflow_model=saved,
+            signature=signature,
+            pip_requirements=_requirements("xgboost"),
+            model_format="ubj",  # older MLflow would write XGBoost's old binary format
+        )
+        return saved
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+        data = Path(folder) / "skops"
+        data.mkdir()
+        (data / skops_loader.MODEL_FILE).write_bytes(_skops_bytes(model, trusted_types))
+        (data / skops_loader.FEATURES_FILE).write_text(json.dumps({"names": names, "dtype": width}), encoding="utf-8")
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module=skops_loader.__name__,
+            data_path=str(data),
+            mlflow_model=saved,
+            signature=signature,
+            pip_requirements=_requirements("scikit-learn", "skops", "pytest-nbaprops"),
+        )
+    return saved
+
+
+def _skops_bytes(model: Any, trusted_types: Sequence[str]) -> bytes:
+    import skops.io  # noqa: PLC0415  1 s, and XGBoost does without
+
+    try:
+        with quiet():
+            data: bytes = skops.io.dumps(model)
+            found = skops.io.get_untrusted_types(data=data)
+    except Exception as error:
+        raise _not_storable(model, f"skops refuses it ({one_line(error)})") from error
+    if refused := refused_types(found, trusted_types):
+        raise _not_storable(
+            model,
+            f"{', '.join(refused)} not in the reviewed list of types: if you trust them, name them in the ini"
+            f" as nbaprops_trusted_types, and in {ENVIRONMENT} where the model is loaded",
+        )
+    return data
+
+
+def _compare(model: Any, path: Path, example: pd.DataFrame | None, trusted_types: Sequence[str]) -> None:
+    """Raise where the stored model differs from the one in memory: some settings are lost in a file."""
+    if example is None or example.empty:
+        return
+    back = mlflow.pyfunc.load_model(str(path)) if is_native(model) else _own_loader(path, trusted_types)
+    expected = np.asarray(model.predict(example), dtype=np.float64).reshape(-1)
+    found = np.asarray(back.predict(example), dtype=np.float64).reshape(-1)
+    tolerance = 0.0 if is_native(model) else _ROUNDING
+    if found.shape != expected.shape or not np.allclose(found, expected, tolerance, tolerance, equal_nan=True):
+        raise _not_storable(model, "read back, it predicts other values than in memory")
+
+
+def _own_loader(path: Path, trusted_types: Iterable[str]) -> skops_loader.NamedFeatures:
+    return skops_loader.load(next(path.rglob(skops_loader.MODEL_FILE)).parent, trusted_types)
+
+
+def _feature_names(model: Any, example: pd.DataFrame | None, names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        names = getattr(model, "feature_names_in_", None) if example is None else list(example.columns)
+    if names is None:
+        raise _not_storable(model, "it does not know its features' names: fit it on a DataFrame or give input_example")
+    return [str(name) for name in names]
+
+
+def _signature(names: Sequence[str], example: pd.DataFrame | None) -> ModelSignature:
+    """Doubles, so that float32 and float64 frames are both taken; MLflow puts the columns in order by name."""
+    kinds = {} if example is None else {str(c): _KINDS.get(example[c].dtype.kind, "double") for c in example.columns}
+    inputs = Schema([ColSpec(kinds.get(name, "double"), name) for name in names])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "prediction")]))
+
+
+def _width(example: pd.DataFrame | None) -> str:
+    """float32 where every training column has it: the same numbers, added up wider, give other bits."""
+    narrow = example is not None and all(dtype == np.float32 for dtype in example.dtypes)
+    return "float32" if narrow else "float64"
+
+
+def _requirements(*names: str) -> list[str]:
+    """Given, because MLflow takes 3 to 7 seconds to guess them."""
+    return [_pinned(name) for name in ("mlflow", "numpy", "pandas", *names)]
+
+
+def _pinned(name: str) -> str:
+    try:
+        return f"{name}=={version(name)}"
+    except PackageNotFoundError:  # run from a source tree
+        return name
+
+
+def _not_storable(model: Any, why: str) -> TrackingError:
+    return TrackingError(f"the model {type(model).__name__} can't be stored without pickle: {why}")
+
+
+def log_model(store: Store, experiment_id: str, run_id: str, content: ModelContent) -> str:
+    """Store the model as a logged model of the run and give its `models:/m-…` URI.
+
+    The run's tag with the URI is written last: a model without it is unfinished and never used.
+    """
+    if (known := _already_logged(store, run_id, content.content)) is not None:
+        return known
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as temporary:
+        folder = Path(temporary) / "model"
+        save_model(content.model, folder, example=content.example, trusted_types=content.trusted)
+        with store.calling("store the model", artifacts=True) as client:
+            return _upload(client, folder, experiment_id, run_id, _model_tags(content))
+
+
+def _model_tags(content: ModelContent) -> dict[str, str]:
+    values = {tags.MODEL_TYPE: content.model_type}
+    return values if content.content is None else {**values, tags.CONTENT: content.content}
+
+
+def _already_logged(store: Store, run_id: str, content: str | None) -> str | None:
+    if content is None:
+        return None
+    with store.calling(f"look for the model of the run {run_id}") as client:
+        uri: str | None = client.get_run(run_id).data.tags.get(tags.MODEL_URI)
+        if uri is None:
+            return None
+        known = client.get_logged_model(uri.removeprefix("models:/"))
+    return uri if known.tags.get(tags.CONTENT) == content else None
+
+
+def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, values: Mapping[str, str]) -> str:
+    logged = client.create_logged_model(
+        experiment_id, name="model", source_run_id=run_id, tags=dict(values), model_type="regressor"
+    )
+    _name_owner(folder, logged.model_id, logged.artifact_location, run_id)
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    uri = f"models:/{logged.model_id}"
+    client.set_tag(run_id, tags.MODEL_URI, uri)
+    return uri
+
+
+def _name_owner(folder: Path, model_id: str, location: str, run_id: str) -> None:
+    """Write the ids into the model folder: they are only known once the store has made room for it."""
+    description = Model.load(str(folder))
+    description.model_id = description.model_uuid = model_id
+    description.artifact_path = location
+    description.run_id = run_id
+    description.save(str(folder / _MODEL_FILE))

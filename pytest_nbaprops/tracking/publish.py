@@ -1,0 +1,172 @@
+"""A training session's way to MLflow: a run per candidate while it goes, registration and promotion at its end.
+
+After the first failure nothing more is tried: the fold store keeps every fold, so the next session logs it all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store, connect
+from pytest_nbaprops.tracking.database import sqlite_path
+from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
+from pytest_nbaprops.tracking.runs import find_resumable, next_version_number
+from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
+
+FLUSH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is known of a candidate's run before its first fold.
+
+    Attributes:
+        identity: same candidate, same data, same folds: same identity; a run left RUNNING is found by it.
+        run_name: template in which only `{n}` is left open.
+    """
+
+    identity: str
+    run_name: str
+    params: Mapping[str, object]
+    tags: Mapping[str, object]
+
+
+class Publication:
+    """Runs, registry and champion of one session. `error` holds the first failure."""
+
+    def __init__(self, *, uri: str, experiment: str, model_name: str) -> None:
+        self.uri, self.experiment, self.model_name = uri, experiment, model_name
+        self.error: str | None = None
+        self._store: Store | None = None
+        self._trackers: dict[str, StandardNBAPropsTracker] = {}
+        self._flushed: dict[str, float] = {}
+
+    # the start
+
+    def probe(self) -> None:
+        """See that the store can be reached, writing nothing: a sqlite file that is not there yet is not made.
+
+        Raises:
+            TrackingError: it cannot.
+        """
+        if not self._is_fresh_sqlite():
+            self._connected()
+
+    def _is_fresh_sqlite(self) -> bool:
+        if not self.uri.startswith("sqlite"):
+            return False
+        path = sqlite_path(self.uri)
+        return path is not None and not Path(path).exists() and Path(path).parent.is_dir()
+
+    def champion(self, alias: str | None, target: str) -> ChampionVersion | UnknownChampion | None:
+        """The version to beat: the alias asked for, else production if it exists, else the target alias.
+
+        Raises:
+            TrackingError: the registry cannot be read.
+        """
+        if self._store is None and self._is_fresh_sqlite():
+            return None
+        registry = self.registry()
+        if alias is None:
+            alias = "production" if "production" in registry.aliases(self.model_name) else target
+        return registry.champion(self.model_name, alias)
+
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(store=self._connected())
+
+    def _connected(self) -> Store:
+        if self._store is None:
+            self._store = connect(self.uri)
+        return self._store
+
+    # runs
+
+    def attempt(self, work: Callable[[], Any]) -> Any:
+        """Do it unless something failed before; a failure is kept, not raised."""
+        if self.error is not None:
+            return None
+        try:
+            return work()
+        except TrackingError as error:
+            self.error = str(error)
+        except Exception as error:  # noqa: BLE001 - logging must never end the session that it logs
+            self.error = f"logging failed: {one_line(error)}"
+        return None
+
+    def run_id(self, candidate: str) -> str | None:
+        tracker = self._trackers.get(candidate)
+        return tracker.run_id if tracker is not None else None
+
+    def tracker(self, candidate: str) -> StandardNBAPropsTracker:
+        return self._trackers[candidate]
+
+    def start(self, candidate: str, record: RunRecord, games: pd.DataFrame, source: str, digest: str) -> None:
+        """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
+        tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
+        run_id = find_resumable(tracker.store, tracker.experiment_id, record.identity)
+        name = None
+        if run_id is None:
+            number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
+            name = record.run_name.replace("{n}", str(number))
+        tracker.start_run(name, {**record.tags, tags.CANDIDATE: record.identity}, run_id=run_id)
+        self._trackers[candidate] = tracker
+        self._flushed[candidate] = time.monotonic()
+        tracker.log_training_config(record.params)
+        tracker.log_dataset_info(games, Path(source).name, source, digest=digest)
+        tracker.flush()
+
+    def fold(self, candidate: str, number: int, day: date, predictions: pd.DataFrame, own: Mapping[str, float]) -> None:
+        """Keep one fold's metrics; what is kept is sent every few seconds."""
+        tracker = self._trackers[candidate]
+        tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
+        if time.monotonic() - self._flushed[candidate] > FLUSH_SECONDS:
+            tracker.flush()
+            self._flushed[candidate] = time.monotonic()
+
+    def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
+        """The last entries of a run: its verdict and decision.json."""
+        tracker = self._trackers[candidate]
+        tracker.set_tags({"verdict": verdict})
+        tracker.log_artifact(decision_file)
+        tracker.end_run(status)
+
+    # the promotion
+
+    def promote(  # noqa: PLR0913 - a promotion's whole story
+        self,
+        candidate: str,
+        *,
+        model: Any,
+        model_type: str,
+        example: pd.DataFrame,
+        identity: str,
+        trusted_types: tuple[str, ...],
+        alias: str,
+        expected_version: str | None,
+        reason: str,
+        version_tags: Mapping[str, str],
+    ) -> Promotion:
+        """Log the model, register it (once) and move the alias last.
+
+        Raises:
+            TrackingError: it could not be done; the alias is where it was, or on the complete new version.
+        """
+        tracker = self._trackers[candidate]
+        uri = tracker.log_model(model, model_type, input_example=example, content=identity, trusted_types=trusted_types)
+        registry = self.registry()
+        version = registry.register_model(
+            uri, self.model_name, content=identity, run_id=tracker.run_id, alias=alias, version_tags=version_tags
+        )
+        return registry.promote_model(
+            self.model_name, version, alias, reason=reason, expected_version=expected_version, details=version_tags
+        )

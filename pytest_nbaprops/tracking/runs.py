@@ -1,0 +1,132 @@
+"""Experiments and runs of a store: make sure, find again, number on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.database import sqlite_path
+from pytest_nbaprops.tracking.quiet import quiet
+
+with quiet():
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+    from pytest_nbaprops.tracking.connection import Store
+
+
+def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None) -> str:
+    """Id of the experiment, created if need be.
+
+    Args:
+        store: Where.
+        name: Name of the experiment; slashes make a hierarchy.
+        artifact_root: Folder for the artifacts of a new experiment in a store without a server; None: `mlartifacts`
+            beside the sqlite file, else in the working directory.
+
+    Raises:
+        TrackingError: The experiment was deleted, or its artifact folder can't be written.
+    """
+    with store.calling(f"open the experiment {name!r}") as client:
+        experiment = client.get_experiment_by_name(name) or _create(store, client, name, artifact_root)
+    if experiment.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"the experiment {name!r} was deleted in {store.name}: restore it with"
+            f" `mlflow experiments restore --experiment-id {experiment.experiment_id}`,"
+            " or choose another name with --nbaprops-experiment"
+        )
+    _check_artifacts(experiment)
+    return str(experiment.experiment_id)
+
+
+def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path | None) -> Experiment:
+    location = None if store.is_remote else artifact_location(store.uri, name, artifact_root)
+    try:
+        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another session was first
+            return client.get_experiment_by_name(name)
+        raise
+
+
+def artifact_location(uri: str, name: str, artifact_root: Path | None) -> str:
+    """File URI of an experiment's own artifact folder."""
+    if artifact_root is None:
+        artifact_root = (sqlite_path(uri).parent if uri.startswith("sqlite") else Path.cwd()) / "mlartifacts"
+    folder = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "experiment"
+    return (artifact_root / folder).resolve().as_uri()
+
+
+def _check_artifacts(experiment: Experiment) -> None:
+    parts = urlsplit(experiment.artifact_location)
+    if parts.scheme not in ("", "file"):
+        return
+    folder = Path(url2pathname(parts.path))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrackingError(
+            f"the artifact folder {folder} of the experiment {experiment.name!r} can't be written: {error.strerror};"
+            " make it writable, or choose another experiment with --nbaprops-experiment"
+        ) from error
+
+
+def find_resumable(store: Store, experiment_id: str, candidate: str) -> str | None:
+    """Id of the newest run of this candidate that a killed session left RUNNING.
+
+    Args:
+        store: Where.
+        experiment_id: In which experiment.
+        candidate: What `start_run` put into the tag `nbaprops.candidate`.
+    """
+    condition = f"attributes.status = 'RUNNING' AND tags.`{tags.CANDIDATE}` = {quoted(candidate)}"
+    with store.calling("look for an unfinished run") as client:
+        runs = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
+    return runs[0].info.run_id if runs else None
+
+
+def next_version_number(store: Store, experiment_id: str, template: str) -> int:
+    """The number for `{n}`: one more than the highest among the runs of this name, deleted ones included.
+
+    Args:
+        store: Where.
+        experiment_id: In which experiment.
+        template: Run name with every placeholder but `{n}` filled in; without `{n}` the answer is 1.
+    """
+    before, placeholder, after = template.partition("{n}")
+    if not placeholder:
+        return 1
+    shape = re.compile(rf"{re.escape(before)}(\d+){re.escape(after.replace('{n}', ''))}")
+    with store.calling("number the run") as client:
+        names = _run_names(client, experiment_id, before)
+    return max((int(match[1]) for name in names if (match := shape.fullmatch(name))), default=0) + 1
+
+
+def _run_names(client: MlflowClient, experiment_id: str, start: str) -> list[str]:
+    names: list[str] = []
+    token = None
+    condition = f"attributes.run_name LIKE {quoted(start + '%')}"
+    while True:
+        page = client.search_runs([experiment_id], condition, ViewType.ALL, max_results=1000, page_token=token)
+        names.extend(run.info.run_name for run in page)
+        token = page.token
+        if not token:
+            return names
+
+
+def quoted(text: str) -> str:
+    """The text as a string of MLflow's filter language, which knows no escapes."""
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    raise TrackingError(f"{text!r} holds both kinds of quotes, which MLflow can't search for: leave one out")

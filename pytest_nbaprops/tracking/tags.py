@@ -1,0 +1,46 @@
+"""Names of the tags that runs, models and model versions carry; `rollback` and `history` read them back."""
+
+from __future__ import annotations
+
+CANDIDATE = "nbaprops.candidate"
+"""Run: identity of the candidate (settings, data, code), by which a run left RUNNING is found again."""
+
+CONTENT = "nbaprops.content"
+"""Model and version: identity of what was fitted, by which a version already registered is found again."""
+
+MODEL_URI = "nbaprops.model_uri"
+"""Run: `models:/m-…` of the final model, written once all of it is stored."""
+
+MODEL_TYPE = "model_type"
+"""Run, model and version: the kind of model, as the user calls it."""
+
+DATASET_DIGEST = "nbaprops.dataset_digest"
+"""Run: full SHA-256 of the data; MLflow's own field holds 36 characters only."""
+
+NOT_FINITE = "nbaprops.not_finite"
+"""Run: metrics that were NaN or infinite and therefore not stored."""
+
+BASELINE_RUN = "nbaprops.baseline_run"
+"""Run: the run it was compared with."""
+
+FEATURE_VERSION = "feature_version"
+"""Run: content id of the feature set."""
+
+RUN = "nbaprops.run_id"
+"""Version: the run that decided, also where the model was logged by another one."""
+
+PREVIOUS = "nbaprops.previous_version"
+"""Version: holder of the alias before this version got it, or `none`."""
+
+REASON = "nbaprops.reason"
+"""Version: why it was promoted the last time."""
+
+PROMOTED_AT = "nbaprops.promoted_at"
+"""Version: when it was promoted the last time, ISO 8601 in UTC."""
+
+INTENT = "nbaprops.intent"
+"""Version: alias it was registered for, until that promotion is complete."""
+
+EVENT_PREFIX = "nbaprops.event."
+"""Version: `nbaprops.event.<alias>.<000001>`, one JSON object for each time the alias was
+to move here; its `state` is `intended` before the alias is set and `done` after."""

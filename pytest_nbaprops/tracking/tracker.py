@@ -1,0 +1,355 @@
+"""The tracker: one MLflow run of a walk-forward validation, written through an explicit run id."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.tracking import artifacts, payload, tags
+from pytest_nbaprops.tracking.connection import Store, as_store
+from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.registry import ModelRegistry
+from pytest_nbaprops.tracking.runs import ensure_experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    import pandas as pd
+    from mlflow.entities import Metric, Param, RunTag
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+_FOLD_METRICS = ("mae", "rmse", "r2", "bias", "n_predictions")
+DEFAULT_EXPERIMENT = "NBA_Props_Model/Phase1_Features"
+
+
+class StandardNBAPropsTracker:
+    """Logs one run at a time: fold metrics, params and tags are kept and sent together by `flush` and `end_run`.
+
+    Every method but `flush` and those that write files only keeps its values, until 1,000 metrics are waiting.
+    A metric that is NaN or infinite is not stored (a stored infinity would pass a threshold): its name goes into the
+    tag `nbaprops.not_finite`. Every failure is a TrackingError of one line; nothing is swallowed.
+    """
+
+    def __init__(
+        self,
+        experiment_name: str = DEFAULT_EXPERIMENT,
+        *,
+        tracking_uri: str | None = None,
+        artifact_root: Path | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """Connect, and create the experiment if need be.
+
+        Raises:
+            TrackingError: The store can't be used.
+        """
+        self.experiment_name = experiment_name
+        self.store = as_store(store, tracking_uri, artifact_root=artifact_root)
+        self.experiment_id = ensure_experiment(self.store, experiment_name, artifact_root)
+        self._run_id: str | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._metrics: list[Metric] = []
+        self._params: list[Param] = []
+        self._tags: list[RunTag] = []
+        self._not_finite: dict[str, int] = {}
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run that is open.
+
+        Raises:
+            TrackingError: None is.
+        """
+        if self._run_id is None:
+            raise TrackingError("no run is open: call start_run first")
+        return self._run_id
+
+    # -- the run ------------------------------------------------------------------------------------------------
+
+    def start_run(
+        self, run_name: str | None = None, tags: Mapping[str, object] | None = None, *, run_id: str | None = None
+    ) -> str:
+        """Open a new run, or the one of `run_id` again, and give its id; MLFLOW_RUN_ID is never looked at.
+
+        Raises:
+            TrackingError: A run is open already, or there is none of this id.
+        """
+        if self._run_id is not None:
+            raise TrackingError(f"the run {self._run_id} is still open: call end_run before the next start_run")
+        self._forget()
+        entries = payload.as_tags(tags or {})
+        self._run_id = self._create(run_name, entries) if run_id is None else self._resume(run_id, entries)
+        return self._run_id
+
+    def _create(self, run_name: str | None, entries: list[RunTag]) -> str:
+        values = {tag.key: tag.value for tag in entries}
+        with self.store.calling(f"start the run {run_name or ''!r}") as client:
+            return str(client.create_run(self.experiment_id, run_name=run_name, tags=values).info.run_id)
+
+    def _resume(self, run_id: str, entries: list[RunTag]) -> str:
+        with self.store.calling(f"resume the run {run_id}") as client:
+            run = client.get_run(run_id)
+            if run.info.status != "RUNNING":
+                client.update_run(run_id, status="RUNNING")
+        self._tags.extend(entries)
+        return run_id
+
+    def end_run(self, status: Status = "FINISHED") -> None:
+        """Send what is waiting and close the run."""
+        run_id = self.run_id
+        self.flush()
+        with self.store.calling(f"end the run {run_id}") as client:
+            client.set_terminated(run_id, status=status)
+        self._run_id = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close an open run: FINISHED, FAILED after an exception, KILLED after an interrupt."""
+        if self._run_id is None or isinstance(error, TrackingError):
+            return
+        outcome: Status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        self.end_run(outcome)
+
+    def flush(self) -> None:
+        """Send everything that is waiting, at most 1,000 metrics, 100 params and 100 tags a request.
+
+        What was sent stays sent: sending the same folds again changes nothing.
+        """
+        run_id = self.run_id
+        self._report_not_finite()
+        with self.store.calling(f"log to the run {run_id}") as client:
+            for params in payload.chunks(self._params, payload.ENTRIES_A_REQUEST):
+                client.log_batch(run_id, params=params)
+            for entries in payload.chunks(self._tags, payload.ENTRIES_A_REQUEST):
+                client.log_batch(run_id, tags=entries)
+            for metrics in payload.chunks(self._metrics, payload.METRICS_A_REQUEST):
+                client.log_batch(run_id, metrics=metrics)
+        self._metrics, self._params, self._tags = [], [], []
+
+    def _report_not_finite(self) -> None:
+        if self._not_finite:
+            names = (f"{name} ({count})" if count > 1 else name for name, count in sorted(self._not_finite.items()))
+            self._tags.extend(payload.as_tags({tags.NOT_FINITE: ", ".join(names)}))
+
+    def _keep_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
+        kept, dropped = payload.finite(values)
+        for name in dropped:
+            self._not_finite[name] = self._not_finite.get(name, 0) + 1
+        self._metrics.extend(payload.as_metrics(kept, step=step, timestamp=timestamp))
+        if len(self._metrics) >= payload.METRICS_A_REQUEST:
+            self.flush()
+
+    # -- what is logged -----------------------------------------------------------------------------------------
+
+    def set_tags(self, values: Mapping[str, object]) -> None:
+        """Keep tags for the next flush; a later value replaces an earlier one."""
+        _ = self.run_id
+        self._tags.extend(payload.as_tags(values))
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Keep params for the next flush; nested mappings become dotted names."""
+        _ = self.run_id
+        self._params.extend(payload.as_params(params))
+
+    def log_training_config(self, config: Mapping[str, object]) -> None:
+        """Keep the configuration as params; nested mappings become dotted names."""
+        self.log_params(config)
+
+    def log_validation_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Keep metrics of the whole validation (`mae`, `rmse`, ...) for the next flush."""
+        _ = self.run_id
+        self._keep_metrics(metrics)
+
+    def log_betting_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Keep betting metrics (`roi`, `clv`, ...) of the whole validation for the next flush."""
+        self.log_validation_metrics(metrics)
+
+    def log_dataset_info(
+        self, df: pd.DataFrame, dataset_name: str, source_path: str | Path, *, digest: str | None = None
+    ) -> None:
+        """Log the data as a dataset input of the run: 36 characters of its digest in MLflow's field, all in a tag.
+
+        Args:
+            df: The data, whole.
+            dataset_name: How it is called.
+            source_path: Where it was read from; passwords in it are masked.
+            digest: SHA-256 if already known.
+        """
+        digest = digest or payload.frame_digest(df)
+        entry = payload.dataset_input(df, dataset_name, str(source_path), digest)
+        self.set_tags({tags.DATASET_DIGEST: digest})
+        with self.store.calling(f"log the dataset to the run {self.run_id}") as client:
+            client.log_inputs(self.run_id, datasets=[entry])
+
+    def log_walk_forward_fold(
+        self,
+        fold_num: int,
+        fold_date: object,
+        predictions: pd.DataFrame,
+        *,
+        metrics: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Keep `fold_mae`, `fold_rmse`, `fold_r2`, `fold_bias` and `fold_n_predictions` of one fold; give them back.
+
+        Args:
+            fold_num: Step of the metrics.
+            fold_date: First game date, the timestamp of the metrics (midnight UTC), so that logging again is harmless.
+            predictions: Columns `actual` and `predicted`, in the target's units; one row for each player-game.
+            metrics: Further ones of this fold, logged as `fold_<name>`.
+        """
+        _ = self.run_id
+        values = _fold_metrics(predictions) | dict(metrics or {})
+        named = {f"fold_{name}": value for name, value in values.items()}
+        self._keep_metrics(named, step=int(fold_num), timestamp=payload.date_timestamp(fold_date))
+        return named
+
+    def log_feature_lineage(
+        self,
+        feature_version: str,
+        feature_categories: Mapping[str, Sequence[str]],
+        new_features: Sequence[str] = (),
+        baseline_version: str | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write `feature_lineage.json` and tag the run with the feature version.
+
+        Args:
+            feature_version: Content id of the feature set.
+            feature_categories: Columns of each group or tier.
+            new_features: What the baseline's lineage does not have.
+            baseline_version: Feature version it is compared with.
+            details: More to keep in the file, such as the groups' versions and code digests.
+        """
+        columns = sum(len(names) for names in feature_categories.values())
+        self.set_tags({tags.FEATURE_VERSION: feature_version})
+        self.log_params({"n_features": columns, "n_new_features": len(new_features)})
+        document = {
+            "feature_version": feature_version,
+            "baseline_version": baseline_version,
+            "feature_categories": {name: list(names) for name, names in feature_categories.items()},
+            "new_features": list(new_features),
+            **(details or {}),
+        }
+        self.log_json(document, artifacts.LINEAGE)
+
+    def log_baseline_comparison(self, baseline_run_id: str) -> dict[str, dict[str, float]]:
+        """Compare this run's overall metrics with another run's, and write `baseline_comparison.json`.
+
+        Returns:
+            For every metric that both have: `candidate`, `baseline` and `difference` (candidate - baseline).
+        """
+        self.flush()
+        with self.store.calling(f"compare with the run {baseline_run_id}") as client:
+            ours = client.get_run(self.run_id).data.metrics
+            theirs = client.get_run(baseline_run_id).data.metrics
+        shared = sorted(name for name in ours.keys() & theirs.keys() if not name.startswith("fold_"))
+        comparison = {
+            name: {"candidate": ours[name], "baseline": theirs[name], "difference": ours[name] - theirs[name]}
+            for name in shared
+        }
+        self.set_tags({tags.BASELINE_RUN: baseline_run_id})
+        self.log_json({"baseline_run_id": baseline_run_id, "metrics": comparison}, "baseline_comparison.json")
+        return comparison
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """Store one file under its own name, in `folder` of the run's artifacts."""
+        with self.store.calling(f"store {Path(path).name}", artifacts=True) as client:
+            client.log_artifact(self.run_id, str(path), folder)
+
+    def log_artifacts(self, directory: str | Path) -> None:
+        """Store everything in the directory."""
+        with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
+            client.log_artifacts(self.run_id, str(directory))
+
+    def log_json(self, document: Mapping[str, Any], name: str) -> None:
+        """Store the document as a JSON file of this name; NaN and infinity are refused."""
+        with self._files() as folder:
+            (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+    def log_predictions(self, df: pd.DataFrame) -> None:
+        """Store the predictions as `predictions.parquet`, in the order given."""
+        with self._files() as folder:
+            artifacts.write_predictions(df, folder)
+
+    def log_feature_importance(
+        self, names: Sequence[str] | pd.Series, values: Sequence[float] | None = None
+    ) -> pd.DataFrame:
+        """Store `feature_importance.csv` and a plot of the first 30; give the table.
+
+        Args:
+            names: Features, or a Series of importances indexed by feature.
+            values: One importance for each name.
+        """
+        table = artifacts.importance_table(names, values)
+        with self._files() as folder:
+            artifacts.write_importance(table, folder)
+        return table
+
+    @contextmanager
+    def _files(self) -> Iterator[Path]:
+        """A temporary folder, stored as it is when the block ends."""
+        _ = self.run_id
+        with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+            yield Path(folder)
+            names = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
+            with self.store.calling(f"store {names}", artifacts=True) as client:
+                client.log_artifacts(self.run_id, folder)
+
+    # -- the model ----------------------------------------------------------------------------------------------
+
+    def log_model(  # noqa: PLR0913  the first three are the public API, the rest is named
+        self,
+        model: Any,
+        model_type: str,
+        registered_model_name: str | None = None,
+        *,
+        input_example: pd.DataFrame | None = None,
+        content: str | None = None,
+        trusted_types: Sequence[str] = (),
+    ) -> str:
+        """Store a fitted regressor without pickle (UBJ for XGBoost, else skops) and give its `models:/m-…` URI.
+
+        Args:
+            model: The regressor, fitted on a DataFrame.
+            model_type: What it is called in the tag `model_type`.
+            registered_model_name: Register it, too, as a version without alias.
+            input_example: A few training rows (names, order and float width of the features); None: the names come
+                from `feature_names_in_`. With rows, the stored model must predict the same for them.
+            content: Identity of what was fitted; a model of this run with the same one is not stored again.
+            trusted_types: Further types that skops may hold.
+
+        Raises:
+            TrackingError: The model can't be stored without pickle, or not read back the same.
+        """
+        request = ModelContent(
+            model=model, model_type=model_type, example=input_example, content=content, trusted=tuple(trusted_types)
+        )
+        uri = log_model(self.store, self.experiment_id, self.run_id, request)
+        if registered_model_name is not None:
+            ModelRegistry(store=self.store).register_model(uri, registered_model_name, content=content)
+        return uri
+
+
+def _fold_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    missing = [name for name in ("actual", "predicted") if name not in predictions.columns]
+    if missing:
+        found = ", ".join(map(str, predictions.columns)) or "none"
+        raise TrackingError(f"predictions of a fold need the columns actual and predicted; there are: {found}")
+    values = point_metrics(predictions["actual"].to_numpy(), predictions["predicted"].to_numpy())
+    return {name: values[name] for name in _FOLD_METRICS}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from xgboost import XGBRegressor
+
+from pytest_nbaprops.tracking.connection import Store, connect
+from pytest_nbaprops.tracking.registry import ModelRegistry
+from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sqlite store, migrated once: every test gets a copy."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def uri(migrated: Path, tmp_path: Path) -> str:
+    path = tmp_path / "mlflow.db"
+    shutil.copyfile(migrated, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def store(uri: str) -> Store:
+    return connect(uri)
+
+
+@pytest.fixture
+def tracker(store: Store) -> StandardNBAPropsTracker:
+    return StandardNBAPropsTracker("League/Phase1", store=store)
+
+
+@pytest.fixture
+def registry(store: Store) -> ModelRegistry:
+    return ModelRegistry(store=store)
+
+
+@pytest.fixture(scope="session")
+def features() -> pd.DataFrame:
+    values = np.random.default_rng(7).normal(size=(80, 4)).astype(np.float32)
+    frame = pd.DataFrame(values, columns=["usage", "rest", "pace", "home"])
+    frame.iloc[3, 1] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="session")
+def target(features: pd.DataFrame) -> pd.Series:
+    return features.fillna(0).sum(axis=1) * 3 + 20
+
+
+@pytest.fixture(scope="session")
+def booster(features: pd.DataFrame, target: pd.Series) -> XGBRegressor:
+    return XGBRegressor(n_estimators=5, max_depth=2, n_jobs=1).fit(features, target)
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    actual = np.arange(12, dtype=np.float64)
+    return pd.DataFrame({"actual": actual, "predicted": actual + 1.5, "baseline": actual - 2})
