@@ -1,0 +1,263 @@
+"""The promotion criteria's little language: `METRIC[SLICE] OP TERM`, read without any heavy import."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from pytest_nbaprops.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Bound = Literal["low", "high"]
+Operator = Literal["<", "<=", ">", ">="]
+Reference = Literal["baseline", "champion", "market"]
+
+POINT_METRICS = ("mae", "rmse", "r2", "bias", "within_3_pct", "within_5_pct", "within_10_pct", "n_predictions")
+REFERENCES = ("baseline", "champion", "market")
+DEFAULT_CRITERIA = ("mae < baseline", "mae <= champion + 0.02")
+GRAMMAR = "METRIC[SLICE] OP TERM with OP one of < <= > >= and TERM a number or baseline|champion|market ± a number"
+EXAMPLES = "mae <= 6.2, mae < baseline, mae <= champion + 0.02 or mae[minutes>=24] <= 7.5"
+
+# Known only after the game, or made by the candidate itself: rows picked by them are not the rows that were bet on.
+OUTCOME_NAMES = frozenset({"actual", "predicted"})
+
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_BOUND = r"\.(?P<{}>[A-Za-z_]\w*)"
+_CRITERION = re.compile(
+    r"\s*(?P<metric>[A-Za-z_]\w*)"
+    rf"\s*(?:{_BOUND.format('bound_before')})?"
+    r"\s*(?:\[(?P<slice>(?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\])?"
+    rf"\s*(?:{_BOUND.format('bound_after')})?"
+    r"\s*(?P<operator><=|>=|<|>)(?!=)\s*(?P<term>\S.*?)\s*",
+    re.DOTALL,
+)
+_TERM_NUMBER = re.compile(rf"(?P<sign>[+-]?)\s*(?P<number>{_NUMBER})")
+_TERM_REFERENCE = re.compile(rf"(?P<reference>[A-Za-z_]\w*)\s*(?:(?P<sign>[+-])\s*(?P<number>{_NUMBER}))?")
+_LONGEST = 500  # deep nesting of a pasted text would otherwise end in the parser's recursion limit
+_SLICE_NODES = (
+    ast.Expression,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.USub,
+    ast.Compare,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.Eq,
+    ast.NotEq,
+    ast.Name,
+    ast.Load,
+    ast.Constant,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """One promotion criterion as typed, and its parts; `number` is the threshold, or the margin on the reference."""
+
+    expression: str
+    metric: str
+    bound: Bound | None
+    slice: str | None
+    operator: Operator
+    reference: Reference | None
+    number: float
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """Equal for two spellings of the same criterion."""
+        slice_ = self.slice and ast.unparse(ast.parse(self.slice, mode="eval"))
+        return self.metric, self.bound, slice_, self.reference, self.operator, self.number
+
+    @property
+    def wants_more(self) -> bool:
+        return self.operator in (">", ">=")
+
+    @property
+    def needs_interval(self) -> bool:
+        """The verdict hangs on an interval, not on the point estimate."""
+        return self.bound is not None or self.reference is not None
+
+    @property
+    def strict(self) -> bool:
+        return self.operator in ("<", ">")
+
+    def holds(self, value: float, threshold: float) -> bool:
+        """`value OP threshold`; never true for NaN."""
+        if self.wants_more:
+            return value > threshold if self.strict else value >= threshold
+        return value < threshold if self.strict else value <= threshold
+
+    def to_dict(self) -> dict[str, str | float | None]:
+        return {
+            "expression": self.expression,
+            "metric": self.metric,
+            "bound": self.bound,
+            "slice": self.slice,
+            "operator": self.operator,
+            "reference": self.reference,
+            "number": self.number,
+        }
+
+
+def parse_criterion(text: str) -> Criterion:
+    """The criterion that `text` spells; SettingsError, one line, where it spells none."""
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        raise _unreadable(text if isinstance(text, str) else repr(text), f"at most {_LONGEST} characters of text")
+    match = _CRITERION.fullmatch(text)
+    if match is None:
+        raise _unreadable(text, "it does not have that shape")
+    bound = _bound(text, match["bound_before"], match["bound_after"])
+    reference, number = _term(text, match["term"])
+    _refuse_pointless(text, match["metric"], bound, reference)
+    return Criterion(
+        expression=" ".join(text.split()),
+        metric=match["metric"],
+        bound=bound,
+        slice=None if match["slice"] is None else _slice(text, match["slice"].strip()),
+        operator=cast("Operator", match["operator"]),
+        reference=reference,
+        number=number,
+    )
+
+
+def parse_criteria(texts: Iterable[str]) -> tuple[Criterion, ...]:
+    """All criteria in the order given, repeated ones once."""
+    parsed = tuple(parse_criterion(text) for text in texts)
+    first = {criterion.meaning: criterion for criterion in reversed(parsed)}
+    return tuple(criterion for criterion in parsed if first[criterion.meaning] is criterion)
+
+
+def weaker_than(now: Sequence[Criterion], before: Sequence[Criterion]) -> tuple[str, ...]:
+    """What `before` demanded and `now` does not, or less of it: allowed, but to be said in the report."""
+    return tuple(old.expression for old in before if not any(_at_least_as_strict(new, old) for new in now))
+
+
+def slice_names(expression: str) -> tuple[str, ...]:
+    """Names of the columns that a parsed slice reads, in the order of appearance."""
+    names = (node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
+    return tuple(dict.fromkeys(names))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean ...?)`, or nothing where no known name is near."""
+    close = difflib.get_close_matches(name, sorted(known), n=2)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+def _unreadable(text: str, why: str) -> SettingsError:
+    shown = " ".join(text.split())
+    shown = shown if len(shown) <= 100 else f"{shown[:97]}..."  # noqa: PLR2004 - one readable line of an error
+    return SettingsError(f"--nbaprops-criterion {shown!r}: {why}; expected {GRAMMAR}, such as {EXAMPLES}")
+
+
+def _bound(text: str, before: str | None, after: str | None) -> Bound | None:
+    bound = before or after
+    if before and after:
+        raise _unreadable(text, f".{before} and .{after} at once")
+    if bound not in (None, "low", "high"):
+        raise _unreadable(text, f".{bound} is not an end of the interval, allowed: .low, .high")
+    return cast("Bound | None", bound)
+
+
+def _term(text: str, term: str) -> tuple[Reference | None, float]:
+    if match := _TERM_NUMBER.fullmatch(term):
+        return None, _number(text, match["sign"], match["number"])
+    match = _TERM_REFERENCE.fullmatch(term)
+    if match is None:
+        raise _unreadable(text, f"{term!r} is neither a number nor a reference with a margin")
+    if match["reference"] not in REFERENCES:
+        raise _unreadable(text, _not_a_reference(match["reference"]))
+    margin = 0.0 if match["number"] is None else _number(text, match["sign"], match["number"])
+    return cast("Reference", match["reference"]), margin
+
+
+def _not_a_reference(name: str) -> str:
+    if name.lower() in ("nan", "inf", "infinity"):
+        return f"{name} is not a finite number"
+    return f"{name!r} is not a reference{nearest(name, REFERENCES)}"
+
+
+def _number(text: str, sign: str, digits: str) -> float:
+    value = float(sign + digits)
+    if not math.isfinite(value):
+        raise _unreadable(text, f"{digits} is not a finite number")
+    return value
+
+
+def _refuse_pointless(text: str, metric: str, bound: Bound | None, reference: Reference | None) -> None:
+    if metric == "n_predictions" and bound is not None:
+        raise _unreadable(text, "n_predictions is counted, not estimated, and has no interval")
+    if reference is None:
+        return
+    if bound is not None:
+        raise _unreadable(text, f".{bound} goes with a number, a comparison with {reference} uses the interval anyway")
+    if metric == "n_predictions":
+        raise _unreadable(text, f"n_predictions is always that of {reference}, both predict the same player-games")
+
+
+def _slice(text: str, expression: str) -> str:
+    tree = _slice_tree(text, expression)
+    for node in ast.walk(tree):
+        _check_slice_node(text, node)
+    _check_truth(text, tree.body)
+    return expression
+
+
+def _slice_tree(text: str, expression: str) -> ast.Expression:
+    try:
+        return ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(text, f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
+
+
+def _check_slice_node(text: str, node: ast.AST) -> None:
+    if not isinstance(node, _SLICE_NODES):
+        what = type(node).__name__
+        raise _unreadable(text, f"a slice is comparisons of names, numbers and texts with and, or, not; {what} is none")
+    if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float):
+        raise _unreadable(text, f"{node.value!r} has no place in a slice")
+    if isinstance(node, ast.Constant) and isinstance(node.value, float) and not math.isfinite(node.value):
+        raise _unreadable(text, "a slice compares with finite numbers")
+    if isinstance(node, ast.Name) and node.id in OUTCOME_NAMES:
+        raise _unreadable(text, f"a slice may only use what is known before the game, and {node.id} is not")
+
+
+def _check_truth(text: str, node: ast.expr) -> None:
+    """Every leaf of and/or/not is a comparison or a column of yes and no: `minutes and 3` means nothing."""
+    if isinstance(node, ast.BoolOp):
+        for value in node.values:
+            _check_truth(text, value)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        _check_truth(text, node.operand)
+    elif isinstance(node, ast.Compare):
+        for operand in (node.left, *node.comparators):
+            _check_operand(text, operand)
+    elif not isinstance(node, ast.Name):
+        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a comparison")
+
+
+def _check_operand(text: str, node: ast.expr) -> None:
+    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+    if not isinstance(inner, ast.Name | ast.Constant):
+        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a name, a number or a text")
+    if inner is not node and not (isinstance(inner, ast.Constant) and type(inner.value) in (int, float)):
+        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a number")
+
+
+def _at_least_as_strict(new: Criterion, old: Criterion) -> bool:
+    if new.meaning[:4] != old.meaning[:4] or new.wants_more != old.wants_more:
+        return False
+    if new.number == old.number:
+        return new.strict or not old.strict
+    return new.number > old.number if old.wants_more else new.number < old.number

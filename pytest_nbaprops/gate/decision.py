@@ -1,0 +1,250 @@
+"""From evidence to verdict: one candidate, then the session. Pure functions that fail closed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_nbaprops.gate.criteria import Criterion
+from pytest_nbaprops.gate.evaluate import Subject, evaluate
+from pytest_nbaprops.gate.rows import checked_rows
+from pytest_nbaprops.gate.verdict import (
+    CandidateDecision,
+    CandidateEvidence,
+    Champion,
+    CriterionResult,
+    FoldCounts,
+    InconclusiveError,
+    Outcome,
+    SessionDecision,
+    Verdict,
+)
+from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+__all__ = [
+    "CandidateDecision",
+    "CandidateEvidence",
+    "Champion",
+    "CriterionResult",
+    "FoldCounts",
+    "Outcome",
+    "SessionDecision",
+    "Verdict",
+    "decide",
+    "judge",
+    "judge_all",
+]
+
+Case = tuple[CandidateEvidence, Sequence[Criterion]]
+
+
+def judge_all(
+    cases: Sequence[Case], champion: Champion | None, *, seed: int, champion_reason: str | None = None
+) -> tuple[CandidateDecision, ...]:
+    """Every candidate judged, the interval level corrected for their number by Holm's step-down rule.
+
+    A candidate counts with the least convincing of its own criteria, since it needs them all, so the chance that any
+    candidate is promoted that should not be stays at the nominal one however many are tried.
+    """
+    tried = [_is_comparison(evidence, criteria) for evidence, criteria in cases]
+    comparisons = max(sum(tried), 1)
+    while True:
+        decisions = tuple(
+            judge(evidence, criteria, champion, seed=seed, champion_reason=champion_reason, comparisons=comparisons)
+            for evidence, criteria in cases
+        )
+        passed = sum(d.verdict is Verdict.PROMOTE for d, counts in zip(decisions, tried, strict=True) if counts)
+        left = max(sum(tried) - passed, 1)
+        if left >= comparisons:
+            return decisions
+        comparisons = left
+
+
+def judge(  # noqa: PLR0913 - one candidate's evidence and what it is held against
+    evidence: CandidateEvidence,
+    criteria: Sequence[Criterion],
+    champion: Champion | None,
+    *,
+    seed: int,
+    champion_reason: str | None = None,
+    comparisons: int = 1,
+) -> CandidateDecision:
+    """The candidate's verdict.
+
+    `champion=None` with a `champion_reason` says that the registered model has no version at all; without a reason
+    criteria on the champion are inconclusive, as they are for a champion that is `unavailable`. `comparisons` divides
+    the 5% of the intervals.
+    """
+    rows, row_problem = _rows(evidence)
+    incomplete = (*_fold_problems(evidence), *row_problem)
+    subject = Subject(
+        rows=rows,
+        incomplete="; ".join(incomplete) or None,
+        own_metrics=evidence.own_metrics,
+        champion=champion,
+        champion_reason=champion_reason,
+        identical_to=evidence.identical_to,
+        seed=seed,
+        comparisons=comparisons,
+    )
+    results = tuple(evaluate(criterion, subject) for criterion in criteria)
+    metrics = _metrics(evidence)
+    verdict, reasons = _verdict(evidence, incomplete, metrics, results)
+    return CandidateDecision(
+        name=evidence.name,
+        verdict=verdict,
+        reasons=reasons,
+        folds=evidence.folds,
+        metrics=metrics,
+        criteria=results,
+        leaks=evidence.leaks,
+        registrable=evidence.registrable,
+        unregistrable_reason=evidence.unregistrable_reason,
+        identical_to=evidence.identical_to,
+    )
+
+
+def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> SessionDecision:
+    """The session's verdict: the winner's, or without one the worst (the one with the highest exit code)."""
+    judged = tuple(_registrable(candidate) if enforce else candidate for candidate in candidates)
+    if not judged:
+        nothing = ("there is no candidate",)
+        return SessionDecision(verdict=Verdict.INCONCLUSIVE, winner=None, candidates=(), reasons=nothing)
+    passing = [candidate for candidate in judged if candidate.verdict is Verdict.PROMOTE]
+    if passing:
+        return _won(judged, passing)
+    verdict = max((candidate.verdict for candidate in judged), key=lambda verdict: verdict.exit_code)
+    worst = [candidate for candidate in judged if candidate.verdict is verdict]
+    reasons = tuple(_of(candidate, reason, judged) for candidate in worst for reason in candidate.reasons)
+    return SessionDecision(verdict=verdict, winner=None, candidates=judged, reasons=reasons)
+
+
+def _is_comparison(evidence: CandidateEvidence, criteria: Sequence[Criterion]) -> bool:
+    return evidence.identical_to is None and any(criterion.needs_interval for criterion in criteria)
+
+
+def _rows(evidence: CandidateEvidence) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+    try:
+        return checked_rows(evidence.predictions, evidence.expected_rows), ()
+    except InconclusiveError as problem:
+        # Folds that did not run are why rows are missing: said once.
+        return None, () if not evidence.folds.complete else (str(problem),)
+    except Exception as problem:  # noqa: BLE001 - the gate fails closed, whatever a table of predictions holds
+        return None, (f"the predictions cannot be read: {type(problem).__name__}: {problem}",)
+
+
+def _fold_problems(evidence: CandidateEvidence) -> tuple[str, ...]:
+    folds = evidence.folds
+    if folds.complete:
+        return evidence.problems
+    if folds.planned <= 0:
+        return (*evidence.problems, "no fold was planned")
+    done = folds.executed + folds.cached
+    return (*evidence.problems, f"{done} of {folds.planned} folds were evaluated")
+
+
+def _metrics(evidence: CandidateEvidence) -> Mapping[str, float]:
+    """The point metrics of whatever rows are there, and the user's own, which never stand in for them."""
+    own = {name: _number(value) for name, value in evidence.own_metrics.items()}
+    frame = evidence.predictions
+    if frame is None or frame.empty:
+        return own
+    try:
+        return own | point_metrics(frame["actual"].astype("float64"), frame["predicted"].astype("float64"))
+    except (KeyError, TypeError, ValueError):
+        return own | dict.fromkeys(STATISTICS, math.nan)
+
+
+def _number(value: object) -> float:
+    """A user's metric, NaN where it is no number at all."""
+    try:
+        return float(value)  # type: ignore[arg-type] # whatever a hook returned
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _verdict(
+    evidence: CandidateEvidence,
+    incomplete: tuple[str, ...],
+    metrics: Mapping[str, float],
+    results: tuple[CriterionResult, ...],
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The rules of the design, in their order."""
+    if faults := _faults(evidence):
+        return Verdict.REJECT, (*faults, *incomplete)
+    if incomplete:
+        return Verdict.INCONCLUSIVE, incomplete
+    if failed := _said(results, Outcome.FAILED):
+        return Verdict.REJECT, failed
+    if unknown := (*_said(results, Outcome.INCONCLUSIVE), *_unknown_metrics(metrics)):
+        return Verdict.INCONCLUSIVE, unknown
+    if not results:
+        return Verdict.INCONCLUSIVE, ("there are no criteria",)
+    return _verdict_without_fault(evidence, results)
+
+
+def _verdict_without_fault(
+    evidence: CandidateEvidence, results: tuple[CriterionResult, ...]
+) -> tuple[Verdict, tuple[str, ...]]:
+    passed = [result for result in results if result.outcome is Outcome.PASSED]
+    skipped = [result for result in results if result.outcome is Outcome.SKIPPED]
+    if evidence.identical_to and (passed or skipped):
+        return Verdict.PROMOTE, (f"already {evidence.identical_to}",)
+    if passed and not skipped:
+        return Verdict.PROMOTE, tuple(f"{result.expression}: {result.reason}" for result in passed)
+    return Verdict.INCONCLUSIVE, (f"no criterion applies: {results[0].expression}: {results[0].reason}",)
+
+
+def _faults(evidence: CandidateEvidence) -> tuple[str, ...]:
+    leaks = tuple(f"leak in {leak.get('group', 'a feature')}: {leak.get('kind', 'unknown')}" for leak in evidence.leaks)
+    failures = evidence.failures
+    if evidence.folds.failed and not failures:
+        failures = (f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed",)
+    return (*leaks, *failures)
+
+
+def _said(results: tuple[CriterionResult, ...], outcome: Outcome) -> tuple[str, ...]:
+    return tuple(f"{result.expression}: {result.reason}" for result in results if result.outcome is outcome)
+
+
+def _unknown_metrics(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """NaN and infinite metrics; only r2 may be undefined, where the outcomes do not vary."""
+    bad = (name for name, value in metrics.items() if not math.isfinite(value))
+    return tuple(f"{name} is {metrics[name]}" for name in bad if not (name == "r2" and math.isnan(metrics[name])))
+
+
+def _registrable(candidate: CandidateDecision) -> CandidateDecision:
+    # What is identical to the champion has nothing to register either, and needs nothing.
+    if candidate.verdict is not Verdict.PROMOTE or candidate.registrable or candidate.identical_to:
+        return candidate
+    reason = "nothing to register" + (f": {candidate.unregistrable_reason}" if candidate.unregistrable_reason else "")
+    return replace(candidate, verdict=Verdict.INCONCLUSIVE, reasons=(reason, *candidate.reasons))
+
+
+def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]) -> SessionDecision:
+    winner = min(passing, key=lambda candidate: candidate.metrics["mae"])
+    shown = tuple(candidate if candidate is winner else _beaten(candidate, winner) for candidate in judged)
+    reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
+    return SessionDecision(verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons)
+
+
+def _beaten(candidate: CandidateDecision, winner: CandidateDecision) -> CandidateDecision:
+    criteria = tuple(
+        replace(result, outcome=Outcome.SKIPPED, reason=f"{winner.name} is promoted; {result.outcome}: {result.reason}")
+        for result in candidate.criteria
+    )
+    if candidate.verdict is not Verdict.PROMOTE:
+        return replace(candidate, criteria=criteria)
+    reason = f"passed, but {winner.name} has the lower MAE ({winner.metrics['mae']:.4f})"
+    return replace(candidate, verdict=Verdict.REJECT, reasons=(reason, *candidate.reasons), criteria=criteria)
+
+
+def _of(candidate: CandidateDecision, reason: str, judged: tuple[CandidateDecision, ...]) -> str:
+    return reason if len(judged) == 1 else f"{candidate.name}: {reason}"

@@ -1,0 +1,232 @@
+"""One criterion, one candidate: whatever cannot be judged is inconclusive, and nothing unknown ever passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nbaprops.gate.criteria import nearest
+from pytest_nbaprops.gate.rows import champion_predicted
+from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
+from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
+from pytest_nbaprops.gate.verdict import CriterionResult, InconclusiveError, Outcome
+from pytest_nbaprops.metrics.point import STATISTICS, date_sums, moments, statistic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from pytest_nbaprops.gate.criteria import Criterion
+    from pytest_nbaprops.gate.verdict import Champion
+
+    FloatArray = npt.NDArray[np.float64]
+
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the criteria of one candidate are judged on; `comparisons` is Holm's divisor of the 5%."""
+
+    rows: pd.DataFrame | None
+    incomplete: str | None
+    own_metrics: Mapping[str, float]
+    champion: Champion | None
+    champion_reason: str | None
+    identical_to: str | None
+    seed: int
+    comparisons: int
+
+    @property
+    def level(self) -> float:
+        return 1.0 - (1.0 - LEVEL) / self.comparisons
+
+
+def evaluate(criterion: Criterion, subject: Subject) -> CriterionResult:
+    """The criterion's row of the decision; whatever goes wrong in judging it is an inconclusive row."""
+    try:
+        with np.errstate(all="ignore"):
+            return _applied(criterion, subject)
+    except InconclusiveError as problem:
+        return _row(criterion, Outcome.INCONCLUSIVE, str(problem))
+    except Exception as problem:  # noqa: BLE001 - the gate fails closed, whatever a table of predictions holds
+        text = " ".join(str(problem).split())
+        return _row(criterion, Outcome.INCONCLUSIVE, f"could not be judged: {type(problem).__name__}: {text}")
+
+
+def _applied(criterion: Criterion, subject: Subject) -> CriterionResult:
+    if criterion.reference == "champion" and subject.champion is None:
+        if not subject.champion_reason:
+            raise InconclusiveError("whether there is a champion is not known")
+        return _row(criterion, Outcome.NOT_APPLICABLE, subject.champion_reason)
+    if subject.rows is None or subject.incomplete:
+        raise InconclusiveError(subject.incomplete or "there are no predictions")
+    if criterion.reference == "champion" and subject.identical_to:
+        return _row(criterion, Outcome.SKIPPED, f"identical to {subject.identical_to}, the champion")
+    if criterion.metric not in STATISTICS:
+        return _own_metric(criterion, subject.own_metrics)
+    if criterion.reference is None:
+        return _against_number(criterion, _sliced(criterion, subject.rows), subject)
+    return _against_reference(criterion, subject)
+
+
+def _own_metric(criterion: Criterion, own: Mapping[str, float]) -> CriterionResult:
+    name = criterion.metric
+    if name not in own:
+        known = (*STATISTICS, *own)
+        raise InconclusiveError(f"no metric {name}{nearest(name, known)}; known: {', '.join(known)}")
+    if criterion.needs_interval or criterion.slice is not None:
+        raise InconclusiveError(f"{name} is one number for the whole test, it has no interval, slice or reference")
+    value = _known(own[name], name)
+    return _judged(criterion, value, criterion.number, None, f"{name} is {_number(value)}")
+
+
+def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
+    sums = _date_sums(rows, rows["predicted"])
+    value = _known(float(statistic(criterion.metric, sums.sum(axis=0))), criterion.metric)
+    level = subject.level if criterion.bound else LEVEL
+    interval = _metric_interval(criterion, sums, seed=subject.seed, level=level)
+    said = f"{criterion.metric} is {_number(value)}"
+    if interval is None:
+        return _judged(criterion, value, criterion.number, None, said)
+    return _judged(criterion, value, criterion.number, interval, f"{said}, {_described(interval, subject)}")
+
+
+def _metric_interval(criterion: Criterion, sums: FloatArray, *, seed: int, level: float) -> Interval | None:
+    """The interval, None where it is only for show and cannot be had."""
+    if criterion.metric == "n_predictions":
+        return None
+    if criterion.bound is None and len(sums) < MIN_DATES:
+        return None
+    return metric_interval(criterion.metric, sums, seed=seed, level=level)
+
+
+def _against_reference(criterion: Criterion, subject: Subject) -> CriterionResult:
+    rows = _sliced(criterion, _with_reference(criterion, subject))
+    ours = _date_sums(rows, rows["predicted"])
+    theirs = _date_sums(rows, rows["reference"])
+    value = _known(float(statistic(criterion.metric, ours.sum(axis=0))), criterion.metric)
+    other = float(statistic(criterion.metric, theirs.sum(axis=0)))
+    _known(other, f"{criterion.metric} of {criterion.reference}")
+    difference = paired_interval(criterion.metric, ours, theirs, seed=subject.seed, level=subject.level)
+    return _compared(criterion, value, other, difference, subject)
+
+
+def _compared(
+    criterion: Criterion, value: float, other: float, difference: Interval, subject: Subject
+) -> CriterionResult:
+    """The verdict is the difference's; value, interval and threshold are shown on the metric's own scale."""
+    end = _known(difference.low if criterion.wants_more else difference.high, f"the interval of {criterion.metric}")
+    passed = criterion.holds(_less_convincing(end, value, criterion), criterion.number)
+    said = f"{criterion.metric} is {_number(value)}, {criterion.reference} {_number(other)}, "
+    said += f"difference {_number(difference.point)} with {_described(difference, subject)}"
+    shown = replace(difference, low=other + difference.low, high=other + difference.high)
+    return _row(
+        criterion,
+        Outcome.PASSED if passed else Outcome.FAILED,
+        said,
+        value=value,
+        interval=shown,
+        threshold=other + criterion.number,
+    )
+
+
+def _less_convincing(end: float, value: float, criterion: Criterion) -> float:
+    """For a strict comparison the end moved by what rounding can do: a difference in the last bits is none."""
+    if not criterion.strict:
+        return end
+    crumb = ROUNDING * max(1.0, abs(value))
+    return end - crumb if criterion.wants_more else end + crumb
+
+
+def _judged(
+    criterion: Criterion, value: float, threshold: float, interval: Interval | None, said: str
+) -> CriterionResult:
+    decisive = value
+    if criterion.bound is not None:
+        end = getattr(interval, criterion.bound, math.nan)
+        decisive = _known(end, f"{criterion.metric}.{criterion.bound}")
+    outcome = Outcome.PASSED if criterion.holds(decisive, threshold) else Outcome.FAILED
+    return _row(criterion, outcome, said, value=value, interval=interval, threshold=threshold)
+
+
+def _with_reference(criterion: Criterion, subject: Subject) -> pd.DataFrame:
+    rows, name = subject.rows, criterion.reference
+    if rows is None or name is None:  # the callers have made sure, this is for the type checker
+        raise InconclusiveError("there are no predictions")
+    if name == "champion" and subject.champion is not None:
+        return rows.assign(reference=champion_predicted(rows, subject.champion).to_numpy())
+    if name not in rows.columns:
+        raise InconclusiveError(f"there is no {name} to compare with" + (", no odds" if name == "market" else ""))
+    if name == "market":
+        rows = _with_line(rows)
+    values = rows[name].to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InconclusiveError(
+            f"{name} is missing or not finite for {int((~np.isfinite(values)).sum()):,} player-games"
+        )
+    return rows.assign(reference=values)
+
+
+def _with_line(rows: pd.DataFrame) -> pd.DataFrame:
+    lined = rows[rows["market"].notna()]
+    if len(lined) < MIN_SLICE_ROWS:
+        raise InconclusiveError(f"{len(lined):,} player-games have a market line, fewer than {MIN_SLICE_ROWS}")
+    return lined
+
+
+def _sliced(criterion: Criterion, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows if criterion.slice is None else rows[slice_mask(criterion.slice, rows)]
+
+
+def _date_sums(rows: pd.DataFrame, predicted: pd.Series[float]) -> FloatArray:
+    return date_sums(rows["GAME_DATE"].to_numpy(), moments(rows["actual"], predicted))
+
+
+def _known(value: float, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InconclusiveError(f"{name} is {value!r}, which is not a number") from None
+    if not math.isfinite(number):
+        raise InconclusiveError(f"{name} is {number}, which is not a number to decide on")
+    return number
+
+
+def _described(interval: Interval, subject: Subject) -> str:
+    corrected = f", Holm-corrected: 5% / {subject.comparisons}" if interval.level > LEVEL else ""
+    return (
+        f"{100 * interval.level:.4g}% interval {_number(interval.low)} to {_number(interval.high)}"
+        f" ({interval.dates} dates, blocks of {interval.block}{corrected})"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"  # noqa: PLR2004 - only how it reads
+
+
+def _row(  # noqa: PLR0913 - the columns of the row
+    criterion: Criterion,
+    outcome: Outcome,
+    reason: str,
+    *,
+    value: float | None = None,
+    interval: Interval | None = None,
+    threshold: float | None = None,
+) -> CriterionResult:
+    return CriterionResult(
+        expression=criterion.expression,
+        metric=criterion.metric,
+        slice=criterion.slice,
+        value=value,
+        ci_low=None if interval is None else interval.low,
+        ci_high=None if interval is None else interval.high,
+        threshold=threshold if threshold is not None or criterion.reference else criterion.number,
+        outcome=outcome,
+        reason=reason,
+    )

@@ -1,0 +1,128 @@
+"""Which player-games were predicted: exactly the planned ones, once each, or nothing is judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.gate.verdict import InconclusiveError
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.gate.verdict import Champion
+
+KEYS = list(KEY_COLUMNS)
+
+
+def checked_rows(predictions: pd.DataFrame | None, expected: pd.DataFrame | None) -> pd.DataFrame:
+    """The predictions in canonical order; InconclusiveError unless they are exactly the expected rows, all finite."""
+    if expected is None or expected.empty:
+        raise InconclusiveError("which player-games were planned is not known")
+    if predictions is None or predictions.empty:
+        raise InconclusiveError("there are no predictions")
+    planned = keyed(expected, "planned rows", numbers=("actual",))
+    rows = keyed(predictions, "predictions", numbers=("actual", "predicted"))
+    _refuse_other_rows(rows, planned)
+    _refuse_other_actuals(rows, planned, "the planned rows")
+    return rows
+
+
+def champion_predicted(rows: pd.DataFrame, champion: Champion) -> pd.Series[float]:
+    """The champion's predictions of exactly these rows, in their order; InconclusiveError where it has others."""
+    if champion.unavailable or champion.predictions is None:
+        raise InconclusiveError(champion.unavailable or f"{_label(champion)} has no stored predictions")
+    theirs = keyed(champion.predictions, f"{_label(champion)}'s predictions", numbers=("actual", "predicted"))
+    # Other dates than ours may be there; other player-games of our dates would be another version of the data.
+    theirs = theirs[theirs["GAME_DATE"].isin(rows["GAME_DATE"])].reset_index(drop=True)
+    if not _same_keys(theirs, rows):
+        raise InconclusiveError(_champion_difference(rows, theirs, champion))
+    _refuse_other_actuals(rows, theirs, f"those {_label(champion)} was scored on")
+    return theirs["predicted"]
+
+
+def keyed(frame: pd.DataFrame, what: str, *, numbers: tuple[str, ...]) -> pd.DataFrame:
+    """A copy with keys of one type in canonical order and float64 numbers; InconclusiveError where that cannot be."""
+    absent = [name for name in (*KEYS, *numbers) if name not in frame.columns]
+    if absent:
+        raise InconclusiveError(f"the {what} lack {', '.join(absent)}")
+    if frame.columns.has_duplicates:
+        raise InconclusiveError(f"the {what} have a column twice")
+    rows = _typed(frame, what, numbers)
+    if rows.duplicated(KEYS).any():
+        raise InconclusiveError(f"the {what} have one player-game twice: {_example(rows[rows.duplicated(KEYS)])}")
+    for name in numbers:
+        _refuse_not_finite(rows, name, what)
+    return rows
+
+
+def _typed(frame: pd.DataFrame, what: str, numbers: tuple[str, ...]) -> pd.DataFrame:
+    if frame[KEYS].isna().any(axis=None):
+        raise InconclusiveError(f"the {what} have rows without a key")
+    try:
+        columns: dict[str, pd.Series[Any]] = {
+            "GAME_DATE": pd.to_datetime(frame["GAME_DATE"]).astype("datetime64[ns]").dt.normalize(),
+            "GAME_ID": frame["GAME_ID"].astype(str),
+            "PLAYER_ID": frame["PLAYER_ID"].astype("int64"),
+        }
+        columns |= {name: frame[name].astype("float64") for name in numbers}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InconclusiveError(f"the {what} cannot be read: {error}") from error
+    return frame.assign(**columns).sort_values(KEYS, kind="stable", ignore_index=True)
+
+
+def _refuse_not_finite(rows: pd.DataFrame, name: str, what: str) -> None:
+    bad = rows[~np.isfinite(rows[name].to_numpy())]
+    if len(bad):
+        raise InconclusiveError(
+            f"{_count(len(bad), 'player-game')} of the {what} with {name} missing or not finite: {_example(bad)}"
+        )
+
+
+def _same_keys(left: pd.DataFrame, right: pd.DataFrame) -> bool:
+    if len(left) != len(right):
+        return False
+    return all(bool((left[key].to_numpy() == right[key].to_numpy()).all()) for key in KEYS)
+
+
+def _refuse_other_rows(rows: pd.DataFrame, planned: pd.DataFrame) -> None:
+    if _same_keys(rows, planned):
+        return
+    lost, added = _only_in(planned, rows), _only_in(rows, planned)
+    if len(lost):
+        of = f"{_count(len(lost), 'planned player-game')} of {len(planned):,}"
+        raise InconclusiveError(f"{of} without a prediction: {_example(lost)}")
+    raise InconclusiveError(f"{_count(len(added), 'prediction')} of player-games not planned: {_example(added)}")
+
+
+def _refuse_other_actuals(rows: pd.DataFrame, others: pd.DataFrame, whose: str) -> None:
+    moved = rows[rows["actual"].to_numpy() != others["actual"].to_numpy()]
+    if len(moved):
+        count = _count(len(moved), "player-game")
+        raise InconclusiveError(f"outcomes are not {whose}: {count} differ, {_example(moved)}")
+
+
+def _champion_difference(rows: pd.DataFrame, theirs: pd.DataFrame, champion: Champion) -> str:
+    lost, added = _only_in(rows, theirs), _only_in(theirs, rows)
+    if len(lost):
+        return f"{_label(champion)} has no prediction for {len(lost):,} of {len(rows):,} player-games: {_example(lost)}"
+    return f"{_label(champion)} predicted {len(added):,} player-games of these dates that are not in this data"
+
+
+def _only_in(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    there = pd.MultiIndex.from_frame(left[KEYS]).isin(pd.MultiIndex.from_frame(right[KEYS]))
+    return left[~there]
+
+
+def _example(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return f"{first['GAME_DATE']:%Y-%m-%d} game {first['GAME_ID']} player {first['PLAYER_ID']}"
+
+
+def _label(champion: Champion) -> str:
+    return f"the champion {champion.name}" + (f" v{champion.version}" if champion.version else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,181 @@
+"""What goes into the gate and what comes out: plain frozen values, no pytest, no MLflow, no clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+class InconclusiveError(Exception):
+    """A criterion cannot be judged; the text says why. Never reaches a user as an error."""
+
+
+class Verdict(StrEnum):
+    """What a session or a candidate comes to."""
+
+    PROMOTE = "PROMOTE"
+    REJECT = "REJECT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERROR = "ERROR"
+
+    @property
+    def exit_code(self) -> int:
+        return {"PROMOTE": 0, "REJECT": 1, "INCONCLUSIVE": 10, "ERROR": 11}[self.value]
+
+
+class Outcome(StrEnum):
+    """What one criterion comes to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not_applicable"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldCounts:
+    """Every planned fold, counted once; `failed` are failed tests, crashes and skips are `missing`."""
+
+    planned: int
+    executed: int
+    cached: int
+    failed: int
+    missing: int
+
+    @property
+    def complete(self) -> bool:
+        return self.planned > 0 and self.executed + self.cached == self.planned and not (self.failed or self.missing)
+
+    def to_dict(self) -> dict[str, int]:
+        return {name: int(count) for name, count in asdict(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """The version to beat; `predictions` has keys, actual and predicted, or `unavailable` says why there are none."""
+
+    name: str
+    alias: str | None
+    version: str | None
+    run_id: str | None
+    predictions: pd.DataFrame | None
+    unavailable: str | None = None
+
+    def to_dict(self) -> dict[str, str | None]:
+        return {"name": self.name, "alias": self.alias, "version": self.version, "run_id": self.run_id}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateEvidence:
+    """All that is known of one candidate when the folds are done.
+
+    `predictions` has the key columns, actual, predicted, baseline, perhaps market (NaN where there is no line) and the
+    columns that slices read; `expected_rows` the keys and actual of every planned player-game.
+    """
+
+    name: str
+    folds: FoldCounts
+    predictions: pd.DataFrame | None
+    expected_rows: pd.DataFrame | None
+    registrable: bool
+    problems: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    leaks: tuple[dict[str, Any], ...] = ()
+    own_metrics: Mapping[str, float] = field(default_factory=dict)
+    unregistrable_reason: str | None = None
+    identical_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriterionResult:
+    """One criterion's row of the decision.
+
+    Against a reference, `threshold` is the reference's value plus the margin, and the interval is the paired one of the
+    difference, moved by the reference's value, so that `value`, interval and threshold can be read on one scale.
+    """
+
+    expression: str
+    metric: str
+    slice: str | None
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    threshold: float | None
+    outcome: Outcome
+    reason: str
+
+    def to_dict(self) -> dict[str, str | float | None]:
+        numbers = {name: finite(getattr(self, name)) for name in ("value", "ci_low", "ci_high", "threshold")}
+        texts = {"expression": self.expression, "metric": self.metric, "slice": self.slice}
+        return {**texts, **numbers, "outcome": self.outcome.value, "reason": self.reason}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateDecision:
+    """One candidate's row of the decision."""
+
+    name: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    folds: FoldCounts
+    metrics: Mapping[str, float]
+    criteria: tuple[CriterionResult, ...]
+    leaks: tuple[dict[str, Any], ...]
+    registrable: bool
+    unregistrable_reason: str | None = None
+    identical_to: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The gate's part of a candidate in decision.json: exact builtins, NaN and infinity as None."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict.value,
+            "reasons": list(self.reasons),
+            "folds": self.folds.to_dict(),
+            "metrics": {name: finite(value) for name, value in self.metrics.items()},
+            "criteria": [result.to_dict() for result in self.criteria],
+            "leaks": [dict(leak) for leak in self.leaks],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionDecision:
+    """The session's verdict; `winner` names the candidate to promote, None without one."""
+
+    verdict: Verdict
+    winner: str | None
+    candidates: tuple[CandidateDecision, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return self.verdict.exit_code
+
+    def errored(self, reason: str, *, logged: bool = True) -> SessionDecision:
+        """The same decision, not carried out: ERROR replaces PROMOTE, or with `logged=False` any verdict."""
+        errs = self.verdict is Verdict.PROMOTE or not logged
+        verdict = Verdict.ERROR if errs else self.verdict
+        winner = None if errs else self.winner
+        return replace(self, verdict=verdict, winner=winner, reasons=(reason, *self.reasons))
+
+    def to_dict(self) -> dict[str, Any]:
+        """verdict, exit_code, reasons and candidates as in decision.json."""
+        return {
+            "verdict": self.verdict.value,
+            "exit_code": self.exit_code,
+            "reasons": list(self.reasons),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
+
+
+def finite(value: float | None) -> float | None:
+    """The number as an exact builtin, None where JSON has none for it."""
+    return float(value) if value is not None and math.isfinite(value) else None

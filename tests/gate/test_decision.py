@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criteria
+from pytest_nbaprops.gate.decision import Outcome, Verdict, decide, judge_all
+from tests.gate.evidence import champion, evidence, folds, judged, season
+
+PROMOTE, REJECT, INCONCLUSIVE = Verdict.PROMOTE, Verdict.REJECT, Verdict.INCONCLUSIVE
+
+
+def test_exit_codes_are_the_contracts() -> None:
+    """PROMOTE, REJECT, INCONCLUSIVE and ERROR end with 0, 1, 10 and 11."""
+    assert [verdict.exit_code for verdict in Verdict] == [0, 1, 10, 11]
+
+
+def test_a_better_model_is_promoted() -> None:
+    """Better than the baseline and no worse than the champion: PROMOTE, with every criterion passed."""
+    decision = judged(evidence(), *DEFAULT_CRITERIA, against=champion())
+    assert decision.verdict is PROMOTE
+    assert [result.outcome for result in decision.criteria] == [Outcome.PASSED] * 2
+
+
+def test_a_worse_model_is_rejected() -> None:
+    """Worse than the champion beyond the margin: REJECT, naming the criterion."""
+    decision = judged(evidence(), *DEFAULT_CRITERIA, against=champion(season(error=3.5)))
+    assert decision.verdict is REJECT
+    assert decision.reasons[0].startswith("mae <= champion + 0.02: mae is ")
+
+
+def test_equal_is_not_better_but_no_worse() -> None:
+    """The champion's own predictions are not superior to it, and not inferior either."""
+    against = champion(season())
+    assert judged(evidence(), "mae < champion", against=against).verdict is REJECT
+    assert judged(evidence(), "mae <= champion", against=against).verdict is PROMOTE
+
+
+def test_rounding_is_no_improvement() -> None:
+    """Errors that are smaller by the last bits only are not significantly smaller."""
+    frame = season()
+    against = champion(frame)
+    frame["predicted"] += 1e-12 * (frame["actual"] - frame["predicted"])
+    assert judged(evidence(frame), "mae < champion", against=against).verdict is REJECT
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(4.5, PROMOTE), (5.5, REJECT)])
+def test_more_is_better_for_some_metrics(error: float, verdict: Verdict) -> None:
+    """`within_5_pct > champion` wants the lower end of the difference above 0."""
+    assert judged(evidence(season(error=error)), "within_5_pct > champion", against=champion()).verdict is verdict
+
+
+def test_a_row_reads_on_one_scale() -> None:
+    """Value, interval and threshold of a reference criterion are all on the metric's own scale."""
+    (result,) = judged(evidence(), "mae <= champion + 0.5", against=champion()).criteria
+    shown = [result.ci_low, result.value, result.ci_high, result.threshold]
+    assert shown == pytest.approx([4.0, 4.0, 4.0, 5.5], abs=0.1)
+    assert shown == sorted(shown, key=lambda number: number or 0.0)
+
+
+def test_numbers_need_no_interval() -> None:
+    """Against a number the point estimate decides, on five dates as well."""
+    few = season(dates=5)
+    decision = judged(evidence(few, expected_rows=few, folds=folds(5)), "mae <= 4.5")
+    assert decision.verdict is PROMOTE
+    assert decision.criteria[0].ci_low is None
+
+
+@pytest.mark.parametrize("criterion", ["mae < baseline", "mae.high < 6"])
+def test_an_interval_needs_twenty_dates(criterion: str) -> None:
+    """References and ends of intervals are inconclusive on five dates."""
+    few = season(dates=5)
+    decision = judged(evidence(few, expected_rows=few, folds=folds(5)), criterion)
+    assert decision.verdict is INCONCLUSIVE
+    assert "5 game dates, an interval needs 20" in decision.reasons[0]
+
+
+def test_an_interval_end_decides_where_it_is_named() -> None:
+    """`.high` is above the point estimate and below it goes no threshold."""
+    decision = judged(evidence(), "mae <= 4.3")
+    value, high = decision.criteria[0].value, decision.criteria[0].ci_high
+    assert value is not None
+    assert high is not None
+    between = (value + high) / 2
+    assert judged(evidence(), f"mae <= {between}").verdict is PROMOTE
+    assert judged(evidence(), f"mae.high <= {between}").verdict is REJECT
+
+
+def test_slices_are_judged_on_their_rows() -> None:
+    """A slice of bad predictions fails though the whole is good."""
+    frame = season()
+    frame.loc[frame["minutes"] >= 24, "predicted"] += 30
+    assert judged(evidence(frame), "mae[minutes < 24] <= 4.5").verdict is PROMOTE
+    assert judged(evidence(frame), "mae[minutes>=24] <= 7.5").verdict is REJECT
+
+
+def test_the_market_is_compared_where_there_is_a_line() -> None:
+    """Rows without a line do not count against the market, too few of them are inconclusive."""
+    frame = season()
+    frame["market"] = frame["baseline"].where(frame["PLAYER_ID"] < 10)
+    assert judged(evidence(frame), "mae < market").verdict is PROMOTE
+    frame["market"] = frame["baseline"].where(frame["PLAYER_ID"] < 1)
+    assert judged(evidence(frame), "mae < market").verdict is INCONCLUSIVE
+
+
+def test_no_champion_yet_is_not_applicable() -> None:
+    """The first version is promoted on its other criteria, the champion's show as not applicable with the reason."""
+    decision = judged(evidence(), *DEFAULT_CRITERIA)
+    assert decision.verdict is PROMOTE
+    assert decision.criteria[1].outcome is Outcome.NOT_APPLICABLE
+    assert "no version yet" in decision.criteria[1].reason
+
+
+def test_a_leak_beats_everything() -> None:
+    """A leak is REJECT however good or incomplete the rest is, and named."""
+    leak = {"group": "usage", "columns": ["x"], "kind": "future rows", "example": "..."}
+    for counts in (folds(), folds(missing=3)):
+        decision = judged(evidence(leaks=(leak,), folds=counts), "mae < baseline")
+        assert decision.verdict is REJECT
+        assert decision.reasons[0] == "leak in usage: future rows"
+
+
+def test_a_failed_fold_test_is_a_rejection() -> None:
+    """A failed fold rejects, named or only counted, before anything that is missing."""
+    named = evidence(failures=("test_x[2024-01-05] failed",), folds=folds(failed=1, missing=2))
+    assert judged(named, "mae < baseline").verdict is REJECT
+    assert judged(evidence(folds=folds(failed=1)), "mae < baseline").reasons[0] == "1 of 24 fold tests failed"
+
+
+def test_failed_beats_inconclusive_on_complete_folds_only() -> None:
+    """A failed criterion decides over an unknown one, unless folds are missing."""
+    criteria = ("mae <= 1", "roi >= 0")
+    assert judged(evidence(), *criteria).verdict is REJECT
+    assert judged(evidence(folds=folds(missing=1)), *criteria).verdict is INCONCLUSIVE
+
+
+def test_identical_to_the_champion_is_already_there() -> None:
+    """The champion again: PROMOTE, already v4, and its own comparison skipped."""
+    candidate = evidence(identical_to="v4", registrable=False)
+    decision = judged(candidate, "mae < baseline", "mae < champion", against=champion(season()))
+    assert (decision.verdict, decision.reasons) == (PROMOTE, ("already v4",))
+    assert decision.criteria[1].outcome is Outcome.SKIPPED
+    assert decide([decision], enforce=True).winner == "advanced"
+
+
+@pytest.mark.parametrize("criterion", ["mae <= 1", "roi > 0"])
+def test_identical_is_not_a_pass_for_the_rest(criterion: str) -> None:
+    """A criterion that does not ask for the champion is judged all the same."""
+    candidate = evidence(identical_to="v4")
+    assert judged(candidate, "mae < champion", criterion, against=champion(season())).verdict is not PROMOTE
+
+
+def test_the_lowest_mae_of_those_that_pass_wins() -> None:
+    """One winner; the other that passed shows its criteria as skipped and is not promoted."""
+    good = judged(evidence(), "mae < baseline")
+    better = judged(evidence(season(error=3.0), name="ridge"), "mae < baseline")
+    best_but_failed = judged(evidence(season(error=1.0), name="cheat"), "mae < 0.1")
+    session = decide([good, better, best_but_failed], enforce=True)
+    assert (session.verdict, session.winner, session.exit_code) == (PROMOTE, "ridge", 0)
+    assert [candidate.verdict for candidate in session.candidates] == [REJECT, PROMOTE, REJECT]
+    assert session.candidates[0].criteria[0].outcome is Outcome.SKIPPED
+    assert "ridge is promoted" in session.candidates[0].criteria[0].reason
+
+
+def test_without_a_winner_the_worst_counts() -> None:
+    """An undecided candidate leaves the session undecided, in any order."""
+    rejected = judged(evidence(), "mae < 1")
+    unknown = judged(evidence(name="ridge"), "roi > 1")
+    for order in ([rejected, unknown], [unknown, rejected]):
+        session = decide(order, enforce=False)
+        assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
+        assert session.reasons[0].startswith("ridge: roi > 1: no metric roi")
+
+
+def test_nothing_to_register_is_inconclusive_under_enforce() -> None:
+    """A candidate that only recorded predictions can be judged, not promoted; another can win instead."""
+    only_recorded = judged(evidence(registrable=False, unregistrable_reason="only predictions"), "mae < baseline")
+    assert decide([only_recorded], enforce=False).verdict is PROMOTE
+    session = decide([only_recorded], enforce=True)
+    assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
+    assert session.reasons[0] == "nothing to register: only predictions"
+    worse = judged(evidence(season(error=5.0), name="ridge"), "mae < baseline")
+    assert decide([only_recorded, worse], enforce=True).winner == "ridge"
+
+
+def test_no_candidate_is_no_promotion() -> None:
+    """An empty session is inconclusive."""
+    assert decide([], enforce=True).verdict is INCONCLUSIVE
+
+
+def test_an_error_replaces_promote_or_what_was_not_logged() -> None:
+    """ERROR never hides a verdict that was logged, except PROMOTE."""
+    promoted = decide([judged(evidence(), "mae < baseline")], enforce=True)
+    rejected = decide([judged(evidence(), "mae < 1")], enforce=True)
+    assert promoted.errored("registry gone").exit_code == 11
+    assert promoted.errored("registry gone").winner is None
+    assert rejected.errored("registry gone").verdict is REJECT
+    assert rejected.errored("store gone", logged=False).verdict is Verdict.ERROR
+
+
+def test_decision_is_exact_builtins() -> None:
+    """What decision.json gets is plain JSON, with null for what is no number."""
+    decision = decide([judged(evidence(own_metrics={"roi": float("nan")}), "mae <= 5", "roi > 0")], enforce=False)
+    plain = json.loads(json.dumps(decision.to_dict(), allow_nan=False))
+    assert plain == decision.to_dict()
+    (candidate,) = plain["candidates"]
+    assert candidate["metrics"]["roi"] is None
+    assert list(candidate["criteria"][0]) == [
+        "expression",
+        "metric",
+        "slice",
+        "value",
+        "ci_low",
+        "ci_high",
+        "threshold",
+        "outcome",
+        "reason",
+    ]
+
+
+def test_several_candidates_need_more_evidence_each() -> None:
+    """With several candidates every interval is wider, by Holm's rule, and says so."""
+    criteria = parse_criteria(["mae < baseline"])
+    cases = [(evidence(season(error=6.0, seed=0), name=f"c{i}"), criteria) for i in range(4)]
+    decisions = judge_all(cases, None, seed=1, champion_reason="none yet")
+    alone = judged(evidence(season(error=6.0)), "mae < baseline").criteria[0]
+    together = decisions[0].criteria[0]
+    assert together.ci_high is not None
+    assert alone.ci_high is not None
+    assert together.ci_high > alone.ci_high
+    assert "98.75% interval" in together.reason
+    assert "Holm-corrected: 5% / 4" in together.reason
+
+
+def test_holm_steps_down() -> None:
+    """What is beyond doubt does not count against the next candidate."""
+    criteria = parse_criteria(["mae < baseline"])
+    clear = [(evidence(season(error=2.0), name=f"clear{i}"), criteria) for i in range(3)]
+    decisions = judge_all([*clear, (evidence(season(error=6.0), name="close"), criteria)], None, seed=1)
+    assert [d.verdict for d in decisions] == [PROMOTE] * 3 + [REJECT]
+    assert "95% interval" in decisions[3].criteria[0].reason
+
+
+def test_plain_thresholds_are_not_corrected() -> None:
+    """Candidates judged by numbers alone share no error rate."""
+    cases = [(evidence(name=name), parse_criteria(["mae <= 5"])) for name in ("a", "b")]
+    assert "Holm" not in judge_all(cases, None, seed=1)[0].criteria[0].reason
