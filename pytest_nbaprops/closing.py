@@ -1,0 +1,261 @@
+"""The end of a session: decide, log, carry out, report, in an order in which nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.errors import NBAPropsError, SettingsError
+from pytest_nbaprops.evidence import CandidateState, Evidence, FoldState
+from pytest_nbaprops.features.lineage import Lineage, lineage_difference
+from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
+from pytest_nbaprops.gate.decision import CandidateDecision, Verdict
+from pytest_nbaprops.judgement import ChampionAnswer, Judge, Judgement, criteria_of
+from pytest_nbaprops.reports import criteria_tests, summary
+from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
+from pytest_nbaprops.runlog import RunLog, fold_table
+from pytest_nbaprops.settings import redacted
+from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.models import check_storable
+from pytest_nbaprops.tracking.provenance import git_commit
+from pytest_nbaprops.tracking.publish import Publication
+from pytest_nbaprops.tracking.registry import ChampionVersion
+from pytest_nbaprops.tracking.tracker import Status
+
+
+class Closing:
+    """Follows the candidates of one session to their verdict. `document` is decision.json, once there is one."""
+
+    def __init__(self, config: pytest.Config, context: Context, publication: Publication) -> None:
+        self.config, self.context, self.publication = config, context, publication
+        self.settings = context.settings
+        self.commit = git_commit(context.root)
+        self.champion: ChampionAnswer = publication.champion(self.settings.champion, self.settings.alias)
+        self.log = RunLog(context, publication, self.commit)
+        self.evidence: Evidence
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.document: dict[str, Any] | None = None
+
+    @property
+    def decides(self) -> bool:
+        return self.settings.promote != "off"
+
+    # before the first fold
+
+    def announce(self, evidence: Evidence) -> None:
+        """See that every recipe could be stored, and which candidates may have nothing new to log.
+
+        Raises:
+            SettingsError: a recipe's model could not be registered.
+        """
+        self.evidence = evidence
+        for state in evidence.candidates:
+            self._check_storable(state)
+            if isinstance(self.champion, ChampionVersion) and self.champion.content == state.planned.identity:
+                self.log.defer(state.name)
+
+    def _check_storable(self, state: CandidateState) -> None:
+        recipe = self.context.candidate(state.planned.spec).recipe
+        if recipe is None or not self.decides:
+            return
+        try:
+            check_storable(recipe.estimator, self.settings.trusted_types)
+        except NBAPropsError as error:
+            raise SettingsError(f"--nbaprops-recipe: {recipe.name!r}: {error}") from None
+
+    def criteria_count(self) -> int:
+        """How many criteria the report will show as tests."""
+        if not self.decides:
+            return 0
+        return sum(max(1, len(criteria_of(state))) for state in self.evidence.candidates)
+
+    def log_fold(self, state: CandidateState, fold: FoldState) -> None:
+        self.log.fold(state, fold)
+
+    # the end
+
+    def close(self, session: pytest.Session) -> int | None:
+        """Decide and carry out; the exit code, None where nothing was to be decided."""
+        try:
+            return self._close(session)
+        except Exception as error:  # noqa: BLE001 - an exception here would kill pytest's own summary
+            return self._broke(error)
+
+    def _broke(self, error: Exception) -> int:
+        """Fail closed on what should not happen; the traceback goes to the report folder, not over the summary."""
+        trace = Path(self.settings.report) / ERROR
+        reason = f"the session could not be finished: {type(error).__name__}: {one_line(error)} (see {trace})"
+        self.document = self._frame(reason) | {"verdict": "ERROR", "exit_code": Verdict.ERROR.exit_code}
+        with contextlib.suppress(NBAPropsError):  # decision.json says INCONCLUSIVE since the start
+            write_text(trace, traceback.format_exc())
+            write_decision(trace.parent, self.document)
+        return Verdict.ERROR.exit_code
+
+    def _close(self, session: pytest.Session) -> int | None:
+        if not self.decides:
+            self._close_undecided()
+            return None
+        judge = Judge(self.config, self.context, self.evidence, self.publication)
+        judgement = judge.judge(self.champion, self.problems)
+        self._log_results(judgement)
+        if self.settings.promote == "enforce":
+            judgement = judge.promote(judgement)
+        if self.publication.error is not None:
+            judgement = judgement.errored(self.publication.error)
+        criteria_tests.send(session, judgement.decision)
+        self._write(self._document(judgement))
+        self._finish_runs(judgement)
+        if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
+            judgement = judgement.errored(self.publication.error)
+            self._write(self._document(judgement))
+        self._tell()
+        return judgement.decision.exit_code
+
+    def _close_undecided(self) -> None:
+        for state in self.evidence.candidates:
+            self.log.catch_up(state)
+            self.log.results(state, _overall(state), self._reference())
+        self._write({**self._frame("promotion is off: nothing was decided"), "candidates": []})
+        for state in self.evidence.candidates:
+            self._finish_run(state, "none")
+
+    def _log_results(self, judgement: Judgement) -> None:
+        for state, decided in self._decided(judgement):
+            if decided.identical_to and decided.verdict is Verdict.PROMOTE:
+                continue  # already registered: nothing is written
+            self.log.catch_up(state)
+            self.log.results(state, decided.metrics, self._reference())
+
+    def _finish_runs(self, judgement: Judgement) -> None:
+        for state, decided in self._decided(judgement):
+            if self.publication.run_id(state.name) is not None:
+                self._finish_run(state, decided.verdict.value)
+
+    def _finish_run(self, state: CandidateState, verdict: str) -> None:
+        decision_file = Path(self.settings.report) / "decision.json"
+        status: Status = "KILLED" if self.problems else "FINISHED"
+        self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
+
+    def _decided(self, judgement: Judgement) -> list[tuple[CandidateState, CandidateDecision]]:
+        by_name = {decided.name: decided for decided in judgement.decision.candidates}
+        return [(state, by_name[state.name]) for state in self.evidence.candidates]
+
+    def _tell(self) -> None:
+        if self.document is not None:
+            self.config.hook.pytest_nbaprops_decision(config=self.config, decision=self.document)
+
+    # decision.json
+
+    def _write(self, document: dict[str, Any]) -> None:
+        """Write the report; each file is whole or not there."""
+        self.document = document
+        folder = Path(self.settings.report)
+        states = self.evidence.candidates
+        frames = [frame for state in states if (frame := state.predictions()) is not None]
+        write_tables(folder, pd.concat(frames, ignore_index=True) if frames else None, fold_table(states))
+        write_text(folder / SUMMARY, summary.markdown(document))
+        write_decision(folder, document)
+
+    def _frame(self, reason: str) -> dict[str, Any]:
+        """What decision.json says whatever the verdict."""
+        command = ["pytest", *map(str, self.config.invocation_params.args)]
+        digest, dates = self.context.dataset.digest, self.context.dataset.game_dates
+        games = self.context.dataset.games
+        return unfinished(redacted(self.settings), command=command, reason=reason) | {
+            "simulated": self.context.simulated,
+            "git_commit": self.commit,
+            "dataset": {
+                "digest": digest.full,
+                "rows": len(games),
+                "players": int(games["PLAYER_ID"].nunique()),
+                "first_date": dates[0].day.isoformat(),
+                "last_date": dates[-1].day.isoformat(),
+                "source": self.context.source,
+            },
+            "warnings": self.warnings,
+        }
+
+    def _document(self, judgement: Judgement) -> dict[str, Any]:
+        decision = judgement.decision
+        self.warnings = self._weaker()
+        champion = judgement.champion
+        return self._frame("") | {
+            "verdict": decision.verdict.value,
+            "exit_code": decision.exit_code,
+            "promoted": judgement.promoted,
+            "reasons": list(decision.reasons),
+            "champion": champion.to_dict() if champion is not None and champion.version is not None else None,
+            "warnings": self.warnings,
+            "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
+        }
+
+    def _candidate(self, state: CandidateState, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
+        lineage = self.context.candidate(state.planned.spec).lineage
+        existing = decided.identical_to.removeprefix("v") if decided.identical_to else None
+        champion_run = judgement.champion.run_id if existing and judgement.champion else None
+        return {
+            **decided.to_dict(),
+            "run_id": self.publication.run_id(state.name) or champion_run,
+            "lineage": {
+                "feature_version": lineage.feature_version,
+                **lineage_difference(lineage, self._reference()),
+            },
+            "model_version": judgement.versions.get(state.name) or existing,
+        }
+
+    def _reference(self) -> Lineage | None:
+        """The champion's lineage, as its version tells it."""
+        if not isinstance(self.champion, ChampionVersion) or "lineage" not in self.champion.tags:
+            return None
+        return Lineage.from_dict(json.loads(self.champion.tags["lineage"]))
+
+    def _weaker(self) -> list[str]:
+        """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
+        if not isinstance(self.champion, ChampionVersion) or "criteria" not in self.champion.tags:
+            return []
+        before = parse_criteria(row["expression"] for row in json.loads(self.champion.tags["criteria"]))
+        warnings = []
+        for state in self.evidence.candidates:
+            warnings += [
+                f"{state.name}: the champion {self.champion.label} had to pass {expression!r}, which is not asked now"
+                for expression in weaker_than(criteria_of(state), before)
+            ]
+        return warnings
+
+    # for the terminal
+
+    def highlights(self) -> Mapping[str, pd.DataFrame]:
+        """The worst dates and the worst misses of all candidates."""
+        frames = [frame for state in self.evidence.candidates if (frame := state.predictions()) is not None]
+        if not frames:
+            return {}
+        table = pd.concat(frames, ignore_index=True)
+        table["error"] = table["predicted"] - table["actual"]
+        return {"dates": _worst_dates(table), "misses": self._worst_misses(table)}
+
+    def _worst_misses(self, table: pd.DataFrame) -> pd.DataFrame:
+        largest = table.assign(size=table["error"].abs()).nlargest(5, "size", keep="first")
+        names = self.context.dataset.games.drop_duplicates("PLAYER_ID").set_index("PLAYER_ID")["PLAYER_NAME"]
+        return largest.assign(PLAYER_NAME=largest["PLAYER_ID"].map(names))
+
+
+def _worst_dates(table: pd.DataFrame) -> pd.DataFrame:
+    grouped = table.assign(size=table["error"].abs()).groupby(["candidate", "GAME_DATE"], sort=True)
+    dates = grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
+    return dates.nlargest(5, "mae", keep="first")
+
+
+def _overall(state: CandidateState) -> dict[str, float]:
+    from pytest_nbaprops.metrics.point import point_metrics  # noqa: PLC0415
+
+    frame = state.predictions()
+    return {} if frame is None else point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy())

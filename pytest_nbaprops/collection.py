@@ -1,0 +1,271 @@
+"""Collecting folds: one parametrized test per fold, candidates and their plans. Runs where tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops import suite
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.errors import NBAPropsError, SettingsError
+from pytest_nbaprops.features.lineage import code_digest
+from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
+from pytest_nbaprops.markers import marker_arguments, promotion_criteria
+from pytest_nbaprops.planfile import PlannedCandidate, write_plan
+from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.active import ActiveFold, finite
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.plan import Fold
+
+SUITE = "nbaprops"
+FOLD_PROPERTY = "nbaprops_fold"
+OWN_HOOKS = "pytest_nbaprops_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldParam:
+    """The parameter behind one fold test."""
+
+    spec: CandidateSpec
+    fold: Fold
+    folds: tuple[Fold, ...]
+
+    @property
+    def id(self) -> str:
+        return self.fold.id if self.spec.recipe is None else f"{self.spec.recipe}-{self.fold.id}"
+
+
+class FoldCollector:
+    """Turns walk-forward tests into folds. Registered where tests are collected: without xdist, or on its workers."""
+
+    def __init__(self, context: Context, *, pasted: Sequence[str], worker: str | None, in_time: Iterable[str]) -> None:
+        """`in_time`: files of the plugins that were there before collection, whose hooks count."""
+        self.context = context
+        self.pasted = tuple(pasted)
+        self.worker = worker
+        self.in_time = frozenset(in_time)
+        self.problems: list[str] = []
+        self.candidates: dict[str, Candidate] = {}
+        self.plans: dict[str, tuple[Fold, ...]] = {}
+        self.names: dict[str, str] = {}  # what a candidate's node ids start with -> its name
+
+    # collection
+
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        """A hook in a later conftest would count without xdist and be missed by its controller: refuse it."""
+        path = getattr(plugin, "__file__", None)
+        counts = path is None or path in self.in_time
+        late = [] if counts else [name for name in vars(plugin) if name.startswith(OWN_HOOKS)]
+        if late:
+            self.problems.append(
+                f"{path}: {', '.join(late)} is defined too late to count; move it to the conftest.py of the rootdir, "
+                "a testpaths folder or a folder named on the command line, or load it with -p"
+            )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize over recipes and folds; last, so that the date ends the id."""
+        if not asks_for_fold(metafunc.definition):
+            return
+        params: list[FoldParam] = []
+        try:
+            params = self._params(metafunc.definition)
+        except NBAPropsError as error:
+            # Raised here it would be a collection error with a traceback.
+            self.problems.append(str(error))
+        metafunc.parametrize("fold", params, indirect=True, ids=[param.id for param in params])
+
+    def _params(self, definition: Any) -> list[FoldParam]:
+        arguments = self._arguments(definition)
+        recipes = self.context.settings.recipes if _built_in(definition) else arguments.get("recipe", (None,))
+        params: list[FoldParam] = []
+        for recipe in recipes:
+            spec = self._spec(definition, recipe, arguments)
+            folds = self.context.plan(spec)
+            params.extend(FoldParam(spec=spec, fold=fold, folds=folds) for fold in folds)
+        return params
+
+    def _arguments(self, node: Any) -> dict[str, Any]:
+        """The marker's arguments; where several levels have one, the closest wins name by name."""
+        arguments: dict[str, Any] = {}
+        for marker in reversed(list(node.iter_markers("walk_forward"))):
+            arguments |= marker_arguments(marker.args, marker.kwargs, node.nodeid)
+        return arguments
+
+    def _spec(self, node: Any, recipe: str | None, arguments: dict[str, Any]) -> CandidateSpec:
+        settings = self.context.settings
+
+        def chosen(option: str, name: str) -> Any:
+            """Command line before marker before ini and default."""
+            of_settings = getattr(settings, name)
+            return of_settings if option in settings.from_command_line else arguments.get(name, of_settings)
+
+        own, session = arguments.get("params", {}), self.context.session_params()
+        params = {**own, **session} if "param" in settings.from_command_line else {**session, **own}
+        return CandidateSpec(
+            name=recipe or "",
+            recipe=recipe,
+            params=params if recipe or own else {},
+            features=chosen("features", "features"),
+            test=chosen("test", "test"),
+            train_window=chosen("train-window", "train_window"),
+            step=chosen("step", "step"),
+            refit=chosen("refit", "refit"),
+            seed=chosen("seed", "seed"),
+            criteria=self._criteria(node),
+            code=None if _built_in(node) else code_digest(node.obj),
+        )
+
+    def _criteria(self, node: Any) -> tuple[str, ...]:
+        marker = node.get_closest_marker("promotion")
+        if marker is None or "criterion" in self.context.settings.from_command_line:
+            return self.context.settings.criteria
+        return promotion_criteria(marker.args, marker.kwargs, node.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Before anything is deselected: add the built-in suite where it is wanted, and write the full plan."""
+        folds = [item for item in items if asks_for_fold(item)]
+        if self.pasted or not (folds or session.testsfailed):
+            folds += self._built_in_items(session)
+        try:
+            self._register(folds)
+        except NBAPropsError as error:
+            self.problems.append(str(error))
+        self._write_plan()
+        if self.problems:
+            self._refuse(items)
+            return
+        others = [item for item in items if not asks_for_fold(item)]
+        if others:
+            config.hook.pytest_deselected(items=others)
+        items[:] = folds
+
+    def _built_in_items(self, session: pytest.Session) -> list[pytest.Item]:
+        module = pytest.Module.from_parent(session, path=Path(suite.__file__), nodeid=SUITE)
+        items = list(session.genitems(module))
+        for item in items:
+            item.location = (SUITE, None, item.name)  # where the file lies is nobody's business
+        if not self.pasted or self.problems:
+            return items
+        chosen = [item for item in items if any(_selects(pasted, item.nodeid) for pasted in self.pasted)]
+        unknown = [p for p in self.pasted if not any(_selects(p, item.nodeid) for item in items)]
+        if unknown:
+            known = f"{items[0].nodeid} to {items[-1].nodeid}" if items else "none"
+            self.problems.append(f"not found: {unknown[0]} (the built-in suite has {known})")
+        return chosen
+
+    def _register(self, items: Sequence[pytest.Item]) -> None:
+        """Candidates by name, with their whole plan, also the folds that were not collected."""
+        for item in items:
+            param = _param(item)
+            item.extra_keyword_matches.update(day.isoformat() for day in param.fold.dates)
+            stem = _stem(item.nodeid, param)
+            if stem in self.names:
+                continue
+            name = self.names[stem] = self._name(item, param)
+            spec = self._spec(item, param.spec.recipe, self._arguments(item))
+            self.candidates[name] = self.context.candidate(replace(spec, name=name))
+            self.plans[name] = self._same_plan(spec, param, item)
+
+    def _name(self, item: pytest.Item, param: FoldParam) -> str:
+        """The id without its date, or just the recipe in the built-in suite; with the path where two would clash."""
+        if _built_in(item):
+            return param.spec.recipe or ""
+        name = _without_date(item.name, param)
+        return _without_date(item.nodeid, param) if name in self.candidates else name
+
+    def _same_plan(self, spec: CandidateSpec, param: FoldParam, item: pytest.Item) -> tuple[Fold, ...]:
+        if self.context.plan(spec) != param.folds:
+            raise SettingsError(
+                f"{item.nodeid}: a walk_forward mark on a parameter cannot change test, train_window, step or refit; "
+                "put these on the function"
+            )
+        return param.folds
+
+    def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
+        """The fold that this item runs."""
+        candidate = self.candidates[self.names[_stem(item.nodeid, param)]]
+        return ActiveFold(fold=param.fold, candidate=candidate, bench=self.context.bench)
+
+    # plan file
+
+    def _write_plan(self) -> None:
+        """Tell the controller what must run; every worker writes the same."""
+        digest = self.context.dataset.digest
+        candidates = [
+            PlannedCandidate(
+                spec=self.candidates[name].spec,
+                identity=self.candidates[name].identity(self.plans[name], digest),
+                folds=self.plans[name],
+                nodeids=tuple(f"{stem}{fold.id}]" for fold in self.plans[name]),
+            )
+            for stem, name in self.names.items()
+            if name in self.plans
+        ]
+        write_plan(self.context.folder, self.worker or "main", candidates, self.problems)
+
+    def _refuse(self, items: list[pytest.Item]) -> None:
+        items.clear()
+        if self.worker is None:
+            raise pytest.UsageError(self.problems[0])
+
+    # running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Send what the fold left behind along with the report of the test's call."""
+        if call.when == "call" and (active := item.stash.get(active_fold_key, None)) is not None:
+            item.user_properties.extend(fold_properties(active))
+            if active.model is not None:
+                digest = estimators.hand_over(active.model, self.context.folder / estimators.HANDED_OVER)
+                item.user_properties.append(("nbaprops_estimator", digest))
+            del item.stash[active_fold_key]  # it holds the fold's rows
+        return (yield)
+
+
+def fold_properties(active: ActiveFold) -> list[tuple[str, object]]:
+    """Exact builtins for the report, and so for JUnit XML."""
+    properties: list[tuple[str, object]] = [(FOLD_PROPERTY, active.number)]
+    if active.problem is not None:
+        properties.append(("nbaprops_problem", active.problem))
+    if active.result is not None and active.key is not None:
+        metrics = active.result.metrics
+        properties += [
+            ("nbaprops_date", active.date.isoformat()),
+            ("nbaprops_key", active.key),
+            ("nbaprops_cached", int(active.cached)),
+            ("nbaprops_mae", finite(metrics["mae"])),
+            ("nbaprops_n", int(metrics["n_predictions"])),
+            *((f"nbaprops_own_{name}", repr(value)) for name, value in active.logged.items()),
+        ]
+    return properties
+
+
+def _param(item: Any) -> FoldParam:
+    param: FoldParam = item.callspec.params["fold"]
+    return param
+
+
+def _stem(nodeid: str, param: FoldParam) -> str:
+    """What the node ids of a candidate's folds have in common: all but the date and the closing bracket."""
+    return nodeid.removesuffix("]").removesuffix(param.fold.id)
+
+
+def _without_date(text: str, param: FoldParam) -> str:
+    stem = _stem(text, param)
+    return stem.removesuffix("[") if stem.endswith("[") else f"{stem.removesuffix('-')}]"
+
+
+def _built_in(node: Any) -> bool:
+    return bool(node.nodeid.startswith(f"{SUITE}::"))
+
+
+def _selects(pasted: str, nodeid: str) -> bool:
+    return nodeid == pasted or nodeid.startswith((f"{pasted}[", f"{pasted}::"))

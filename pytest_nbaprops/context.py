@@ -1,0 +1,273 @@
+"""What every process of a training session shares: settings, data, feature groups and recipes.
+
+The controller prepares it once and writes it to the session's folder; workers read it from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
+from pytest_nbaprops.data.schema import parse_target
+from pytest_nbaprops.errors import FeatureError, RecipeError
+from pytest_nbaprops.features.build import build_features
+from pytest_nbaprops.features.catalog import builtin_groups, select_groups
+from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.recipes.catalog import parse_param, resolve_recipe
+from pytest_nbaprops.settings import Settings
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
+from pytest_nbaprops.walkforward.evaluate import Workbench
+from pytest_nbaprops.walkforward.plan import Fold, plan
+from pytest_nbaprops.walkforward.store import FoldStore
+from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STORE_FOLDER = ".nbaprops"
+CONTEXT_FILE = "context.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One session's shared ground.
+
+    Attributes:
+        folder: the session's folder (Arrow files, context.json, plans of the workers).
+        columns: feature columns by group name, for every group that was built.
+        own_groups: names of the groups that come from hooks.
+        source: where the games came from, for reports.
+    """
+
+    settings: Settings
+    folder: Path
+    dataset: Dataset
+    groups: tuple[FeatureGroup, ...]
+    own_groups: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    registered: Mapping[str, Any]
+    source: str
+    threads: int
+
+    @property
+    def simulated(self) -> bool:
+        return self.source == SAMPLE_LABEL
+
+    @property
+    def root(self) -> Path:
+        return Path(self.settings.rootdir)
+
+    @cached_property
+    def bench(self) -> Workbench:
+        store = FoldStore(self.root / STORE_FOLDER)
+        return Workbench(dataset=self.dataset, store=store, threads=self.threads, use_cache=self.settings.use_cache)
+
+    def plan(self, spec: CandidateSpec) -> tuple[Fold, ...]:
+        """The folds of a candidate."""
+        return plan(
+            self.dataset.game_dates,
+            test=parse_test_window(spec.test),
+            step=spec.step,
+            refit=spec.refit,
+            train_window=parse_train_window(spec.train_window),
+        )
+
+    def candidate(self, spec: CandidateSpec) -> Candidate:
+        """Look up a candidate's recipe and feature groups.
+
+        Raises:
+            SettingsError: an unknown recipe, parameter or feature group.
+        """
+        recipe = None
+        if spec.recipe is not None:
+            recipe = resolve_recipe(
+                spec.recipe, registered=self.registered, params=spec.params, seed=spec.seed, threads=self.threads
+            )
+        groups = self._selected(spec.features, recipe.features if recipe else "all")
+        columns = {group.name: self.columns[group.name] for group in groups}
+        return Candidate(
+            spec=spec,
+            target="+".join(self.dataset.target_columns),
+            groups=groups,
+            columns=tuple(column for group in groups for column in columns[group.name]),
+            lineage=lineage_of(groups, columns, self.root),
+            recipe=recipe,
+        )
+
+    def _selected(self, expression: str | None, own: str) -> tuple[FeatureGroup, ...]:
+        """The groups asked for, else the recipe's own plus the hooks'."""
+        default = [group.name for group in select_groups(self.groups, own, ())]
+        extra = [name for name in self.own_groups if name not in default]
+        return select_groups(self.groups, expression, [*default, *extra])
+
+    def session_params(self) -> dict[str, Any]:
+        """Hyperparameters from the command line or the ini file."""
+        return dict(parse_param(text) for text in self.settings.params)
+
+
+def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Context:
+    """Read the games, build the features, write both to a fresh session folder and return the context.
+
+    Raises:
+        NBAPropsError: the data, a feature group, a recipe or a setting cannot be used.
+    """
+    target_columns = parse_target(settings.target)
+    games, source = _games(config, settings, target_columns)
+    groups = available_groups(config, settings)
+    folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
+    try:
+        table = build_features(games, groups.all, root=Path(settings.rootdir))
+        write_dataset(folder, games, table.frame, target_columns)
+        stored = {
+            "settings": settings.to_dict(),
+            "digest": dataset_digest(games).to_dict(),
+            "target_columns": list(target_columns),
+            "columns": {name: list(columns) for name, columns in table.columns.items()},
+            "source": source,
+        }
+        (folder / CONTEXT_FILE).write_text(json.dumps(stored))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _context(config, folder, stored, groups, threads)
+
+
+def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
+    """The context that the controller prepared, on a worker."""
+    stored = json.loads((folder / CONTEXT_FILE).read_text())
+    settings = Settings.from_dict(stored["settings"])
+    return _context(config, folder, stored, available_groups(config, settings), threads)
+
+
+def _context(
+    config: pytest.Config, folder: Path, stored: Mapping[str, Any], groups: Available, threads: int
+) -> Context:
+    settings = Settings.from_dict(stored["settings"])
+    dataset = read_dataset(
+        folder,
+        digest=DatasetDigest.from_dict(stored["digest"]),
+        target_columns=stored["target_columns"],
+        root=Path(settings.rootdir),
+    )
+    return Context(
+        settings=settings,
+        folder=folder,
+        dataset=dataset,
+        groups=groups.all,
+        own_groups=groups.own,
+        columns={name: tuple(columns) for name, columns in stored["columns"].items()},
+        registered=registered_recipes(config),
+        source=stored["source"],
+        threads=threads,
+    )
+
+
+def _games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """The games and where they came from: command line, then hook, then ini, then the sample league."""
+    if "data" not in settings.from_command_line:
+        frame = config.hook.pytest_nbaprops_load_games(config=config)
+        if frame is not None:
+            source = "pytest_nbaprops_load_games"
+            return normalize_games(frame, source=source, target_columns=target), source
+    if settings.data is None:
+        return sample_league(), SAMPLE_LABEL
+    return load_games(settings.data, column_map=settings.columns, target_columns=target), settings.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Available:
+    """Every feature group there is, and the names of those that come from hooks."""
+
+    all: tuple[FeatureGroup, ...]
+    own: tuple[str, ...]
+
+
+def available_groups(config: pytest.Config, settings: Settings) -> Available:
+    """Built-in groups and those of the hooks; where the command line chooses, only what it chooses.
+
+    Raises:
+        FeatureError: a hook returns something else, or a name twice.
+        SettingsError: the command line chooses a group that does not exist.
+    """
+    own: list[FeatureGroup] = []
+    for answer in reversed(config.hook.pytest_nbaprops_feature_groups(config=config)):
+        own.extend(_groups_of(answer))
+    groups = (*builtin_groups(), *own)
+    names = [group.name for group in groups]
+    for name in names:
+        if names.count(name) > 1:
+            raise FeatureError(f"feature group {name!r} is defined twice; rename one with feature_group(name=...)")
+    own_names = tuple(group.name for group in own)
+    if "features" in settings.from_command_line:
+        chosen = select_groups(groups, settings.features, names)
+        return Available(all=chosen, own=tuple(group.name for group in chosen if group.name in own_names))
+    return Available(all=groups, own=own_names)
+
+
+def _groups_of(answer: object) -> list[FeatureGroup]:
+    answers = [answer] if isinstance(answer, FeatureGroup) else list(answer) if isinstance(answer, Sequence) else None
+    if answers is None or not all(isinstance(group, FeatureGroup) for group in answers):
+        raise FeatureError(
+            f"pytest_nbaprops_feature_groups returned {answer!r}; return a list of functions decorated with "
+            "@feature_group(tier=...)"
+        )
+    return answers
+
+
+def registered_recipes(config: pytest.Config) -> dict[str, Any]:
+    """Recipes of the hooks by name.
+
+    Raises:
+        RecipeError: a hook returns something else, or a name twice.
+    """
+    recipes: dict[str, Any] = {}
+    for answer in reversed(config.hook.pytest_nbaprops_recipes(config=config)):
+        if not isinstance(answer, Mapping):
+            raise RecipeError(f"pytest_nbaprops_recipes returned {answer!r}; return {{'name': Regressor()}}")
+        for name, estimator in answer.items():
+            if name in recipes:
+                raise RecipeError(f"recipe {name!r} is registered twice; rename one in pytest_nbaprops_recipes")
+            recipes[str(name)] = estimator
+    return recipes
+
+
+def _session_folder(store: Path) -> Path:
+    """A fresh folder below the store; folders of sessions that are no longer alive are removed."""
+    FoldStore(store)  # makes the folder, or says in one line why it cannot
+    sessions = store / "sessions"
+    sessions.mkdir(exist_ok=True)
+    for folder in sessions.iterdir():
+        if not _alive(folder.name.partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
+
+
+def _alive(pid: str) -> bool:
+    with contextlib.suppress(ValueError, ProcessLookupError):
+        try:
+            os.kill(int(pid), 0)
+        except PermissionError:
+            return True
+        return True
+    return False
+
+
+def thread_share(workers: int) -> int:
+    """Threads for one of this many processes: never more threads than cores in all."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, workers))

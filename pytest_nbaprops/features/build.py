@@ -1,0 +1,134 @@
+"""Feature groups applied to games: one float32 table, checked group by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS
+from pytest_nbaprops.errors import FeatureError
+from pytest_nbaprops.features.sources import known_sources, read_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_nbaprops.features.group import FeatureGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """`frame`: float32, one row per row of the games, same index. `columns`: which group made which columns."""
+
+    frame: pd.DataFrame
+    columns: Mapping[str, tuple[str, ...]]
+
+
+def build_features(games: pd.DataFrame, groups: Sequence[FeatureGroup], *, root: Path | None = None) -> FeatureTable:
+    """All groups' columns for all rows of the games, in the order of `groups`.
+
+    Relative paths of declared sources start at `root`. Raises FeatureError in one line, naming the group, when a
+    group fails, changes rows, or makes columns that are not numbers, are infinite or exist already.
+    """
+    columns: dict[str, tuple[str, ...]] = {}
+    parts = []
+    for group in groups:
+        part = compute_group(games, group, root=root)
+        _refuse_clashes(group, part, columns)
+        columns[group.name] = tuple(part.columns)
+        parts.append(part)
+    frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=games.index)
+    return FeatureTable(frame=frame, columns=columns)
+
+
+def build_as_of(
+    games: pd.DataFrame, groups: Sequence[FeatureGroup], *, dates: Sequence[pd.Timestamp], root: Path | None = None
+) -> pd.DataFrame:
+    """Features of the rows of `dates` as known on the morning of the first of them, in canonical order.
+
+    The groups get all rows of earlier dates and the rows of `dates` with their outcomes emptied; float32 columns.
+    """
+    wanted = games["GAME_DATE"].isin(list(dates))
+    known = games.loc[wanted | (games["GAME_DATE"] < min(dates))].sort_values(list(KEY_COLUMNS), ignore_index=True)
+    tonight = known["GAME_DATE"].isin(list(dates))
+    return build_features(without_outcomes(known, tonight), groups, root=root).frame.loc[tonight].reset_index(drop=True)
+
+
+def without_outcomes(games: pd.DataFrame, rows: pd.Series[bool]) -> pd.DataFrame:
+    """A copy with all outcome columns empty in `rows`, as if these games were not yet played."""
+    return games.assign(**{name: games[name].mask(rows) for name in OUTCOME_COLUMNS if name in games})
+
+
+def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
+    """One group's columns as float32, checked. Raises FeatureError as `build_features` does."""
+    tables = known_sources(group, read_sources(group, root), games["GAME_DATE"].max())
+    try:
+        answer = group(games, **tables)
+    except Exception as problem:
+        text = " ".join(str(problem).split())
+        raise FeatureError(f"feature group {group.name!r} failed: {type(problem).__name__}: {text}") from problem
+    return _checked(group, answer, games)
+
+
+def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(answer, pd.DataFrame):
+        found = type(answer).__name__
+        raise FeatureError(f"feature group {group.name!r} gave a {found}; return a DataFrame on the index of games")
+    _refuse_other_rows(group, answer, games)
+    _refuse_bad_names(group, answer)
+    return pd.DataFrame(
+        {str(name): _numbers(group, str(name), answer[name]) for name in answer.columns}, index=games.index
+    )
+
+
+def _refuse_other_rows(group: FeatureGroup, answer: pd.DataFrame, games: pd.DataFrame) -> None:
+    if len(answer) != len(games):
+        raise FeatureError(
+            f"feature group {group.name!r} gave {len(answer)} rows for {len(games)} games; "
+            "return one row per row of games (a merge may have added or lost rows)"
+        )
+    if not answer.index.equals(games.index):
+        raise FeatureError(
+            f"feature group {group.name!r} gave another index or order than that of games; "
+            "end with .reindex(games.index)"
+        )
+
+
+def _refuse_bad_names(group: FeatureGroup, answer: pd.DataFrame) -> None:
+    names = list(answer.columns)
+    if not names:
+        raise FeatureError(f"feature group {group.name!r} gave no columns; return at least one")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise FeatureError(f"feature group {group.name!r} has a column called {name!r}; use non-empty text")
+    for name in answer.columns[answer.columns.duplicated()]:
+        raise FeatureError(f"feature group {group.name!r} gave the column {name!r} twice; rename one")
+
+
+def _refuse_clashes(group: FeatureGroup, part: pd.DataFrame, columns: Mapping[str, tuple[str, ...]]) -> None:
+    for other, names in columns.items():
+        for name in part.columns.intersection(list(names)):
+            raise FeatureError(
+                f"feature groups {other!r} and {group.name!r} both make the column {name!r}; rename it in one of them"
+            )
+
+
+def _numbers(group: FeatureGroup, name: str, column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    kind = column.dtype
+    if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)) or kind.kind == "c":
+        raise FeatureError(
+            f"feature group {group.name!r}: column {name!r} has dtype {kind}; return numbers or booleans"
+        )
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        numbers = values.astype(np.float32)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        raise FeatureError(
+            f"feature group {group.name!r}: column {name!r} is infinite or beyond float32 in {int(infinite.sum())} "
+            f"rows (first: {column.index[infinite][0]!r}); divide only where the divisor is above zero"
+        )
+    return numbers

@@ -1,0 +1,93 @@
+"""The groups that come with the plugin, and the selection language of --nbaprops-features."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from pytest_nbaprops.errors import FeatureError, SettingsError
+from pytest_nbaprops.features import contextual, core, role, temporal
+from pytest_nbaprops.features.group import TIERS, FeatureGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OPTION = "--nbaprops-features"
+
+
+def builtin_groups() -> tuple[FeatureGroup, ...]:
+    """All groups that come with the plugin, tier by tier."""
+    return (
+        core.production,
+        core.rates,
+        core.usage,
+        core.efficiency,
+        contextual.venue,
+        contextual.opponent,
+        contextual.team,
+        contextual.matchup,
+        temporal.rest,
+        temporal.form,
+        temporal.volatility,
+        temporal.trend,
+        temporal.season,
+        role.minutes,
+        role.tenure,
+        role.standing,
+        role.availability,
+    )
+
+
+def select_groups(
+    available: Sequence[FeatureGroup], expression: str | None, default: Sequence[str]
+) -> tuple[FeatureGroup, ...]:
+    """The groups that an expression such as ``all,-opponent`` or ``core,hot_hand`` names, in the order of `available`.
+
+    Items are separated by commas: group names, tiers, `all`, each with a leading ``-`` to leave them out; they are
+    read from left to right, and an expression that begins by leaving out begins from `default`. Without an
+    expression `default` is read in its place. Raises SettingsError naming the option, the value and the way out,
+    FeatureError when two groups have the same name.
+    """
+    _refuse_twins(available)
+    items = list(default) if expression is None else _items(expression, default)
+    chosen: set[str] = set()
+    for item in items:
+        names = _named(item.removeprefix("-").strip(), available, expression)
+        chosen = chosen - names if item.startswith("-") else chosen | names
+    if not chosen:
+        raise SettingsError(
+            f"{OPTION} {','.join(items)!r} selects no feature group; name at least one of {_allowed(available)}"
+        )
+    return tuple(group for group in available if group.name in chosen)
+
+
+def _items(expression: str, default: Sequence[str]) -> list[str]:
+    items = [item.strip() for item in expression.split(",")]
+    return [*default, *items] if items[0].startswith("-") else items
+
+
+def _named(name: str, available: Sequence[FeatureGroup], expression: str | None) -> set[str]:
+    found = {group.name for group in available if name in ("all", group.name, group.tier)}
+    if not found and name not in TIERS:
+        raise SettingsError(
+            f"{OPTION} {expression!r}: no feature group {name!r}{_nearest(name, available)}; "
+            f"use {_allowed(available)}, with - in front to leave one out"
+        )
+    return found
+
+
+def _nearest(name: str, available: Sequence[FeatureGroup]) -> str:
+    close = difflib.get_close_matches(name, [group.name for group in available] + ["all", *TIERS], n=2)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+def _allowed(available: Sequence[FeatureGroup]) -> str:
+    return ", ".join(["all", *TIERS, *(group.name for group in available)])
+
+
+def _refuse_twins(available: Sequence[FeatureGroup]) -> None:
+    seen: dict[str, FeatureGroup] = {}
+    for group in available:
+        other = seen.setdefault(group.name, group)
+        if other is not group:
+            raise FeatureError(f"two feature groups are called {group.name!r}; give one another name= in its decorator")

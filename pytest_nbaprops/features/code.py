@@ -1,0 +1,227 @@
+"""Content digests of Python code: what a function says and, recursively, what it calls.
+
+Digests are of the syntax tree: comments, docstrings, annotations of functions, layout and file location do not
+count. The standard library and installed packages do not count either (their versions are recorded elsewhere); this
+package does.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import hashlib
+import json
+import sys
+import sysconfig
+from enum import Enum
+from pathlib import Path, PurePath
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.features.syntax import SourceFiles, dotted_names, local_imports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+OWN_PACKAGE = __name__.partition(".")[0]
+INSTALLED = ("site-packages", "dist-packages")
+WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
+
+
+def code_digest(obj: object) -> str:
+    """SHA-256 (hex) of a function, class or other object and of all project code and constants it refers to."""
+    return CodeReader().digest(obj)
+
+
+class CodeReader:
+    """Digests of several objects; every source is read, parsed and hashed once per reader."""
+
+    def __init__(self) -> None:
+        self._sources = SourceFiles()
+        self._hashes: dict[ast.AST, str] = {}
+        self._names: dict[ast.AST, list[str]] = {}
+
+    def digest(self, obj: object) -> str:
+        """SHA-256 (hex), as `code_digest`."""
+        walk = _Walk(self)
+        root = walk.describe(obj)
+        return _sha256(json.dumps([root, walk.entries], sort_keys=True))
+
+    def tree(self, obj: object) -> ast.AST | None:
+        """The syntax tree of a function, class or module; None without source."""
+        return self._sources.tree(obj)
+
+    def hash(self, tree: ast.AST) -> str:
+        """SHA-256 (hex) of a tree."""
+        if tree not in self._hashes:
+            self._hashes[tree] = _sha256(ast.dump(tree))
+        return self._hashes[tree]
+
+    def names(self, tree: ast.AST) -> list[str]:
+        """The dotted names in a tree, sorted."""
+        if tree not in self._names:
+            self._names[tree] = sorted(set(dotted_names(tree)))
+        return self._names[tree]
+
+
+class _Walk:
+    """One pass over an object and its references; `entries` are numbered as they are met, so cycles end."""
+
+    def __init__(self, reader: CodeReader) -> None:
+        self.reader = reader
+        self.entries: list[Any] = []
+        self.numbers: dict[int, int] = {}
+        # Temporary objects must live as long as their ids are keys.
+        self.alive: list[object] = []
+
+    def describe(self, obj: Any) -> Any:
+        """A JSON value that stands for the object's content."""
+        if obj is None or isinstance(obj, bool | int | float | complex | str | bytes):
+            return [type(obj).__name__, repr(obj)]
+        if id(obj) in self.numbers:
+            return ["entry", self.numbers[id(obj)]]
+        self.numbers[id(obj)] = number = len(self.entries)
+        self.alive.append(obj)
+        self.entries.append(None)
+        self.entries[number] = self._content(obj)
+        return ["entry", number]
+
+    def _content(self, obj: Any) -> Any:
+        if isinstance(obj, MethodType):
+            return ["method", self.describe(obj.__func__), self.describe(obj.__self__)]
+        if isinstance(obj, functools.partial):
+            return ["partial", *map(self.describe, (obj.func, obj.args, obj.keywords))]
+        if isinstance(obj, WRAPPERS):
+            return [type(obj).__name__, self.describe(obj.__wrapped__)]
+        if isinstance(obj, FunctionType | type | ModuleType):
+            return self._code(obj) if is_project(obj) else ["library", _library_name(obj)]
+        return self._value(obj)
+
+    def _code(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType):
+            return self._function(obj)
+        tree = self.reader.tree(obj)
+        if isinstance(obj, ModuleType):
+            return ["module", self.reader.hash(tree) if tree else obj.__name__]
+        bases = [self.describe(base) for base in obj.__bases__]
+        if tree is None:
+            functions = {name: value for name, value in vars(obj).items() if isinstance(value, FunctionType)}
+            return ["class", obj.__qualname__, bases, self._mapping(functions)]
+        scope = vars(sys.modules.get(obj.__module__, builtins))
+        return ["class", self.reader.hash(tree), bases, self._references(tree, scope, set(scope))]
+
+    def _function(self, function: FunctionType) -> Any:
+        tree = self.reader.tree(function)
+        scope = {**function.__globals__, **_closure(function)}
+        names = {name for name in _names(function.__code__) if name in scope}
+        if tree is None:
+            said, references = _instructions(function.__code__), self._mapping({name: scope[name] for name in names})
+        else:
+            imported = dict(local_imports(tree, function.__globals__.get("__package__") or ""))
+            said = self.reader.hash(tree)
+            references = self._references(tree, {**scope, **imported}, names | imported.keys())
+        defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
+        return ["function", said, *defaults, references]
+
+    def _references(self, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
+        """What the dotted names of the tree that begin with one of `names` stand for in `scope`."""
+        found: dict[str, Any] = {}
+        for dotted in self.reader.names(tree):
+            first, *rest = dotted.split(".")
+            if first in names:
+                found.setdefault(*_resolved(first, rest, scope[first]))
+        return self._mapping(found)
+
+    def _mapping(self, values: Mapping[Any, Any]) -> Any:
+        return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
+
+    def _value(self, obj: Any) -> Any:
+        if isinstance(obj, tuple | list):
+            return [type(obj).__name__, *map(self.describe, obj)]
+        if isinstance(obj, set | frozenset):
+            return [type(obj).__name__, *sorted(map(repr, obj))]
+        if isinstance(obj, dict):
+            return ["dict", self._mapping(obj)]
+        if isinstance(obj, Enum):
+            return ["enum", self.describe(type(obj)), obj.name]
+        data = _data_digest(obj)
+        return data or ["object", self.describe(type(obj)), self._state(obj)]
+
+    def _state(self, obj: Any) -> Any:
+        if callable(getattr(obj, "get_params", None)):
+            return self._mapping(obj.get_params(deep=False))
+        if is_project(type(obj)):
+            return self._mapping(getattr(obj, "__dict__", {}))
+        # The text of a library's object says something only where it is no address; a logger's tells its level.
+        text = repr(obj)
+        return None if " at 0x" in text or type(obj).__module__ == "logging" else text
+
+
+def is_project(obj: Any) -> bool:
+    """Whether a function, class or module is the project's or this package's, not the library's."""
+    name = str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__)
+    if name.partition(".")[0] == OWN_PACKAGE:
+        return True
+    holder = obj if isinstance(obj, ModuleType) else sys.modules.get(name)
+    file = obj.__code__.co_filename if isinstance(obj, FunctionType) else getattr(holder, "__file__", None)
+    return name.partition(".")[0] not in sys.stdlib_module_names and file is not None and _outside_libraries(file)
+
+
+@functools.lru_cache(maxsize=512)
+def _outside_libraries(file: str) -> bool:
+    path = Path(file)
+    libraries = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+    return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))
+
+
+def _library_name(obj: Any) -> str:
+    return str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+
+
+def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
+    """Follow attributes through project modules only: `core.pra` is the function, not the module."""
+    name = first
+    while rest and isinstance(obj, ModuleType) and is_project(obj) and hasattr(obj, rest[0]):
+        name, obj, rest = f"{name}.{rest[0]}", getattr(obj, rest[0]), rest[1:]
+    return name, obj
+
+
+def _instructions(code: CodeType) -> Any:
+    constants = [_instructions(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from (*code.co_names, *code.co_freevars)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _names(part)
+
+
+def _closure(function: FunctionType) -> dict[str, Any]:
+    filled = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            filled[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return filled
+
+
+def _data_digest(obj: Any) -> Any:
+    if isinstance(obj, PurePath):  # where the project lies must not count
+        return ["path", obj.name]
+    if isinstance(obj, np.ndarray) and obj.dtype != object:
+        return ["array", str(obj.dtype), list(obj.shape), hashlib.sha256(obj.tobytes()).hexdigest()]
+    if isinstance(obj, pd.DataFrame | pd.Series | pd.Index):
+        rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
+        return ["table", list(map(str, getattr(obj, "columns", []))), hashlib.sha256(rows).hexdigest()]
+    return None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""Declared tables beside the games: read, dated by their as-of column, and cut at what was known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pytest_nbaprops.errors import FeatureError
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.features.group import FeatureGroup, Source
+
+
+def source_path(source: Source, root: Path | None) -> Path:
+    """Where the table is: relative paths start at `root`, else at the working directory."""
+    path = Path(source.path).expanduser()
+    return path if path.is_absolute() or root is None else root / path
+
+
+def read_sources(group: FeatureGroup, root: Path | None) -> dict[str, pd.DataFrame]:
+    """The group's declared tables, whole, by argument name, with their as-of columns as midnight datetime64[ns].
+
+    Raises FeatureError for a file that cannot be read, or that has no as-of column or no dates in it.
+    """
+    return {key: _read(group.name, key, source, source_path(source, root)) for key, source in group.sources.items()}
+
+
+def known_sources(group: FeatureGroup, tables: dict[str, pd.DataFrame], date: pd.Timestamp) -> dict[str, pd.DataFrame]:
+    """The rows of the tables that are known on the morning of `date`: as-of dates before it."""
+    return {
+        key: table.loc[table[group.sources[key].as_of] < date].reset_index(drop=True) for key, table in tables.items()
+    }
+
+
+def join_as_of(games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str = "AS_OF") -> pd.DataFrame:
+    """For each row of the games the newest row of `table` with the same `by` and an as-of date before the game's.
+
+    Columns of the table without `by` and `as_of`, on the index of the games; missing where nothing was known.
+    """
+    keys = pd.DataFrame({"date": games["GAME_DATE"].to_numpy(), "key": games[by].to_numpy(), "row": range(len(games))})
+    right = table.rename(columns={by: "key", as_of: "date"}).sort_values("date", kind="stable")
+    right["date"] = right["date"].astype(keys["date"].dtype)
+    left = keys.sort_values("date", kind="stable")
+    joined = pd.merge_asof(left, right, on="date", by="key", allow_exact_matches=False).sort_values("row")
+    return joined.drop(columns=["date", "key", "row"]).set_axis(games.index)
+
+
+def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
+    where = f"feature group {group!r}, source {key!r} ({path})"
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as problem:
+        text = " ".join(str(problem).split())
+        raise FeatureError(f"{where}: cannot be read as CSV or Parquet: {text}; mend the path or the file") from problem
+    if source.as_of not in table.columns:
+        raise FeatureError(
+            f"{where}: no as-of column {source.as_of!r} among {', '.join(map(str, table.columns))}; "
+            'name it with Source(path=..., as_of="...")'
+        )
+    dates = _dates(table[source.as_of])
+    if dates.isna().any():
+        bad = table[source.as_of][dates.isna()].iloc[0]
+        raise FeatureError(f"{where}: column {source.as_of!r} holds {bad!r}, which is no date; use YYYY-MM-DD")
+    return table.assign(**{source.as_of: dates})
+
+
+def _dates(values: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    # A bare number would be read as nanoseconds since 1970 and make every row known.
+    if pd.api.types.is_numeric_dtype(values):
+        return pd.Series(pd.NaT, index=values.index, dtype="datetime64[ns]")
+    dates = pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
+    return dates.astype("datetime64[ns]").dt.normalize()

@@ -1,0 +1,132 @@
+"""Where functions and classes are written: their syntax trees, without what does not count."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import linecache
+import sys
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SourceFiles:
+    """Syntax trees of project files, each read and parsed once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, SourceFile | None] = {}
+
+    def tree(self, obj: Any) -> ast.AST | None:
+        """The syntax tree of a function, class or module; None where its source cannot be told."""
+        file = self._file(_file_name(obj))
+        if file is None:
+            return None
+        if isinstance(obj, FunctionType):
+            return file.functions.get((obj.__code__.co_firstlineno, obj.__name__))
+        return file.tree if isinstance(obj, ModuleType) else file.classes.get(obj.__qualname__)
+
+    def _file(self, name: str) -> SourceFile | None:
+        if name not in self._files:
+            linecache.checkcache(name)
+            self._files[name] = _parsed("".join(linecache.getlines(name)))
+        return self._files[name]
+
+
+class SourceFile:
+    """One file: its tree, functions by first line (of decorators) and name, classes by qualified name."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.functions: dict[tuple[int, str], ast.AST | None] = {}
+        self.classes: dict[str, ast.AST] = {}
+        self._collect(tree, "")
+
+    def _collect(self, node: ast.AST, inside: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = min([child.lineno, *(one.lineno for one in child.decorator_list)])
+                self.functions[first, child.name] = child
+                self._collect(child, f"{inside}{child.name}.<locals>.")
+            elif isinstance(child, ast.ClassDef):
+                self.classes[f"{inside}{child.name}"] = child
+                self._collect(child, f"{inside}{child.name}.")
+            else:
+                if isinstance(child, ast.Lambda):
+                    place = (child.lineno, "<lambda>")
+                    # Two lambdas on a line cannot be told apart: their instructions have to speak for them.
+                    self.functions[place] = None if place in self.functions else child
+                self._collect(child, inside)
+
+
+def dotted_names(tree: ast.AST) -> Iterator[str]:
+    """Every name in the tree with the attributes that follow it: `a`, `b.c.d`, but not the `b` of `b.c.d`."""
+    dotted = _dotted(tree)
+    if dotted is not None:
+        yield dotted
+        return
+    for child in ast.iter_child_nodes(tree):
+        yield from dotted_names(child)
+
+
+def _dotted(node: ast.AST) -> str | None:
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(attributes)]) if isinstance(node, ast.Name) else None
+
+
+def local_imports(tree: ast.AST, package: str) -> Iterator[tuple[str, Any]]:
+    """Names that a function imports in its own body, with what they stand for; what cannot be imported is left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = _imported("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                if hasattr(module, alias.name):
+                    yield alias.asname or alias.name, getattr(module, alias.name)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                first = alias.name.partition(".")[0]
+                yield alias.asname or first, _imported(alias.name if alias.asname else first, package)
+
+
+def _imported(name: str, package: str) -> ModuleType | None:
+    # The function itself imports it when it is called, so nothing is run that would not be.
+    try:
+        return importlib.import_module(name, package or None)
+    except Exception:  # noqa: BLE001 - whatever a module raises, calling the function will tell
+        return None
+
+
+def _file_name(obj: Any) -> str:
+    if isinstance(obj, FunctionType):
+        return obj.__code__.co_filename
+    module = obj if isinstance(obj, ModuleType) else sys.modules.get(obj.__module__)
+    return str(getattr(module, "__file__", None) or "")
+
+
+def _parsed(text: str) -> SourceFile | None:
+    try:
+        return SourceFile(_bare(ast.parse(text))) if text else None
+    except (SyntaxError, ValueError):  # no Python source: a compiled module, a template
+        return None
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    """Drop docstrings and the annotations of functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            node.body = node.body[1:] if _has_docstring(node.body) else node.body
+    return tree
+
+
+def _has_docstring(body: list[ast.stmt]) -> bool:
+    first = body[0] if body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)

@@ -1,0 +1,73 @@
+"""The fixtures. Imports nothing heavier than pytest: they are registered in idle sessions too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nbaprops.errors import NBAPropsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pytest_nbaprops.collection import FoldCollector
+    from pytest_nbaprops.context import Context
+    from pytest_nbaprops.walkforward.active import ActiveFold
+
+collector_key: pytest.StashKey[FoldCollector] = pytest.StashKey()
+active_fold_key: pytest.StashKey[ActiveFold] = pytest.StashKey()
+on_demand_key: pytest.StashKey[Context] = pytest.StashKey()
+
+
+@pytest.fixture
+def fold(request: pytest.FixtureRequest) -> ActiveFold:
+    """One fold of the walk-forward validation; a test that asks for it runs under --nbaprops-train only."""
+    collector = request.config.stash[collector_key]
+    active = collector.activate(request.node, request.param)
+    request.node.stash[active_fold_key] = active
+    return active
+
+
+@pytest.fixture(scope="session")
+def nbaprops_games(request: pytest.FixtureRequest) -> pd.DataFrame:
+    """All player-games, sorted by GAME_DATE, GAME_ID, PLAYER_ID; read on demand outside --nbaprops-train."""
+    return _context(request.config).dataset.games
+
+
+@pytest.fixture(scope="session")
+def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
+    """Every built feature column, float32, with the index of `nbaprops_games`."""
+    return _context(request.config).dataset.features
+
+
+def _context(config: pytest.Config) -> Context:
+    collector = config.stash.get(collector_key, None)
+    if collector is not None:
+        return collector.context
+    return _context_on_demand(config)
+
+
+def _context_on_demand(config: pytest.Config) -> Context:
+    if on_demand_key not in config.stash:
+        from pytest_nbaprops.context import prepare  # noqa: PLC0415 - heavy, and most sessions never come here
+        from pytest_nbaprops.settings import read_settings  # noqa: PLC0415
+
+        try:
+            config.stash[on_demand_key] = prepare(config, read_settings(config), threads=1)
+        except NBAPropsError as error:
+            pytest.fail(str(error), pytrace=False)
+    return config.stash[on_demand_key]
+
+
+def asks_for_fold(node: Any) -> bool:
+    """Whether this item or function definition asks for the plugin's own `fold`, not for one of the user's.
+
+    A test with `parametrize("fold", range(5))`, or a project's own fixture of that name, has nothing to do with us.
+    pytest has no public way to see which fixture a name means.
+    """
+    info = getattr(node, "_fixtureinfo", None)
+    if info is None or "fold" not in info.names_closure:
+        return False
+    definitions = info.name2fixturedefs.get("fold")
+    return bool(definitions) and getattr(definitions[-1].func, "__module__", None) == __name__

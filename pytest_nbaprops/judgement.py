@@ -1,0 +1,231 @@
+"""From evidence to a decision that is carried out: what the gate is asked, and what is done about its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.evidence import CandidateState, Evidence
+from pytest_nbaprops.features.baseline import slice_columns
+from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
+from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
+from pytest_nbaprops.tracking.models import check_storable
+from pytest_nbaprops.tracking.publish import Publication
+from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
+from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.evaluate import fit_recipe
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.windows import parse_train_window
+
+ChampionAnswer = ChampionVersion | UnknownChampion | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The decision, and what it was decided against.
+
+    Attributes:
+        versions: registered version of each candidate that has one now.
+        promoted: whether the alias was moved.
+    """
+
+    decision: SessionDecision
+    champion: Champion | None
+    versions: Mapping[str, str]
+    promoted: bool
+
+    def errored(self, reason: str) -> Judgement:
+        """The same, but not logged: ERROR."""
+        return replace(self, decision=self.decision.errored(reason, logged=False))
+
+
+def criteria_of(state: CandidateState) -> tuple[Criterion, ...]:
+    """The candidate's criteria, parsed."""
+    return parse_criteria(state.planned.spec.criteria)
+
+
+class Judge:
+    """Asks the gate and carries its answer out."""
+
+    def __init__(self, config: pytest.Config, context: Context, evidence: Evidence, publication: Publication) -> None:
+        self.config, self.context, self.evidence, self.publication = config, context, evidence, publication
+        self.settings = context.settings
+        self._content: str | None = None  # identity of what the champion was fitted on
+
+    # the question
+
+    def judge(self, at_start: ChampionAnswer, problems: Sequence[str]) -> Judgement:
+        """The gate's decision on everything that is known; `problems` keep every candidate from being promoted."""
+        champion, reason = self._champion(at_start)
+        cases = [(self._evidence(state, champion, problems), criteria_of(state)) for state in self.evidence.candidates]
+        judged = judge_all(cases, champion, seed=self.settings.seed, champion_reason=reason)
+        decision = decide(judged, enforce=self.settings.promote == "enforce")
+        return Judgement(decision=decision, champion=champion, versions={}, promoted=False)
+
+    def _champion(self, at_start: ChampionAnswer) -> tuple[Champion | None, str | None]:
+        """The version to beat as the gate knows it, or why there is none."""
+        now = self.publication.attempt(lambda: self.publication.champion(self.settings.champion, self.settings.alias))
+        if self.publication.error is not None:
+            return self._unavailable(at_start, self.publication.error), None
+        if _label(now) != _label(at_start):
+            said = f"it was {_label(at_start)} when the session started and is {_label(now)} now; run again"
+            return self._unavailable(at_start if at_start is not None else now, f"the champion changed: {said}"), None
+        if now is None:
+            return None, f"{self.settings.model_name} has no registered version yet"
+        if isinstance(now, UnknownChampion):
+            return self._unavailable(now, now.reason), None
+        return self._comparable(now), None
+
+    def _comparable(self, version: ChampionVersion) -> Champion:
+        known = _champion(version)
+        self._content = version.content
+        try:
+            return replace(known, predictions=self.publication.registry().load_predictions(version))
+        except TrackingError as error:
+            return replace(known, unavailable=str(error))
+
+    def _unavailable(self, version: ChampionAnswer, reason: str) -> Champion:
+        known = _champion(version) if isinstance(version, ChampionVersion) else None
+        nobody = Champion(
+            name=self.settings.model_name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason
+        )
+        return replace(known, unavailable=reason) if known else nobody
+
+    def _evidence(self, state: CandidateState, champion: Champion | None, problems: Sequence[str]) -> CandidateEvidence:
+        predictions = state.predictions()
+        unregistrable = self._unregistrable(state)
+        return CandidateEvidence(
+            name=state.name,
+            folds=state.counts(),
+            predictions=self._with_slices(predictions, criteria_of(state)),
+            expected_rows=self.context.dataset.expected(state.planned.folds),
+            registrable=unregistrable is None,
+            unregistrable_reason=unregistrable,
+            problems=(*state.problems(), *problems),
+            failures=state.failures(),
+            own_metrics=state.own_metrics() | self._hook_metrics(predictions),
+            identical_to=self._identical(state, predictions, champion),
+        )
+
+    def _with_slices(self, predictions: pd.DataFrame | None, criteria: Sequence[Criterion]) -> pd.DataFrame | None:
+        if predictions is None or not any(criterion.slice for criterion in criteria):
+            return predictions
+        games = self.context.dataset.games
+        columns = slice_columns(games, self.context.dataset.target_columns)
+        keyed = pd.concat([games[list(KEY_COLUMNS)], columns.drop(columns=list(KEY_COLUMNS), errors="ignore")], axis=1)
+        return predictions.merge(keyed, on=list(KEY_COLUMNS), how="left", validate="many_to_one")
+
+    def _hook_metrics(self, predictions: pd.DataFrame | None) -> dict[str, float]:
+        """What the hooks compute; one that raises gives no metric, and so no criterion on it can pass."""
+        if predictions is None:
+            return {}
+        visible = predictions.drop(columns=["candidate", "fold"])
+        answers = self.config.hook.pytest_nbaprops_metrics(predictions=visible)
+        return {name: float(value) for answer in answers for name, value in answer.items()}
+
+    def _identical(
+        self, state: CandidateState, predictions: pd.DataFrame | None, champion: Champion | None
+    ) -> str | None:
+        """The champion's label if this candidate is the same to the last bit of every prediction."""
+        if champion is None or champion.predictions is None or champion.version is None or predictions is None:
+            return None
+        if self._content != state.planned.identity:
+            return None
+        columns = [*KEY_COLUMNS, "actual", "predicted"]
+        ours = predictions[columns].sort_values(list(KEY_COLUMNS), ignore_index=True)
+        theirs = champion.predictions[columns].sort_values(list(KEY_COLUMNS), ignore_index=True)
+        same = ours.astype({"GAME_ID": str}).to_dict("list") == theirs.astype({"GAME_ID": str}).to_dict("list")
+        return f"v{champion.version}" if same else None
+
+    def _unregistrable(self, state: CandidateState) -> str | None:
+        """Why the candidate could not be registered; recipes were checked before the first fold."""
+        if state.planned.spec.recipe is not None and state.estimator()[0] is None:
+            return None
+        digest, problem = state.estimator()
+        if digest is None:
+            return problem
+        try:
+            check_storable(self._handed_over(digest), self.settings.trusted_types)
+        except NBAPropsError as error:
+            return str(error)
+        return None
+
+    def _handed_over(self, digest: str) -> Any:
+        return estimators.handed_over(digest, self.context.folder / estimators.HANDED_OVER)
+
+    # the answer
+
+    def promote(self, judgement: Judgement) -> Judgement:
+        """Fit the winner through the last date, register it and move the alias; ERROR where that cannot be done."""
+        decision = judgement.decision
+        winner = next((c for c in decision.candidates if c.name == decision.winner), None)
+        if winner is None or winner.identical_to:
+            return judgement
+        if self.publication.error is not None:
+            return replace(judgement, decision=decision.errored(self.publication.error))
+        try:
+            return self._promoted(judgement, winner.name)
+        except TrackingError as error:
+            return replace(judgement, decision=decision.errored(str(error)))
+
+    def _promoted(self, judgement: Judgement, name: str) -> Judgement:
+        state = next(state for state in self.evidence.candidates if state.name == name)
+        winner = next(c for c in judgement.decision.candidates if c.name == name)
+        model, example = self._final_model(state)
+        holder = self.publication.registry().aliases(self.settings.model_name).get(self.settings.alias)
+        promotion = self.publication.promote(
+            name,
+            model=model,
+            model_type=state.planned.spec.recipe or type(model).__name__,
+            example=example,
+            identity=state.planned.identity,
+            trusted_types=self.settings.trusted_types,
+            alias=self.settings.alias,
+            expected_version=holder,
+            reason="; ".join(winner.reasons),
+            version_tags={
+                "verdict": Verdict.PROMOTE.value,
+                "criteria": json.dumps([result.to_dict() for result in winner.criteria]),
+                "metrics": json.dumps(winner.to_dict()["metrics"]),
+                "dataset_digest": self.context.dataset.digest.full,
+                "lineage": json.dumps(self.context.candidate(state.planned.spec).lineage.to_dict()),
+                "champion_version": (judgement.champion.version or "") if judgement.champion else "",
+            },
+        )
+        return replace(judgement, versions={name: promotion.version}, promoted=promotion.changed)
+
+    def _final_model(self, state: CandidateState) -> tuple[Any, pd.DataFrame]:
+        """The winner's estimator fitted on its window through the last game date, and a few of the rows."""
+        candidate = self.context.candidate(state.planned.spec)
+        dates = self.context.dataset.game_dates
+        after = dates[-1].day + timedelta(days=1)
+        start = parse_train_window(state.planned.spec.train_window).start(dates, replace(dates[-1], day=after))
+        fold = Fold(number=len(state.folds) + 1, dates=(after,), fitted_at=after, train_start=start)
+        rows = self.context.dataset.train(fold, candidate.columns)
+        digest, _ = state.estimator()
+        if digest is None:
+            model = fit_recipe(candidate, rows, threads=self.context.threads)
+        else:
+            model = estimators.fit(self._handed_over(digest), rows, threads=self.context.threads)
+        return model, rows.X.head(5)
+
+
+def _label(champion: ChampionAnswer) -> str:
+    if champion is None:
+        return "none"
+    return champion.label if isinstance(champion, ChampionVersion) else "unknown"
+
+
+def _champion(version: ChampionVersion) -> Champion:
+    return Champion(
+        name=version.name, alias=version.alias, version=version.version, run_id=version.run_id, predictions=None
+    )

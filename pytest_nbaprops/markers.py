@@ -1,0 +1,106 @@
+"""The `walk_forward` and `promotion` markers: their arguments, checked. Standard library only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.gate.criteria import parse_criterion
+from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
+
+MARKER_ARGUMENTS: Mapping[str, Literal["text", "texts", "whole", "mapping"]] = {
+    "recipe": "texts",
+    "params": "mapping",
+    "features": "text",
+    "test": "text",
+    "train_window": "text",
+    "step": "whole",
+    "refit": "whole",
+    "seed": "whole",
+}
+MARKER_SIGNATURE = (
+    "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
+    "step=1, refit=7, seed=42)"
+)
+
+
+def marker_arguments(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> dict[str, Any]:
+    """Check the arguments of one `walk_forward` marker; `where` is the test's node id.
+
+    Raises:
+        SettingsError: a positional argument, an unknown name, or a value that cannot be used.
+    """
+    if args:
+        raise SettingsError(
+            f"{where}: walk_forward takes no positional arguments ({args[0]!r}); write {MARKER_SIGNATURE}"
+        )
+    for name in kwargs:
+        if name not in MARKER_ARGUMENTS:
+            near = difflib.get_close_matches(name, MARKER_ARGUMENTS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise SettingsError(f"{where}: walk_forward has no argument {name!r}; {hint}{MARKER_SIGNATURE}")
+    return {name: _MARKER_READERS[MARKER_ARGUMENTS[name]](name, value, where) for name, value in kwargs.items()}
+
+
+def _marker_text(name: str, value: object, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a text")
+    option = f"{where}: walk_forward({name}=…)"
+    if name == "test":
+        return parse_test_window(value, option=option).text
+    if name == "train_window":
+        return parse_train_window(value, option=option).text
+    return value.strip()
+
+
+def _names(names: tuple[str, ...], where: str) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{where}: {', '.join(names)} names a recipe twice; name each one once")
+    return names
+
+
+def _marker_texts(name: str, value: object, where: str) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
+    if not values or not all(isinstance(entry, str) and entry.strip() for entry in values):
+        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a name or a list of names")
+    return _names(tuple(str(entry).strip() for entry in values), f"{where}: walk_forward({name}=…)")
+
+
+def _marker_whole(name: str, value: object, where: str) -> int:
+    lowest = 0 if name == "seed" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a whole number, {lowest} or more")
+    return int(value)
+
+
+def _marker_mapping(name: str, value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a dict of hyperparameters")
+    return dict(value)
+
+
+_MARKER_READERS: Mapping[str, Callable[[str, object, str], Any]] = {
+    "text": _marker_text,
+    "texts": _marker_texts,
+    "whole": _marker_whole,
+    "mapping": _marker_mapping,
+}
+
+
+PROMOTION_SIGNATURE = "promotion(*criteria)"
+
+
+def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> tuple[str, ...]:
+    """Check the criteria of one `promotion` marker.
+
+    Raises:
+        SettingsError: keyword arguments, no criterion, or one that cannot be read.
+    """
+    if kwargs or not args or not all(isinstance(text, str) for text in args):
+        raise SettingsError(f"{where}: promotion takes criteria as texts, such as promotion('mae < baseline')")
+    try:
+        return tuple(parse_criterion(str(text)).expression for text in args)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--nbaprops-criterion", f"{where}: promotion(…)")) from None

@@ -1,0 +1,144 @@
+"""The `--nbaprops-*` options and their ini twins, as a table. Standard library and pytest only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+RUN_NAME_FIELDS = ("date", "phase", "feature_set", "recipe", "candidate", "n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One `--nbaprops-*` option and its ini twin."""
+
+    name: str
+    help: str
+    default: str | None = None
+    metavar: str | None = None
+    repeatable: bool = False
+    flag: bool = False
+    ini_only: bool = False
+    cli_only: bool = False
+
+    @property
+    def flag_name(self) -> str:
+        return f"--nbaprops-{self.name}"
+
+    @property
+    def dest(self) -> str:
+        return "nbaprops_" + self.name.replace("-", "_")
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        name="train",
+        flag=True,
+        cli_only=True,
+        help="Run walk-forward tests only, and decide the promotion at the end of the session",
+    ),
+    Option(name="data", metavar="PATH", help="Game logs: CSV or Parquet file (also .gz, .zst), a folder, or a glob"),
+    Option(name="target", metavar="EXPR", default="PTS+REB+AST", help="What is predicted: a sum of stat columns"),
+    Option(
+        name="test",
+        metavar="WINDOW",
+        default="last 160 dates",
+        help="Test dates: 'last N dates', a season (2023-24) or 2024-01-01..2024-02-01",
+    ),
+    Option(
+        name="train-window",
+        metavar="W",
+        default="3 seasons",
+        help="Training rows: 'expanding', 'N seasons' (before the current one, plus the current one) or 'N days'",
+    ),
+    Option(name="step", metavar="N", default="1", help="Game dates per fold"),
+    Option(name="refit", metavar="DAYS", default="7", help="Fit a new model when the last one is this many days old"),
+    Option(
+        name="recipe",
+        metavar="NAME",
+        default="advanced",
+        repeatable=True,
+        help="Candidate model of the built-in suite: a registered name or module:Class; repeatable",
+    ),
+    Option(name="param", metavar="K=V", repeatable=True, help="Hyperparameter of the recipe; repeatable"),
+    Option(
+        name="features",
+        metavar="LIST",
+        help="Feature groups by name or tier, 'all', and -name to leave one out: all,-opponent",
+    ),
+    Option(name="seed", metavar="N", default="42", help="Every seed in the session"),
+    Option(
+        name="criterion",
+        metavar="EXPR",
+        repeatable=True,
+        help="Promotion criterion such as 'mae < baseline'; repeatable",
+    ),
+    Option(
+        name="promote",
+        metavar="MODE",
+        default="dry-run",
+        help="off: decide nothing; dry-run: decide, write nothing to the registry; enforce: register and promote",
+    ),
+    Option(name="model-name", metavar="NAME", default="NBAPropsModel", help="Registered model"),
+    Option(name="alias", metavar="NAME", default="staging", help="Alias that a promoted version gets"),
+    Option(
+        name="champion",
+        metavar="ALIAS",
+        help="Alias of the version to beat (default: production if it exists, else the target alias)",
+    ),
+    Option(name="experiment", metavar="NAME", default="NBA_Props_Model/Phase1_Features", help="MLflow experiment"),
+    Option(
+        name="run-name",
+        metavar="TEMPLATE",
+        default="{date}_{phase}_{feature_set}_walkforward_v{n}",
+        help="MLflow run name; may use {" + "}, {".join(RUN_NAME_FIELDS) + "}",
+    ),
+    Option(
+        name="tracking-uri",
+        metavar="URI",
+        help="Where to log (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the rootdir)",
+    ),
+    Option(name="report", metavar="DIR", default="nbaprops-report", help="Where decision.json and friends are written"),
+    Option(name="no-cache", flag=True, cli_only=True, help="Read no fold of an earlier session (still writes)"),
+    Option(name="phase", ini_only=True, default="p1", help="The {phase} of the run name"),
+    Option(
+        name="columns",
+        ini_only=True,
+        repeatable=True,
+        help="Column map for sources with other names, a line each: THEIRS = OURS",
+    ),
+    Option(
+        name="trusted-types",
+        ini_only=True,
+        repeatable=True,
+        help="Types that a stored model may hold beyond the reviewed list (skops)",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and its ini twin; defaults stay None so that the origin of a value is known."""
+    group = parser.getgroup("nbaprops", "walk-forward validation of NBA player-prop models")
+    for option in OPTIONS:
+        if not option.ini_only:
+            group.addoption(option.flag_name, **_argparse_keywords(option))
+        if not option.cli_only:
+            parser.addini(option.dest, option.help, type=_ini_type(option), default=None)
+
+
+def _argparse_keywords(option: Option) -> dict[str, Any]:
+    text = option.help + (f" (default: {option.default})" if option.default and not option.flag else "")
+    if option.flag:
+        return {"action": "store_true", "default": False, "dest": option.dest, "help": text}
+    action = "append" if option.repeatable else "store"
+    escaped = text.replace("%", "%%")
+    return {"action": action, "default": None, "dest": option.dest, "metavar": option.metavar, "help": escaped}
+
+
+def _ini_type(option: Option) -> Any:
+    """Lists are lines; single values are text, or TOML integers where pytest can say so (9.2 and later)."""
+    if option.repeatable:
+        return "linelist"
+    return (str | int) if pytest.version_tuple >= (9, 2) else None

@@ -1,0 +1,98 @@
+"""pytest's front door: options, markers and the switch. Imports nothing heavier than pytest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops import hookspecs, options
+from pytest_nbaprops.fixtures import asks_for_fold, fold, nbaprops_features, nbaprops_games
+
+__all__ = ["fold", "nbaprops_features", "nbaprops_games"]
+
+SESSION_NAME = "nbaprops-session"
+SUITE_PREFIX = "nbaprops::"
+WALK_FORWARD = (
+    "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
+    "step=1, refit=7, seed=42)"
+)
+MARKERS = (
+    f"{WALK_FORWARD}: configure the walk-forward validation of a test that asks for the fold fixture",
+    "promotion(*criteria): criteria that decide the promotion of a walk-forward test's model",
+)
+
+pasted_key = pytest.StashKey[tuple[str, ...]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers; under --nbaprops-train register the session's role in this process."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not config.getoption("nbaprops_train") or config.option.help or config.option.version:
+        return
+    role = _role(config, _take_pasted_ids(config))
+    config.pluginmanager.register(role, SESSION_NAME)
+
+
+def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
+    from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
+
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        from pytest_nbaprops.worker import Worker  # noqa: PLC0415
+
+        return Worker(config, worker_input, pasted=pasted)
+    settings = read_settings(config)
+    from pytest_nbaprops.session import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
+
+    return Controller(config, settings, pasted=pasted)
+
+
+def _take_pasted_ids(config: pytest.Config) -> tuple[str, ...]:
+    """Ids of the built-in suite name no file: they are taken out of the arguments and selected by us."""
+    pasted = tuple(arg for arg in config.args if arg.startswith(SUITE_PREFIX))
+    if pasted:
+        config.args = [arg for arg in config.args if arg not in pasted]
+    return pasted
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | pytest.ExitCode | None, Any]:
+    """The last word on the exit code is the session's; a conftest's sessionfinish can change what pytest knows."""
+    try:
+        code = yield
+    except pytest.UsageError as error:
+        final = _final_code(config, pytest.ExitCode.USAGE_ERROR)
+        if final == pytest.ExitCode.USAGE_ERROR:
+            raise
+        print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - what pytest does with a usage error
+        return final
+    return code if code is None else _final_code(config, int(code))
+
+
+def _final_code(config: pytest.Config, code: int) -> int:
+    session: Any = config.pluginmanager.get_plugin(SESSION_NAME)
+    return session.final_code(code) if hasattr(session, "final_code") else code
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --nbaprops-train walk-forward tests are deselected."""
+    if config.getoption("nbaprops_train"):
+        return
+    folds = [item for item in items if asks_for_fold(item)]
+    if folds:
+        config.hook.pytest_deselected(items=folds)
+        items[:] = [item for item in items if not asks_for_fold(item)]

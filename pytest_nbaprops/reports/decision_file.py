@@ -1,0 +1,93 @@
+"""decision.json and the files beside it: written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.errors import SettingsError
+
+SCHEMA_VERSION = 1
+DECISION, SUMMARY, ERROR = "decision.json", "summary.md", "error.txt"
+FOLDS, PREDICTIONS = "folds.csv", "predictions.parquet"
+PREDICTION_COLUMNS = (
+    "candidate",
+    "fold",
+    "GAME_DATE",
+    "GAME_ID",
+    "PLAYER_ID",
+    "actual",
+    "predicted",
+    "baseline",
+)
+
+
+def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: str) -> dict[str, Any]:
+    """The decision of a session that has not come to one: nobody can read an older verdict by mistake."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": "INCONCLUSIVE",
+        "exit_code": 10,
+        "promoted": False,
+        "promote_mode": settings["promote"],
+        "simulated": settings["data"] is None,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_commit": None,
+        "command": list(command),
+        "settings": dict(settings),
+        "dataset": None,
+        "test_window": settings["test"],
+        "champion": None,
+        "warnings": [],
+        "reasons": [reason],
+        "candidates": [],
+    }
+
+
+def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
+    """Replace decision.json.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
+    text = json.dumps(document, indent=2, allow_nan=False, default=str) + "\n"
+    return write_text(folder / DECISION, text)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write beside the place and move there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the report from a CI's next step
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"--nbaprops-report: {path.parent} cannot be written ({error.strerror}); choose another folder"
+        ) from None
+    return path
+
+
+def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataFrame) -> None:
+    """folds.csv and predictions.parquet, sorted, with nothing in them that depends on the run."""
+    folds.to_csv(folder / FOLDS, index=False)
+    if predictions is None:
+        (folder / PREDICTIONS).unlink(missing_ok=True)
+        return
+    ordered = predictions[list(PREDICTION_COLUMNS)].sort_values(list(PREDICTION_COLUMNS[:5]), ignore_index=True)
+    ordered.to_parquet(folder / PREDICTIONS, index=False)
+
+
+def remove_old(folder: Path) -> None:
+    """Take away what an older session left beside its decision."""
+    for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR):
+        (folder / name).unlink(missing_ok=True)

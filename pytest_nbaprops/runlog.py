@@ -1,0 +1,181 @@
+"""What a candidate's MLflow run gets to know, while the folds come in and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.evidence import CandidateState, FoldState
+from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.reports.decision_file import write_tables
+from pytest_nbaprops.tracking.publish import Publication, RunRecord
+from pytest_nbaprops.tracking.tracker import Status
+
+FOLD_COLUMNS = ("mae", "rmse", "r2", "bias", "n_predictions")
+
+
+class RunLog:
+    """Logs the candidates of one session; a failure is kept by the publication and ends the logging."""
+
+    def __init__(self, context: Context, publication: Publication, commit: str | None) -> None:
+        self.context, self.publication, self.commit = context, publication, commit
+        self._started: set[str] = set()
+        self._deferred: set[str] = set()
+
+    def defer(self, name: str) -> None:
+        """Log this candidate only when it is sure that there is something to log."""
+        self._deferred.add(name)
+
+    def fold(self, state: CandidateState, fold: FoldState) -> None:
+        """Log one fold, unless its candidate waits."""
+        if state.name not in self._deferred:
+            self.publication.attempt(lambda: self._log(state, [fold]))
+
+    def catch_up(self, state: CandidateState) -> None:
+        """Log everything of a candidate that waited."""
+        if state.name in self._deferred or state.name not in self._started:
+            self._deferred.discard(state.name)
+            self.publication.attempt(lambda: self._log(state, state.evaluated))
+
+    def results(self, state: CandidateState, metrics: Mapping[str, float], reference: Lineage | None) -> None:
+        """Overall metrics, tables and importance of a candidate."""
+        self.publication.attempt(lambda: self._results(state, metrics, reference))
+
+    def finish(self, state: CandidateState, *, decision_file: Path, verdict: str, status: Status) -> None:
+        self.publication.attempt(
+            lambda: self.publication.finish(state.name, decision_file=decision_file, verdict=verdict, status=status)
+        )
+
+    def _log(self, state: CandidateState, folds: list[FoldState]) -> None:
+        if state.name not in self._started:
+            digest = self.context.dataset.digest.full
+            record = self._record(state)
+            self.publication.start(state.name, record, self.context.dataset.games, self.context.source, digest)
+            self._started.add(state.name)
+        for fold in folds:
+            if fold.entry is not None:
+                self.publication.fold(state.name, fold.fold.number, fold.fold.cutoff, fold.entry.predictions, fold.own)
+
+    def _results(self, state: CandidateState, metrics: Mapping[str, float], reference: Lineage | None) -> None:
+        tracker = self.publication.tracker(state.name)
+        tracker.log_validation_metrics(dict(metrics))
+        folder = self.context.folder / "artifacts" / str(len(list(self.context.folder.glob("artifacts/*"))))
+        folder.mkdir(parents=True)
+        write_tables(folder, state.predictions(), fold_table([state]))
+        tracker.log_artifacts(folder)
+        importance = mean_importance(state)
+        if not importance.empty:
+            tracker.log_feature_importance(importance)
+        self._lineage(state, reference)
+
+    def _lineage(self, state: CandidateState, reference: Lineage | None) -> None:
+        """feature_lineage.json: groups with tier, version, columns and code digest; new against the champion's."""
+        lineage = self.context.candidate(state.planned.spec).lineage
+        known = {column for group in reference.groups for column in group.columns} if reference else set()
+        new = [column for group in lineage.groups for column in group.columns if reference and column not in known]
+        self.publication.tracker(state.name).log_feature_lineage(
+            lineage.feature_version,
+            {group.name: group.columns for group in lineage.groups},
+            new,
+            reference.feature_version if reference else None,
+            details={"groups": lineage.to_dict()["groups"]},
+        )
+
+    def _record(self, state: CandidateState) -> RunRecord:
+        spec, settings = state.planned.spec, self.context.settings
+        candidate = self.context.candidate(spec)
+        features = spec.features or "default"
+        names = {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "phase": settings.phase,
+            "feature_set": candidate.lineage.feature_version if spec.features else spec.recipe or spec.name,
+            "recipe": spec.recipe or spec.name,
+            "candidate": spec.name,
+            "n": "{n}",
+        }
+        digest = self.context.dataset.digest.full
+        return RunRecord(
+            identity=state.planned.identity,
+            run_name=settings.run_name.format(**names),
+            params={
+                "candidate": spec.name,
+                "recipe": spec.recipe or "own estimator",
+                **_estimator_params(candidate.recipe),
+                "target": settings.target,
+                "test": spec.test,
+                "train_window": spec.train_window,
+                "step": spec.step,
+                "refit": spec.refit,
+                "seed": spec.seed,
+                "features": features,
+                "feature_version": candidate.lineage.feature_version,
+                "n_features": len(candidate.columns),
+                "feature_groups": ",".join(group.name for group in candidate.groups),
+                "n_folds": len(state.folds),
+                "first_test_date": state.folds[0].fold.dates[0].isoformat(),
+                "last_test_date": state.folds[-1].fold.dates[-1].isoformat(),
+                "dataset_digest": digest,
+            },
+            tags={
+                "phase": settings.phase,
+                "feature_version": candidate.lineage.feature_version,
+                "model_type": spec.recipe or "own estimator",
+                "validation_type": "walk_forward",
+                "git_commit": self.commit or "unknown",
+                "dataset_digest": digest,
+                "simulated": str(self.context.simulated).lower(),
+                "promote_mode": settings.promote,
+            },
+        )
+
+
+def _estimator_params(recipe: Any) -> dict[str, object]:
+    """Every hyperparameter that is set, as `model.<name>`."""
+    if recipe is None:
+        return {}
+    params = recipe.estimator.get_params(deep=True)
+    plain = {name: value for name, value in params.items() if value is not None and not hasattr(value, "get_params")}
+    return {f"model.{name}": value for name, value in sorted(plain.items()) if name != "n_jobs"}
+
+
+def fold_table(states: list[CandidateState]) -> pd.DataFrame:
+    """A row per planned fold: candidate, fold, dates, fitted_at, state, metrics; nothing that depends on the run."""
+    rows = []
+    for state in states:
+        for fold in state.folds:
+            values = dict.fromkeys(FOLD_COLUMNS, float("nan"))
+            if fold.entry is not None:
+                frame = fold.entry.predictions
+                metrics = point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy())
+                values = {name: metrics[name] for name in FOLD_COLUMNS}
+            kind = "failed" if fold.failure else "missing" if fold.reason_missing else "passed"
+            rows.append(
+                {
+                    "candidate": state.name,
+                    "fold": fold.fold.number,
+                    "date": fold.fold.id,
+                    "dates": " ".join(day.isoformat() for day in fold.fold.dates),
+                    "fitted_at": fold.fold.fitted_at.isoformat(),
+                    "outcome": kind,
+                    **values,
+                    **{f"own_{name}": value for name, value in fold.own.items()},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def mean_importance(state: CandidateState) -> pd.Series[float]:
+    """Importance of each feature, averaged over the fits; empty where the estimator has none."""
+    fits: dict[Any, Mapping[str, float]] = {}
+    for fold in state.evaluated:
+        if fold.entry is not None and fold.entry.details.get("importance"):
+            fits.setdefault(fold.fold.fitted_at, fold.entry.details["importance"])
+    if not fits:
+        return pd.Series(dtype="float64")
+    return pd.DataFrame(list(fits.values())).mean().sort_values(ascending=False)

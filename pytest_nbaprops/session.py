@@ -1,0 +1,187 @@
+"""One training session: the controller, which prepares, listens, decides and has the last word.
+
+Without xdist its process runs the folds, too; under xdist `worker.py` does. Workers and tests never touch MLflow.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops.closing import Closing
+from pytest_nbaprops.context import Context, prepare, thread_share
+from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.evidence import Evidence
+from pytest_nbaprops.gate.verdict import Verdict
+from pytest_nbaprops.planfile import read_plans
+from pytest_nbaprops.reports import terminal
+from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
+from pytest_nbaprops.settings import Settings, redacted
+from pytest_nbaprops.tracking.publish import Publication
+from pytest_nbaprops.worker import WORKER_INPUT, register_collector
+
+PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+
+
+class Controller:
+    """Prepares, listens to the reports, decides at the end and has the last word on the exit code."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, *, pasted: tuple[str, ...]) -> None:
+        self.config, self.settings, self.pasted = config, settings, pasted
+        self.distributed = bool(config.getoption("tx", None)) and not config.option.collectonly
+        self.context: Context | None = None
+        self.evidence: Evidence | None = None
+        self.closing: Closing | None = None
+        self.exit_code: int | None = None
+        self.interrupted = False
+        self.stopped_by_maxfail = False
+        self.counted = False
+
+    # the start
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Read the data and see that everything can be reached, before any worker starts."""
+        self.session = session
+        try:
+            self._start()
+        except TrackingError as error:
+            self.exit_code = Verdict.ERROR.exit_code
+            self._write_error(str(error))
+            raise pytest.UsageError(str(error)) from None
+        except NBAPropsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _start(self) -> None:
+        self._fail_closed()
+        publication = Publication(
+            uri=self.settings.tracking_uri, experiment=self.settings.experiment, model_name=self.settings.model_name
+        )
+        if not self.config.option.collectonly:
+            publication.probe()
+        self.context = prepare(self.config, self.settings, threads=thread_share(1))
+        if not self.config.option.collectonly:
+            self.closing = Closing(self.config, self.context, publication)
+        if not self.distributed:
+            register_collector(self.config, self.context, pasted=self.pasted, worker=None)
+
+    def _fail_closed(self) -> None:
+        """From here on no older verdict can be read by mistake."""
+        if self.config.option.collectonly:
+            return
+        report = Path(self.settings.report)
+        document = unfinished(redacted(self.settings), command=self._command(), reason="session did not finish")
+        write_decision(report, document)
+        remove_old(report)
+
+    def _write_error(self, reason: str) -> None:
+        document = unfinished(redacted(self.settings), command=self._command(), reason=reason)
+        document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
+        write_decision(Path(self.settings.report), document)
+
+    def _command(self) -> list[str]:
+        return ["pytest", *map(str, self.config.invocation_params.args)]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the session's folder is."""
+        if self.context is not None:
+            node.workerinput[WORKER_INPUT] = str(self.context.folder)
+
+    # between collection and the first fold
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not self.distributed:
+            self._collected([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._collected(ids)
+
+    def _collected(self, nodeids: list[str]) -> None:
+        """Check what only the collected tests could tell; raises before the first fold runs."""
+        if self.context is None or self.evidence is not None:
+            return
+        planned, problems = read_plans(self.context.folder)
+        if problems:
+            raise pytest.UsageError(problems[0])
+        self.evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
+        self.evidence.collected(nodeids)
+        if self.closing is not None:
+            try:
+                self.closing.announce(self.evidence)
+            except NBAPropsError as error:
+                raise pytest.UsageError(str(error)) from None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Our scheduler where the user asked for none in particular."""
+        if config.getoption("dist") != "load":
+            return None
+        from pytest_nbaprops.scheduling import FitScheduling  # noqa: PLC0415 - xdist may be switched off
+
+        return FitScheduling(config, log, self._scope_of)
+
+    def _scope_of(self, nodeid: str) -> str:
+        return self.evidence.scope_of(nodeid) if self.evidence is not None else nodeid
+
+    # the folds
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.evidence is None:
+            return
+        if not self.counted and self.closing is not None:
+            self.counted = True
+            self.session.testscollected += self.closing.criteria_count()  # or the progress would pass 100%
+        brought = self.evidence.add(report)
+        if brought is not None and self.closing is not None:
+            self.closing.log_fold(*brought)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
+        return terminal.fold_status(report)
+
+    # the end
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell a Ctrl-C from --maxfail: xdist stops at the latter with an interrupt of its own."""
+        error = excinfo.value
+        ours = type(error).__module__.startswith("xdist") and str(error).startswith("stopping after")
+        self.stopped_by_maxfail = ours
+        self.interrupted = not ours
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Decide, carry out, report; nothing that goes wrong here may hide pytest's own summary."""
+        if self.closing is None or self.evidence is None or not self.evidence.candidates:
+            return
+        if int(exitstatus) == pytest.ExitCode.INTERNAL_ERROR:
+            self.closing.problems.append("pytest stopped with an internal error")
+        if self.interrupted:
+            self.closing.problems.append("the session was interrupted")
+        self.exit_code = self.closing.close(session)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.closing is not None and self.closing.document is not None:
+            terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
+        elif self.config.option.collectonly and self.evidence is not None and self.context is not None:
+            terminalreporter.write_line(terminal.plan_line(self.context, self.evidence))
+
+    def pytest_report_header(self) -> list[str]:
+        return terminal.header(self.context) if self.context is not None else []
+
+    def final_code(self, code: int) -> int:
+        """The process's exit code: a verdict's code is not lost, and no failure from elsewhere becomes 0."""
+        if self.exit_code is None:
+            return code
+        pytests_own = code in PYTESTS_OWN and not self.stopped_by_maxfail
+        if pytests_own and self.exit_code != Verdict.ERROR.exit_code:
+            return code
+        return self.exit_code or code
+
+    def pytest_unconfigure(self) -> None:
+        if self.context is not None:
+            shutil.rmtree(self.context.folder, ignore_errors=True)

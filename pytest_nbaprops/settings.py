@@ -1,0 +1,275 @@
+"""Command line and ini in, one frozen `Settings` out. Nothing heavier than pytest is imported here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
+from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
+from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
+
+PROMOTE_MODES = ("off", "dry-run", "enforce")
+SAMPLE_SUFFIX = "-sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that the user decided for one training session; paths are absolute, texts are checked."""
+
+    rootdir: str
+    data: str | None
+    columns: Mapping[str, str]
+    target: str
+    test: str
+    train_window: str
+    step: int
+    refit: int
+    recipes: tuple[str, ...]
+    params: tuple[str, ...]
+    features: str | None
+    seed: int
+    criteria: tuple[str, ...]
+    promote: str
+    model_name: str
+    alias: str
+    champion: str | None
+    experiment: str
+    run_name: str
+    phase: str
+    tracking_uri: str
+    report: str
+    use_cache: bool
+    trusted_types: tuple[str, ...]
+    from_command_line: frozenset[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Exact builtins, as they go to xdist workers and into decision.json."""
+        plain: dict[str, Any] = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {
+            name: sorted(value)
+            if isinstance(value, frozenset)
+            else list(value)
+            if isinstance(value, tuple)
+            else dict(value)
+            if isinstance(value, Mapping)
+            else value
+            for name, value in plain.items()
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
+        tuples = {name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "trusted_types")}
+        return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """As a dict for files that others read: no password in the tracking URI."""
+    uri = re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1***@", settings.tracking_uri)
+    return {**settings.to_dict(), "tracking_uri": uri}
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read and check every option: command line before ini before default.
+
+    Raises:
+        pytest.UsageError: a value cannot be used; one line that names the option and the way out.
+    """
+    try:
+        return _Reader(config).settings()
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+class _Reader:
+    """Looks values up in the order of precedence, and remembers where each came from."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.by_name = {option.name: option for option in OPTIONS}
+        self.from_command_line = frozenset(
+            option.name for option in OPTIONS if config.getoption(option.dest, None) not in (None, False)
+        )
+
+    def settings(self) -> Settings:
+        data = self.path("data")
+        return Settings(
+            rootdir=str(self.config.rootpath),
+            data=data,
+            columns=_column_map(self.lines("columns")),
+            target=self.text("target"),
+            test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
+            train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,
+            step=self.whole("step", lowest=1),
+            refit=self.whole("refit", lowest=1),
+            recipes=without_repeats(self.lines("recipe"), self.spelled("recipe")),
+            params=self.lines("param"),
+            features=self.optional("features"),
+            seed=self.whole("seed", lowest=0, highest=2**32 - 1),
+            criteria=self.criteria(),
+            promote=self.choice("promote", PROMOTE_MODES),
+            model_name=self.named("model-name", simulated=data is None),
+            alias=_alias(self.text("alias"), self.spelled("alias")),
+            champion=self.optional("champion"),
+            experiment=self.named("experiment", simulated=data is None),
+            run_name=_template(self.text("run-name"), self.spelled("run-name")),
+            phase=self.text("phase"),
+            tracking_uri=self.tracking_uri(),
+            report=self.path("report") or "",
+            use_cache=not self.config.getoption("nbaprops_no_cache"),
+            trusted_types=self.lines("trusted-types"),
+            from_command_line=self.from_command_line,
+        )
+
+    def spelled(self, name: str) -> str:
+        """The option as the user wrote it: on the command line or in the ini file."""
+        option = self.by_name[name]
+        in_ini = option.ini_only or (name not in self.from_command_line and self.ini(option) is not None)
+        return option.dest if in_ini else option.flag_name
+
+    def ini(self, option: Option) -> Any:
+        if option.cli_only:
+            return None
+        try:
+            return self.config.getini(option.dest)
+        except (TypeError, pytest.UsageError) as error:
+            raise SettingsError(
+                f"{option.dest} in {self.config.inipath}: {error}; "
+                f"expected {'a list of texts' if option.repeatable else 'a text in quotes'}"
+            ) from None
+
+    def raw(self, name: str) -> Any:
+        option = self.by_name[name]
+        if name in self.from_command_line:
+            return self.config.getoption(option.dest)
+        value = self.ini(option)
+        return option.default if value is None else value
+
+    def text(self, name: str) -> str:
+        value = str(self.raw(name)).strip()
+        if not value:
+            raise SettingsError(f"{self.spelled(name)}: is empty; leave it out to get {self.by_name[name].default!r}")
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return None if self.raw(name) is None else self.text(name)
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        value = self.raw(name)
+        if value is None:
+            return ()
+        return tuple(str(line).strip() for line in ([value] if isinstance(value, str) else value))
+
+    def whole(self, name: str, *, lowest: int, highest: int | None = None) -> int:
+        text = self.text(name)
+        allowed = (
+            f"a whole number, {lowest} or more" if highest is None else f"a whole number from {lowest} to {highest}"
+        )
+        try:
+            number = int(text)
+        except ValueError:
+            raise SettingsError(f"{self.spelled(name)}: {text!r} is not {allowed}") from None
+        if number < lowest or (highest is not None and number > highest):
+            raise SettingsError(f"{self.spelled(name)}: {text!r} is not {allowed}")
+        return number
+
+    def choice(self, name: str, allowed: Iterable[str]) -> str:
+        text = self.text(name)
+        if text not in allowed:
+            raise SettingsError(f"{self.spelled(name)}: {text!r} is not one of {', '.join(allowed)}")
+        return text
+
+    def path(self, name: str) -> str | None:
+        """Absolute; relative to the working directory on the command line, else to the ini file."""
+        text = self.optional(name)
+        if text is None:
+            return None
+        if name in self.from_command_line or self.config.inipath is None or self.ini(self.by_name[name]) is None:
+            base = self.config.invocation_params.dir if name in self.from_command_line else self.config.rootpath
+        else:
+            base = self.config.inipath.parent
+        return os.path.normpath(base / Path(text).expanduser())
+
+    def named(self, name: str, *, simulated: bool) -> str:
+        """Names of models and experiments on the sample league say so, whatever was asked for."""
+        text = self.text(name)
+        if name == "model-name" and any(sign in text for sign in "/:@"):
+            raise SettingsError(f"{self.spelled(name)}: {text!r} holds '/', ':' or '@', which MLflow refuses in names")
+        return text + SAMPLE_SUFFIX if simulated and not text.endswith(SAMPLE_SUFFIX) else text
+
+    def criteria(self) -> tuple[str, ...]:
+        """An empty ini list stays empty: no criteria is a verdict (inconclusive), not a default."""
+        if self.raw("criterion") is None:
+            return DEFAULT_CRITERIA
+        option = self.spelled("criterion")
+        return tuple(_criterion(text, option) for text in self.lines("criterion"))
+
+    def tracking_uri(self) -> str:
+        """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""
+        uri = self.optional("tracking-uri") or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+        if not uri:
+            return f"sqlite:///{self.config.rootpath / 'mlflow.db'}"
+        return _anchor_sqlite(uri, self.anchor("tracking-uri"))
+
+    def anchor(self, name: str) -> Path:
+        in_ini = name not in self.from_command_line and self.ini(self.by_name[name]) is not None
+        if in_ini:
+            return self.config.inipath.parent if self.config.inipath else self.config.rootpath
+        return self.config.invocation_params.dir
+
+
+def _anchor_sqlite(uri: str, base: Path) -> str:
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
+        return uri
+    return f"{prefix}{os.path.normpath(base / uri.removeprefix(prefix))}"
+
+
+def _criterion(text: str, option: str) -> str:
+    try:
+        return parse_criterion(text).expression
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--nbaprops-criterion", option)) from None
+
+
+def _alias(text: str, option: str) -> str:
+    if text == "latest" or (text[:1] == "v" and text[1:].isdigit()):
+        raise SettingsError(f"{option}: {text!r} is reserved by MLflow; use a name such as staging or production")
+    return text.lower()
+
+
+def _template(text: str, option: str) -> str:
+    try:
+        text.format(**dict.fromkeys(RUN_NAME_FIELDS, "x"))
+    except (KeyError, IndexError, ValueError, AttributeError):
+        allowed = ", ".join("{" + name + "}" for name in RUN_NAME_FIELDS)
+        raise SettingsError(f"{option}: {text!r} is not a run name template; it may use {allowed}") from None
+    return text
+
+
+def without_repeats(names: tuple[str, ...], option: str) -> tuple[str, ...]:
+    if not names or "" in names:
+        raise SettingsError(f"{option}: names no recipe; leave it out to get 'advanced'")
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{option}: {', '.join(names)} names a recipe twice; name each one once")
+    return names
+
+
+def _column_map(lines: tuple[str, ...]) -> dict[str, str]:
+    """`THEIRS = OURS` lines."""
+    mapping: dict[str, str] = {}
+    for line in lines:
+        theirs, sign, ours = (part.strip() for part in line.partition("="))
+        if not (theirs and sign and ours):
+            raise SettingsError(f"nbaprops_columns: {line!r} is not a line like 'player_id = PLAYER_ID'")
+        if theirs in mapping or ours in mapping.values():
+            raise SettingsError(f"nbaprops_columns: {line!r} maps a column a second time; keep one line per column")
+        mapping[theirs] = ours
+    return mapping

@@ -1,0 +1,238 @@
+"""What a test gets as `fold`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+import datetime as dt
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pytest_nbaprops.errors import FoldError
+from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.candidate import Candidate, content_key
+from pytest_nbaprops.walkforward.dataset import Rows
+from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, predictions_frame, stored_fold
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.store import FoldEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """Predictions of one fold and their metrics, in the target's units.
+
+    Attributes:
+        predictions: GAME_DATE, GAME_ID, PLAYER_ID, PLAYER_NAME, actual, predicted, baseline.
+        metrics: mae, rmse, r2, bias, within_3_pct, within_5_pct, within_10_pct, n_predictions.
+        cached: it came from the fold store.
+    """
+
+    predictions: pd.DataFrame
+    metrics: Mapping[str, float]
+    cached: bool
+
+    def __getattr__(self, name: str) -> float:
+        metrics = self.__dict__.get("metrics", {})
+        if name in metrics:
+            return float(metrics[name])
+        raise AttributeError(f"a fold's result has no {name!r}; it has {', '.join(metrics)}")
+
+    def worst(self, n: int = 5) -> str:
+        """The n largest misses as a table."""
+        table = self.predictions.assign(error=self.predictions["predicted"] - self.predictions["actual"])
+        largest = table.sort_values("error", key=lambda error: -error.abs(), kind="stable").head(n)
+        columns = ["GAME_DATE", "PLAYER_NAME", "actual", "predicted", "error"]
+        return f"the {len(largest)} worst misses:\n{largest[columns].round(1).to_string(index=False)}"
+
+
+class ActiveFold:
+    """One fold of the walk-forward validation, as a test sees it.
+
+    Everything used for its predictions is older than `cutoff`. Train and test rows are read when first asked for.
+    """
+
+    def __init__(self, *, fold: Fold, candidate: Candidate, bench: Workbench) -> None:
+        self._fold, self._candidate, self._bench = fold, candidate, bench
+        self._metrics: dict[str, float] = {}
+        self._model: Any = None
+        self.problem: str | None = None
+        self.key: str | None = None
+        self.cached = False
+        self.result: FoldResult | None = None
+
+    def __repr__(self) -> str:
+        return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
+
+    @property
+    def number(self) -> int:
+        """1, 2, 3 … in the order of the dates."""
+        return self._fold.number
+
+    @property
+    def dates(self) -> tuple[dt.date, ...]:
+        """The game dates tested."""
+        return self._fold.dates
+
+    @property
+    def date(self) -> dt.date:
+        """The first of them."""
+        return self._fold.dates[0]
+
+    @property
+    def cutoff(self) -> dt.date:
+        """First test date: everything used is older."""
+        return self._fold.cutoff
+
+    @property
+    def fitted_at(self) -> dt.date:
+        """Cutoff of the fit that this fold shares."""
+        return self._fold.fitted_at
+
+    @cached_property
+    def train(self) -> Rows:
+        """`.X`, `.y` and `.keys` of the training rows: before `fitted_at`, inside the window."""
+        return self._bench.dataset.train(self._fold, self._candidate.columns)
+
+    @cached_property
+    def test(self) -> Rows:
+        """`.X`, `.y` and `.keys` of the rows to predict."""
+        return self._bench.dataset.test(self._fold, self._candidate.columns, self._candidate.groups)
+
+    @property
+    def logged(self) -> Mapping[str, float]:
+        """Metrics of the test's own."""
+        return self._metrics
+
+    @property
+    def model(self) -> Any:
+        """The estimator that `record` was given, if any."""
+        return self._model
+
+    def log(self, **metrics: float) -> None:
+        """Log metrics of one's own for this fold; their mean over the folds can be a criterion.
+
+        Raises:
+            FoldError: a value is not a number.
+        """
+        for name, value in metrics.items():
+            try:
+                self._metrics[name] = float(value)
+            except (TypeError, ValueError):
+                raise self._refused(f"log({name}={value!r}) is not a number") from None
+
+    def fit(self, model: Any) -> Any:
+        """A fitted copy of a scikit-learn style estimator; folds that share a fit share it.
+
+        Seeds and thread counts that the estimator leaves open are set from the session's.
+
+        Raises:
+            FoldError: it is not a scikit-learn style estimator.
+        """
+        threads = self._bench.threads
+        unfitted = estimators.prepared(model, seed=self._candidate.spec.seed, threads=threads)
+        key = self._candidate.fit_key(
+            self._fold, self._bench.dataset.digest, estimator=estimators.estimator_digest(unfitted)
+        )
+        return self._bench.model(key, lambda: estimators.fit(unfitted, self.train, threads=threads))
+
+    def evaluate(self) -> FoldResult:
+        """Fit or reuse the recipe's model, predict the fold and record it; an unchanged fold comes from the store.
+
+        Raises:
+            FoldError: the test names no recipe, or the fold was recorded before.
+        """
+        if self._candidate.recipe is None:
+            raise self._refused(
+                "evaluate() needs a recipe: name one with @pytest.mark.walk_forward(recipe=...), "
+                "or predict yourself and use fold.record(predictions)"
+            )
+        self._once()
+        entry = stored_fold(self._candidate, self._fold, self._bench)
+        self.cached = entry is not None
+        if entry is None:
+            entry = evaluate_fold(self._candidate, self._fold, self.test, self._bench)
+        return self._keep(self._candidate.fold_key(self._fold, self._bench.dataset.digest), entry)
+
+    def record(self, predictions: npt.ArrayLike | pd.Series[float], *, model: Any = None) -> FoldResult:
+        """Record predictions for the rows of `test`, in their order (a Series is matched by its index).
+
+        Args:
+            predictions: one number per row of `test`.
+            model: the estimator that made them; without it the candidate can be judged but not registered.
+
+        Raises:
+            FoldError: wrong length or shape, not numbers, a foreign index, or the fold was recorded before.
+        """
+        self._once()
+        values = self._values(predictions)
+        self._model = model
+        details = {"importance": dict(estimators.importance(model, self._candidate.columns))}
+        entry = FoldEntry(predictions=predictions_frame(self.test, values), details=details)
+        key = content_key(
+            {
+                "fold": self._fold.to_dict(),
+                "code": self._candidate.spec.code,
+                "predictions": [repr(value) for value in values.tolist()],
+                "data": self._bench.dataset.digest.through(self.dates[-1]),
+            }
+        )
+        self._bench.store.keep_fold(key, entry)
+        return self._keep(key, entry)
+
+    def _once(self) -> None:
+        if self.key is not None:
+            raise self._refused("was recorded before: call evaluate() or record() once per fold")
+
+    def _keep(self, key: str, entry: FoldEntry) -> FoldResult:
+        names = self._bench.dataset.games["PLAYER_NAME"].loc[self.test_index].to_numpy()
+        frame = entry.predictions.copy()
+        frame.insert(3, "PLAYER_NAME", names)
+        metrics = point_metrics(frame["actual"], frame["predicted"])
+        self.key, self.result = key, FoldResult(predictions=frame, metrics=metrics, cached=self.cached)
+        return self.result
+
+    @property
+    def test_index(self) -> pd.Index[Any]:
+        """Row labels of the games to predict."""
+        dataset = self._bench.dataset
+        return dataset.games.index[dataset.tested(self._fold)]
+
+    def _values(self, predictions: Any) -> npt.NDArray[np.float64]:
+        rows = self.test
+        if isinstance(predictions, pd.Series):
+            predictions = self._aligned(predictions, rows.X.index)
+        try:
+            values = np.asarray(predictions, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise self._refused("record() got predictions that are not numbers") from None
+        if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - a column vector, as some estimators return
+            values = values[:, 0]
+        if values.shape != (len(rows),):
+            raise self._refused(
+                f"record() got predictions of shape {values.shape}, but the fold has {len(rows)} rows to predict; "
+                "predict every row of fold.test.X, in its order"
+            )
+        return values
+
+    def _aligned(self, predictions: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
+        if predictions.index.equals(index) or predictions.index.equals(pd.RangeIndex(len(index))):
+            return predictions
+        if predictions.index.is_unique and set(predictions.index) == set(index):
+            return predictions.reindex(index)
+        raise self._refused("record() got a Series whose index is not that of fold.test.X; use the same index")
+
+    def _refused(self, problem: str) -> FoldError:
+        """An error that counts even if the test catches it."""
+        self.problem = problem
+        return FoldError(f"fold {self.date} of {self._candidate.name}: {problem}")
+
+
+def finite(value: float) -> float | None:
+    """A number for the wire: None instead of NaN and infinities."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,157 @@
+"""Games, features and targets of one session, memory-mapped, and the rows of a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pytest_nbaprops.data.arrow import read_arrow, write_arrow
+from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS, target_values
+from pytest_nbaprops.features.baseline import baseline_predictions
+from pytest_nbaprops.features.build import build_as_of
+from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.windows import GameDate
+
+GAMES_FILE, FEATURES_FILE, TARGETS_FILE = "games.arrow", "features.arrow", "targets.arrow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Player-games side by side: features, target and keys share one index (row labels of the games).
+
+    Attributes:
+        X: features as float64, though kept as float32: linear models would solve in the width they are given.
+        y: target, float64.
+        keys: GAME_DATE, GAME_ID, PLAYER_ID.
+        baseline: the baseline's prediction, float64.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series[float]
+    keys: pd.DataFrame
+    baseline: pd.Series[float]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The session's data. `games` is sorted by date; `features` and `targets` (actual, baseline) share its index."""
+
+    games: pd.DataFrame
+    features: pd.DataFrame
+    targets: pd.DataFrame
+    target_columns: tuple[str, ...]
+    digest: DatasetDigest
+    root: Path
+
+    @cached_property
+    def game_dates(self) -> tuple[GameDate, ...]:
+        return game_dates(self.games, self.target_columns)
+
+    @cached_property
+    def _days(self) -> npt.NDArray[np.datetime64]:
+        return self.games["GAME_DATE"].to_numpy().astype("datetime64[D]")
+
+    @cached_property
+    def _played(self) -> npt.NDArray[np.bool_]:
+        return self.targets["actual"].notna().to_numpy()
+
+    def positions(self, start: date, stop: date) -> npt.NDArray[np.intp]:
+        """Positions of the played rows with start <= GAME_DATE < stop."""
+        first, last = np.searchsorted(self._days, np.array([start, stop], dtype="datetime64[D]"))
+        positions: npt.NDArray[np.intp] = first + np.flatnonzero(self._played[first:last])
+        return positions
+
+    def rows(self, positions: npt.NDArray[np.intp], columns: Sequence[str]) -> Rows:
+        chosen = slice(positions[0], positions[-1] + 1) if _is_run(positions) else positions
+        targets = self.targets.iloc[chosen]
+        return Rows(
+            X=self.features[list(columns)].iloc[chosen].astype(np.float64),
+            y=targets["actual"].rename("+".join(self.target_columns)),
+            keys=self.games[list(KEY_COLUMNS)].iloc[chosen],
+            baseline=targets["baseline"],
+        )
+
+    def train(self, fold: Fold, columns: Sequence[str]) -> Rows:
+        """Played rows of the fold's training window."""
+        return self.rows(self.positions(fold.train_start, fold.fitted_at), columns)
+
+    def test(self, fold: Fold, columns: Sequence[str], groups: Sequence[FeatureGroup]) -> Rows:
+        """Played rows of the fold's dates, with what was known of them on the morning of the first one."""
+        rows = self.rows(self.tested(fold), columns)
+        if len(fold.dates) == 1:
+            return rows
+        # A later date of the fold would otherwise see the outcomes of an earlier one: everything used is older
+        # than the cutoff.
+        days = [pd.Timestamp(day) for day in fold.dates]
+        features = build_as_of(self.games, groups, dates=days, root=self.root)
+        return Rows(
+            X=features.loc[rows.X.index, list(columns)].astype(np.float64),
+            y=rows.y,
+            keys=rows.keys,
+            baseline=self._baseline_as_of(fold).loc[rows.y.index],
+        )
+
+    def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
+        """Keys and actual value of every player-game that these folds must predict."""
+        positions = np.concatenate([self.tested(fold) for fold in folds])
+        keys = self.games[list(KEY_COLUMNS)].iloc[positions]
+        return keys.assign(actual=self.targets["actual"].iloc[positions]).reset_index(drop=True)
+
+    def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
+        chosen = [self.positions(day, date.fromordinal(day.toordinal() + 1)) for day in fold.dates]
+        return np.concatenate(chosen)
+
+    def _baseline_as_of(self, fold: Fold) -> pd.Series[float]:
+        known = self.games.iloc[: int(np.searchsorted(self._days, np.datetime64(fold.dates[-1]) + 1))].copy()
+        unknown = known["GAME_DATE"] >= pd.Timestamp(fold.cutoff)
+        outcomes = [column for column in OUTCOME_COLUMNS if column in known]
+        known.loc[unknown, outcomes] = None
+        return baseline_predictions(known, self.target_columns)
+
+
+def _is_run(positions: npt.NDArray[np.intp]) -> bool:
+    """Whether the positions follow one another, so that a slice (a view) will do."""
+    return len(positions) > 0 and positions[-1] - positions[0] + 1 == len(positions)
+
+
+def game_dates(games: pd.DataFrame, target_columns: Sequence[str]) -> tuple[GameDate, ...]:
+    """Dates with at least one played game, oldest first, and their seasons."""
+    played = games[target_values(games, target_columns).notna().to_numpy()]
+    first = played.drop_duplicates("GAME_DATE")[["GAME_DATE", "SEASON"]]
+    return tuple(
+        GameDate(day=day.date(), season=str(season))
+        for day, season in zip(first["GAME_DATE"], first["SEASON"], strict=True)
+    )
+
+
+def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, target_columns: Sequence[str]) -> None:
+    """Write what workers need as Arrow files."""
+    targets = pd.DataFrame(
+        {"actual": target_values(games, target_columns), "baseline": baseline_predictions(games, target_columns)}
+    )
+    for name, frame in ((GAMES_FILE, games), (FEATURES_FILE, features), (TARGETS_FILE, targets)):
+        write_arrow(frame, folder / name)
+
+
+def read_dataset(folder: Path, *, digest: DatasetDigest, target_columns: Sequence[str], root: Path) -> Dataset:
+    """Map the Arrow files of a session."""
+    return Dataset(
+        games=read_arrow(folder / GAMES_FILE),
+        features=read_arrow(folder / FEATURES_FILE),
+        targets=read_arrow(folder / TARGETS_FILE),
+        target_columns=tuple(target_columns),
+        digest=digest,
+        root=root,
+    )

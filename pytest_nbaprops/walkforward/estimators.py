@@ -1,0 +1,112 @@
+"""Fitting, predicting and keeping scikit-learn style estimators, reproducibly and on a given share of the cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+from pytest_nbaprops.errors import FoldError
+from pytest_nbaprops.walkforward.dataset import Rows
+
+HANDED_OVER = "estimators"
+
+
+def prepared(estimator: Any, *, seed: int, threads: int) -> Any:
+    """An unfitted copy, with the seed and the share of threads wherever the estimator leaves them open.
+
+    Raises:
+        FoldError: it is not a scikit-learn style estimator.
+    """
+    try:
+        copy = clone(estimator)
+    except (TypeError, RuntimeError) as error:
+        raise FoldError(
+            f"{estimator!r} is not a scikit-learn style estimator ({error}); it needs get_params, fit and predict"
+        ) from None
+    parameters = copy.get_params(deep=True)
+    open_ = {name: _filled(name, seed, threads) for name, value in parameters.items() if value is None}
+    return copy.set_params(**{name: value for name, value in open_.items() if value is not None})
+
+
+def _filled(name: str, seed: int, threads: int) -> int | None:
+    last = name.rsplit("__", 1)[-1]
+    return {"random_state": seed, "n_jobs": threads}.get(last)
+
+
+def estimator_digest(estimator: Any) -> str:
+    """Content digest of an unfitted estimator: its class and parameters, whatever their types."""
+    return f"{type(estimator).__module__}:{type(estimator).__qualname__}:{joblib.hash(estimator, hash_name='sha1')}"
+
+
+def hand_over(model: Any, folder: Path) -> str | None:
+    """Leave an unfitted copy in the session's own folder, for the controller's final fit; its digest.
+
+    None where it cannot be copied: the candidate can then be judged, but not registered.
+    """
+    try:
+        unfitted = clone(model)
+        digest = joblib.hash(unfitted, hash_name="sha1")
+        folder.mkdir(exist_ok=True)
+        path = folder / str(digest)
+        if not path.exists():
+            temporary = folder / f".{digest}-{os.getpid()}"
+            joblib.dump(unfitted, temporary)
+            temporary.replace(path)
+    except Exception:  # noqa: BLE001 - whatever a user's class raises when it is copied
+        return None
+    return str(digest)
+
+
+def handed_over(digest: str, folder: Path) -> Any:
+    """The unfitted copy that `hand_over` left in this session."""
+    return joblib.load(folder / digest)
+
+
+def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
+    """Fit on these rows; XGBoost and scikit-learn keep the feature names of the frame."""
+    with _threads(threads):
+        return estimator.fit(rows.X, rows.y)
+
+
+def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
+    """Predictions as float64, one per row."""
+    with _threads(threads):
+        return np.asarray(estimator.predict(rows.X), dtype=np.float64)
+
+
+def to_bytes(estimator: Any) -> bytes | None:
+    """A fitted XGBoost regressor as UBJ; None for what cannot be kept without pickle."""
+    booster = getattr(estimator, "get_booster", None)
+    return bytes(booster().save_raw("ubj")) if booster is not None else None
+
+
+def from_bytes(estimator: Any, content: bytes) -> Any:
+    """The fitted regressor, from an unfitted one and its UBJ."""
+    estimator.load_model(bytearray(content))
+    return estimator
+
+
+def importance(estimator: Any, columns: tuple[str, ...]) -> Mapping[str, float]:
+    """Gain of each feature (trees) or size of its coefficient (linear models); empty where there is neither."""
+    last = estimator[-1] if hasattr(estimator, "named_steps") else estimator
+    values = getattr(last, "feature_importances_", None)
+    if values is None and getattr(last, "coef_", None) is not None:
+        values = np.abs(np.ravel(last.coef_))
+    if values is None or len(values) != len(columns):
+        return {}
+    return {column: float(value) for column, value in zip(columns, values, strict=True)}
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    with threadpool_limits(limits=count):
+        yield

@@ -1,0 +1,100 @@
+"""Fit and predict one fold of a recipe, or take it from the store."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.candidate import Candidate
+from pytest_nbaprops.walkforward.dataset import Dataset, Rows
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
+
+MODELS_IN_MEMORY = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """What a process needs to work on folds: data, store, its share of the cores and the models fitted so far."""
+
+    dataset: Dataset
+    store: FoldStore
+    threads: int
+    use_cache: bool
+    models: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    def model(self, key: str, make: Callable[[], Any]) -> Any:
+        """The model under this key, made once; the ones used longest ago are let go."""
+        if key not in self.models:
+            self.models[key] = make()
+        self.models.move_to_end(key)
+        while len(self.models) > MODELS_IN_MEMORY:
+            self.models.popitem(last=False)
+        return self.models[key]
+
+
+def stored_fold(candidate: Candidate, fold: Fold, bench: Workbench) -> FoldEntry | None:
+    """The fold from the store, if caching is on and its rows are exactly the rows to predict."""
+    if not bench.use_cache:
+        return None
+    entry = bench.store.fold(candidate.fold_key(fold, bench.dataset.digest))
+    return entry if entry is not None and covers(entry, bench.dataset.expected([fold])) else None
+
+
+def covers(entry: FoldEntry, expected: pd.DataFrame) -> bool:
+    """Whether the entry predicts these player-games and no others, with these actual values."""
+    found = entry.predictions.get(list(expected.columns))
+    return found is not None and found.reset_index(drop=True).equals(expected)
+
+
+def evaluate_fold(candidate: Candidate, fold: Fold, rows: Rows, bench: Workbench) -> FoldEntry:
+    """Fit the recipe (or take the model that this fit already has), predict the fold and keep the result."""
+    fit_key = candidate.fit_key(fold, bench.dataset.digest)
+    started = time.perf_counter()
+    model = bench.model(fit_key, lambda: _fitted(candidate, fold, fit_key, bench))
+    fitted = time.perf_counter()
+    predicted = estimators.predict(model, rows, threads=bench.threads)
+    details = {
+        "fit_key": fit_key,
+        "seconds_fit": fitted - started,
+        "seconds_predict": time.perf_counter() - fitted,
+        "importance": dict(estimators.importance(model, candidate.columns)),
+    }
+    entry = FoldEntry(predictions=predictions_frame(rows, predicted), details=details)
+    bench.store.keep_fold(candidate.fold_key(fold, bench.dataset.digest), entry)
+    return entry
+
+
+def predictions_frame(rows: Rows, predicted: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Keys, actual, predicted and baseline, a fresh index."""
+    values = {"actual": rows.y.to_numpy(), "predicted": predicted, "baseline": rows.baseline.to_numpy()}
+    return rows.keys.assign(**values).reset_index(drop=True)
+
+
+def fit_recipe(candidate: Candidate, rows: Rows, *, threads: int) -> Any:
+    """The candidate's recipe fitted on these rows."""
+    if candidate.recipe is None:
+        raise ValueError(f"{candidate.name} brings its own estimator")
+    estimator = estimators.prepared(candidate.recipe.estimator, seed=candidate.spec.seed, threads=threads)
+    return estimators.fit(estimator, rows, threads=threads)
+
+
+def _fitted(candidate: Candidate, fold: Fold, fit_key: str, bench: Workbench) -> Any:
+    if candidate.recipe is not None and bench.use_cache:
+        content = bench.store.model(fit_key)
+        if content is not None:
+            estimator = estimators.prepared(candidate.recipe.estimator, seed=candidate.spec.seed, threads=bench.threads)
+            return estimators.from_bytes(estimator, content)
+    model = fit_recipe(candidate, bench.dataset.train(fold, candidate.columns), threads=bench.threads)
+    content = estimators.to_bytes(model)
+    if content is not None:
+        bench.store.keep_model(fit_key, content)
+    return model

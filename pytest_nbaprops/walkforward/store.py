@@ -1,0 +1,151 @@
+"""The content-addressed fold store: how workers hand over results, a killed session resumes and a fold costs nothing.
+
+One file per entry, named by its key, written beside its place and moved there, so that an entry is
+either complete or absent. Its first line holds the SHA-256 of the rest; what does not match counts as absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from pytest_nbaprops.errors import SettingsError
+
+SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
+GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldEntry:
+    """What one fold left behind.
+
+    Attributes:
+        predictions: GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted, baseline; one row per player-game.
+        details: exact builtins (dates, seconds, the user's own metrics, …).
+    """
+
+    predictions: pd.DataFrame
+    details: Mapping[str, Any]
+
+
+class FoldStore:
+    """Fold results and fitted models below one folder.
+
+    Raises:
+        SettingsError: the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / ".gitignore").exists():
+                _replace(folder / ".gitignore", GITIGNORE.encode())
+        except OSError as error:
+            raise SettingsError(
+                f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
+                "or choose another one with --rootdir"
+            ) from None
+
+    def has_fold(self, key: str) -> bool:
+        return self._path("folds", key).exists()
+
+    def has_model(self, key: str) -> bool:
+        return self._path("models", key).exists()
+
+    def fold(self, key: str) -> FoldEntry | None:
+        """The entry under this key; None where there is none that is whole and says it belongs here."""
+        payload = self._read("folds", key)
+        if payload is None:
+            return None
+        table = pa.ipc.open_file(pa.BufferReader(payload)).read_all()
+        stored = json.loads(table.schema.metadata[b"nbaprops"])
+        if stored["key"] != key:
+            return None
+        return FoldEntry(predictions=table.to_pandas(), details=stored["details"])
+
+    def keep_fold(self, key: str, entry: FoldEntry) -> None:
+        table = pa.Table.from_pandas(entry.predictions, preserve_index=False)
+        stored = json.dumps({"key": key, "details": dict(entry.details)})
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"nbaprops": stored.encode()})
+        sink = io.BytesIO()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        self._write("folds", key, sink.getvalue())
+
+    def model(self, key: str) -> bytes | None:
+        return self._read("models", key)
+
+    def keep_model(self, key: str, content: bytes) -> None:
+        self._write("models", key, content)
+
+    def size(self) -> int:
+        """Bytes of all entries."""
+        return sum(size for _, _, size in self._entries())
+
+    def counts(self) -> dict[str, int]:
+        """Entries by kind: folds and models."""
+        kinds = [path.parent.parent.name for _, path, _ in self._entries()]
+        return {kind: kinds.count(kind) for kind in ("folds", "models")}
+
+    def evict(self, limit: int = SIZE_LIMIT) -> int:
+        """Remove the entries that were used longest ago until the rest fits; returns how many went."""
+        entries, removed = sorted(self._entries()), 0
+        total = sum(size for _, _, size in entries)
+        for _, path, size in entries:
+            if total <= limit:
+                break
+            path.unlink(missing_ok=True)
+            total, removed = total - size, removed + 1
+        return removed
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / kind / key[:2] / key
+
+    def _entries(self) -> Iterator[tuple[float, Path, int]]:
+        for kind in ("folds", "models"):
+            for path in (self.folder / kind).glob("??/*"):
+                with contextlib.suppress(FileNotFoundError):  # another session may be cleaning up
+                    status = path.stat()
+                    yield status.st_mtime, path, status.st_size
+
+    def _read(self, kind: str, key: str) -> bytes | None:
+        path = self._path(kind, key)
+        try:
+            digest, _, payload = path.read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        if digest.decode("ascii", "replace") != hashlib.sha256(payload).hexdigest():
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # "used now", for evict; a read-only store is fine
+        return payload
+
+    def _write(self, kind: str, key: str, payload: bytes) -> None:
+        path = self._path(kind, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside the place and move there: readers see all of it or nothing."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call; the temporary is a str
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise

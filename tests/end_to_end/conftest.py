@@ -1,0 +1,139 @@
+"""Real pytest sessions on a small simulated league, with a real sqlite store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+# In-process sessions forget what they import: what is imported here is imported once.
+import pandas.core.arrays.arrow.extension_types  # noqa: F401
+import pytest_nbaprops.session  # noqa: F401
+import pytest_nbaprops.worker  # noqa: F401
+from pytest_nbaprops.data.sample import write_sample
+from pytest_nbaprops.tracking.connection import connect
+
+pytest_plugins = ["pytester"]
+
+# A recipe that fits in milliseconds; what is tested here is the session, not the model.
+CONFTEST = """
+import pytest
+from xgboost import XGBRegressor
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_nbaprops_recipes(config):
+    return {"quick": XGBRegressor(n_estimators=12, max_depth=3, learning_rate=0.3, tree_method="hist")}
+"""
+INI = """
+[pytest]
+addopts = -p no:randomly -p no:cacheprovider
+nbaprops_data = {data}
+nbaprops_recipe = quick
+nbaprops_test = last 24 dates
+nbaprops_train_window = expanding
+nbaprops_features = core
+nbaprops_criterion = mae <= 50
+nbaprops_tracking_uri = sqlite:///mlflow.db
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What one pytest session left behind."""
+
+    result: pytest.RunResult
+    folder: Path
+
+    @property
+    def code(self) -> int:
+        return int(self.result.ret)
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / "nbaprops-report" / "decision.json").read_text())
+        return document
+
+    @property
+    def candidate(self) -> dict[str, Any]:
+        (only,) = self.decision["candidates"]
+        assert isinstance(only, dict)
+        return only
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "nbaprops-report" / "predictions.parquet")
+
+    @property
+    def output(self) -> str:
+        return str(self.result.stdout)
+
+    @property
+    def errors(self) -> str:
+        return str(self.result.stderr)
+
+
+@pytest.fixture(scope="session")
+def league(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Game logs of a simulated league of 60 players, one season."""
+    path = tmp_path_factory.mktemp("league") / "league.csv"
+    write_sample(path, seasons=1, players=60)
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated sqlite tracking store: migrating takes seconds, copying does not."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
+    import_module("mlflow.store.tracking.sqlalchemy_store")
+
+Train = Callable[..., Session]
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, league: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """An empty project with the quick recipe and the league."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copy(empty_store, pytester.path / "mlflow.db")
+    pytester.makeconftest(CONFTEST)
+    pytester.makefile(".ini", pytest=INI.format(data=league))
+    return pytester
+
+
+@pytest.fixture
+def train(project: pytest.Pytester) -> Train:
+    """Run `pytest --nbaprops-train` in the project."""
+
+    def run(*args: str, process: bool = False) -> Session:
+        runner = project.runpytest_subprocess if process else project.runpytest_inprocess
+        return Session(result=runner("--nbaprops-train", *args), folder=project.path)
+
+    return run
+
+
+@pytest.fixture(params=["plain", "no-xdist", "two-workers"])
+def axis(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """With xdist's workers, without them, and without xdist at all."""
+    return {"plain": (), "no-xdist": ("-p", "no:xdist"), "two-workers": ("-n", "2")}[request.param]
+
+
+@pytest.fixture(params=["plain", "two-workers"])
+def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """With xdist's workers and without them."""
+    return {"plain": (), "two-workers": ("-n", "2")}[request.param]

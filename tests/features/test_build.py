@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.errors import FeatureError
+from pytest_nbaprops.features.build import build_features
+from pytest_nbaprops.features.group import FeatureGroup, Source, feature_group
+from pytest_nbaprops.features.sources import join_as_of
+from tests.features.boxes import box, frame
+
+GAMES = frame(*(box(f"2024-01-0{day}", 1, "ATL vs. BOS", 30, PTS=day) for day in (1, 2, 3)))
+
+
+def group(answer: Any, name: str = "mine") -> FeatureGroup:
+    return feature_group(tier="core", name=name)(lambda games: answer(games) if callable(answer) else answer)
+
+
+def column(values: Any, name: str = "x") -> pd.DataFrame:
+    return pd.DataFrame({name: values}, index=GAMES.index)
+
+
+def test_columns_are_float32_by_group() -> None:
+    """Numbers and booleans become float32, and the table says who made them."""
+    groups = [group(column([1, 2, 3]), "a"), group(column([True, False, True], "y"), "b")]
+    table = build_features(GAMES, groups)
+    assert table.columns == {"a": ("x",), "b": ("y",)}
+    assert table.frame["y"].tolist() == [1, 0, 1]
+    assert set(map(str, table.frame.dtypes)) == {"float32"}
+
+
+def test_missing_values_of_nullable_columns_are_nan() -> None:
+    """Pandas' own missing value is a number's missing value."""
+    table = build_features(GAMES, [group(column(pd.array([1, None, 3], dtype="Int64")))])
+    np.testing.assert_array_equal(table.frame["x"], [1, np.nan, 3])
+
+
+def broken(games: pd.DataFrame) -> pd.DataFrame:
+    return games[["NO_SUCH\nCOLUMN"]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (broken, "feature group 'mine' failed: KeyError:"),
+        (7, "gave a int; return a DataFrame"),
+        (column([1, 2, 3]).iloc[:2], "gave 2 rows for 3 games"),
+        (column([1, 2, 3]).iloc[::-1], "another index or order"),
+        (column(["a", "b", "c"]), "column 'x' has dtype"),
+        (column([1j, 2, 3]), "column 'x' has dtype complex128"),
+        (column(pd.to_datetime(["2024-01-01"] * 3)), "column 'x' has dtype datetime64"),
+        (column([1, np.inf, 3]), "column 'x' is infinite or beyond float32 in 1 rows"),
+        (column([1, 1e300, 3]), "column 'x' is infinite or beyond float32"),
+        (pd.concat([column([1, 2, 3])] * 2, axis=1), "the column 'x' twice"),
+        (pd.DataFrame({3: [1, 2, 3]}), "a column called 3"),
+        (pd.DataFrame(index=GAMES.index), "gave no columns"),
+    ],
+)
+def test_bad_answers_are_one_line_that_names_the_group(answer: Any, message: str) -> None:
+    """Whatever a group does wrong is told in one line."""
+    with pytest.raises(FeatureError) as caught:
+        build_features(GAMES, [group(answer)])
+    assert "'mine'" in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_groups_cannot_make_the_same_column() -> None:
+    """A clash names both groups and the column."""
+    groups = [group(column([1, 2, 3]), "a"), group(column([1, 2, 3]), "b")]
+    with pytest.raises(FeatureError, match="'a' and 'b' both make the column 'x'"):
+        build_features(GAMES, groups)
+
+
+def with_source(path: str, as_of: str = "AS_OF") -> FeatureGroup:
+    def rating(games: pd.DataFrame, ctg: pd.DataFrame) -> pd.DataFrame:
+        return join_as_of(games, ctg, by="PLAYER_ID", as_of=as_of).assign(rows=len(ctg))
+
+    return feature_group(tier="core", sources={"ctg": Source(path=path, as_of=as_of)})(rating)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_source_rows_are_known_from_the_day_after(tmp_path: Path, suffix: str) -> None:
+    """A table is cut before the last date, and joined with what was known on each date."""
+    days = ["2023-12-31", "2024-01-02", "2024-01-03"]
+    table = pd.DataFrame({"PLAYER_ID": 1, "AS_OF": days, "rating": [5.0, 6.0, 7.0]})
+    path = tmp_path / f"ctg.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    found = build_features(GAMES, [with_source(path.name)], root=tmp_path).frame
+    assert found["rating"].tolist() == [5, 5, 6]
+    assert found["rows"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read as CSV or Parquet"),
+        ("PLAYER_ID,DATE\n1,2024-01-01\n", "no as-of column 'AS_OF' among PLAYER_ID, DATE"),
+        ("PLAYER_ID,AS_OF\n1,soon\n", "column 'AS_OF' holds 'soon', which is no date"),
+        ("PLAYER_ID,AS_OF\n1,2023\n", "which is no date"),
+        ("", "cannot be read as CSV or Parquet"),
+    ],
+)
+def test_unusable_source_is_named(tmp_path: Path, content: str | None, message: str) -> None:
+    """File, group and column are in the message."""
+    if content is not None:
+        (tmp_path / "ctg.csv").write_text(content)
+    with pytest.raises(FeatureError) as caught:
+        build_features(GAMES, [with_source("ctg.csv")], root=tmp_path)
+    assert message in str(caught.value)
+    assert "feature group 'rating', source 'ctg'" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_nbaprops.errors import FeatureError
+from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import feature_group
+from pytest_nbaprops.features.lineage import Lineage, code_digest, lineage_difference, lineage_of
+
+CODE = '''
+"""Features."""
+from functools import cache
+import math
+import {helper} as helper_module
+
+WINDOW = 3
+WEIGHTS = {{"a": [1, 2]}}
+
+def smooth(values, window=WINDOW):
+    """Smooth."""
+    return helper_module.scaled(values) + window  # a comment
+
+class Model:
+    """A model."""
+    depth = 4
+    def run(self):
+        return smooth(self.depth)
+
+@cache
+def cached(x):
+    return smooth(x)
+
+def unused():
+    return 1
+
+def feature(games):
+    """One."""
+    return math.floor(cached(games)) + Model().run() + WEIGHTS["a"][0]
+
+def make(power):
+    def inner(x: int) -> int:
+        return smooth(x) ** power
+    return inner
+
+square = lambda x: smooth(x) ** 2
+'''
+HELPER = """
+FACTOR = 2
+def scaled(values):
+    return values * FACTOR
+def other():
+    return 0
+"""
+
+
+class Project:
+    """Modules written to a folder and imported from it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loaded: list[str] = []
+
+    def load(self, code: str = CODE, helper: str = HELPER, where: str = "a") -> Any:
+        """Import the code under a name and from a place of its own."""
+        number = len(self.loaded)
+        self._module(f"nbp_helper_{number}", helper, where)
+        return self._module(f"nbp_features_{number}", code.format(helper=f"nbp_helper_{number}"), where)
+
+    def _module(self, name: str, text: str, where: str) -> ModuleType:
+        path = self.folder / where / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        self.loaded.append(name)
+        spec.loader.exec_module(module)
+        return module
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project(tmp_path)
+    yield made
+    for name in made.loaded:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("name", ["feature", "Model", "cached", "square"])
+def test_digest_does_not_depend_on_place_or_comments(project: Project, name: str) -> None:
+    """Comments, docstrings, layout, unused code and the folder do not count."""
+    first = project.load()
+    cleaned = CODE.replace("# a comment", "").replace('"""One."""', '"""Another."""').replace("return 1", "return 2")
+    second = project.load("\n\n# moved down\n" + cleaned.replace('"""A model."""', '"""The model."""'), where="b")
+    alias = f"import {'nbp_helper_2'} as helper_module"
+    assert alias in Path(str(second.__file__)).read_text()
+    assert code_digest(getattr(first, name)) == code_digest(getattr(second, name))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("WINDOW = 3", "WINDOW = 4"),
+        ("[1, 2]", "[1, 3]"),
+        ("+ window", "- window"),
+        ("depth = 4", "depth = 5"),
+        ("return smooth(x)\n", "return 2 * smooth(x)\n"),
+        ("math.floor", "math.ceil"),
+    ],
+)
+def test_digest_follows_what_is_called(project: Project, old: str, new: str) -> None:
+    """A change in any function, class or constant that is reached moves the digest."""
+    assert old in CODE
+    assert code_digest(project.load().feature) != code_digest(project.load(CODE.replace(old, new)).feature)
+
+
+def test_digest_follows_project_modules(project: Project) -> None:
+    """A constant behind a function of another module counts; what is not reached there does not."""
+    plain = code_digest(project.load().feature)
+    assert plain != code_digest(project.load(helper=HELPER.replace("FACTOR = 2", "FACTOR = 3")).feature)
+    assert plain == code_digest(project.load(helper=HELPER.replace("return 0", "return 9")).feature)
+
+
+def test_digest_sees_closures_defaults_and_partials(project: Project) -> None:
+    """What a function carries with it is part of it."""
+    module = project.load()
+    assert code_digest(module.make(2)) == code_digest(module.make(2))
+    assert code_digest(module.make(2)) != code_digest(module.make(3))
+    assert code_digest(partial(module.smooth, window=1)) != code_digest(partial(module.smooth, window=2))
+    assert code_digest(module.square) != code_digest(project.load(CODE.replace("** 2", "** 3")).square)
+
+
+def test_digest_follows_imports_inside_a_function(project: Project) -> None:
+    """A conftest imports its helpers late: they count all the same."""
+    code = CODE + "\ndef late(x):\n    from {helper} import scaled as s\n    return s(x)\n"
+    plain = code_digest(project.load(code).late)
+    assert plain != code_digest(project.load(code, HELPER.replace("FACTOR = 2", "FACTOR = 3")).late)
+
+
+def test_two_lambdas_on_a_line_are_told_apart() -> None:
+    """Where the source is ambiguous the instructions decide."""
+    one, two = (lambda x: x + 1), (lambda x: x + 2)
+    assert code_digest(one) != code_digest(two)
+
+
+def test_functions_without_source_have_a_digest() -> None:
+    """Code made by exec is known by its instructions."""
+    made: dict[str, Any] = {}
+    exec("def f(x): return x + 1\ndef g(x): return x + 2\ndef h(x): return x + 1", made)  # noqa: S102 - the point
+    assert code_digest(made["f"]) != code_digest(made["g"])
+
+
+def test_recursion_ends(project: Project) -> None:
+    """Functions that call each other have a digest."""
+    code = CODE + "\ndef ping(n):\n    return pong(n)\ndef pong(n):\n    return n and ping(n - 1)\n"
+    assert code_digest(project.load(code).ping) != code_digest(project.load(code.replace("n - 1", "n - 2")).ping)
+
+
+def test_data_counts_by_value() -> None:
+    """Arrays and sets are their content."""
+    assert code_digest({"a", "b"}) == code_digest({"b", "a"})
+    assert code_digest(np.array([1.0])) != code_digest(np.array([2.0]))
+
+
+def test_own_package_counts_as_project_code() -> None:
+    """A built-in group's digest covers the history primitives."""
+    digests = {code_digest(group.function) for group in builtin_groups()}
+    assert len(digests) == len(builtin_groups())
+
+
+def test_lineage_round_trip_and_version() -> None:
+    """The version is a function of the content, and the lineage travels as builtins."""
+    groups = builtin_groups()[:3]
+    columns = {group.name: ("x",) for group in groups}
+    lineage = lineage_of(groups, columns)
+    assert Lineage.from_dict(lineage.to_dict()) == lineage == lineage_of(groups, columns)
+    other = lineage_of(groups, {**columns, groups[0].name: ("x", "y")})
+    assert other.feature_version != lineage.feature_version
+
+
+def test_difference_to_the_champion() -> None:
+    """Groups are added, removed or changed; without a champion all are new."""
+    groups = builtin_groups()[:3]
+    names = [group.name for group in groups]
+    columns = dict.fromkeys(names, ("x",))
+    mine = lineage_of(groups[:2], {**columns, names[1]: ("x", "y")})
+    theirs = lineage_of(groups[1:], columns)
+    assert lineage_difference(mine, theirs) == {"added": [names[0]], "removed": [names[2]], "changed": [names[1]]}
+    assert lineage_difference(mine, None) == {"added": sorted(names[:2]), "removed": [], "changed": []}
+
+
+def test_source_content_is_part_of_the_lineage(tmp_path: Path) -> None:
+    """Another table makes another version; a missing one is named."""
+
+    def rating(games: Any, ctg: Any) -> Any:
+        return games, ctg
+
+    group = feature_group(tier="core", sources={"ctg": "ctg.csv"})(rating)
+    with pytest.raises(FeatureError, match=r"source 'ctg': .* cannot be read"):
+        lineage_of([group], {"rating": ("x",)}, tmp_path)
+    versions = []
+    for text in ("a", "b"):
+        (tmp_path / "ctg.csv").write_text(text)
+        versions.append(lineage_of([group], {"rating": ("x",)}, tmp_path).feature_version)
+    assert versions[0] != versions[1]
