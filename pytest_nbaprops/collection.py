@@ -135,7 +135,8 @@ class FoldCollector:
         if self.pasted or not (folds or session.testsfailed):
             folds += self._built_in_items(session)
         try:
-            self._register(folds)
+            if not self.problems:  # where there are some, a test has no fold to its name
+                self._register(folds)
         except NBAPropsError as error:
             self.problems.append(str(error))
         self._write_plan()

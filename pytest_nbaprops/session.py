@@ -108,13 +108,14 @@ class Controller:
         planned, problems = read_plans(self.context.folder)
         if problems:
             raise pytest.UsageError(problems[0])
-        self.evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
-        self.evidence.collected(nodeids)
+        evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
+        evidence.collected(nodeids)
         if self.closing is not None:
             try:
-                self.closing.announce(self.evidence)
+                self.closing.announce(evidence)
             except NBAPropsError as error:
                 raise pytest.UsageError(str(error)) from None
+        self.evidence = evidence  # from here on there is something to decide
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

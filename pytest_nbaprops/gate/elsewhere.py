@@ -96,7 +96,15 @@ class _Process:
         # What measures this process must not measure that one.
         environment = {name: value for name, value in environment.items() if not name.startswith("COV_CORE")}
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and our own module
-            [sys.executable, "-W", "ignore", "-m", "pytest_nbaprops.gate.otherprocess", str(question), str(self._answer)],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "pytest_nbaprops.gate.otherprocess",
+                str(question),
+                str(self._answer),
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -141,7 +149,7 @@ class _Packer(pickle.Pickler):
         return unpacked, (obj.__module__, marshal.dumps(obj.__code__), obj.__name__, *parts)
 
 
-def unpacked(  # noqa: PLR0913 - what a function is made of
+def unpacked(  # noqa: PLR0913, PLR0917 - what a function is made of
     module: str,
     code: bytes,
     name: str,
@@ -188,7 +196,7 @@ def _is_module_of_project(module: Any) -> bool:
 def as_plain(answer: Answer, reads: list[str]) -> dict[str, Any]:
     """An answer as what pickles anywhere."""
     return {
-        "values": np.asarray(answer.values),
+        "numbers": np.asarray(answer.numbers),
         "columns": answer.columns,
         "precision": answer.precision,
         "problem": answer.problem,

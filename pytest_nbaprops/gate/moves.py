@@ -23,9 +23,9 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a group returned: `values` in float64, or why it has none; `rows` says how it changed rows."""
+    """What a group returned: `numbers` in float64, or why it has none; `rows` says how it changed rows."""
 
-    values: NDArray[np.float64]
+    numbers: NDArray[np.float64]
     columns: tuple[str, ...] = ()
     precision: float = 0.0
     problem: str | None = None
@@ -34,7 +34,7 @@ class Answer:
 
     @classmethod
     def failed(cls, problem: str, rows: dict[str, object] | None = None) -> Answer:
-        return cls(values=np.empty((0, 0)), problem=problem, rows=rows)
+        return cls(numbers=np.empty((0, 0)), problem=problem, rows=rows)
 
     @classmethod
     def of(cls, raw: Any, games: pd.DataFrame) -> Answer:
@@ -47,17 +47,17 @@ class Answer:
         except (TypeError, ValueError, AttributeError) as problem:
             return cls.failed(f"{type(problem).__name__}: {problem}")
         values = np.column_stack(parts) if parts else np.empty((len(games), 0))
-        return cls(values=values, columns=tuple(map(str, raw.columns)), precision=_precision(raw))
+        return cls(numbers=values, columns=tuple(map(str, raw.columns)), precision=_precision(raw))
 
     @classmethod
     def of_features(cls, values: NDArray[np.float32], columns: tuple[str, ...]) -> Answer:
         """Read a built table, which holds float32."""
-        return cls(values=values.astype(np.float64), columns=columns, precision=float(np.finfo(np.float32).eps))
+        return cls(numbers=values.astype(np.float64), columns=columns, precision=float(np.finfo(np.float32).eps))
 
     @property
     def float32(self) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
-            return self.values.astype(np.float32)
+            return self.numbers.astype(np.float32)
 
 
 def moved(values: NDArray[Any], others: NDArray[Any]) -> Mask:
@@ -68,19 +68,19 @@ def moved(values: NDArray[Any], others: NDArray[Any]) -> Mask:
 
 def moved_beyond_rounding(answer: Answer, rows: Positions, other: Answer, others: Positions) -> Mask:
     """Where rows of one answer differ from rows of another by more than sums in another order do."""
-    left, right = answer.values[rows], other.values[others]
+    left, right = answer.numbers[rows], other.numbers[others]
     share = max(ROUNDING, 4 * answer.precision, 4 * other.precision)
     with np.errstate(invalid="ignore"):
         size = np.maximum(np.abs(left), np.abs(right))
         return moved(left, right) & ~(np.abs(left - right) <= share * size)
 
 
-def example(  # noqa: PLR0913 - two tables, their rows and a column
+def example(  # noqa: PLR0913, PLR0917 - two tables, their rows and a column
     games: pd.DataFrame, true: Answer, origin: Positions, answer: Answer, rows: Positions, column: str
 ) -> dict[str, object]:
     """The largest move in a column: whose, when, from what, to what."""
     place = true.columns.index(column)
-    before, after = true.values[origin, place], answer.values[rows, place]
+    before, after = true.numbers[origin, place], answer.numbers[rows, place]
     changed = moved_beyond_rounding(answer, rows, true, origin)[:, place]
     with np.errstate(invalid="ignore"):
         size = np.where(changed, np.nan_to_num(np.abs(after - before), nan=1e-300), -1.0)
@@ -103,7 +103,9 @@ def row_changes(games: pd.DataFrame, answer: Any) -> dict[str, object] | None:
         return None
     position, text = _first_change(games, answer.index)
     keys = games.iloc[position]
-    named = ", ".join(f"{name} {keys[name]:%Y-%m-%d}" if name == "GAME_DATE" else f"{name} {keys[name]}" for name in KEY_COLUMNS)
+    named = ", ".join(
+        f"{name} {keys[name]:%Y-%m-%d}" if name == "GAME_DATE" else f"{name} {keys[name]}" for name in KEY_COLUMNS
+    )
     return {
         "player": _name(keys),
         "date": f"{keys['GAME_DATE']:%Y-%m-%d}",
@@ -120,7 +122,7 @@ def _first_change(games: pd.DataFrame, index: pd.Index) -> tuple[int, str]:
         return int(lost.argmax()), "lost"
     twice = index[index.duplicated()]
     if len(twice) and twice[0] in games.index:
-        return int(games.index.get_loc(twice[0])), "twice"
+        return int((games.index == twice[0]).argmax()), "twice"
     if len(index) == len(games):
         place = int((index.to_numpy() != games.index.to_numpy()).argmax())
         return place, "out of order from"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Rows later than this after the cutoff only cost time: whatever looks ahead also looks at their absence.
 LOOK_AHEAD = np.timedelta64(4, "D")
 SHARE_SHOWN = 0.35
+SHARE_IDLE = 0.2
 # An extra column that the box score explains this well is itself an outcome (PRA, fantasy points, a result flag).
 EXPLAINED = 0.9
 SAMPLE = 4000
@@ -60,7 +61,7 @@ class Cutoff:
     def all_at_once(self, *, hide: bool, empty: bool) -> Scene:
         """Every change together; `hide` hides other players tonight, `empty` empties outcomes instead of swapping."""
         tonight = self._permuted(self.shown if hide else self.tonight)
-        scene = self._scene(np.concatenate([self.earlier, tonight, self._half(self.soon)]))
+        scene = self._scene(np.concatenate([self.earlier, tonight, self._rest]))
         unknown = scene.frame["GAME_DATE"].to_numpy().astype("datetime64[D]") >= self.date
         return self._with_strangers(self._without_knowledge(scene, unknown, empty=empty))
 
@@ -71,9 +72,7 @@ class Cutoff:
         return self._without_knowledge(self._everything(), self._is(self.later), empty=False)
 
     def future_rows(self) -> Scene:
-        return self._with_strangers(
-            self._scene(np.concatenate([self.earlier, self.tonight, self._half(self.soon)]))
-        )
+        return self._with_strangers(self._scene(np.concatenate([self.earlier, self.tonight, self._rest])))
 
     def same_day_outcomes(self) -> Scene:
         return self._without_knowledge(self._everything(), self._is(self.tonight), empty=False)
@@ -107,8 +106,13 @@ class Cutoff:
         mask[rows] = True
         return mask
 
-    def _half(self, rows: Positions) -> Positions:
-        return rows[self._rng(3).random(len(rows)) < 0.5]  # noqa: PLR2004 - a half, as the name says
+    @cached_property
+    def _rest(self) -> Positions:
+        """The rows of about half of the next days' games, none of the very next date: who plays then is unknown."""
+        games, _ = pd.factorize(self.games["GAME_ID"].iloc[self.soon])
+        days = self.games["GAME_DATE"].to_numpy()[self.soon]
+        kept = (self._rng(3).random(len(self.soon)) < 0.5)[games]  # noqa: PLR2004 - a half
+        return self.soon[kept & (days > days.min(initial=np.datetime64("2200-01-01")))]
 
     def _permuted(self, rows: Positions) -> Positions:
         return self._rng(4).permutation(rows)
@@ -147,6 +151,15 @@ class Cutoff:
         for _ in range(ATTEMPTS):
             alike = self._alike(rows, donors)
             donors[alike] = rng.choice(pool, int(alike.sum()))
+        return self._with_idle_donors(rows, donors, rng)
+
+    def _with_idle_donors(self, rows: Positions, donors: Positions, rng: np.random.Generator) -> Positions:
+        """Some who played did not, where there are such rows to copy: who sat out is an outcome too."""
+        minutes = self.games["MIN"].to_numpy()
+        idle = self._pool[minutes[self._pool] == 0]
+        if len(idle):
+            sits = (minutes[rows] > 0) & (rng.random(len(rows)) < SHARE_IDLE)
+            donors[sits] = rng.choice(idle, int(sits.sum()))
         return donors
 
     @cached_property
@@ -212,13 +225,17 @@ def outcome_columns(games: pd.DataFrame) -> tuple[str, ...]:
     played = np.flatnonzero(games["MIN"].notna().to_numpy())
     rows = played[:: max(1, len(played) // SAMPLE)]
     box = _box_scores(games.iloc[rows])
-    return (*own, *(name for name in extra if _only_when_played(games, name) or _explained(games[name].iloc[rows], box)))
+    return (
+        *own,
+        *(name for name in extra if _only_when_played(games, name) or _explained(games[name].iloc[rows], box)),
+    )
 
 
 def _box_scores(rows: pd.DataFrame) -> NDArray[np.float64]:
     columns = [rows[name].to_numpy(dtype=np.float64) for name in NUMBER_COLUMNS if name in rows]
     won = rows["WL"].eq("W").to_numpy(dtype=np.float64) if "WL" in rows else np.zeros(len(rows))
-    return np.nan_to_num(np.column_stack([*columns, won, np.ones(len(rows))]))
+    box: NDArray[np.float64] = np.nan_to_num(np.column_stack([*columns, won, np.ones(len(rows))]))
+    return box
 
 
 def _only_when_played(games: pd.DataFrame, name: str) -> bool:

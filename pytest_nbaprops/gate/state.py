@@ -27,7 +27,9 @@ TABLES = (pd.DataFrame, pd.Series, pd.Index, pa.Table, pa.RecordBatch)
 MOST_NUMBERS = 300
 # Compiled readers open files without telling Python.
 SILENT_LIBRARIES = {"pyarrow", "polars", "duckdb", "fastparquet", "h5py", "tables", "netCDF4"}
-READERS = re.compile(r"(read|scan|open|connect|memory_map|OSFile|MemoryMappedFile|input_stream|ParquetFile|dataset|File)")
+READERS = re.compile(
+    r"(read|scan|open|connect|memory_map|OSFile|MemoryMappedFile|input_stream|ParquetFile|dataset|File)"
+)
 
 
 @dataclass(kw_only=True)
@@ -124,12 +126,21 @@ def _visit_function(function: FunctionType, found: Reached) -> None:
         return
     if function.__module__.partition(".")[0] == __name__.partition(".")[0]:
         return  # this package keeps no state and no data; its tests say so
+    if _asks_numpy_for_the_time(function.__code__):
+        found.readers.append("the clock (numpy.datetime64)")
     for name in _names(function.__code__):
         if name in function.__globals__:
             _visit_global(function.__globals__, name, function.__code__, found)
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values()]
     for value in [*defaults, *_closed_over(function)]:
         _visit(value, f"a value kept by {function.__name__}", found)
+
+
+def _asks_numpy_for_the_time(code: CodeType) -> bool:
+    """``np.datetime64("now")`` is compiled through and through, so it is read out of the code."""
+    nested = [part for part in code.co_consts if isinstance(part, CodeType)]
+    own = "datetime64" in code.co_names and not {"now", "today"}.isdisjoint(map(str, code.co_consts))
+    return own or any(map(_asks_numpy_for_the_time, nested))
 
 
 def _visit_global(scope: dict[str, Any], name: str, code: CodeType, found: Reached) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 EVENTS = (
     "open", "os.listdir", "os.scandir", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn",
     "os.startfile", "subprocess.Popen", "pty.spawn", "sqlite3.connect", "urllib.Request", "mmap.__new__",
-    "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostname", "socket.sendto",
+    "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostname",
+    "socket.sendto",
     "http.client.connect", "ftplib.connect", "smtplib.connect", "shelve.open", "dbm.open", "glob.glob",
     "gc.get_objects", "gc.get_referrers",
 )  # fmt: skip
@@ -33,7 +34,15 @@ CODE_SUFFIXES = {".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth"}
 IMPORTLIB = "<frozen importlib"
 CLOCKS: dict[int, str] = {
     id(function): f"time.{function.__name__}"
-    for function in (time.time, time.time_ns, time.localtime, time.gmtime, time.ctime, time.strftime, time.clock_gettime)
+    for function in (
+        time.time,
+        time.time_ns,
+        time.localtime,
+        time.gmtime,
+        time.ctime,
+        time.strftime,
+        time.clock_gettime,
+    )
 }
 CLOCK_METHODS = {"now", "today", "utcnow"}
 PANDAS_CLOCKS = ("now", "today", "utcnow")
@@ -99,7 +108,8 @@ def _random_use(before: tuple[Any, Any]) -> Iterator[str]:
 
 
 def _heard(found: list[str], frame: FrameType, event: str, function: Any) -> None:
-    if event != "c_call" or _is_quiet_caller(frame):
+    # Libraries time themselves and stamp log records; only who asks for the time himself is meant.
+    if event != "c_call" or _is_library_file(frame.f_code.co_filename):
         return
     if id(function) in CLOCKS:
         found.append(f"the clock ({CLOCKS[id(function)]})")
@@ -115,7 +125,8 @@ def _listen_to_timestamps(found: list[str]) -> None:
         original = getattr(pd.Timestamp, name)
 
         def tell(*arguments: Any, _name: str = name, _original: Any = original, **named: Any) -> Any:
-            found.append(f"the clock (pandas.Timestamp.{_name})")
+            if _first_caller(sys._getframe(1)) == "project":  # noqa: SLF001 - the only way to see who asks
+                found.append(f"the clock (pandas.Timestamp.{_name})")
             return _original(*arguments, **named)
 
         setattr(pd.Timestamp, name, staticmethod(tell))
@@ -127,12 +138,6 @@ def _restore_timestamps(stamps: dict[str, Any]) -> None:
             delattr(pd.Timestamp, name)
         else:
             setattr(pd.Timestamp, name, original)
-
-
-def _is_quiet_caller(frame: FrameType) -> bool:
-    """Log records carry a time, and imports look at times of files."""
-    name = frame.f_code.co_filename
-    return name.startswith(IMPORTLIB) or Path(name).parent.name == "logging"
 
 
 def _counts(event: str, arguments: tuple[Any, ...], frame: FrameType | None, *, own: bool) -> bool:
@@ -151,7 +156,7 @@ def _first_caller(frame: FrameType | None) -> str:
         name = frame.f_code.co_filename
         if name.startswith(IMPORTLIB):
             return "import"
-        if not name.startswith("<frozen") and not _is_library_file(name) and name != __file__:
+        if not _is_library_file(name):
             return "project"
         frame = frame.f_back
     return "library"
@@ -159,6 +164,8 @@ def _first_caller(frame: FrameType | None) -> str:
 
 @functools.lru_cache(maxsize=2048)
 def _is_library_file(name: str) -> bool:
+    if name.startswith("<frozen"):
+        return True
     own = str(Path(__file__).parents[1]) + os.sep
     return name.startswith((*_library_folders(), own))
 

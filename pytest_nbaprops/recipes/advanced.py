@@ -15,9 +15,10 @@ FEATURES = "all"
 PARAMETERS: dict[str, Any] = {
     "objective": "reg:absoluteerror",
     "tree_method": "hist",
-    "n_estimators": 160,
+    "n_estimators": 120,
     "max_depth": 5,
-    "learning_rate": 0.06,
+    "learning_rate": 0.08,
+    "max_bin": 64,
     "min_child_weight": 60,
     "subsample": 0.8,
     "colsample_bytree": 0.5,

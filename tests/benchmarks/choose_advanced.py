@@ -39,10 +39,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "small leaves": {"min_child_weight": 20},
     "large leaves": {"min_child_weight": 120},
     "80 trees": {"n_estimators": 80, "learning_rate": 0.12},
+    "160 trees": {"n_estimators": 160, "learning_rate": 0.06},
     "240 trees": {"n_estimators": 240, "learning_rate": 0.04},
     "all columns": {"colsample_bytree": 1.0},
     "all rows": {"subsample": 1.0},
-    "64 bins": {"max_bin": 64},
+    "256 bins": {"max_bin": 256},
     "seed 7": {"random_state": 7},
 }
 

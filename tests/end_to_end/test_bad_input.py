@@ -1,0 +1,135 @@
+"""Wrong use: one line that names the option, the value and the way out, exit code 4, nothing written to MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.end_to_end.conftest import Session, Train
+
+OPTIONS = {
+    "step": (("--nbaprops-step", "0"), "--nbaprops-step", "'0'"),
+    "refit": (("--nbaprops-refit", "weekly"), "--nbaprops-refit", "'weekly'"),
+    "seed": (("--nbaprops-seed", "-1"), "--nbaprops-seed", "'-1'"),
+    "promote": (("--nbaprops-promote", "yes"), "--nbaprops-promote", "enforce"),
+    "test form": (("--nbaprops-test", "yesterday"), "--nbaprops-test", "last N dates"),
+    "test season": (("--nbaprops-test", "1998-99"), "--nbaprops-test", "2023-24"),
+    "test backwards": (("--nbaprops-test", "2024-02-01..2024-01-01"), "--nbaprops-test", "swap"),
+    "test without training": (("--nbaprops-test", "last 999 dates"), "--nbaprops-train-window", "no game before"),
+    "train window": (("--nbaprops-train-window", "3 years"), "--nbaprops-train-window", "N seasons"),
+    "target": (("--nbaprops-target", "PTS+DUNKS"), "--nbaprops-target", "DUNKS"),
+    "recipe": (("--nbaprops-recipe", "advancd"), "--nbaprops-recipe", "advanced"),
+    "recipe path": (("--nbaprops-recipe", "sklearn.linear_model:Rigde"), "--nbaprops-recipe", "Ridge"),
+    "recipe twice": (("--nbaprops-recipe", "quick", "--nbaprops-recipe", "quick"), "--nbaprops-recipe", "twice"),
+    "param": (("--nbaprops-param", "max_dept=4"), "--nbaprops-param", "max_depth"),
+    "param shape": (("--nbaprops-param", "max_depth"), "--nbaprops-param", "max_depth=4"),
+    "features": (("--nbaprops-features", "cor"), "--nbaprops-features", "core"),
+    "criterion": (("--nbaprops-criterion", "mae < champoin"), "--nbaprops-criterion", "champion"),
+    "criterion nan": (("--nbaprops-criterion", "mae <= nan"), "--nbaprops-criterion", "nan"),
+    "alias": (("--nbaprops-alias", "latest"), "--nbaprops-alias", "staging"),
+    "model name": (("--nbaprops-model-name", "a/b"), "--nbaprops-model-name", "a/b"),
+    "run name": (("--nbaprops-run-name", "{when}"), "--nbaprops-run-name", "{date}"),
+    "data": (("--nbaprops-data", "nowhere.csv"), "nowhere.csv", ""),
+}
+
+
+def assert_one_line(session: Session, *texts: str) -> None:
+    assert session.code == 4, session.output + session.errors
+    said = session.errors + session.output
+    (line,) = [line for line in said.splitlines() if line.startswith("ERROR: ")]
+    for text in texts:
+        assert text in line
+    assert "Traceback" not in said
+    uri = f"sqlite:///{session.folder / 'mlflow.db'}"
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    assert client.search_experiments(filter_string="name LIKE 'NBA%'") == []
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_wrong_option_is_one_line(train: Train, name: str) -> None:
+    """Every wrong value is told with its option and what is allowed."""
+    args, *texts = OPTIONS[name]
+    assert_one_line(train(*args), *texts)
+
+
+@pytest.mark.parametrize("name", ["step", "test season", "recipe", "features", "data"])
+def test_a_wrong_option_is_one_line_with_workers(train: Train, name: str) -> None:
+    """Workers change nothing about it."""
+    args, *texts = OPTIONS[name]
+    assert_one_line(train("-n", "2", *args), *texts)
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("nbaprops_refit = seven", ("nbaprops_refit", "seven")),
+        ("nbaprops_test = tomorrow", ("nbaprops_test", "tomorrow")),
+        ("nbaprops_columns = PLAYER_NAME", ("nbaprops_columns", "PLAYER_NAME")),
+    ],
+)
+def test_a_wrong_ini_value_names_the_ini_key(
+    train: Train, project: pytest.Pytester, line: str, texts: tuple[str, ...]
+) -> None:
+    """What was written in the ini file is named as it is written there."""
+    ini = Path(project.path / "pytest.ini")
+    key = line.partition(" ")[0]
+    kept = [old for old in ini.read_text().splitlines() if not old.startswith(f"{key} ")]
+    ini.write_text("\n".join([*kept, line]) + "\n")
+    assert_one_line(train(), *texts)
+
+
+MARKERS = {
+    "unknown argument": ("walk_forward(recepe='quick')", "did you mean 'recipe'"),
+    "positional": ("walk_forward('quick')", "no positional arguments"),
+    "wrong type": ("walk_forward(refit='7')", "whole number"),
+    "wrong window": ("walk_forward(test='soon')", "test window"),
+    "unknown recipe": ("walk_forward(recipe='quik')", "quick"),
+    "unknown features": ("walk_forward(features='cor')", "core"),
+    "promotion": ("promotion('mae !! 6')", "promotion"),
+    "promotion without criteria": ("promotion()", "promotion takes criteria"),
+}
+
+
+@pytest.mark.parametrize("name", MARKERS)
+def test_a_bad_marker_is_one_line(train: Train, project: pytest.Pytester, name: str) -> None:
+    """Found while collecting, it is a usage error all the same."""
+    marker, text = MARKERS[name]
+    project.makepyfile(f"import pytest\n\n@pytest.mark.{marker}\ndef test_it(fold):\n    fold.evaluate()\n")
+    assert_one_line(train(), text)
+
+
+@pytest.mark.parametrize("name", ["unknown argument", "unknown recipe", "promotion"])
+def test_a_bad_marker_is_one_line_with_workers(train: Train, project: pytest.Pytester, name: str) -> None:
+    """Collected on a worker, told by the controller."""
+    marker, text = MARKERS[name]
+    project.makepyfile(f"import pytest\n\n@pytest.mark.{marker}\ndef test_it(fold):\n    fold.evaluate()\n")
+    assert_one_line(train("-n", "2"), text)
+
+
+def test_a_hook_in_a_late_conftest_is_refused(train: Train, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    """A conftest that an xdist controller would not see may not define our hooks."""
+    folder = project.mkdir("inner")
+    (folder / "conftest.py").write_text("def pytest_nbaprops_recipes(config):\n    return {}\n")
+    (folder / "test_it.py").write_text("def test_it(fold):\n    fold.evaluate()\n")
+    assert_one_line(train(*workers), "pytest_nbaprops_recipes", "too late")
+
+
+def test_an_unwritable_report_folder(train: Train, project: pytest.Pytester) -> None:
+    """A report folder that is a file is refused before anything runs."""
+    (project.path / "taken").write_text("")
+    assert_one_line(train("--nbaprops-report", "taken"), "--nbaprops-report", "taken")
+
+
+def test_a_recipe_that_cannot_be_stored_is_refused_first(train: Train, project: pytest.Pytester) -> None:
+    """A model that could only be pickled is refused before the first fold."""
+    conftest = Path(project.path / "conftest.py")
+    conftest.write_text(
+        "import pytest\nfrom sklearn.base import BaseEstimator, RegressorMixin\n\n"
+        "class Own(RegressorMixin, BaseEstimator):\n"
+        "    def fit(self, X, y):\n        self.mean_ = y.mean()\n        return self\n"
+        "    def predict(self, X):\n        return [self.mean_] * len(X)\n\n"
+        "def pytest_nbaprops_recipes(config):\n    return {'own': Own(), 'quick': Own()}\n"
+    )
+    assert_one_line(train("--nbaprops-recipe", "own", process=True), "own", "nbaprops_trusted_types")

@@ -1,0 +1,147 @@
+"""Nothing is lost: killed sessions, stores that go away, stores that come back."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import Train
+
+KILLED = """
+import os, pathlib, pytest
+
+@pytest.mark.walk_forward(recipe="quick")
+def test_it(fold):
+    fold.evaluate()
+    if fold.number == 12 and pathlib.Path("kill").exists():
+        os.kill(os.{victim}(), 9)
+"""
+
+
+def test_a_killed_session_goes_on_where_it_stopped(train: Train, project: pytest.Pytester) -> None:
+    """kill -9 half way: the next session takes what is there, fits the rest and resumes the same run."""
+    project.makepyfile(KILLED.format(victim="getpid"))
+    (project.path / "kill").touch()
+    assert train(process=True).code != 0
+    (project.path / "kill").unlink()
+    uri = f"sqlite:///{project.path / 'mlflow.db'}"
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    (experiment,) = client.search_experiments(filter_string="name LIKE 'NBA%'")
+    (running,) = client.search_runs([experiment.experiment_id])
+    assert running.info.status == "RUNNING"
+    session = train()
+    assert session.code == 0, session.output
+    assert session.candidate["folds"]["cached"] == 12
+    assert session.candidate["folds"]["executed"] == 12
+    assert session.candidate["run_id"] == running.info.run_id
+    assert client.get_run(running.info.run_id).info.status == "FINISHED"
+    assert list((project.path / ".nbaprops" / "sessions").iterdir()) == []
+
+
+def test_a_killed_worker_is_survived(train: Train, project: pytest.Pytester) -> None:
+    """A worker killed after it stored its fold: the fold is missing, the rest runs, and the next session is whole."""
+    project.makepyfile(KILLED.format(victim="getpid"))
+    (project.path / "kill").touch()
+    session = train("-n", "2")
+    assert session.code == 10, session.output
+    assert session.candidate["folds"]["missing"] == 1
+    (project.path / "kill").unlink()
+    again = train("-n", "2")
+    assert again.code == 0, again.output
+    assert again.candidate["folds"]["cached"] == 24
+
+
+def test_a_changed_game_recomputes_what_came_after(train: Train, project: pytest.Pytester, league: Path) -> None:
+    """Folds before the changed game stay in the store; folds after it are new."""
+    train()
+    games = pd.read_csv(league, dtype={"GAME_ID": str})
+    changed = project.path / "changed.csv"
+    row = games.index[games["GAME_DATE"] == "2024-04-02"][0]
+    games.loc[row, "PTS"] += 1
+    games.to_csv(changed, index=False)
+    session = train("--nbaprops-data", str(changed))
+    cached = session.candidate["folds"]["cached"]
+    before = {day for day in session.predictions["GAME_DATE"].dt.strftime("%Y-%m-%d") if day < "2024-04-02"}
+    assert cached == len(before)
+
+
+def test_a_store_that_cannot_be_reached_is_said_before_the_first_fit(train: Train, workers: tuple[str, ...]) -> None:
+    """ERROR, exit code 11, within seconds and without a fold."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    session = train("--nbaprops-tracking-uri", address, *workers)
+    assert session.code == 11, session.output + session.errors
+    assert session.decision["verdict"] == "ERROR"
+    assert address in session.decision["reasons"][0]
+    assert "test_walk_forward" not in session.output
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real MLflow server on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = tmp_path / "server"
+    store.mkdir()
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{store / 'server.db'}", "--artifacts-destination", str(store / "artifacts"),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        address = f"http://127.0.0.1:{port}"
+        _wait(address)
+        yield address, process
+        process.terminate()
+
+
+def _wait(address: str) -> None:
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=1):  # noqa: S310 - our own server
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("the MLflow server did not start")
+
+
+def test_a_server_that_goes_away_loses_nothing(
+    train: Train, project: pytest.Pytester, server: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    """The folds go on, the verdict is ERROR, and the same command elsewhere logs them without a fit."""
+    address, process = server
+    project.makepyfile(
+        "import os, signal, pytest, subprocess\n\n@pytest.mark.walk_forward(recipe='quick')\ndef test_it(fold):\n"
+        "    fold.evaluate()\n    if fold.number == 12 and os.path.exists('kill'):\n"
+        f"        os.unlink('kill'); subprocess.run(['pkill', '-9', '-P', '{process.pid}'])\n"
+        f"        os.kill({process.pid}, signal.SIGKILL)\n"
+    )
+    (project.path / "kill").touch()
+    session = train("--nbaprops-tracking-uri", address, "--nbaprops-promote", "enforce")
+    assert session.code == 11, session.output
+    assert session.candidate["folds"]["executed"] == 24
+    assert session.decision["promoted"] is False
+    again = train("--nbaprops-promote", "enforce")
+    assert again.code == 0, again.output
+    assert again.candidate["folds"]["cached"] == 24
+
+
+def test_a_server_is_as_good_as_a_file(
+    train: Train, server: tuple[str, subprocess.Popen[bytes]], workers: tuple[str, ...]
+) -> None:
+    """Promotion through a real MLflow server, with and without workers."""
+    address, _ = server
+    session = train("--nbaprops-tracking-uri", address, "--nbaprops-promote", "enforce", *workers)
+    assert session.code == 0, session.output
+    client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+    assert str(client.get_model_version_by_alias("NBAPropsModel", "staging").version) == "1"
