@@ -110,9 +110,10 @@ class Cutoff:
     def _rest(self) -> Positions:
         """The rows of about half of the next days' games, none of the very next date: who plays then is unknown."""
         games, _ = pd.factorize(self.games["GAME_ID"].iloc[self.soon])
-        days = self.games["GAME_DATE"].to_numpy()[self.soon]
+        days = self.games["GAME_DATE"].to_numpy().astype("datetime64[D]").astype(np.int64)[self.soon]
         kept = (self._rng(3).random(len(self.soon)) < 0.5)[games]  # noqa: PLR2004 - a half
-        return self.soon[kept & (days > days.min(initial=np.datetime64("2200-01-01")))]
+        later: Positions = self.soon[kept & (days > days.min(initial=np.iinfo(np.int64).max))]
+        return later
 
     def _permuted(self, rows: Positions) -> Positions:
         return self._rng(4).permutation(rows)

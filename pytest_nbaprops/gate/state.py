@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -229,12 +230,13 @@ _UNKNOWN = object()
 
 
 def _first_value(scope: Mapping[str, Any], name: str) -> Any:
-    """The literal that the module's source assigns to a global; a fresh object each time."""
-    for node in _assignments(str(scope.get("__name__")), str(scope.get("__file__"))):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            return _literal(node.value)
-    return _UNKNOWN
+    """The literal that the module's source assigns to a global and does not change while it is imported."""
+    said = [node for node, names in _statements(str(scope.get("__file__"))) if name in names]
+    if len(said) != 1 or not isinstance(said[0], ast.Assign | ast.AnnAssign):
+        return _UNKNOWN
+    targets = said[0].targets if isinstance(said[0], ast.Assign) else [said[0].target]
+    plain = any(isinstance(target, ast.Name) and target.id == name for target in targets)
+    return _literal(said[0].value) if plain else _UNKNOWN
 
 
 def _literal(node: ast.expr | None) -> Any:
@@ -249,14 +251,14 @@ def _literal(node: ast.expr | None) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _assignments(name: str, file: str) -> tuple[ast.Assign | ast.AnnAssign, ...]:
-    del name
+def _statements(file: str) -> tuple[tuple[ast.stmt, frozenset[str]], ...]:
+    """What a module runs when it is imported, without its functions and classes, and the names in each statement."""
     try:
-        with open(file, encoding="utf-8") as source:  # noqa: PTH123 - reads as what it is
-            tree = ast.parse(source.read())
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return ()
-    return tuple(node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+    run = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    return tuple((node, frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name))) for node in run)
 
 
 def _same(one: Any, other: Any) -> bool:

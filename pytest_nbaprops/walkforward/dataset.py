@@ -96,6 +96,7 @@ class Dataset:
         # than the cutoff.
         days = [pd.Timestamp(day) for day in fold.dates]
         features = build_as_of(self.games, groups, dates=days, root=self.root)
+        features.index = self.games.index[self.games["GAME_DATE"].isin(days)]  # both in canonical order
         return Rows(
             X=features.loc[rows.X.index, list(columns)].astype(np.float64),
             y=rows.y,

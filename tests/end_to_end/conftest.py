@@ -15,13 +15,10 @@ import pandas as pd
 import pytest
 
 # In-process sessions forget what they import: what is imported here is imported once.
-import pandas.core.arrays.arrow.extension_types  # noqa: F401
-import pytest_nbaprops.session  # noqa: F401
+import pytest_nbaprops.session
 import pytest_nbaprops.worker  # noqa: F401
 from pytest_nbaprops.data.sample import write_sample
 from pytest_nbaprops.tracking.connection import connect
-
-pytest_plugins = ["pytester"]
 
 # A recipe that fits in milliseconds; what is tested here is the session, not the model.
 CONFTEST = """
@@ -98,7 +95,8 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-    import_module("mlflow.store.tracking.sqlalchemy_store")
+    for name in ("mlflow.store.tracking.sqlalchemy_store", "pandas.core.arrays.arrow.extension_types"):
+        import_module(name)
 
 Train = Callable[..., Session]
 

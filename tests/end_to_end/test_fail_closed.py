@@ -22,7 +22,7 @@ SECOND = "fold.number == 2"
 
 def untouched(session: Session) -> bool:
     uri = f"sqlite:///{session.folder / 'mlflow.db'}"
-    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri).search_registered_models() == []
+    return not mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri).search_registered_models()
 
 
 def body(*lines: str) -> str:
@@ -227,9 +227,7 @@ def test_a_stale_store_entry_is_not_believed(train: Train, project: pytest.Pytes
     assert session.candidate["folds"]["cached"] == 22
 
 
-def test_mlflow_run_id_in_the_environment_is_ignored(
-    train: Train, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mlflow_run_id_in_the_environment_is_ignored(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLFLOW_RUN_ID does not make the session write into another run."""
     first = train().candidate["run_id"]
     monkeypatch.setenv("MLFLOW_RUN_ID", first)
@@ -254,7 +252,7 @@ def test_a_champion_that_vanishes_is_inconclusive(train: Train, project: pytest.
     assert "champion" in " ".join(session.decision["reasons"])
 
 
-def test_a_version_without_the_alias_is_inconclusive(train: Train, project: pytest.Pytester) -> None:
+def test_a_version_without_the_alias_is_inconclusive(train: Train) -> None:
     """Versions that exist without the champion's alias are not the same as no version at all."""
     train("--nbaprops-promote", "enforce")
     args = ("--nbaprops-champion", "production", "--nbaprops-criterion", "mae <= champion + 5")
@@ -263,7 +261,7 @@ def test_a_version_without_the_alias_is_inconclusive(train: Train, project: pyte
     assert "alias" in " ".join(session.decision["reasons"])
 
 
-def test_several_candidates_promote_the_best(train: Train, project: pytest.Pytester) -> None:
+def test_several_candidates_promote_the_best(train: Train) -> None:
     """The lowest MAE among those that pass is promoted; the others say why not."""
     session = train(
         "--nbaprops-promote", "enforce", "--nbaprops-recipe", "quick",

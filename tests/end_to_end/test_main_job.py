@@ -99,7 +99,7 @@ def test_a_dry_run_leaves_the_registry_alone(train: Train, project: pytest.Pytes
 
 
 def test_off_decides_nothing(train: Train) -> None:
-    """off runs and logs the folds, says so, and leaves the exit code to pytest."""
+    """Mode off runs and logs the folds, says so, and leaves the exit code to pytest."""
     session = train("--nbaprops-promote", "off", "--nbaprops-criterion", "mae <= 0.001")
     assert session.code == 0
     assert session.decision["verdict"] == "INCONCLUSIVE"

@@ -28,7 +28,7 @@ def test_it(fold):
 
 
 def test_a_killed_session_goes_on_where_it_stopped(train: Train, project: pytest.Pytester) -> None:
-    """kill -9 half way: the next session takes what is there, fits the rest and resumes the same run."""
+    """Killed with -9 half way: the next session takes what is there, fits the rest and resumes the same run."""
     project.makepyfile(KILLED.format(victim="getpid"))
     (project.path / "kill").touch()
     assert train(process=True).code != 0

@@ -6,6 +6,7 @@ import functools
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ HONEST: list[FeatureGroup] = []
 TEAMS = {"ATL": 1.0, "BOS": 2.0}
 MEANS: dict[str, Any] = {}
 SEEN: list[int] = []
+CODES: dict[str, int] = {}
+for _position, _team in enumerate(("ATL", "BOS", "BKN")):
+    CODES[_team] = _position  # noqa: PERF403 - filled by a loop on purpose
 CALLS = 0
 FIRST = None
 TABLE = pd.DataFrame({"PLAYER_ID": range(9_000_001, 9_000_500), "RATING": range(499)})
@@ -379,6 +383,70 @@ def player_codes_of_everybody(games: pd.DataFrame) -> Any:
 @leak("needs outcomes")
 def whole_numbers_only(games: pd.DataFrame) -> Any:
     return games.assign(points=games["PTS"].astype(int)).groupby("PLAYER_ID")["points"].shift(1).to_frame("last")
+
+
+@leak("future outcomes")
+def filled_with_the_median_of_all(games: pd.DataFrame) -> Any:
+    past = past_mean(games)
+    return past.fillna(past.median()).to_frame("mean")
+
+
+@leak("same-day presence")
+def distance_to_the_best_tonight(games: pd.DataFrame) -> Any:
+    past = past_mean(games)
+    best = past.groupby([games["TEAM_ABBREVIATION"], games["GAME_DATE"]]).transform("max")
+    return (best - past).to_frame("distance")
+
+
+@leak("same-day outcomes")
+def idle_players_of_the_game(games: pd.DataFrame) -> Any:
+    return games["MIN"].eq(0).groupby(games["GAME_ID"]).transform("sum").to_frame("idle")
+
+
+@leak("same-day outcomes")
+def team_total_of_the_row_above(games: pd.DataFrame) -> Any:
+    return games.groupby("TEAM_ABBREVIATION")["PTS"].shift(1).to_frame("above")
+
+
+@leak("same-day outcomes")
+def only_on_test_dates(games: pd.DataFrame) -> Any:
+    return past_mean(games).where(games["GAME_DATE"] < "2024-02-01", games["PTS"]).to_frame("mean")
+
+
+@leak("undeclared source")
+def numpy_clock(games: pd.DataFrame) -> Any:
+    return (np.datetime64("now") - games["GAME_DATE"]).dt.days.to_frame("age")
+
+
+@leak("not deterministic")
+def process_number(games: pd.DataFrame) -> Any:
+    return pd.DataFrame({"process": float(os.getpid())}, index=games.index)
+
+
+@leak("needs outcomes")
+def sum_without_the_row(games: pd.DataFrame) -> Any:
+    points = by_player(games)
+    return (points.cumsum() - games["PTS"]).to_frame("points_so_far")
+
+
+@honest
+def running_sum_of_percentages(games: pd.DataFrame) -> Any:
+    rows = games.sort_values(["PLAYER_ID", "GAME_DATE"])
+    total = rows["FG_PCT"].fillna(0.0).cumsum()
+    since = total - total.groupby(rows["PLAYER_ID"]).transform("first")
+    return since.groupby(rows["PLAYER_ID"]).shift(1).reindex(games.index).to_frame("since")
+
+
+@honest
+def in_threads(games: pd.DataFrame) -> Any:
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(lambda name: by_player(games, name).shift(1), ["PTS", "AST"]))
+    return pd.concat(parts, axis=1).rename(columns="last_{}".format)
+
+
+@honest
+def codes_made_at_import(games: pd.DataFrame) -> Any:
+    return games["TEAM_ABBREVIATION"].map(CODES).astype(float).to_frame("code")
 
 
 @honest

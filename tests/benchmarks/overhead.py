@@ -1,0 +1,107 @@
+"""What the plugin costs over a bare loop of `xgboost.train` and `predict`. Run by hand; never a timed test.
+
+    python -m tests.benchmarks.overhead DATA [--test 2023-24] [--pairs 1]
+
+Both sides do the same fits on the same threads. The bare side reads the games and builds the features, too, so that
+the ratio is that of whole processes: `pytest --nbaprops-train` over reading, features, `xgboost.train` and `predict`.
+Prints the wall-clock ratio pair by pair and the peak memory of each side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+LIMIT = 1.25
+
+
+def bare(data: str, test: str) -> None:
+    """Reading, features, then nothing but XGBoost."""
+    import xgboost  # noqa: PLC0415 - only on this side
+
+    from pytest_nbaprops.context import thread_share  # noqa: PLC0415
+    from pytest_nbaprops.data.load import load_games  # noqa: PLC0415
+    from pytest_nbaprops.data.schema import target_values  # noqa: PLC0415
+    from pytest_nbaprops.features.build import build_features  # noqa: PLC0415
+    from pytest_nbaprops.features.catalog import builtin_groups, select_groups  # noqa: PLC0415
+    from pytest_nbaprops.recipes.catalog import resolve_recipe  # noqa: PLC0415
+    from pytest_nbaprops.walkforward.dataset import game_dates  # noqa: PLC0415
+    from pytest_nbaprops.walkforward.plan import plan  # noqa: PLC0415
+    from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window  # noqa: PLC0415
+
+    target = ("PTS", "REB", "AST")
+    games = load_games(data)
+    recipe = resolve_recipe("advanced", seed=42, threads=thread_share(1))
+    groups = select_groups(builtin_groups(), recipe.features, ())
+    table = build_features(games, groups)
+    matrix = table.frame[[column for group in groups for column in table.columns[group.name]]].to_numpy()
+    actual = target_values(games, target).to_numpy()
+    days = games["GAME_DATE"].to_numpy().astype("datetime64[D]")
+    folds = plan(
+        game_dates(games, target),
+        test=parse_test_window(test),
+        step=1,
+        refit=7,
+        train_window=parse_train_window("3 seasons"),
+    )
+    parameters = recipe.estimator.get_xgb_params()
+    rounds = recipe.estimator.get_num_boosting_rounds()
+    fitted, booster, errors = None, None, []
+    for fold in folds:
+        if fold.fitted_at != fitted:
+            first, last = np.searchsorted(days, np.array([fold.train_start, fold.fitted_at], dtype="datetime64[D]"))
+            train = xgboost.QuantileDMatrix(matrix[first:last], label=actual[first:last])
+            booster, fitted = xgboost.train(parameters, train, rounds), fold.fitted_at
+        rows = days == np.datetime64(fold.cutoff)
+        assert booster is not None  # noqa: S101 - the first fold fits
+        errors.append(np.abs(booster.inplace_predict(matrix[rows]) - actual[rows]))
+    print(f"bare loop: mae {np.concatenate(errors).mean():.4f}")  # noqa: T201
+
+
+def _timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds and peak MiB of one child process."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=lambda text: str(Path(text).resolve()))
+    parser.add_argument("--test", default="2023-24")
+    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--bare", action="store_true", help="run the bare side only, in this process")
+    options = parser.parse_args()
+    if options.bare:
+        bare(options.data, options.test)
+        print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")  # noqa: T201
+        return
+    root = Path(__file__).resolve().parents[2]
+    alone = [sys.executable, "-m", "tests.benchmarks.overhead", options.data, "--test", options.test, "--bare"]
+    plugin = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
+    plugin += ["--nbaprops-data", options.data, "--nbaprops-test", options.test]
+    plugin += ["--nbaprops-criterion", "mae < baseline", "--nbaprops-promote", "enforce"]
+    for pair in range(1, options.pairs + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            base_seconds, base_peak = _timed(alone, root)
+            seconds, peak = _timed(plugin, Path(folder))
+        print(  # noqa: T201
+            f"pair {pair}: ratio {seconds / base_seconds:.3f} (at most {LIMIT}); plugin {seconds:.1f} s, {peak:.0f} MiB; "
+            f"bare {base_seconds:.1f} s, {base_peak:.0f} MiB"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The fold store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
+
+KEY, OTHER = "a" * 64, "b" * 64
+ENTRY = FoldEntry(
+    predictions=pd.DataFrame({"GAME_ID": ["0022300001"], "actual": [1.0], "predicted": [0.1 + 0.2]}),
+    details={"seconds_fit": 1.5},
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FoldStore:
+    return FoldStore(tmp_path / ".nbaprops")
+
+
+def test_an_entry_comes_back_bit_for_bit(store: FoldStore) -> None:
+    """Predictions and details survive."""
+    store.keep_fold(KEY, ENTRY)
+    found = store.fold(KEY)
+    assert found is not None
+    pd.testing.assert_frame_equal(found.predictions, ENTRY.predictions, check_exact=True)
+    assert found.details == ENTRY.details
+
+
+def test_what_is_not_there_is_none(store: FoldStore) -> None:
+    """An unknown key is no error."""
+    assert store.fold(KEY) is None
+    assert store.model(KEY) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "short", "empty", "changed"])
+def test_a_damaged_entry_counts_as_absent(store: FoldStore, damage: str) -> None:
+    """Cut short, emptied or changed."""
+    store.keep_fold(KEY, ENTRY)
+    path = store.folder / "folds" / KEY[:2] / KEY
+    content = path.read_bytes()
+    damaged = {
+        "cut": content[:-1],
+        "short": content[:70],
+        "empty": b"",
+        "changed": content[:100] + b"x" + content[101:],
+    }
+    path.write_bytes(damaged[damage])
+    assert store.fold(KEY) is None
+
+
+def test_an_entry_under_a_foreign_key_counts_as_absent(store: FoldStore) -> None:
+    """An entry says which key it belongs to."""
+    store.keep_fold(KEY, ENTRY)
+    path = store.folder / "folds" / OTHER[:2] / OTHER
+    path.parent.mkdir()
+    path.write_bytes((store.folder / "folds" / KEY[:2] / KEY).read_bytes())
+    assert store.fold(OTHER) is None
+
+
+def test_eviction_keeps_what_was_used_last(store: FoldStore) -> None:
+    """The entry that was not read for the longest time goes first."""
+    for index, key in enumerate((KEY, OTHER)):
+        store.keep_model(key, b"x" * 1000)
+        os.utime(store.folder / "models" / key[:2] / key, (index, index))
+    assert store.model(KEY) == b"x" * 1000
+    assert store.evict(1200) == 1
+    assert store.model(KEY) is not None
+    assert store.model(OTHER) is None
+    assert store.counts() == {"folds": 0, "models": 1}
+
+
+def test_the_store_keeps_itself_out_of_git(store: FoldStore) -> None:
+    """It writes a .gitignore of its own."""
+    assert "*" in (store.folder / ".gitignore").read_text()
+
+
+def test_a_store_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    """A file in the way is named, with the way out."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SettingsError, match="taken cannot be written"):
+        FoldStore(tmp_path / "taken")
