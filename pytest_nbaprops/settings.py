@@ -18,6 +18,7 @@ from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_w
 
 PROMOTE_MODES = ("off", "dry-run", "enforce")
 SAMPLE_SUFFIX = "-sample"
+INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,7 @@ class _Reader:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.root = project_root(config)
         self.by_name = {option.name: option for option in OPTIONS}
         self.from_command_line = frozenset(
             option.name for option in OPTIONS if config.getoption(option.dest, None) not in (None, False)
@@ -101,7 +103,7 @@ class _Reader:
     def settings(self) -> Settings:
         data = self.path("data")
         return Settings(
-            rootdir=str(self.config.rootpath),
+            rootdir=str(self.root),
             data=data,
             columns=_column_map(self.lines("columns")),
             target=self.text("target"),
@@ -192,7 +194,7 @@ class _Reader:
         if text is None:
             return None
         if name in self.from_command_line or self.config.inipath is None or self.ini(self.by_name[name]) is None:
-            base = self.config.invocation_params.dir if name in self.from_command_line else self.config.rootpath
+            base = self.config.invocation_params.dir if name in self.from_command_line else self.root
         else:
             base = self.config.inipath.parent
         return os.path.normpath(base / Path(text).expanduser())
@@ -215,14 +217,37 @@ class _Reader:
         """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""
         uri = self.optional("tracking-uri") or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
         if not uri:
-            return f"sqlite:///{self.config.rootpath / 'mlflow.db'}"
+            return f"sqlite:///{self.root / 'mlflow.db'}"
         return _anchor_sqlite(uri, self.anchor("tracking-uri"))
 
     def anchor(self, name: str) -> Path:
         in_ini = name not in self.from_command_line and self.ini(self.by_name[name]) is not None
         if in_ini:
-            return self.config.inipath.parent if self.config.inipath else self.config.rootpath
+            return self.config.inipath.parent if self.config.inipath else self.root
         return self.config.invocation_params.dir
+
+
+def project_root(config: pytest.Config) -> Path:
+    """The rootdir, or the working directory where pytest took it from an option's value.
+
+    pytest decides on rootdir and ini file before it knows our options: it takes PATH in `--nbaprops-data PATH` for a
+    test path, and where that lies outside of the project, for the rootdir.
+
+    Raises:
+        SettingsError: an ini file with our settings was passed over that way.
+    """
+    here = config.invocation_params.dir
+    if config.option.rootdir or config.option.inifilename:
+        return config.rootpath
+    if config.inipath is not None and here.is_relative_to(config.inipath.parent):
+        return config.rootpath
+    for passed_over in (folder / name for folder in (here, *here.parents) for name in INI_FILES):
+        if passed_over.is_file() and "nbaprops_" in passed_over.read_text(encoding="utf-8", errors="replace"):
+            raise SettingsError(
+                f"pytest did not read {passed_over}: it took the value of an option for a test path; "
+                f"write --nbaprops-data=PATH with an equals sign, or add -c {passed_over}"
+            )
+    return here
 
 
 def _anchor_sqlite(uri: str, base: Path) -> str:

@@ -1,6 +1,8 @@
 """The advanced recipe: gradient-boosted trees that aim at the median, since MAE is what is judged.
 
-Objective and size were chosen with tests/benchmarks/choose_advanced.py on seasons before 2023-24.
+Objective and size were chosen with tests/benchmarks/choose_advanced.py on the seasons 2021-22 and 2022-23, a fit every
+60 days. Mean MAE there: last-10 mean 6.228, squared error 5.936, pseudo-Huber 5.918, absolute error 5.883. Depths 4 to
+6, 80 to 240 trees and 64 or 256 bins differ by no more than 0.01, another seed by 0.005: the size is what is cheap.
 """
 
 from __future__ import annotations

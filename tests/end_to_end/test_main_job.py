@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import Train
+from tests.end_to_end.conftest import CONFTEST, Train
 
 MODEL = "NBAPropsModel"
 
@@ -162,3 +162,27 @@ def test_junit_and_progress_hold_the_criteria(train: Train, project: pytest.Pyte
     assert xml.count('classname="promotion.quick"') == int(count)
     assert f'tests="{24 + int(count)}"' in xml
     assert "[100%]" in session.output
+
+
+def test_data_outside_of_the_project_does_not_move_the_project(
+    league: Path, tmp_path: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest takes a path behind an option for a test path; store, report and runs stay in the working directory."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    data = tmp_path / "elsewhere" / "league.csv"
+    data.parent.mkdir()
+    data.write_bytes(league.read_bytes())
+    pytester.makeconftest(CONFTEST)
+    args = ("--nbaprops-test", "last 2 dates", "--nbaprops-train-window", "expanding", "--nbaprops-recipe", "quick")
+    result = pytester.runpytest_inprocess("--nbaprops-train", "--nbaprops-data", str(data), *args)
+    assert int(result.ret) == 10  # two dates are too few for the default criteria
+    assert (pytester.path / "nbaprops-report" / "decision.json").exists()
+    assert (pytester.path / "mlflow.db").exists()
+    assert [path.name for path in data.parent.iterdir()] == ["league.csv"]
+
+
+def test_an_ini_file_that_pytest_passed_over_is_an_error(project: pytest.Pytester) -> None:
+    """Settings are never ignored without a word."""
+    result = project.runpytest_subprocess("--nbaprops-train", "--nbaprops-data", "/usr")
+    assert int(result.ret) == 4
+    result.stderr.fnmatch_lines(["ERROR: pytest did not read *pytest.ini*--nbaprops-data=PATH*"])
