@@ -268,6 +268,10 @@ def _alive(pid: str) -> bool:
 
 
 def thread_share(workers: int) -> int:
-    """Threads for one of this many processes: never more threads than cores in all."""
+    """Threads for one of this many processes: never more threads than cores in all.
+
+    A session that runs inside an xdist worker shares the cores with that worker's fellows, too.
+    """
+    workers *= int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // max(1, workers))

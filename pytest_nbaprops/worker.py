@@ -25,7 +25,7 @@ class Worker:
         self.config, self.pasted = config, pasted
         self.folder = Path(worker_input[WORKER_INPUT])
         self.name = str(worker_input["workerid"])
-        self.threads = thread_share(int(worker_input["workercount"]))
+        self.threads = thread_share(1)  # xdist tells this process in the environment how many there are
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

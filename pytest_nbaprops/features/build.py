@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pytest_nbaprops.features.group import FeatureGroup
 
 
+COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3  # noqa: PLR2004 - from pandas 3 on a copy costs nothing
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
     """`frame`: float32, one row per row of the games, same index. `columns`: which group made which columns."""
@@ -66,7 +69,8 @@ def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None
     """One group's columns as float32, checked. Raises FeatureError as `build_features` does."""
     tables = known_sources(group, read_sources(group, root), games["GAME_DATE"].max())
     try:
-        answer = group(games, **tables)
+        # A copy, so that a group that adds or changes a column cannot feed the next one.
+        answer = group(games.copy(deep=not COPY_ON_WRITE), **tables)
     except Exception as problem:
         text = " ".join(str(problem).split())
         raise FeatureError(f"feature group {group.name!r} failed: {type(problem).__name__}: {text}") from problem

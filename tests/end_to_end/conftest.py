@@ -27,7 +27,7 @@ from xgboost import XGBRegressor
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_nbaprops_recipes(config):
-    return {"quick": XGBRegressor(n_estimators=12, max_depth=3, learning_rate=0.3, tree_method="hist")}
+    return {"quick": XGBRegressor(n_estimators=12, max_depth=3, learning_rate=0.3, tree_method="hist", n_jobs=1)}
 """
 INI = """
 [pytest]
