@@ -167,7 +167,7 @@ def test_junit_and_progress_hold_the_criteria(train: Train, project: pytest.Pyte
 def test_data_outside_of_the_project_does_not_move_the_project(
     league: Path, tmp_path: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pytest takes a path behind an option for a test path; store, report and runs stay in the working directory."""
+    """A path behind an option is a test path to pytest; store, report and runs stay in the working directory."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     data = tmp_path / "elsewhere" / "league.csv"
     data.parent.mkdir()
