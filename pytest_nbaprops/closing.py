@@ -94,7 +94,9 @@ class Closing:
         """Fail closed on what should not happen; the traceback goes to the report folder, not over the summary."""
         trace = Path(self.settings.report) / ERROR
         reason = f"the session could not be finished: {type(error).__name__}: {one_line(error)} (see {trace})"
-        self.document = self._frame(reason) | {"verdict": "ERROR", "exit_code": Verdict.ERROR.exit_code}
+        so_far = self.document or {}  # what was promoted before it broke stays said
+        self.document = self._frame(reason) | so_far | {"reasons": [reason, *so_far.get("reasons", [])]}
+        self.document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
         with contextlib.suppress(NBAPropsError):  # decision.json says INCONCLUSIVE since the start
             write_text(trace, traceback.format_exc())
             write_decision(trace.parent, self.document)
@@ -102,8 +104,7 @@ class Closing:
 
     def _close(self, session: pytest.Session) -> int | None:
         if not self.decides:
-            self._close_undecided()
-            return None
+            return self._close_undecided()
         judge = Judge(self.config, self.context, self.evidence, self.publication)
         judgement = judge.judge(self.champion, self.problems)
         self._log_results(judgement)
@@ -120,13 +121,18 @@ class Closing:
         self._tell()
         return judgement.decision.exit_code
 
-    def _close_undecided(self) -> None:
+    def _close_undecided(self) -> int | None:
         for state in self.evidence.candidates:
             self.log.catch_up(state)
             self.log.results(state, _overall(state), self._reference())
-        self._write({**self._frame("promotion is off: nothing was decided"), "candidates": []})
+        self._write(self._frame("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
+        if self.publication.error is None:
+            return None
+        error = {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
+        self._write(self._frame(f"not logged: {self.publication.error}") | error)
+        return Verdict.ERROR.exit_code
 
     def _log_results(self, judgement: Judgement) -> None:
         for state, decided in self._decided(judgement):

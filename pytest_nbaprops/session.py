@@ -168,8 +168,6 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
-        elif self.config.option.collectonly and self.evidence is not None and self.context is not None:
-            terminalreporter.write_line(terminal.plan_line(self.context, self.evidence))
 
     def pytest_report_header(self) -> list[str]:
         return terminal.header(self.context) if self.context is not None else []
@@ -184,5 +182,10 @@ class Controller:
         return self.exit_code or code
 
     def pytest_unconfigure(self) -> None:
-        if self.context is not None:
-            shutil.rmtree(self.context.folder, ignore_errors=True)
+        if self.context is None:
+            return
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.config.option.collectonly and self.evidence is not None and reporter is not None:
+            reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all
+        shutil.rmtree(self.context.folder, ignore_errors=True)
+        self.context.bench.store.evict()

@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
@@ -74,13 +75,18 @@ def handed_over(digest: str, folder: Path) -> Any:
 def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     """Fit on these rows; XGBoost and scikit-learn keep the feature names of the frame."""
     with _threads(threads):
-        return estimator.fit(rows.X, rows.y)
+        return estimator.fit(_as_wanted(estimator, rows.X), rows.y)
 
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
     """Predictions as float64, one per row."""
     with _threads(threads):
-        return np.asarray(estimator.predict(rows.X), dtype=np.float64)
+        return np.asarray(estimator.predict(_as_wanted(estimator, rows.X)), dtype=np.float64)
+
+
+def _as_wanted(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
+    """XGBoost works in float32 whatever it is given, and takes it in a fifth faster as such."""
+    return features.astype(np.float32) if hasattr(estimator, "get_booster") else features
 
 
 def to_bytes(estimator: Any) -> bytes | None:

@@ -274,3 +274,16 @@ def test_several_candidates_promote_the_best(train: Train) -> None:
     assert other["verdict"] == "REJECT"
     assert "quick has the lower MAE" in other["reasons"][0]
     assert {row["outcome"] for row in other["criteria"]} == {"skipped"}
+
+
+def test_a_hook_that_breaks_after_the_promotion_does_not_hide_it(train: Train, project: pytest.Pytester) -> None:
+    """ERROR, but decision.json still says that the alias was moved."""
+    conftest = Path(project.path / "conftest.py")
+    conftest.write_text(
+        conftest.read_text() + "\ndef pytest_nbaprops_decision(config, decision):\n    raise ValueError('no mail')\n"
+    )
+    session = train("--nbaprops-promote", "enforce")
+    assert session.code == 11, session.output
+    assert session.decision["promoted"] is True
+    assert "no mail" in session.decision["reasons"][0]
+    assert not untouched(session)
