@@ -77,9 +77,9 @@ class Dataset:
         chosen = slice(positions[0], positions[-1] + 1) if _is_run(positions) else positions
         targets = self.targets.iloc[chosen]
         return Rows(
-            X=self.features[list(columns)].iloc[chosen].astype(np.float64),
+            X=self.features.iloc[chosen][list(columns)].astype(np.float64),  # rows first: columns first copies all rows
             y=targets["actual"].rename("+".join(self.target_columns)),
-            keys=self.games[list(KEY_COLUMNS)].iloc[chosen],
+            keys=self.games.iloc[chosen][list(KEY_COLUMNS)],
             baseline=targets["baseline"],
         )
 
@@ -107,7 +107,7 @@ class Dataset:
     def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
         """Keys and actual value of every player-game that these folds must predict."""
         positions = np.concatenate([self.tested(fold) for fold in folds])
-        keys = self.games[list(KEY_COLUMNS)].iloc[positions]
+        keys = self.games.iloc[positions][list(KEY_COLUMNS)]
         return keys.assign(actual=self.targets["actual"].iloc[positions]).reset_index(drop=True)
 
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
