@@ -19,6 +19,7 @@ from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, Verdict
 from pytest_nbaprops.judgement import ChampionAnswer, Judge, Judgement, criteria_of
+from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.runlog import RunLog, fold_table
@@ -261,7 +262,5 @@ def _worst_dates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _overall(state: CandidateState) -> dict[str, float]:
-    from pytest_nbaprops.metrics.point import point_metrics  # noqa: PLC0415
-
     frame = state.predictions()
     return {} if frame is None else point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy())

@@ -24,8 +24,6 @@ MARKERS = (
     "promotion(*criteria): criteria that decide the promotion of a walk-forward test's model",
 )
 
-pasted_key = pytest.StashKey[tuple[str, ...]]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)

@@ -16,6 +16,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports.decision_file import write_tables
 from pytest_nbaprops.tracking.publish import Publication, RunRecord
 from pytest_nbaprops.tracking.tracker import Status
+from pytest_nbaprops.walkforward.candidate import Candidate
 
 FOLD_COLUMNS = ("mae", "rmse", "r2", "bias", "n_predictions")
 
@@ -90,19 +91,10 @@ class RunLog:
     def _record(self, state: CandidateState) -> RunRecord:
         spec, settings = state.planned.spec, self.context.settings
         candidate = self.context.candidate(spec)
-        features = spec.features or "default"
-        names = {
-            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-            "phase": settings.phase,
-            "feature_set": candidate.lineage.feature_version if spec.features else spec.recipe or spec.name,
-            "recipe": spec.recipe or spec.name,
-            "candidate": spec.name,
-            "n": "{n}",
-        }
         digest = self.context.dataset.digest.full
         return RunRecord(
             identity=state.planned.identity,
-            run_name=settings.run_name.format(**names),
+            run_name=self._run_name(candidate),
             params={
                 "candidate": spec.name,
                 "recipe": spec.recipe or "own estimator",
@@ -113,7 +105,7 @@ class RunLog:
                 "step": spec.step,
                 "refit": spec.refit,
                 "seed": spec.seed,
-                "features": features,
+                "features": spec.features or "default",
                 "feature_version": candidate.lineage.feature_version,
                 "n_features": len(candidate.columns),
                 "feature_groups": ",".join(group.name for group in candidate.groups),
@@ -132,6 +124,19 @@ class RunLog:
                 "simulated": str(self.context.simulated).lower(),
                 "promote_mode": settings.promote,
             },
+        )
+
+    def _run_name(self, candidate: Candidate) -> str:
+        """The template with all but `{n}` filled in."""
+        spec, settings = candidate.spec, self.context.settings
+        recipe = spec.recipe or spec.name
+        return settings.run_name.format(
+            date=datetime.now(UTC).strftime("%Y-%m-%d"),
+            phase=settings.phase,
+            feature_set=candidate.lineage.feature_version if spec.features else recipe,
+            recipe=recipe,
+            candidate=spec.name,
+            n="{n}",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -231,8 +230,3 @@ class ActiveFold:
         """An error that counts even if the test catches it."""
         self.problem = problem
         return FoldError(f"fold {self.date} of {self._candidate.name}: {problem}")
-
-
-def finite(value: float) -> float | None:
-    """A number for the wire: None instead of NaN and infinities."""
-    return float(value) if math.isfinite(value) else None
