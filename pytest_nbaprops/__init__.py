@@ -10,17 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_nbaprops.features.group import FeatureGroup, Source, feature_group
+    from pytest_nbaprops.tracking.compare import compare_runs
     from pytest_nbaprops.tracking.registry import ModelRegistry
+    from pytest_nbaprops.tracking.serving import ProductionModelLoader
     from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
-__all__ = ["FeatureGroup", "ModelRegistry", "Source", "StandardNBAPropsTracker", "feature_group"]
+__all__ = [
+    "FeatureGroup",
+    "ModelRegistry",
+    "ProductionModelLoader",
+    "Source",
+    "StandardNBAPropsTracker",
+    "compare_runs",
+    "feature_group",
+]
 
 _HOMES = {
     "FeatureGroup": "features.group",
     "Source": "features.group",
     "feature_group": "features.group",
     "ModelRegistry": "tracking.registry",
+    "ProductionModelLoader": "tracking.serving",
     "StandardNBAPropsTracker": "tracking.tracker",
+    "compare_runs": "tracking.compare",
 }
 
 

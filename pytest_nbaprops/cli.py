@@ -1,113 +1,82 @@
-"""The `nbaprops` command."""
+"""The `nbaprops` command: a group whose commands are imported when they are called, so that `--help` is quick."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
 
 import click
 
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.starter import STARTER
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.walkforward.store import FoldStore
-
-STORE_FOLDER = ".nbaprops"
 
 
-class OneLineErrors(click.Group):
-    """Project errors end in one line and exit code 1."""
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """Where a command lives (`module:name`, below pytest_nbaprops.commands) and its line in `--help`."""
+
+    home: str
+    help: str
+
+
+VERBS: Final = {
+    "compare": Verb(home="compare:compare", help="Compare runs: metrics, parameters, features, paired MAE difference."),
+    "best": Verb(home="best:best", help="List the best runs on the same data and test window."),
+    "history": Verb(home="history:history", help="Show who was in production when, and why."),
+    "promote": Verb(home="promote:promote", help="Check a version against criteria and give it an alias."),
+    "rollback": Verb(home="rollback:rollback", help="Put the version before back under an alias."),
+    "predict": Verb(home="predict:predict", help="Predict the players of games to come with a promoted model."),
+    "reproduce": Verb(home="reproduce:reproduce", help="Run a stored run again and compare."),
+    "sample": Verb(home="sample:sample", help="Write game logs of a simulated league."),
+    "init": Verb(home="init:init", help="Write a starter project."),
+    "cache": Verb(home="cache:cache", help="Look after the fold store (.nbaprops) of a project."),
+}
+
+# The library names the plugin's options; this command has its own for the same things.
+_SPELLED: Final = {
+    "--nbaprops-tracking-uri": "--tracking-uri",
+    "--nbaprops-criterion": "--criteria",
+    "--nbaprops-alias": "--alias",
+    "--nbaprops-experiment": "--experiment",
+    "--nbaprops-model-name": "--model",
+}
+
+
+class LazyCommands(click.Group):
+    """Imports a command when it is called; project errors end in one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module, _, name = verb.home.partition(":")
+        command = getattr(import_module(f"pytest_nbaprops.commands.{module}"), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except NBAPropsError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(spelled(str(error))) from None
 
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+def spelled(text: str) -> str:
+    """The message with the names that this command's options have."""
+    return re.sub(r"--nbaprops-[a-z-]+", lambda match: _SPELLED.get(match[0], match[0]), " ".join(text.split()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytest-nbaprops", prog_name="nbaprops")
 def main() -> None:
-    """Companion of `pytest --nbaprops-train`: sample data, a starter project, the fold store."""
+    """Companion of `pytest --nbaprops-train`: after the verdict, compare, promote, roll back and predict.
 
-
-@main.command()
-@click.option("--seasons", type=click.IntRange(min=1, max=50), default=2, show_default=True, help="Seasons.")
-@click.option("--players", type=click.IntRange(20, 600), default=450, show_default=True, help="Players in the league.")
-@click.option("--seed", type=int, default=2024, show_default=True, help="Another seed is another league.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="CSV or Parquet file.")
-def sample(seasons: int, players: int, seed: int, out: Path) -> None:
-    """Write game logs of a simulated league.
-
-    Example: nbaprops sample --seasons 4 --out league.csv
+    Example: nbaprops compare champion latest
     """
-    from pytest_nbaprops.data.sample import write_sample  # noqa: PLC0415 - pandas only where it is needed
-
-    games = write_sample(out, seasons=seasons, players=players, seed=seed)
-    click.echo(f"{out}: {len(games):,} simulated player-games")
-
-
-@main.group()
-def cache() -> None:
-    """The fold store (.nbaprops) of a project."""
-
-
-def _root_option(command: click.decorators.FC) -> click.decorators.FC:
-    kind = click.Path(exists=True, file_okay=False, path_type=Path)
-    text = "Rootdir of the project (where .nbaprops is)."
-    return click.option("--root", type=kind, default=Path(), help=text)(command)
-
-
-@cache.command("size")
-@_root_option
-def cache_size(root: Path) -> None:
-    """Show how much the store holds.
-
-    Example: nbaprops cache size
-    """
-    store = _store(root)
-    counts = store.counts()
-    click.echo(f"{store.folder}: {counts['folds']} folds, {counts['models']} models, {store.size() / 1e6:.1f} MB")
-
-
-@cache.command("clean")
-@_root_option
-@click.option("--keep-mb", type=click.IntRange(min=0), default=0, help="Keep the most recently used ones up to this.")
-def cache_clean(root: Path, keep_mb: int) -> None:
-    """Remove stored folds and models; the next session computes them again.
-
-    Example: nbaprops cache clean --keep-mb 500
-    """
-    store = _store(root)
-    click.echo(f"{store.folder}: removed {store.evict(keep_mb * 1_000_000)} entries")
-
-
-def _store(root: Path) -> FoldStore:
-    from pytest_nbaprops.walkforward.store import FoldStore  # noqa: PLC0415
-
-    folder = root.resolve() / STORE_FOLDER
-    if not folder.is_dir():
-        raise click.ClickException(f"{folder} does not exist: no session ran here; name the rootdir with --root")
-    return FoldStore(folder)
-
-
-@main.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-def init(folder: Path) -> None:
-    """Write a starter project: pytest.ini, conftest.py, a walk-forward test and a GitHub workflow.
-
-    Files that exist are left alone. Example: nbaprops init my-props
-    """
-    for name, content in STARTER.items():
-        path = folder / name
-        if path.exists():
-            click.echo(f"{path}: exists, left alone")
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-        click.echo(f"{path}: written")
-    click.echo("Next: pytest --nbaprops-train -n 2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +13,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.champion import Opponent
 from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
-from pytest_nbaprops.gate.decision import CandidateDecision, Verdict
-from pytest_nbaprops.judgement import ChampionAnswer, Judge, Judgement, criteria_of
+from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
+from pytest_nbaprops.guarding import LeakChecks
+from pytest_nbaprops.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.runlog import RunLog, fold_table
 from pytest_nbaprops.settings import redacted
+from pytest_nbaprops.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
@@ -39,11 +43,14 @@ class Closing:
         self.config, self.context, self.publication = config, context, publication
         self.settings = context.settings
         self.commit = git_commit(context.root)
-        self.champion: ChampionAnswer = publication.champion(self.settings.champion, self.settings.alias)
+        self.opponent = Opponent(context, publication)
         self.log = RunLog(context, publication, self.commit)
         self.evidence: Evidence
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.leaks = LeakChecks(context)
+        self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
 
     @property
@@ -61,7 +68,9 @@ class Closing:
         self.evidence = evidence
         for state in evidence.candidates:
             self._check_storable(state)
-            if isinstance(self.champion, ChampionVersion) and self.champion.content == state.planned.identity:
+        self.leaks.look(evidence.candidates)
+        for state in evidence.candidates:
+            if self.opponent.content == state.planned.identity:
                 self.log.defer(state.name)
 
     def _check_storable(self, state: CandidateState) -> None:
@@ -73,11 +82,11 @@ class Closing:
         except NBAPropsError as error:
             raise SettingsError(f"--nbaprops-recipe: {recipe.name!r}: {error}") from None
 
-    def criteria_count(self) -> int:
-        """How many criteria the report will show as tests."""
-        if not self.decides:
-            return 0
-        return sum(max(1, len(criteria_of(state))) for state in self.evidence.candidates)
+    def reported_count(self) -> int:
+        """How many criteria and leak checks the report will show as tests."""
+        states = self.evidence.candidates
+        criteria = sum(max(1, len(criteria_of(state))) for state in states) if self.decides else 0
+        return self.leaks.count(states) + criteria
 
     def log_fold(self, state: CandidateState, fold: FoldState) -> None:
         self.log.fold(state, fold)
@@ -105,15 +114,16 @@ class Closing:
 
     def _close(self, session: pytest.Session) -> int | None:
         if not self.decides:
-            return self._close_undecided()
-        judge = Judge(self.config, self.context, self.evidence, self.publication)
-        judgement = judge.judge(self.champion, self.problems)
+            return self._close_undecided(session)
+        judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
+        judgement = judge.judge(self.problems)
         self._log_results(judgement)
         if self.settings.promote == "enforce":
             judgement = judge.promote(judgement)
+            self._leave_snapshot()
         if self.publication.error is not None:
             judgement = judgement.errored(self.publication.error)
-        criteria_tests.send(session, judgement.decision)
+        criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
         self._write(self._document(judgement))
         self._finish_runs(judgement)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
@@ -122,7 +132,8 @@ class Closing:
         self._tell()
         return judgement.decision.exit_code
 
-    def _close_undecided(self) -> int | None:
+    def _close_undecided(self, session: pytest.Session) -> int | None:
+        criteria_tests.send(session, None, self.leaks.tests(self.evidence.candidates))
         for state in self.evidence.candidates:
             self.log.catch_up(state)
             self.log.results(state, _overall(state), self._reference())
@@ -189,11 +200,17 @@ class Closing:
                 "source": self.context.source,
             },
             "warnings": self.warnings,
+            "leak_guard": self._guard(),
         }
+
+    def _guard(self) -> dict[str, Any]:
+        """How the leak guard looked, and what share of the session it took."""
+        told = self.leaks.to_dict(self.evidence.candidates)
+        return {**told, "share": round(told["seconds"] / max(time.perf_counter() - self.started, 1e-9), 3)}
 
     def _document(self, judgement: Judgement) -> dict[str, Any]:
         decision = judgement.decision
-        self.warnings = self._weaker()
+        self.warnings = self._warnings(decision)
         champion = judgement.champion
         return self._frame("") | {
             "verdict": decision.verdict.value,
@@ -216,27 +233,48 @@ class Closing:
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
             },
+            "needs_lineups": self.leaks.needs_lineups(state),
             "model_version": judgement.versions.get(state.name) or existing,
         }
 
     def _reference(self) -> Lineage | None:
-        """The champion's lineage, as its version tells it."""
-        if not isinstance(self.champion, ChampionVersion) or "lineage" not in self.champion.tags:
-            return None
-        return Lineage.from_dict(json.loads(self.champion.tags["lineage"]))
+        return self.opponent.lineage
+
+    def _warnings(self, decision: SessionDecision) -> list[str]:
+        """What is said beside the verdict."""
+        states = self.evidence.candidates
+        return [
+            *self._weaker(),
+            *self.leaks.warnings(states),
+            *self.opponent.notes,
+            *([said] if (said := tried_together(decision)) else []),
+            *([said] if (said := self.publication.attempt(lambda: self.opponent.tested_before(states))) else []),
+            *self.notes,
+        ]
 
     def _weaker(self) -> list[str]:
         """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
-        if not isinstance(self.champion, ChampionVersion) or "criteria" not in self.champion.tags:
+        champion = self.opponent.at_start
+        if not isinstance(champion, ChampionVersion) or "criteria" not in champion.tags:
             return []
-        before = parse_criteria(row["expression"] for row in json.loads(self.champion.tags["criteria"]))
+        before = parse_criteria(row["expression"] for row in json.loads(champion.tags["criteria"]))
         warnings = []
         for state in self.evidence.candidates:
             warnings += [
-                f"{state.name}: the champion {self.champion.label} had to pass {expression!r}, which is not asked now"
+                f"{state.name}: the champion {champion.label} had to pass {expression!r}, which is not asked now"
                 for expression in weaker_than(criteria_of(state), before)
             ]
         return warnings
+
+    def _leave_snapshot(self) -> None:
+        """Leave the version to beat as files, for sessions that cannot reach the registry; never an error."""
+        snapshot = self.publication.attempt(self.opponent.snapshot_now)
+        if snapshot is None:
+            return
+        try:
+            write_snapshot(Path(self.settings.report) / FOLDER, snapshot)
+        except NBAPropsError as error:
+            self.notes.append(f"no champion snapshot: {error}")
 
     # for the terminal
 

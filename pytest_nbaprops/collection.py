@@ -17,9 +17,11 @@ from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.gate.verdict import finite
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.planfile import PlannedCandidate, write_plan
+from pytest_nbaprops.rehearsing import Rehearsals
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.evaluate import Workbench
 from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
@@ -53,6 +55,12 @@ class FoldCollector:
         self.candidates: dict[str, Candidate] = {}
         self.plans: dict[str, tuple[Fold, ...]] = {}
         self.names: dict[str, str] = {}  # what a candidate's node ids start with -> its name
+        self.rehearsals = Rehearsals(self)
+
+    @property
+    def bench(self) -> Workbench:
+        """Data and store for the test that runs now."""
+        return self.rehearsals.bench or self.context.bench
 
     # collection
 
@@ -194,7 +202,19 @@ class FoldCollector:
     def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
         """The fold that this item runs."""
         candidate = self.candidates[self.names[_stem(item.nodeid, param)]]
-        return ActiveFold(fold=param.fold, candidate=candidate, bench=self.context.bench)
+        broken = [group.name for group in candidate.groups if group.name in self.context.broken]
+        if broken:
+            pytest.skip(self.context.broken[broken[0]])
+        active = ActiveFold(fold=param.fold, candidate=candidate, bench=self.bench)
+        self.rehearsals.note(active)
+        return active
+
+    def candidate_of(self, item: pytest.Item) -> tuple[str, Fold] | None:
+        """Name of the candidate and the fold that this item runs; None for any other test."""
+        if not asks_for_fold(item) or not self.names:
+            return None
+        param = _param(item)
+        return self.names[_stem(item.nodeid, param)], param.fold
 
     # plan file
 
@@ -223,8 +243,11 @@ class FoldCollector:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         """Send what the fold left behind along with the report of the test's call."""
+        if self.rehearsals.bench is not None:
+            return (yield)
         if call.when == "call" and (active := item.stash.get(active_fold_key, None)) is not None:
             item.user_properties.extend(fold_properties(active))
+            item.user_properties.extend(self.rehearsals.properties(item, active))
             if active.model is not None:
                 digest = estimators.hand_over(active.model, self.context.folder / estimators.HANDED_OVER)
                 item.user_properties.append(("nbaprops_estimator", digest))

@@ -27,7 +27,7 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.recipes.catalog import parse_param, resolve_recipe
+from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
@@ -50,7 +50,10 @@ class Context:
     Attributes:
         folder: the session's folder (Arrow files, context.json, plans of the workers).
         columns: feature columns by group name, for every group that was built.
+        groups: the groups that were built, from which candidates choose.
+        every_group: all that there are, also those that the command line left out.
         own_groups: names of the groups that come from hooks.
+        broken: groups that changed rows and so made no column, with what was wrong.
         source: where the games came from, for reports.
     """
 
@@ -58,7 +61,9 @@ class Context:
     folder: Path
     dataset: Dataset
     groups: tuple[FeatureGroup, ...]
+    every_group: tuple[FeatureGroup, ...]
     own_groups: tuple[str, ...]
+    broken: Mapping[str, str]
     columns: Mapping[str, tuple[str, ...]]
     registered: Mapping[str, Any]
     source: str
@@ -93,13 +98,34 @@ class Context:
         Raises:
             SettingsError: an unknown recipe, parameter or feature group.
         """
-        recipe = None
-        if spec.recipe is not None:
-            recipe = resolve_recipe(
-                spec.recipe, registered=self.registered, params=spec.params, seed=spec.seed, threads=self.threads
-            )
+        recipe = self._recipe(spec)
         groups = self._selected(spec.features, recipe.features if recipe else "all")
-        columns = {group.name: self.columns[group.name] for group in groups}
+        return self._made(spec, recipe, groups, {group.name: self.columns[group.name] for group in groups})
+
+    def candidate_of(
+        self, spec: CandidateSpec, groups: Sequence[FeatureGroup], columns: Mapping[str, tuple[str, ...]]
+    ) -> Candidate:
+        """A candidate of these very groups, whatever the settings choose.
+
+        Raises:
+            SettingsError: an unknown recipe or parameter.
+        """
+        return self._made(spec, self._recipe(spec), tuple(groups), columns)
+
+    def _recipe(self, spec: CandidateSpec) -> Recipe | None:
+        if spec.recipe is None:
+            return None
+        return resolve_recipe(
+            spec.recipe, registered=self.registered, params=spec.params, seed=spec.seed, threads=self.threads
+        )
+
+    def _made(
+        self,
+        spec: CandidateSpec,
+        recipe: Recipe | None,
+        groups: tuple[FeatureGroup, ...],
+        columns: Mapping[str, tuple[str, ...]],
+    ) -> Candidate:
         return Candidate(
             spec=spec,
             target="+".join(self.dataset.target_columns),
@@ -131,13 +157,14 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     groups = available_groups(config, settings)
     folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
     try:
-        table = build_features(games, groups.all, root=Path(settings.rootdir))
+        table = build_features(games, groups.all, root=Path(settings.rootdir), keep_going=True)
         write_dataset(folder, games, table.frame, target_columns)
         stored = {
             "settings": settings.to_dict(),
             "digest": dataset_digest(games).to_dict(),
             "target_columns": list(target_columns),
             "columns": {name: list(columns) for name, columns in table.columns.items()},
+            "broken": dict(table.broken),
             "source": source,
         }
         (folder / CONTEXT_FILE).write_text(json.dumps(stored))
@@ -169,7 +196,9 @@ def _context(
         folder=folder,
         dataset=dataset,
         groups=groups.all,
+        every_group=groups.every,
         own_groups=groups.own,
+        broken=stored["broken"],
         columns={name: tuple(columns) for name, columns in stored["columns"].items()},
         registered=registered_recipes(config),
         source=stored["source"],
@@ -191,9 +220,10 @@ def _games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Available:
-    """Every feature group there is, and the names of those that come from hooks."""
+    """The groups to build, every group there is, and the names of those to build that come from hooks."""
 
     all: tuple[FeatureGroup, ...]
+    every: tuple[FeatureGroup, ...]
     own: tuple[str, ...]
 
 
@@ -207,7 +237,7 @@ def available_groups(config: pytest.Config, settings: Settings) -> Available:
     own: list[FeatureGroup] = []
     for answer in reversed(config.hook.pytest_nbaprops_feature_groups(config=config)):
         own.extend(_groups_of(answer))
-    groups = (*builtin_groups(), *own)
+    groups = (*builtin_groups(parse_target(settings.target)), *own)
     names = [group.name for group in groups]
     for name in names:
         if names.count(name) > 1:
@@ -215,8 +245,9 @@ def available_groups(config: pytest.Config, settings: Settings) -> Available:
     own_names = tuple(group.name for group in own)
     if "features" in settings.from_command_line:
         chosen = select_groups(groups, settings.features, names)
-        return Available(all=chosen, own=tuple(group.name for group in chosen if group.name in own_names))
-    return Available(all=groups, own=own_names)
+        own_chosen = tuple(group.name for group in chosen if group.name in own_names)
+        return Available(all=chosen, every=groups, own=own_chosen)
+    return Available(all=groups, every=groups, own=own_names)
 
 
 def _groups_of(answer: object) -> list[FeatureGroup]:

@@ -19,6 +19,10 @@ class FeatureError(NBAPropsError):
     """A feature group is unknown, clashes with another or does not keep its promise."""
 
 
+class RowsChangedError(FeatureError):
+    """A feature group's answer has other rows than the games: what the leak guard rejects."""
+
+
 class RecipeError(NBAPropsError):
     """A recipe or its parameters cannot be turned into an estimator."""
 
@@ -29,3 +33,7 @@ class FoldError(NBAPropsError):
 
 class TrackingError(NBAPropsError):
     """The tracking store or the registry could not be reached, or refused."""
+
+
+class ChampionMovedError(TrackingError):
+    """The champion that a candidate was compared with is no longer the champion: the comparison proves nothing."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from pytest_nbaprops.collection import FOLD_PROPERTY
+from pytest_nbaprops.gate.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.planfile import PlannedCandidate
+from pytest_nbaprops.rehearsing import CHECK_PROPERTY
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.evaluate import covers
 from pytest_nbaprops.walkforward.plan import Fold
@@ -51,11 +55,23 @@ class FoldState:
         return None
 
 
-class CandidateState:
-    """All folds of one candidate."""
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What the rehearsal of one fold found: leaks, or why nothing is known; `warning` is said, not judged."""
 
-    def __init__(self, planned: PlannedCandidate) -> None:
+    leaks: tuple[dict[str, Any], ...]
+    unknown: str | None
+    warning: str | None
+    seconds: float
+
+
+class CandidateState:
+    """All folds of one candidate, and the leak check of its test."""
+
+    def __init__(self, planned: PlannedCandidate, rehearsed: Fold) -> None:
         self.planned = planned
+        self.rehearsed = rehearsed
+        self.check: Check | None = None
         self.folds = [
             FoldState(fold=fold, nodeid=nodeid) for fold, nodeid in zip(planned.folds, planned.nodeids, strict=True)
         ]
@@ -84,8 +100,16 @@ class CandidateState:
         return _grouped({state.fold.id: state.failure for state in self.folds if state.failure}, "failed")
 
     def problems(self) -> tuple[str, ...]:
-        """Folds without a result that could be trusted, a line for each reason."""
-        return _grouped({state.fold.id: state.reason_missing for state in self.folds if state.reason_missing}, "")
+        """What keeps the candidate from being judged: folds without a result, or a leak check without one."""
+        missing = _grouped({state.fold.id: state.reason_missing for state in self.folds if state.reason_missing}, "")
+        return missing or ((self.check_problem,) if self.check_problem is not None else ())
+
+    @property
+    def check_problem(self) -> str | None:
+        """Why the leak check of the test says nothing."""
+        if self.check is None:
+            return f"the leak check of its test, on the fold {self.rehearsed.id}, did not run"
+        return self.check.unknown and f"leak check on the fold {self.rehearsed.id}: {self.check.unknown}"
 
     def predictions(self) -> pd.DataFrame | None:
         """Predictions of all folds that have some, with candidate and fold, in the order of the games."""
@@ -135,7 +159,7 @@ class Evidence:
     """Reports in, candidate states out."""
 
     def __init__(self, planned: Sequence[PlannedCandidate], dataset: Dataset, store: FoldStore) -> None:
-        self.candidates = [CandidateState(entry) for entry in planned]
+        self.candidates = [CandidateState(entry, sampled_fold(entry.folds, dataset)) for entry in planned]
         self.dataset, self.store = dataset, store
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
@@ -163,7 +187,10 @@ class Evidence:
         had = state.entry
         _judge_report(state, report)
         if report.when == "call":
-            self._take_result(state, dict(report.user_properties))
+            properties = dict(report.user_properties)
+            self._take_result(state, properties)
+            if state.fold == candidate.rehearsed and CHECK_PROPERTY in properties:
+                candidate.check = _check(str(properties[CHECK_PROPERTY]))
         return (candidate, state) if state.entry is not had else None
 
     def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:
@@ -182,6 +209,11 @@ class Evidence:
         state.estimator = _text(properties.get("nbaprops_estimator"))
         prefix = "nbaprops_own_"
         state.own = {k.removeprefix(prefix): _number(v) for k, v in properties.items() if k.startswith(prefix)}
+
+
+def _check(text: str) -> Check:
+    plain = json.loads(text)
+    return Check(**{**plain, "leaks": tuple(plain["leaks"])})
 
 
 def _text(value: object) -> str | None:

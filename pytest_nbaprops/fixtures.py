@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.collection import FoldCollector
     from pytest_nbaprops.context import Context
     from pytest_nbaprops.walkforward.active import ActiveFold
+    from pytest_nbaprops.walkforward.dataset import Dataset
 
 collector_key: pytest.StashKey[FoldCollector] = pytest.StashKey()
 active_fold_key: pytest.StashKey[ActiveFold] = pytest.StashKey()
@@ -32,20 +33,18 @@ def fold(request: pytest.FixtureRequest) -> ActiveFold:
 @pytest.fixture(scope="session")
 def nbaprops_games(request: pytest.FixtureRequest) -> pd.DataFrame:
     """All player-games, sorted by GAME_DATE, GAME_ID, PLAYER_ID; read on demand outside --nbaprops-train."""
-    return _context(request.config).dataset.games
+    return _dataset(request.config).games
 
 
 @pytest.fixture(scope="session")
 def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
     """Every built feature column, float32, with the index of `nbaprops_games`."""
-    return _context(request.config).dataset.features
+    return _dataset(request.config).all_features
 
 
-def _context(config: pytest.Config) -> Context:
+def _dataset(config: pytest.Config) -> Dataset:
     collector = config.stash.get(collector_key, None)
-    if collector is not None:
-        return collector.context
-    return _context_on_demand(config)
+    return collector.bench.dataset if collector is not None else _context_on_demand(config).dataset
 
 
 def _context_on_demand(config: pytest.Config) -> Context:

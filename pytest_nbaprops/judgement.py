@@ -11,22 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.context import Context
+from pytest_nbaprops.champion import Opponent, version_record
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.evidence import CandidateState, Evidence
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
+from pytest_nbaprops.guarding import LeakChecks
 from pytest_nbaprops.tracking.models import check_storable
-from pytest_nbaprops.tracking.publish import Publication
-from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.evaluate import fit_recipe
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import parse_train_window
-
-ChampionAnswer = ChampionVersion | UnknownChampion | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,49 +53,22 @@ def criteria_of(state: CandidateState) -> tuple[Criterion, ...]:
 class Judge:
     """Asks the gate and carries its answer out."""
 
-    def __init__(self, config: pytest.Config, context: Context, evidence: Evidence, publication: Publication) -> None:
-        self.config, self.context, self.evidence, self.publication = config, context, evidence, publication
-        self.settings = context.settings
-        self._content: str | None = None  # identity of what the champion was fitted on
+    def __init__(self, config: pytest.Config, opponent: Opponent, evidence: Evidence, leaks: LeakChecks) -> None:
+        self.config, self.opponent, self.evidence, self.leaks = config, opponent, evidence, leaks
+        self.context, self.publication = opponent.context, opponent.publication
+        self.settings = self.context.settings
 
     # the question
 
-    def judge(self, at_start: ChampionAnswer, problems: Sequence[str]) -> Judgement:
+    def judge(self, problems: Sequence[str]) -> Judgement:
         """The gate's decision on everything that is known; `problems` keep every candidate from being promoted."""
-        champion, reason = self._champion(at_start)
+        states = self.evidence.candidates
+        asked = any(criterion.reference == "champion" for state in states for criterion in criteria_of(state))
+        champion, reason = self.opponent.now(states, asked=asked)
         cases = [(self._evidence(state, champion, problems), criteria_of(state)) for state in self.evidence.candidates]
         judged = judge_all(cases, champion, seed=self.settings.seed, champion_reason=reason)
         decision = decide(judged, enforce=self.settings.promote == "enforce")
         return Judgement(decision=decision, champion=champion, versions={}, promoted=False)
-
-    def _champion(self, at_start: ChampionAnswer) -> tuple[Champion | None, str | None]:
-        """The version to beat as the gate knows it, or why there is none."""
-        now = self.publication.attempt(lambda: self.publication.champion(self.settings.champion, self.settings.alias))
-        if self.publication.error is not None:
-            return self._unavailable(at_start, self.publication.error), None
-        if _label(now) != _label(at_start):
-            said = f"it was {_label(at_start)} when the session started and is {_label(now)} now; run again"
-            return self._unavailable(at_start if at_start is not None else now, f"the champion changed: {said}"), None
-        if now is None:
-            return None, f"{self.settings.model_name} has no registered version yet"
-        if isinstance(now, UnknownChampion):
-            return self._unavailable(now, now.reason), None
-        return self._comparable(now), None
-
-    def _comparable(self, version: ChampionVersion) -> Champion:
-        known = _champion(version)
-        self._content = version.content
-        try:
-            return replace(known, predictions=self.publication.registry().load_predictions(version))
-        except TrackingError as error:
-            return replace(known, unavailable=str(error))
-
-    def _unavailable(self, version: ChampionAnswer, reason: str) -> Champion:
-        known = _champion(version) if isinstance(version, ChampionVersion) else None
-        nobody = Champion(
-            name=self.settings.model_name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason
-        )
-        return replace(known, unavailable=reason) if known else nobody
 
     def _evidence(self, state: CandidateState, champion: Champion | None, problems: Sequence[str]) -> CandidateEvidence:
         predictions = state.predictions()
@@ -110,8 +80,9 @@ class Judge:
             expected_rows=self.context.dataset.expected(state.planned.folds),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
-            problems=(*state.problems(), *problems),
+            problems=(*state.problems(), *problems, *self.leaks.problems()),
             failures=state.failures(),
+            leaks=self.leaks.of_candidate(state),
             own_metrics=state.own_metrics() | self._hook_metrics(predictions),
             identical_to=self._identical(state, predictions, champion),
         )
@@ -138,7 +109,7 @@ class Judge:
         """The champion's label if this candidate is the same to the last bit of every prediction."""
         if champion is None or champion.predictions is None or champion.version is None or predictions is None:
             return None
-        if self._content != state.planned.identity:
+        if self.opponent.content != state.planned.identity:
             return None
         columns = [*KEY_COLUMNS, "actual", "predicted"]
         ours = predictions[columns].sort_values(list(KEY_COLUMNS), ignore_index=True)
@@ -196,8 +167,7 @@ class Judge:
                 "verdict": Verdict.PROMOTE.value,
                 "criteria": json.dumps([result.to_dict() for result in winner.criteria]),
                 "metrics": json.dumps(winner.to_dict()["metrics"]),
-                "dataset_digest": self.context.dataset.digest.full,
-                "lineage": json.dumps(self.context.candidate(state.planned.spec).lineage.to_dict()),
+                **version_record(self.context, state),
                 "champion_version": (judgement.champion.version or "") if judgement.champion else "",
             },
         )
@@ -217,15 +187,3 @@ class Judge:
         else:
             model = estimators.fit(self._handed_over(digest), rows, threads=self.context.threads)
         return model, rows.X.head(5)
-
-
-def _label(champion: ChampionAnswer) -> str:
-    if champion is None:
-        return "none"
-    return champion.label if isinstance(champion, ChampionVersion) else "unknown"
-
-
-def _champion(version: ChampionVersion) -> Champion:
-    return Champion(
-        name=version.name, alias=version.alias, version=version.version, run_id=version.run_id, predictions=None
-    )

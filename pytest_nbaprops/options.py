@@ -76,6 +76,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Promotion criterion such as 'mae < baseline'; repeatable",
     ),
     Option(
+        name="leak-dates",
+        metavar="N",
+        default="4",
+        help="Cutoff dates on which the leak guard looks at every feature group",
+    ),
+    Option(
         name="promote",
         metavar="MODE",
         default="dry-run",
@@ -86,7 +92,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="champion",
         metavar="ALIAS",
-        help="Alias of the version to beat (default: production if it exists, else the target alias)",
+        help="Version to beat: an alias, or the path of a champion snapshot that an enforcing session left in its "
+        "report (default: production if it exists, else the target alias)",
     ),
     Option(name="experiment", metavar="NAME", default="NBA_Props_Model/Phase1_Features", help="MLflow experiment"),
     Option(

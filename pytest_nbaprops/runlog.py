@@ -13,6 +13,7 @@ from pytest_nbaprops.context import Context
 from pytest_nbaprops.evidence import CandidateState, FoldState
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.recorded import Surroundings, write_record
 from pytest_nbaprops.reports.decision_file import write_tables
 from pytest_nbaprops.tracking.publish import Publication, RunRecord
 from pytest_nbaprops.tracking.tracker import Status
@@ -26,6 +27,7 @@ class RunLog:
 
     def __init__(self, context: Context, publication: Publication, commit: str | None) -> None:
         self.context, self.publication, self.commit = context, publication, commit
+        self.surroundings = Surroundings.now(context.root)  # before the folds: code may change while they run
         self._started: set[str] = set()
         self._deferred: set[str] = set()
 
@@ -69,6 +71,7 @@ class RunLog:
         folder = self.context.folder / "artifacts" / str(len(list(self.context.folder.glob("artifacts/*"))))
         folder.mkdir(parents=True)
         write_tables(folder, state.predictions(), fold_table([state]))
+        write_record(folder, self.context, state, self.surroundings)
         tracker.log_artifacts(folder)
         importance = mean_importance(state)
         if not importance.empty:

@@ -137,7 +137,7 @@ class Controller:
             return
         if not self.counted and self.closing is not None:
             self.counted = True
-            self.session.testscollected += self.closing.criteria_count()  # or the progress would pass 100%
+            self.session.testscollected += self.closing.reported_count()  # or the progress would pass 100%
         brought = self.evidence.add(report)
         if brought is not None and self.closing is not None:
             self.closing.log_fold(*brought)

@@ -38,10 +38,12 @@ class Settings:
     features: str | None
     seed: int
     criteria: tuple[str, ...]
+    leak_dates: int
     promote: str
     model_name: str
     alias: str
     champion: str | None
+    champion_path: str | None
     experiment: str
     run_name: str
     phase: str
@@ -116,10 +118,11 @@ class _Reader:
             features=self.optional("features"),
             seed=self.whole("seed", lowest=0, highest=2**32 - 1),
             criteria=self.criteria(),
+            leak_dates=self.whole("leak-dates", lowest=1, highest=100),
             promote=self.choice("promote", PROMOTE_MODES),
             model_name=self.named("model-name", simulated=data is None),
             alias=_alias(self.text("alias"), self.spelled("alias")),
-            champion=self.optional("champion"),
+            **self.champion(),
             experiment=self.named("experiment", simulated=data is None),
             run_name=_template(self.text("run-name"), self.spelled("run-name")),
             phase=self.text("phase"),
@@ -198,6 +201,22 @@ class _Reader:
         else:
             base = self.config.inipath.parent
         return os.path.normpath(base / Path(text).expanduser())
+
+    def champion(self) -> dict[str, str | None]:
+        """An alias, or the absolute path of a champion snapshot.
+
+        Raises:
+            SettingsError: a snapshot under `enforce`, which compares with the registry that it writes to.
+        """
+        text = self.optional("champion")
+        if text is None or not (set("/\\.") & set(text) or Path(self.path("champion") or "").exists()):
+            return {"champion": text, "champion_path": None}
+        if self.text("promote") == "enforce":
+            raise SettingsError(
+                f"{self.spelled('champion')}: {text!r} is a champion snapshot, which is for sessions that cannot reach "
+                "the registry; with --nbaprops-promote=enforce name an alias, or leave it out"
+            )
+        return {"champion": None, "champion_path": self.path("champion")}
 
     def named(self, name: str, *, simulated: bool) -> str:
         """Names of models and experiments on the sample league say so, whatever was asked for."""

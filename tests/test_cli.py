@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from pytest_nbaprops.cli import main
+import pytest_nbaprops
+from pytest_nbaprops.cli import VERBS, main, spelled
 from pytest_nbaprops.starter import STARTER
 from pytest_nbaprops.walkforward.store import FoldStore
 
@@ -55,7 +58,35 @@ def test_init_writes_a_project_once(tmp_path: Path) -> None:
     assert (tmp_path / "pytest.ini").read_text() == "mine"
 
 
-@pytest.mark.parametrize("verb", [(), ("sample",), ("cache",), ("cache", "clean"), ("init",)])
-def test_every_verb_has_help(verb: tuple[str, ...]) -> None:
-    """--help answers everywhere."""
-    assert "Usage:" in run(*verb, "--help")
+@pytest.mark.parametrize("verb", [*((name,) for name in VERBS), ("cache", "clean"), ("cache", "size")])
+def test_every_verb_has_help_with_an_example(verb: tuple[str, ...]) -> None:
+    """--help answers everywhere, and shows how it is used."""
+    said = run(*verb, "--help")
+    assert "Usage:" in said
+    assert "Example: nbaprops" in said
+
+
+def test_help_lists_every_verb_without_loading_any() -> None:
+    """In one line each, and neither MLflow nor pandas is imported for it."""
+    code = "import sys; from pytest_nbaprops.cli import main; main(['--help'], standalone_mode=False)"
+    code += "; print({'mlflow', 'pandas', 'rich', 'pytest_nbaprops.commands.compare'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    for name, verb in VERBS.items():
+        assert f"  {name} " in done.stdout
+        assert verb.help.split()[0] in done.stdout
+
+
+def test_an_unknown_verb_is_wrong_use() -> None:
+    """Exit code 2."""
+    assert "No such command 'compere'" in run("compere", code=2)
+
+
+def test_what_the_package_exports_is_there() -> None:
+    """Each name is loaded from where it lives when it is asked for."""
+    assert all(getattr(pytest_nbaprops, name).__name__ == name for name in pytest_nbaprops.__all__)
+
+
+def test_messages_name_the_commands_own_options() -> None:
+    """The library speaks of the plugin's options."""
+    assert spelled("set --nbaprops-tracking-uri\nor --nbaprops-data") == "set --tracking-uri or --nbaprops-data"

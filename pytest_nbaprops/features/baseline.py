@@ -59,11 +59,17 @@ def _last_ten(history: History, target: pd.Series[float]) -> pd.Series[float]:
 
 def _mean_of_earlier_debuts(history: History, target: pd.Series[float]) -> Floats:
     """For each row the mean target of all debuts on earlier dates."""
+    sums, counts = earlier_debuts(history, target)
+    mean: Floats = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return mean
+
+
+def earlier_debuts(history: History, target: pd.Series[float]) -> tuple[Floats, Floats]:
+    """For each row the sum of the target over all debuts on earlier dates, and their number."""
     values = target.to_numpy()
     debut = history.played & (history.player.past.seen == 0)
     order = np.lexsort((history.ties, history.games["PLAYER_ID"].to_numpy(), history.days))
     order = order[debut[order]]
     before = np.searchsorted(history.days[order], history.days)
-    means = np.cumsum(values[order]) / np.arange(1, len(order) + 1)
-    known: Floats = np.concatenate([[np.nan], means])
-    return known[before]
+    sums: Floats = np.concatenate([[0.0], np.cumsum(values[order])])
+    return sums[before], before.astype(np.float64)

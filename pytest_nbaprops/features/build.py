@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS
-from pytest_nbaprops.errors import FeatureError
+from pytest_nbaprops.errors import FeatureError, RowsChangedError
 from pytest_nbaprops.features.sources import known_sources, read_sources
 
 if TYPE_CHECKING:
@@ -24,27 +24,44 @@ COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3  # noqa: PLR2004 - fr
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
-    """`frame`: float32, one row per row of the games, same index. `columns`: which group made which columns."""
+    """The columns of all groups.
+
+    Attributes:
+        frame: float32, one row per row of the games, same index.
+        columns: which group made which columns.
+        broken: groups that changed rows and so made none, with what was wrong.
+    """
 
     frame: pd.DataFrame
     columns: Mapping[str, tuple[str, ...]]
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
-def build_features(games: pd.DataFrame, groups: Sequence[FeatureGroup], *, root: Path | None = None) -> FeatureTable:
+def build_features(
+    games: pd.DataFrame, groups: Sequence[FeatureGroup], *, root: Path | None = None, keep_going: bool = False
+) -> FeatureTable:
     """All groups' columns for all rows of the games, in the order of `groups`.
 
     Relative paths of declared sources start at `root`. Raises FeatureError in one line, naming the group, when a
-    group fails, changes rows, or makes columns that are not numbers, are infinite or exist already.
+    group fails, changes rows (unless `keep_going`: it is then `broken` and makes no column), or makes columns that
+    are not numbers, are infinite or exist already.
     """
     columns: dict[str, tuple[str, ...]] = {}
+    broken: dict[str, str] = {}
     parts = []
     for group in groups:
-        part = compute_group(games, group, root=root)
+        try:
+            part = compute_group(games, group, root=root)
+        except RowsChangedError as error:
+            if not keep_going:
+                raise
+            broken[group.name], columns[group.name] = str(error), ()
+            continue
         _refuse_clashes(group, part, columns)
         columns[group.name] = tuple(part.columns)
         parts.append(part)
     frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=games.index)
-    return FeatureTable(frame=frame, columns=columns)
+    return FeatureTable(frame=frame, columns=columns, broken=broken)
 
 
 def build_as_of(
@@ -90,12 +107,12 @@ def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFr
 
 def _refuse_other_rows(group: FeatureGroup, answer: pd.DataFrame, games: pd.DataFrame) -> None:
     if len(answer) != len(games):
-        raise FeatureError(
+        raise RowsChangedError(
             f"feature group {group.name!r} gave {len(answer)} rows for {len(games)} games; "
             "return one row per row of games (a merge may have added or lost rows)"
         )
     if not answer.index.equals(games.index):
-        raise FeatureError(
+        raise RowsChangedError(
             f"feature group {group.name!r} gave another index or order than that of games; "
             "end with .reindex(games.index)"
         )

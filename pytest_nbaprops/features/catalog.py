@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_nbaprops.errors import FeatureError, SettingsError
 from pytest_nbaprops.features import contextual, core, role, temporal
 from pytest_nbaprops.features.group import TIERS, FeatureGroup
+from pytest_nbaprops.features.last_ten import last_ten_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 OPTION = "--nbaprops-features"
 
 
-def builtin_groups() -> tuple[FeatureGroup, ...]:
-    """All groups that come with the plugin, tier by tier."""
+def builtin_groups(target_columns: Sequence[str] = ()) -> tuple[FeatureGroup, ...]:
+    """All groups that come with the plugin, tier by tier, then the baseline's own if a target is given."""
     return (
         core.production,
         core.rates,
@@ -35,6 +36,7 @@ def builtin_groups() -> tuple[FeatureGroup, ...]:
         role.tenure,
         role.standing,
         role.availability,
+        *((last_ten_group(target_columns),) if target_columns else ()),
     )
 
 
@@ -43,10 +45,10 @@ def select_groups(
 ) -> tuple[FeatureGroup, ...]:
     """The groups that an expression such as ``all,-opponent`` or ``core,hot_hand`` names, in the order of `available`.
 
-    Items are separated by commas: group names, tiers, `all`, each with a leading ``-`` to leave them out; they are
-    read from left to right, and an expression that begins by leaving out begins from `default`. Without an
-    expression `default` is read in its place. Raises SettingsError naming the option, the value and the way out,
-    FeatureError when two groups have the same name.
+    Items are separated by commas: group names, tiers, `all` (every group of every tier), each with a leading ``-`` to
+    leave them out; they are read from left to right, and an expression that begins by leaving out begins from
+    `default`. Without an expression `default` is read in its place. Raises SettingsError naming the option, the value
+    and the way out, FeatureError when two groups have the same name.
     """
     _refuse_twins(available)
     items = list(default) if expression is None else _items(expression, default)
@@ -67,13 +69,20 @@ def _items(expression: str, default: Sequence[str]) -> list[str]:
 
 
 def _named(name: str, available: Sequence[FeatureGroup], expression: str | None) -> set[str]:
-    found = {group.name for group in available if name in ("all", group.name, group.tier)}
+    found = {
+        group.name for group in available if name == group.name or (name in ("all", group.tier) and _tiered(group))
+    }
     if not found and name not in TIERS:
         raise SettingsError(
             f"{OPTION} {expression!r}: no feature group {name!r}{_nearest(name, available)}; "
             f"use {_allowed(available)}, with - in front to leave one out"
         )
     return found
+
+
+def _tiered(group: FeatureGroup) -> bool:
+    """Whether `all` and tiers mean this group, too; others are chosen by their name only."""
+    return group.tier in TIERS
 
 
 def _nearest(name: str, available: Sequence[FeatureGroup]) -> str:

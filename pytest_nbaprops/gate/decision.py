@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
+from pytest_nbaprops.gate.leak import leak_text
 from pytest_nbaprops.gate.rows import checked_rows
 from pytest_nbaprops.gate.verdict import (
     CandidateDecision,
@@ -40,6 +41,7 @@ __all__ = [
     "decide",
     "judge",
     "judge_all",
+    "tried_together",
 ]
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
@@ -126,6 +128,16 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
     return SessionDecision(verdict=verdict, winner=None, candidates=judged, reasons=reasons)
 
 
+def tried_together(decision: SessionDecision) -> str | None:
+    """What to say where several candidates were tried on the same dates."""
+    tried = len(decision.candidates)
+    if tried < 2:  # noqa: PLR2004 - one is no choice
+        return None
+    return (
+        f"{tried} candidates were tried on the same dates: intervals of comparisons are Holm-corrected for their number"
+    )
+
+
 def _is_comparison(evidence: CandidateEvidence, criteria: Sequence[Criterion]) -> bool:
     return evidence.identical_to is None and any(criterion.needs_interval for criterion in criteria)
 
@@ -203,7 +215,7 @@ def _verdict_without_fault(
 
 
 def _faults(evidence: CandidateEvidence) -> tuple[str, ...]:
-    leaks = tuple(f"leak in {leak.get('group', 'a feature')}: {leak.get('kind', 'unknown')}" for leak in evidence.leaks)
+    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks)
     failures = evidence.failures
     if evidence.folds.failed and not failures:
         failures = (f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed",)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NO_EXAMPLE: dict[str, object] = {"player": None, "date": None, "column": None, "before": None, "after": None}
 
@@ -27,3 +27,31 @@ class Leak:
             "kind": self.kind,
             "example": None if self.example is None else dict(self.example),
         }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Leak:
+        return cls(**{**plain, "columns": tuple(plain["columns"])})
+
+
+def leak_text(leak: Mapping[str, Any]) -> str:
+    """A leak as people read it: `hot_hand: future outcomes (hot_hand_3: LeBron James 2024-02-08, 3.1 became 4.2)`."""
+    columns, example = _some(leak.get("columns") or ()), leak.get("example") or {}
+    detail = example.get("detail") or _move(example)
+    inside = ": ".join(part for part in (columns, detail) if part)
+    return f"{leak.get('group', 'a feature')}: {leak.get('kind', 'unknown')}" + (f" ({inside})" if inside else "")
+
+
+def _some(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""  # noqa: PLR2004 - a readable line
+    return ", ".join(columns[:3]) + more
+
+
+def _move(example: Mapping[str, object]) -> str:
+    if example.get("player") is None:
+        return ""
+    before, after = (_number(example.get(name)) for name in ("before", "after"))
+    return f"{example['player']} {example['date']}, {before} became {after}"
+
+
+def _number(value: object) -> str:
+    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float | int) else str(value)

@@ -86,6 +86,10 @@ class Cutoff:
     def not_yet_played(self) -> Scene:
         return self._without_knowledge(self._everything(), ~self._is(self.earlier), empty=True)
 
+    def other_ending(self) -> Scene:
+        """Every row in its place, the outcomes of tonight's and later ones exchanged."""
+        return self._without_knowledge(self._everything(), ~self._is(self.earlier), empty=False)
+
     def tables(self, group: FeatureGroup, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Declared tables with the rows not yet known on the cutoff date thinned out and their values exchanged."""
         return {key: self._changed(table, group.sources[key].as_of) for key, table in tables.items()}

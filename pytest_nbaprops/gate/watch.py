@@ -54,16 +54,29 @@ class Listener:
     def __init__(self) -> None:
         self.found: list[str] | None = None
         self.thread = 0
+        self.libraries = True
+        self.written: set[str] = set()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.found is None or event not in EVENTS:
             return
         found, self.found = self.found, None  # what looking at it opens must not be heard
         try:
-            if _counts(event, arguments, sys._getframe(1), own=threading.get_ident() == self.thread):  # noqa: SLF001
+            own = self.libraries and threading.get_ident() == self.thread
+            if _counts(event, arguments, sys._getframe(1), own=own) and not self._writes(event, arguments):  # noqa: SLF001
                 found.append(_described(event, arguments))
         finally:
             self.found = found
+
+    def _writes(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        """Whether a file is only written, or was written by the block itself: neither tells it anything."""
+        if event != "open" or not _is_path(arguments):
+            return False
+        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - as below
+        mode, flags = str(arguments[1] or ""), int(arguments[2] or 0)
+        if mode[:1] in ("w", "x") or (not mode and flags & os.O_TRUNC):
+            self.written.add(path)
+        return path in self.written or (mode[:1] == "a" and "+" not in mode)
 
 
 @functools.cache
@@ -74,15 +87,17 @@ def _listener() -> Listener:
 
 
 @contextmanager
-def watched(found: list[str], *, clock: bool = False) -> Iterator[None]:
+def watched(found: list[str], *, clock: bool = False, libraries: bool = True) -> Iterator[None]:
     """Append to `found` what the block reads besides memory; imports and the files of libraries do not count.
 
     With `clock`, calls are profiled to see who asks for the time; that makes calls of Python functions slower.
+    Without `libraries` only what project code asks for counts, not what libraries do on their own.
     """
     listener = _listener()
     before = (random.getstate(), np.random.get_state())  # noqa: NPY002 - the global state is what is watched
     profile, stamps = sys.getprofile(), {name: vars(pd.Timestamp).get(name) for name in PANDAS_CLOCKS}
     listener.found, listener.thread = found, threading.get_ident()
+    listener.libraries, listener.written = libraries, set()
     try:
         if clock:
             _listen_to_timestamps(found)

@@ -1,7 +1,7 @@
 """The advanced recipe: gradient-boosted trees that aim at the median, since MAE is what is judged.
 
-Objective and size were chosen with tests/benchmarks/choose_advanced.py on the seasons 2021-22 and 2022-23, a fit every
-60 days. Mean MAE there: last-10 mean 6.228, squared error 5.936, pseudo-Huber 5.918, absolute error 5.883. Depths 4 and
+Objective and size were chosen with tests/benchmarks/choose_recipe.py on the seasons 2021-22 and 2022-23, a fit every 60
+days. Mean MAE there: last-10 mean 6.228, squared error 5.936, pseudo-Huber 5.918, absolute error 5.883. Depths 4 and
 6, 80 and 160 trees, 256 bins and another seed all end between 5.883 and 5.889, so the size is one that fits fast.
 """
 

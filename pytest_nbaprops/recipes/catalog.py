@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.features.lineage import code_digest
-from pytest_nbaprops.recipes import advanced
 from pytest_nbaprops.recipes.parameters import (
     plain_parameters,
     refuse_bad_values,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 RECIPE_OPTION = "--nbaprops-recipe"
 PARAM_OPTION = "--nbaprops-param"
-BUILT_IN = ("advanced",)
+BUILT_IN = ("advanced", "two_stage", "enhanced", "baseline")
 DEFAULT_FEATURES = "all"
 NEEDED = ("fit", "predict", "get_params", "set_params")
 
@@ -60,19 +59,20 @@ def resolve_recipe(
     seed: int,
     threads: int,
 ) -> Recipe:
-    """Look up a recipe: a name of a hook, `advanced`, or an import path `module:Class`.
+    """Look up a recipe: a name of a hook, one of `BUILT_IN`, or an import path `module:Class`.
 
     The estimator is a copy with `params` set, the seed where it left `random_state` open, `threads` as its `n_jobs`,
     and an imputer in front if it does not take missing values. Raises SettingsError naming option, value, what is
     allowed and the way out.
     """
     found = _checked(name, _found(name, registered or {}))
+    features = _module(name).FEATURES if _is_built_in(name, registered or {}) else DEFAULT_FEATURES
     estimator = _copy(name, found)
     _set_params(name, estimator, params or {})
     refuse_bad_values(f"{PARAM_OPTION} (recipe {name!r})", estimator)
     return Recipe(
         name=name,
-        features=advanced.FEATURES if name == "advanced" else DEFAULT_FEATURES,
+        features=features,
         estimator=with_imputer(seeded(estimator, seed=seed, threads=threads)),
         import_path=f"{type(found).__module__}:{type(found).__qualname__}",
         code_digest=code_digest(type(found)),
@@ -104,8 +104,8 @@ def _literal(text: str) -> object:
 def _found(name: str, registered: Mapping[str, Any]) -> Any:
     if name in registered:
         return registered[name]
-    if name == "advanced":
-        return advanced.advanced()
+    if _is_built_in(name, registered):
+        return getattr(_module(name), name)()
     if ":" in name:
         return _imported(name)
     known = sorted({*BUILT_IN, *registered})
@@ -115,6 +115,15 @@ def _found(name: str, registered: Mapping[str, Any]) -> Any:
         f"{RECIPE_OPTION} {name!r} is unknown{hint}; use {', '.join(known)}, "
         "or an import path such as sklearn.linear_model:Ridge"
     )
+
+
+def _is_built_in(name: str, registered: Mapping[str, Any]) -> bool:
+    return name in BUILT_IN and name not in registered
+
+
+def _module(name: str) -> Any:
+    """The module of a built-in recipe, which has a function of its name; imported late, since most bring much along."""
+    return importlib.import_module(f"pytest_nbaprops.recipes.{name}")
 
 
 def _imported(path: str) -> Any:

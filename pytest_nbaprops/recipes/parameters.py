@@ -28,7 +28,9 @@ def refuse_unknown(where: str, recipe: str, name: str, allowed: Iterable[str]) -
         return
     close = difflib.get_close_matches(name, known, n=3)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-    raise SettingsError(f"{where}: recipe {recipe!r} has no parameter {name!r}{hint}; it has {', '.join(known)}")
+    raise SettingsError(
+        f"{where}: recipe {recipe!r} has no parameter {name!r}{hint}; it has {', '.join(known) or 'none'}"
+    )
 
 
 def refuse_bad_values(where: str, estimator: Any) -> None:
@@ -47,7 +49,10 @@ def _one_line(problem: Exception) -> str:
 def _complaint(estimator: Any) -> Exception | None:
     checkable = hasattr(estimator, "_parameter_constraints")  # scikit-learn's own, not every subclass of its base
     try:
-        if hasattr(estimator, "get_booster"):
+        if hasattr(estimator, "stages"):
+            for stage in estimator.stages():
+                _probe_booster(stage)
+        elif hasattr(estimator, "get_booster"):
             _probe_booster(estimator)
         elif checkable:
             estimator._validate_params()  # noqa: SLF001 - what fit() would call first

@@ -1,20 +1,32 @@
-"""Every criterion as a test in pytest's report, and so in JUnit XML."""
+"""Every criterion and every leak check as a test in pytest's report, and so in JUnit XML."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from pytest_nbaprops.gate.leak import leak_text
 from pytest_nbaprops.gate.verdict import CandidateDecision, CriterionResult, Outcome, SessionDecision
 
-PREFIX = "promotion"
+PREFIX, LEAK_PREFIX = "promotion", "leak"
 # The cache of last failures must not hold what nobody can select, and pytest's own counts are closed by now.
 NOT_TOLD = ("lfplugin", "nfplugin", "stepwiseplugin", "session", "dsession")
 
 
-def send(session: pytest.Session, decision: SessionDecision) -> None:
-    """Report `promotion::<candidate>::<criterion>` for every criterion of every candidate."""
+@dataclass(frozen=True, kw_only=True)
+class LeakTest:
+    """The leak check of a feature group, of a candidate's test or of the games; `unknown` where it says nothing."""
+
+    name: str
+    leaks: Sequence[Mapping[str, Any]]
+    unknown: str | None = None
+
+
+def send(session: pytest.Session, decision: SessionDecision | None, leak_tests: Sequence[LeakTest]) -> None:
+    """Report `leak::<group or candidate>`, and `promotion::<candidate>::<criterion>` for every criterion."""
     manager = session.config.pluginmanager
     told = manager.subset_hook_caller(
         "pytest_runtest_logreport", [plugin for name in NOT_TOLD if (plugin := manager.getplugin(name)) is not None]
@@ -24,7 +36,9 @@ def send(session: pytest.Session, decision: SessionDecision) -> None:
     if reporter is not None:
         # The progress of the folds has ended its line only if it knew of one.
         reporter.write("\npromotion " if letters else "\n")
-    for candidate in decision.candidates:
+    for test in leak_tests:
+        told(report=_leak_report(test))
+    for candidate in decision.candidates if decision is not None else ():
         for report in _reports(candidate):
             told(report=report)
     if letters:
@@ -47,8 +61,16 @@ def _criterion(name: str, result: CriterionResult) -> pytest.TestReport:
     return _report(label, "failed", f"{said}{result.reason}")
 
 
-def _report(label: str, outcome: Any, reason: str) -> pytest.TestReport:
-    nodeid = f"{PREFIX}::{label}"
+def _leak_report(test: LeakTest) -> pytest.TestReport:
+    if test.leaks:
+        return _report(test.name, "failed", "\n".join(leak_text(leak) for leak in test.leaks), prefix=LEAK_PREFIX)
+    if test.unknown:
+        return _report(test.name, "failed", f"inconclusive: {test.unknown}", prefix=LEAK_PREFIX)
+    return _report(test.name, "passed", "nothing moved", prefix=LEAK_PREFIX)
+
+
+def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> pytest.TestReport:
+    nodeid = f"{prefix}::{label}"
     longrepr: Any = None
     if outcome == "failed":
         longrepr = reason
@@ -57,11 +79,11 @@ def _report(label: str, outcome: Any, reason: str) -> pytest.TestReport:
     return pytest.TestReport(
         nodeid=nodeid,
         # Not the end of the node id: pytest would turn the dots of "0.02" into "::".
-        location=(PREFIX, None, f"{label} (promotion)"),
+        location=(prefix, None, f"{label} ({prefix})"),
         keywords={},
         outcome=outcome,
         longrepr=longrepr,
         when="call",
-        sections=[("criterion", reason)] if outcome == "passed" else [],
+        sections=[("criterion" if prefix == PREFIX else "leak check", reason)] if outcome == "passed" else [],
         duration=0.0,
     )

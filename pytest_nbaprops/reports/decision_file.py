@@ -46,6 +46,7 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
         "test_window": settings["test"],
         "champion": None,
         "warnings": [],
+        "leak_guard": None,
         "reasons": [reason],
         "candidates": [],
     }
@@ -63,11 +64,20 @@ def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write beside the place and move there."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write beside the place and move there.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the report from a CI's next step
         Path(temporary).replace(path)
     except OSError as error:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_nbaprops.gate.leak import leak_text
+
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
 MODES = {"dry-run": "dry run, nothing registered", "enforce": "enforced", "off": "promotion off"}
 
 
 def headline(document: Mapping[str, Any]) -> str:
-    """The verdict in a few words: `would PROMOTE` under a dry run."""
+    """The verdict in a few words, and what the decided candidates need to be used."""
+    deciding = [c for c in document["candidates"] if c["verdict"] == document["verdict"]]
+    needed = sorted({name for candidate in deciding for name in candidate.get("needs_lineups", ())})
+    return _headline(document) + (f" (needs lineups: {', '.join(needed)})" if needed else "")
+
+
+def _headline(document: Mapping[str, Any]) -> str:
     verdict = document["verdict"]
     winner = next((c for c in document["candidates"] if c["verdict"] == "PROMOTE"), None)
     if verdict != "PROMOTE" or winner is None:
@@ -43,8 +51,9 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
     head = f"### {candidate['name']}: {candidate['verdict']}"
     counts = f"{done} of {folds['planned']} folds ({folds['cached']} from the store), {shown}"
     rows = [_row(row) for row in candidate["criteria"]]
+    leaks = [f"- 🚫 leak in {_cell(leak_text(leak))}" for leak in candidate["leaks"]]
     table = ["", "| criterion | value | 95% interval | threshold | outcome |", "|---|---|---|---|---|", *rows]
-    return [head, "", counts, *(table if rows else [])]
+    return [head, "", counts, *(["", *leaks] if leaks else []), *(table if rows else [])]
 
 
 def _row(row: Mapping[str, Any]) -> str:
@@ -64,10 +73,19 @@ def _footer(document: Mapping[str, Any]) -> str:
         return f"Mode: {MODES[document['promote_mode']]}."
     champion = document["champion"]
     against = f"champion {champion['name']} v{champion['version']} ({champion['alias']})" if champion else "no champion"
+    guard = document["leak_guard"]
+    looked = f" Leak guard: {guard_line(guard)}." if guard else ""
     return (
         f"Mode: {MODES[document['promote_mode']]}; {against}; test {document['test_window']}; "
-        f"{dataset['rows']:,} player-games to {dataset['last_date']}, data `{dataset['digest'][:12]}`."
+        f"{dataset['rows']:,} player-games to {dataset['last_date']}, data `{dataset['digest'][:12]}`.{looked}"
     )
+
+
+def guard_line(guard: Mapping[str, Any]) -> str:
+    """How the leak guard looked, and what it cost."""
+    known = f", {guard['groups_known']} known from before" if guard["groups_known"] else ""
+    cost = f"{guard['seconds']:.1f} s, {guard['share']:.0%} of the session"
+    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}; {cost}"
 
 
 def number(value: float | None) -> str:

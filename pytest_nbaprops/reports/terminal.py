@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.reports.summary import headline, interval, number
+from pytest_nbaprops.reports.summary import guard_line, headline, interval, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +69,8 @@ def summary(
         if document["candidates"]:
             _decision_table(reporter, document["candidates"])
         _worst(reporter, highlights)
+    if reporter.verbosity >= 0 and document["leak_guard"]:
+        reporter.write_line(f"leak guard: {guard_line(document['leak_guard'])}")
     for warning in document["warnings"]:
         reporter.write_line(f"warning: {warning}", yellow=True)
     if document["simulated"]:

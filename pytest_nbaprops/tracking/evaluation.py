@@ -1,18 +1,27 @@
-"""Criteria against the metrics that a run has stored; whatever they can't tell does not pass."""
+"""Criteria against what a run has stored, its predictions or only its metrics; what they can't tell does not pass."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import Criterion, nearest, parse_criterion
+from pytest_nbaprops.gate.evaluate import Subject
+from pytest_nbaprops.gate.evaluate import evaluate as judged
+from pytest_nbaprops.gate.rows import KEYS, keyed
+from pytest_nbaprops.gate.verdict import Champion, CriterionResult, InconclusiveError, Outcome
+from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 
-_LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown")
-_MORE_IS_BETTER: Final = (
+LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown")
+MORE_IS_BETTER: Final = (
     "r2",
     "within_3_pct",
     "within_5_pct",
@@ -25,8 +34,76 @@ _MORE_IS_BETTER: Final = (
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
 
 
+_SAME: Final = 1e-6  # stored metrics and predictions are both float64, added up in another order
+_NO_CHAMPION: Final = "no version has ever been the champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What the run of a version has kept; `predictions` is None where it kept none."""
+
+    label: str
+    metrics: Mapping[str, float]
+    predictions: pd.DataFrame | None
+
+
+def evaluate_version(
+    version: Version,
+    requirements: Requirements,
+    *,
+    champion: Champion | None,
+    never_a_champion: bool = False,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """As `evaluate`, with intervals and references where the run's predictions name their player-games."""
+    predictions = version.predictions
+    if predictions is None or not set(KEYS) <= set(predictions.columns):
+        return evaluate(version.metrics, requirements)
+    subject = Subject(
+        rows=None,
+        incomplete=None,
+        own_metrics={name: value for name, value in version.metrics.items() if name not in STATISTICS},
+        champion=champion,
+        champion_reason=_NO_CHAMPION if never_a_champion else None,
+        identical_to=None,
+        seed=seed,
+        comparisons=1,
+    )
+    try:
+        rows = keyed(predictions, f"predictions of {version.label}", numbers=("actual", "predicted"))
+        subject = replace(subject, rows=rows)
+    except InconclusiveError as problem:
+        subject = replace(subject, incomplete=str(problem))
+    criteria = [parse_criterion(text) for text in expressions(requirements)]
+    return [_row(_consistent(judged(criterion, subject), criterion, version, subject)) for criterion in criteria]
+
+
+def _consistent(result: CriterionResult, criterion: Criterion, version: Version, subject: Subject) -> CriterionResult:
+    """Inconclusive where the metric that the run has logged is not that of the predictions it has kept."""
+    logged = version.metrics.get(criterion.metric)
+    if logged is None or subject.rows is None or criterion.metric not in STATISTICS:
+        return result
+    kept = point_metrics(subject.rows["actual"], subject.rows["predicted"])[criterion.metric]
+    if math.isclose(logged, kept, rel_tol=_SAME, abs_tol=_SAME):
+        return result
+    reason = f"the run logged {criterion.metric} {logged:.4f}, but the predictions it kept have {kept:.4f}"
+    return replace(result, outcome=Outcome.INCONCLUSIVE, reason=reason)
+
+
+def _row(result: CriterionResult) -> dict[str, Any]:
+    row = result.to_dict()
+    kept = {name: row[name] for name in ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome")}
+    return {**kept, "passed": result.outcome is Outcome.PASSED, "reason": result.reason}
+
+
+def all_pass(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether something passed and all else is not applicable: nothing asked is nothing passed."""
+    outcomes = {result["outcome"] for result in results}
+    return Outcome.PASSED.value in outcomes and outcomes <= {Outcome.PASSED.value, Outcome.NOT_APPLICABLE.value}
+
+
 def evaluate(metrics: Mapping[str, float], requirements: Requirements) -> list[dict[str, Any]]:
-    """One result for each criterion: `expression`, `metric`, `value`, `threshold`, `passed`, `reason`."""
+    """One result for each criterion: `expression`, `metric`, `value`, `threshold`, `passed`, `outcome`, `reason`."""
     return [_result(parse_criterion(text), metrics) for text in expressions(requirements)]
 
 
@@ -46,9 +123,9 @@ def expressions(requirements: Requirements) -> list[str]:
 def _bound(metric: str, value: float | str) -> str:
     if isinstance(value, str):
         return value
-    if metric in _LESS_IS_BETTER:
+    if metric in LESS_IS_BETTER:
         return f"<= {value!r}"
-    if metric in _MORE_IS_BETTER:
+    if metric in MORE_IS_BETTER:
         return f">= {value!r}"
     raise SettingsError(
         f"the criterion {metric}={value!r} does not say whether more or less of {metric} is better:"
@@ -59,15 +136,20 @@ def _bound(metric: str, value: float | str) -> str:
 def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any]:
     value = metrics.get(criterion.metric)
     reason = _untold(criterion) or _unusable(criterion.metric, value, metrics)
+    outcome = Outcome.INCONCLUSIVE
     passed = reason is None and value is not None and criterion.holds(value, criterion.number)
     if reason is None:
+        outcome = Outcome.PASSED if passed else Outcome.FAILED
         reason = f"{criterion.metric} is {value:.4g}, {'as' if passed else 'not as'} {criterion.expression} wants"
     return {
         "expression": criterion.expression,
         "metric": criterion.metric,
         "value": value if value is not None and math.isfinite(value) else None,
         "threshold": criterion.number,
+        "ci_low": None,
+        "ci_high": None,
         "passed": passed,
+        "outcome": outcome.value,
         "reason": reason,
     }
 

@@ -5,8 +5,9 @@ After the first failure nothing more is tried: the fold store keeps every fold, 
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,8 +23,10 @@ from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
 from pytest_nbaprops.tracking.runs import find_resumable, next_version_number
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
+from pytest_nbaprops.tracking.versions import versions
 
 FLUSH_SECONDS = 5.0
+TESTED = "tested"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,19 @@ class Publication:
         if alias is None:
             alias = "production" if "production" in registry.aliases(self.model_name) else target
         return registry.champion(self.model_name, alias)
+
+    def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
+        """Numbers of the versions that were decided on dates from `first` to `last`, but those of these contents.
+
+        Raises:
+            TrackingError: the registry cannot be read.
+        """
+        store = self._connected()
+        with store.calling(f"read the versions of {self.model_name}") as client:
+            known = versions(client, self.model_name)
+        tested = (version for version in known if version.tags.get(tags.CONTENT) not in but and TESTED in version.tags)
+        overlap = (v for v in tested if _overlaps(json.loads(v.tags[TESTED]), first, last))
+        return sorted(int(version.version) for version in overlap)
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())
@@ -170,3 +186,7 @@ class Publication:
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_version=expected_version, details=version_tags
         )
+
+
+def _overlaps(tested: list[str], first: date, last: date) -> bool:
+    return date.fromisoformat(tested[0]) <= last and date.fromisoformat(tested[-1]) >= first

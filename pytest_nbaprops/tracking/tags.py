@@ -29,18 +29,18 @@ FEATURE_VERSION = "feature_version"
 RUN = "nbaprops.run_id"
 """Version: the run that decided, also where the model was logged by another one."""
 
-PREVIOUS = "nbaprops.previous_version"
-"""Version: holder of the alias before this version got it, or `none`."""
-
-REASON = "nbaprops.reason"
-"""Version: why it was promoted the last time."""
-
-PROMOTED_AT = "nbaprops.promoted_at"
-"""Version: when it was promoted the last time, ISO 8601 in UTC."""
-
 INTENT = "nbaprops.intent"
 """Version: alias it was registered for, until that promotion is complete."""
 
 EVENT_PREFIX = "nbaprops.event."
-"""Version: `nbaprops.event.<alias>.<000001>`, one JSON object for each time the alias was
+"""Version: `nbaprops.event.<alias>.<time>-<id>`, one JSON object for each time the alias was
 to move here; its `state` is `intended` before the alias is set and `done` after."""
+
+JOURNAL_OF = "nbaprops.journal_of"
+"""Registered model: the model whose alias changes it keeps."""
+
+JOURNAL_ENTRY = "nbaprops.entry"
+"""Version of a journal: the change as JSON, with the number of the entry before."""
+
+JOURNAL_STATE = "nbaprops.state"
+"""Version of a journal: `applied` once the alias is set, `void` where another change was first."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 REVIEWED_TYPES: Final = frozenset(
     {
         "numpy.dtype",  # what SimpleImputer remembers
+        # The recipes that are not XGBoost's own: numbers, names and XGBoost regressors.
+        "pytest_nbaprops.recipes.baseline.LastTenMean",
+        "pytest_nbaprops.recipes.two_stage.TwoStageRegressor",
         # Links, losses and the bin mapper are in skops' own list in newer versions only.
         "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.Interval",

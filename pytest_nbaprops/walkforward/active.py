@@ -14,6 +14,7 @@ import pandas as pd
 
 from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key
 from pytest_nbaprops.walkforward.dataset import Rows
@@ -28,7 +29,8 @@ class FoldResult:
 
     Attributes:
         predictions: GAME_DATE, GAME_ID, PLAYER_ID, PLAYER_NAME, actual, predicted, baseline.
-        metrics: mae, rmse, r2, bias, within_3_pct, within_5_pct, within_10_pct, n_predictions.
+        metrics: mae, rmse, r2, bias, within_3_pct, within_5_pct, within_10_pct, n_predictions; of two_stage also
+            mae_minutes and r2_minutes.
         cached: it came from the fold store.
     """
 
@@ -67,6 +69,20 @@ class ActiveFold:
 
     def __repr__(self) -> str:
         return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
+
+    @property
+    def candidate_name(self) -> str:
+        """The candidate that this fold belongs to."""
+        return self._candidate.name
+
+    @property
+    def plan_fold(self) -> Fold:
+        """The fold as it was planned."""
+        return self._fold
+
+    def on(self, bench: Workbench) -> ActiveFold:
+        """The same fold on other data, not yet recorded."""
+        return ActiveFold(fold=self._fold, candidate=self._candidate, bench=bench)
 
     @property
     def number(self) -> int:
@@ -192,7 +208,8 @@ class ActiveFold:
         names = self._bench.dataset.games["PLAYER_NAME"].loc[self.test_index].to_numpy()
         frame = entry.predictions.copy()
         frame.insert(3, "PLAYER_NAME", names)
-        metrics = point_metrics(frame["actual"], frame["predicted"])
+        side = side_metrics([entry.details.get("side", {})])
+        metrics = point_metrics(frame["actual"], frame["predicted"]) | side
         self.key, self.result = key, FoldResult(predictions=frame, metrics=metrics, cached=self.cached)
         return self.result
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -33,12 +33,14 @@ class Rows:
         y: target, float64.
         keys: GAME_DATE, GAME_ID, PLAYER_ID.
         baseline: the baseline's prediction, float64.
+        games: columns of the games of these rows, outcomes included; None for rows to predict.
     """
 
     X: pd.DataFrame
     y: pd.Series[float]
     keys: pd.DataFrame
     baseline: pd.Series[float]
+    games: Callable[[Sequence[str]], pd.DataFrame] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -54,6 +56,11 @@ class Dataset:
     target_columns: tuple[str, ...]
     digest: DatasetDigest
     root: Path
+
+    @property
+    def all_features(self) -> pd.DataFrame:
+        """What a test gets that asks for the features of all rows."""
+        return self.features
 
     @cached_property
     def game_dates(self) -> tuple[GameDate, ...]:
@@ -84,8 +91,9 @@ class Dataset:
         )
 
     def train(self, fold: Fold, columns: Sequence[str]) -> Rows:
-        """Played rows of the fold's training window."""
-        return self.rows(self.positions(fold.train_start, fold.fitted_at), columns)
+        """Played rows of the fold's training window; only these come with their games."""
+        positions = self.positions(fold.train_start, fold.fitted_at)
+        return replace(self.rows(positions, columns), games=lambda names: self.games[list(names)].iloc[positions])
 
     def test(self, fold: Fold, columns: Sequence[str], groups: Sequence[FeatureGroup]) -> Rows:
         """Played rows of the fold's dates, with what was known of them on the morning of the first one."""

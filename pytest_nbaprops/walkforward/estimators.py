@@ -73,9 +73,27 @@ def handed_over(digest: str, folder: Path) -> Any:
 
 
 def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
-    """Fit on these rows; XGBoost and scikit-learn keep the feature names of the frame."""
+    """Fit on these rows; XGBoost and scikit-learn keep the feature names of the frame.
+
+    An estimator that names columns in `needs_games` gets them of the training rows, as `fit(X, y, games=DataFrame)`.
+
+    Raises:
+        FoldError: it needs the games of rows that are to be predicted.
+    """
     with _threads(threads):
-        return estimator.fit(_as_wanted(estimator, rows.X), rows.y)
+        return estimator.fit(_as_wanted(estimator, rows.X), rows.y, **_games(estimator, rows))
+
+
+def _games(estimator: Any, rows: Rows) -> dict[str, pd.DataFrame]:
+    needed = getattr(estimator, "needs_games", ())
+    if not needed:
+        return {}
+    if rows.games is None:
+        raise FoldError(
+            f"{type(estimator).__name__} needs {', '.join(needed)} of the rows that it is fitted on, "
+            "and only training rows have them: fit it on fold.train"
+        )
+    return {"games": rows.games(needed)}
 
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
@@ -84,19 +102,33 @@ def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float
         return np.asarray(estimator.predict(_as_wanted(estimator, rows.X)), dtype=np.float64)
 
 
+def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str, npt.NDArray[np.float64]]:
+    """What the estimator predicts beside the target, by the names of its `side_targets`; mostly nothing."""
+    targets: Mapping[str, str] = getattr(estimator, "side_targets", {})
+    if not targets:
+        return {}
+    with _threads(threads):
+        predicted = estimator.side_predictions(_as_wanted(estimator, rows.X))
+    return {name: np.asarray(predicted[name], dtype=np.float64) for name in targets}
+
+
 def _as_wanted(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
     """XGBoost works in float32 whatever it is given, and takes it in a fifth faster as such."""
     return features.astype(np.float32) if hasattr(estimator, "get_booster") else features
 
 
 def to_bytes(estimator: Any) -> bytes | None:
-    """A fitted XGBoost regressor as UBJ; None for what cannot be kept without pickle."""
+    """A fitted XGBoost regressor, or whatever has `to_ubj`, as UBJ; None for what cannot be kept without pickle."""
+    if hasattr(estimator, "to_ubj"):
+        return bytes(estimator.to_ubj())
     booster = getattr(estimator, "get_booster", None)
     return bytes(booster().save_raw("ubj")) if booster is not None else None
 
 
 def from_bytes(estimator: Any, content: bytes) -> Any:
     """The fitted regressor, from an unfitted one and its UBJ."""
+    if hasattr(estimator, "from_ubj"):
+        return estimator.from_ubj(content)
     estimator.load_model(bytearray(content))
     return estimator
 
@@ -107,9 +139,10 @@ def importance(estimator: Any, columns: tuple[str, ...]) -> Mapping[str, float]:
     values = getattr(last, "feature_importances_", None)
     if values is None and getattr(last, "coef_", None) is not None:
         values = np.abs(np.ravel(last.coef_))
-    if values is None or len(values) != len(columns):
+    names = (*columns, *getattr(last, "added_features", ()))
+    if values is None or len(values) != len(names):
         return {}
-    return {column: float(value) for column, value in zip(columns, values, strict=True)}
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pytest_nbaprops.metrics.side import side_sums
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
@@ -67,10 +68,18 @@ def evaluate_fold(candidate: Candidate, fold: Fold, rows: Rows, bench: Workbench
         "seconds_fit": fitted - started,
         "seconds_predict": time.perf_counter() - fitted,
         "importance": dict(estimators.importance(model, candidate.columns)),
+        "side": _side(model, rows, bench),
     }
     entry = FoldEntry(predictions=predictions_frame(rows, predicted), details=details)
     bench.store.keep_fold(candidate.fold_key(fold, bench.dataset.digest), entry)
     return entry
+
+
+def _side(model: Any, rows: Rows, bench: Workbench) -> dict[str, list[float]]:
+    """Sums for the metrics of what the model predicts beside the target; its outcome is looked up afterwards."""
+    predicted = estimators.side_predictions(model, rows, threads=bench.threads)
+    outcomes = {name: bench.dataset.games[model.side_targets[name]].loc[rows.y.index] for name in predicted}
+    return {name: side_sums(outcomes[name].to_numpy(), values) for name, values in predicted.items()}
 
 
 def predictions_frame(rows: Rows, predicted: npt.NDArray[np.float64]) -> pd.DataFrame:

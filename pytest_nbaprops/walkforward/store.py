@@ -1,5 +1,7 @@
 """The content-addressed fold store: how workers hand over results, a killed session resumes and a fold costs nothing.
 
+It keeps folds, fitted models and the findings of leak checks.
+
 One file per entry, named by its key, written beside its place and moved there, so that an entry is
 either complete or absent. Its first line holds the SHA-256 of the rest; what does not match counts as absent.
 """
@@ -23,6 +25,7 @@ import pyarrow as pa
 from pytest_nbaprops.errors import SettingsError
 
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
+KINDS = ("folds", "models", "checks")
 GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
 
 
@@ -90,14 +93,23 @@ class FoldStore:
     def keep_model(self, key: str, content: bytes) -> None:
         self._write("models", key, content)
 
+    def check(self, key: str) -> dict[str, Any] | None:
+        """What a leak check found under this key; None where it was not made."""
+        payload = self._read("checks", key)
+        found: dict[str, Any] | None = None if payload is None else json.loads(payload)
+        return found
+
+    def keep_check(self, key: str, found: Mapping[str, Any]) -> None:
+        self._write("checks", key, json.dumps(found).encode())
+
     def size(self) -> int:
         """Bytes of all entries."""
         return sum(size for _, _, size in self._entries())
 
     def counts(self) -> dict[str, int]:
-        """Entries by kind: folds and models."""
+        """Entries by kind: folds, models and leak checks."""
         kinds = [path.parent.parent.name for _, path, _ in self._entries()]
-        return {kind: kinds.count(kind) for kind in ("folds", "models")}
+        return {kind: kinds.count(kind) for kind in KINDS}
 
     def evict(self, limit: int = SIZE_LIMIT) -> int:
         """Remove the entries that were used longest ago until the rest fits; returns how many went."""
@@ -114,7 +126,7 @@ class FoldStore:
         return self.folder / kind / key[:2] / key
 
     def _entries(self) -> Iterator[tuple[float, Path, int]]:
-        for kind in ("folds", "models"):
+        for kind in KINDS:
             for path in (self.folder / kind).glob("??/*"):
                 with contextlib.suppress(FileNotFoundError):  # another session may be cleaning up
                     status = path.stat()

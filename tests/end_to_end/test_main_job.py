@@ -13,6 +13,8 @@ from tests.end_to_end.conftest import CONFTEST, Train
 
 MODEL = "NBAPropsModel"
 
+LEAK_CHECKS = 6  # the games, four core groups, the recipe's test
+
 
 def client(folder: Path) -> mlflow.MlflowClient:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
@@ -155,12 +157,13 @@ def test_an_unknown_pasted_id_is_a_usage_error(train: Train, workers: tuple[str,
 
 @pytest.mark.parametrize("count", ["1", "3"])
 def test_junit_and_progress_hold_the_criteria(train: Train, project: pytest.Pytester, count: str) -> None:
-    """Every criterion is a test case in the XML, and the progress ends at 100%."""
+    """Every criterion and leak check is a test case in the XML, and the progress ends at 100%."""
     extra = [part for n in range(int(count)) for part in ("--nbaprops-criterion", f"mae <= {20 + n}")]
     session = train("-v", "--junitxml", "junit.xml", *extra)
     xml = (project.path / "junit.xml").read_text()
     assert xml.count('classname="promotion.quick"') == int(count)
-    assert f'tests="{24 + int(count)}"' in xml
+    assert xml.count('classname="leak.') == LEAK_CHECKS or xml.count('classname="leak"') == LEAK_CHECKS
+    assert f'tests="{24 + LEAK_CHECKS + int(count)}"' in xml
     assert "[100%]" in session.output
 
 

@@ -105,7 +105,11 @@ def test_code_of_project_classes_counts() -> None:
     ("name", "keywords", "message"),
     [
         ("advancd", {}, "--nbaprops-recipe 'advancd' is unknown (did you mean advanced?)"),
-        ("nope", {"registered": {"mine": Ridge()}}, "use advanced, mine, or an import path"),
+        (
+            "nope",
+            {"registered": {"mine": Ridge()}},
+            "use advanced, baseline, enhanced, mine, two_stage, or an import path",
+        ),
         ("no_such_module:X", {}, "module 'no_such_module' cannot be imported"),
         ("sklearn.linear_model:Rige", {}, "has no 'Rige' (did you mean Ridge"),
         ("sklearn.linear_model:", {}, "has no ''"),

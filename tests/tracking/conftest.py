@@ -46,6 +46,25 @@ def registry(store: Store) -> ModelRegistry:
     return ModelRegistry(store=store)
 
 
+class LogModel:
+    """Logs a run with a model of the content given, and gives the model's URI."""
+
+    def __init__(self, tracker: StandardNBAPropsTracker, model: XGBRegressor, predictions: pd.DataFrame) -> None:
+        self.tracker, self.model, self.predictions = tracker, model, predictions
+
+    def __call__(self, content: str) -> str:
+        with self.tracker as tracker:
+            tracker.start_run(content, {"git_commit": f"commit-of-{content}", "verdict": "PROMOTE"})
+            tracker.log_validation_metrics({"mae": 5.9})
+            tracker.log_predictions(self.predictions)
+            return tracker.log_model(self.model, "xgboost", content=content)
+
+
+@pytest.fixture
+def log_model(tracker: StandardNBAPropsTracker, booster: XGBRegressor, predictions: pd.DataFrame) -> LogModel:
+    return LogModel(tracker, booster, predictions)
+
+
 @pytest.fixture(scope="session")
 def features() -> pd.DataFrame:
     values = np.random.default_rng(7).normal(size=(80, 4)).astype(np.float32)

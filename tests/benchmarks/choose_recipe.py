@@ -1,6 +1,6 @@
-"""How the advanced recipe's objective and size were chosen. Run by hand; prints a table.
+"""How the recipes' settings were chosen. Run by hand; prints a table.
 
-    python -m tests.benchmarks.choose_advanced GAME_LOGS [--seasons 2021-22 2022-23] [--refit 60] [--threads 1]
+    python -m tests.benchmarks.choose_recipe GAME_LOGS two_stage [--seasons 2021-22 2022-23] [--refit 60] [--threads 1]
 
 Every setting is walked forward through the seasons named, none of which may be the one that results are reported on:
 training on the three seasons before and the current one up to the fit, a new fit after `--refit` days. The settings
@@ -21,8 +21,8 @@ from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.schema import parse_target, target_values
 from pytest_nbaprops.features.baseline import baseline_predictions
 from pytest_nbaprops.features.build import build_features
-from pytest_nbaprops.features.catalog import builtin_groups
-from pytest_nbaprops.recipes.advanced import advanced
+from pytest_nbaprops.features.catalog import builtin_groups, select_groups
+from pytest_nbaprops.recipes.catalog import BUILT_IN, resolve_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,21 +30,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEASONS_BEFORE = 3
-SETTINGS: dict[str, dict[str, Any]] = {
-    "recipe": {},
-    "squared error": {"objective": "reg:squarederror"},
-    "pseudo-Huber": {"objective": "reg:pseudohubererror", "huber_slope": 3.0},
-    "depth 4": {"max_depth": 4},
-    "depth 6": {"max_depth": 6},
-    "small leaves": {"min_child_weight": 20},
-    "large leaves": {"min_child_weight": 120},
-    "80 trees": {"n_estimators": 80, "learning_rate": 0.12},
-    "160 trees": {"n_estimators": 160, "learning_rate": 0.06},
-    "240 trees": {"n_estimators": 240, "learning_rate": 0.04},
-    "all columns": {"colsample_bytree": 1.0},
-    "all rows": {"subsample": 1.0},
-    "256 bins": {"max_bin": 256},
-    "seed 7": {"random_state": 7},
+SEED = 42
+FEW_TREES = {"n_estimators": 80, "learning_rate": 0.12}
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "advanced": {
+        "recipe": {},
+        "squared error": {"objective": "reg:squarederror"},
+        "pseudo-Huber": {"objective": "reg:pseudohubererror", "huber_slope": 3.0},
+        "depth 4": {"max_depth": 4},
+        "depth 6": {"max_depth": 6},
+        "small leaves": {"min_child_weight": 20},
+        "large leaves": {"min_child_weight": 120},
+        "80 trees": FEW_TREES,
+        "160 trees": {"n_estimators": 160, "learning_rate": 0.06},
+        "240 trees": {"n_estimators": 240, "learning_rate": 0.04},
+        "all columns": {"colsample_bytree": 1.0},
+        "all rows": {"subsample": 1.0},
+        "256 bins": {"max_bin": 256},
+        "seed 7": {"random_state": 7},
+    },
+    "two_stage": {
+        "recipe": {},
+        "3 blocks": {"blocks": 3},
+        "4 blocks": {"blocks": 4},
+        "minutes squared": {"minutes__objective": "reg:squarederror"},
+        "minutes 120 trees": {"minutes__n_estimators": 120, "minutes__learning_rate": 0.08},
+    },
+    "enhanced": {"recipe": {}, "depth 4": {"max_depth": 4}, "80 trees": FEW_TREES},
+    "baseline": {"recipe": {}},
 }
 
 
@@ -62,24 +75,28 @@ def main() -> None:
     games = load_games(options.games)
     target = parse_target("PTS+REB+AST")
     started = time.perf_counter()
-    features = build_features(games, builtin_groups()).frame
+    selection = options.features or resolve_recipe(options.recipe, seed=SEED, threads=1).features
+    features = build_features(games, select_groups(builtin_groups(target), selection, ())).frame
     _say(f"{features.shape[1]} features of {len(games)} rows in {time.perf_counter() - started:.1f} s")
     table = Table(games=games, features=features, actual=target_values(games, target))
     baseline = (baseline_predictions(games, target) - table.actual).abs()
     _row("baseline", [float(baseline[games["SEASON"] == season].mean()) for season in options.seasons], 0.0)
-    for name in options.only or SETTINGS:
+    settings = SETTINGS[options.recipe]
+    for name in options.only or settings:
         started = time.perf_counter()
-        maes = [_walk_forward(table, season, SETTINGS[name], options) for season in options.seasons]
+        maes = [_walk_forward(table, season, settings[name], options) for season in options.seasons]
         _row(name, maes, time.perf_counter() - started)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("games", help="folder or file of game logs")
+    parser.add_argument("recipe", choices=BUILT_IN)
     parser.add_argument("--seasons", nargs="+", default=["2021-22", "2022-23"], help="test seasons")
     parser.add_argument("--refit", type=int, default=60, help="days between fits")
     parser.add_argument("--threads", type=int, default=1, help="threads of a fit")
-    parser.add_argument("--only", nargs="+", choices=list(SETTINGS), help="only these settings")
+    parser.add_argument("--only", nargs="+", help="only these settings")
+    parser.add_argument("--features", help="feature groups instead of the recipe's own")
     return parser.parse_args()
 
 
@@ -90,8 +107,10 @@ def _walk_forward(table: Table, season: str, setting: dict[str, Any], options: a
     errors = []
     for first, after in _fits(np.unique(dates[seasons == season]), options.refit):
         train, test = (dates >= start) & (dates < first), (dates >= first) & (dates < after)
-        model = advanced().set_params(**{"random_state": 42, "n_jobs": options.threads, **setting})
-        model.fit(table.features[train], table.actual[train])
+        model = resolve_recipe(options.recipe, params=setting, seed=SEED, threads=options.threads).estimator
+        needed = getattr(model, "needs_games", None)
+        more = {"games": table.games.loc[train, list(needed)]} if needed else {}
+        model.fit(table.features[train], table.actual[train], **more)
         errors.append(np.abs(model.predict(table.features[test]) - table.actual[test].to_numpy()))
     return float(np.concatenate(errors).mean())
 
@@ -112,7 +131,7 @@ def _seasons_earlier(season: str, count: int) -> str:
 
 
 def _row(name: str, maes: list[float], seconds: float) -> None:
-    _say(f"{name:<15}" + "".join(f"{mae:9.4f}" for mae in maes) + f"{np.mean(maes):9.4f}  {seconds:6.1f} s")
+    _say(f"{name:<18}" + "".join(f"{mae:9.4f}" for mae in maes) + f"{np.mean(maes):9.4f}  {seconds:6.1f} s")
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,290 @@
+"""The version to beat: who it is, and what it predicts for the very player-games that the candidates predicted.
+
+Its stored predictions are used where they were made on the same data; otherwise its registered recipe and features
+are walked forward again in this session; where neither can be, criteria on it are inconclusive, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.evidence import CandidateState
+from pytest_nbaprops.features.build import build_features
+from pytest_nbaprops.features.lineage import Lineage, lineage_difference
+from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.snapshot import Snapshot, read_snapshot
+from pytest_nbaprops.tracking.publish import Publication
+from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.dataset import Dataset
+from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, stored_fold
+from pytest_nbaprops.walkforward.plan import plan
+from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
+
+ChampionAnswer = ChampionVersion | UnknownChampion | None
+DIGEST_LENGTH = 16
+
+
+def version_record(context: Context, state: CandidateState) -> dict[str, str]:
+    """What a version keeps of its candidate, so that it can be compared with, walked forward again and served."""
+    spec = state.planned.spec
+    candidate = context.candidate(spec)
+    dates = [day for fold in state.planned.folds for day in fold.dates]
+    return {
+        "spec": json.dumps(spec.to_dict()),
+        "recipe": json.dumps(candidate.recipe.identity() if candidate.recipe else None),
+        "lineage": json.dumps(candidate.lineage.to_dict()),
+        "target": candidate.target,
+        "dataset_digest": context.dataset.digest.full,
+        "trained_through": context.dataset.game_dates[-1].day.isoformat(),
+        "tested": json.dumps([dates[0].isoformat(), dates[-1].isoformat()]),
+        "data_digests": json.dumps(data_digests(context.dataset.digest, dates)),
+    }
+
+
+def data_digests(digest: DatasetDigest, dates: Sequence[date]) -> dict[str, str]:
+    """For each date a short form of the digest of all data through it."""
+    return {day.isoformat(): digest.through(day)[:DIGEST_LENGTH] for day in dates}
+
+
+class Opponent:
+    """The version to beat in one session, from the registry or from a snapshot that an enforcing session left."""
+
+    def __init__(self, context: Context, publication: Publication) -> None:
+        self.context, self.publication = context, publication
+        self.settings = context.settings
+        self.notes: list[str] = []
+        self.at_start: ChampionAnswer = self._read()
+
+    @cached_property
+    def snapshot(self) -> Snapshot | None:
+        """Who it is and what it predicted, where a path was given.
+
+        Raises:
+            SettingsError: there is no snapshot at the path, or it is not whole.
+        """
+        path = self.settings.champion_path
+        return None if path is None else read_snapshot(Path(path))
+
+    def _read(self) -> ChampionAnswer:
+        if self.snapshot is not None:
+            return self.snapshot.version
+        return self.publication.champion(self.settings.champion, self.settings.alias)
+
+    # for the gate
+
+    def now(self, states: Sequence[CandidateState], *, asked: bool) -> tuple[Champion | None, str | None]:
+        """The version as the gate knows it, or why there is none; predictions only if a criterion asked for them."""
+        now = self.publication.attempt(self._read)
+        if self.publication.error is not None:
+            return self._unavailable(self.at_start, self.publication.error), None
+        if _label(now) != _label(self.at_start):
+            start = self.at_start if self.at_start is not None else now
+            said = f"it was {_label(self.at_start)} when the session started and is {_label(now)} now; run again"
+            return self._unavailable(start, f"the champion changed: {said}"), None
+        if now is None:
+            return None, f"{self.settings.model_name} has no registered version yet"
+        if isinstance(now, UnknownChampion):
+            return self._unavailable(now, now.reason), None
+        return self._comparable(now, states, asked=asked), None
+
+    @property
+    def content(self) -> str | None:
+        """Identity of what the version was fitted on."""
+        return self.at_start.content if isinstance(self.at_start, ChampionVersion) else None
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """The version's lineage, as its tags tell it."""
+        if not isinstance(self.at_start, ChampionVersion) or "lineage" not in self.at_start.tags:
+            return None
+        return Lineage.from_dict(json.loads(self.at_start.tags["lineage"]))
+
+    def snapshot_now(self) -> Snapshot | None:
+        """The version to beat as it is in the registry by now, with its predictions."""
+        now = self.publication.champion(self.settings.champion, self.settings.alias)
+        if not isinstance(now, ChampionVersion):
+            return None
+        return Snapshot(version=now, predictions=self.publication.registry().load_predictions(now))
+
+    def tested_before(self, states: Sequence[CandidateState]) -> str | None:
+        """What to say where versions were chosen on the same test dates before; None on fresh ones.
+
+        Raises:
+            TrackingError: the registry cannot be read.
+        """
+        if self.snapshot is not None or self.at_start is None:
+            return None
+        dates = _tested(states)
+        mine = {state.planned.identity for state in states}
+        earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
+        if not earlier:
+            return None
+        named = ", ".join(f"v{number}" for number in earlier)
+        return (
+            f"dates of this test window decided {len(earlier)} earlier promotion(s) ({named}): the more often a "
+            "holdout chooses, the more it flatters what it chose"
+        )
+
+    def _unavailable(self, version: ChampionAnswer, reason: str) -> Champion:
+        if isinstance(version, ChampionVersion):
+            return replace(_champion(version), unavailable=reason)
+        name = self.settings.model_name
+        return Champion(name=name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason)
+
+    def _comparable(self, version: ChampionVersion, states: Sequence[CandidateState], *, asked: bool) -> Champion:
+        stored, problem = self._stored(version)
+        if not asked:
+            return replace(_champion(version), predictions=stored, unavailable=problem)
+        uncovered = self._uncovered(version, stored, states) if stored is not None else problem
+        if uncovered is None:
+            return replace(_champion(version), predictions=stored)
+        return self._walked_again(version, states, uncovered)
+
+    def _stored(self, version: ChampionVersion) -> tuple[pd.DataFrame | None, str | None]:
+        try:
+            if self.snapshot is not None:
+                return self.snapshot.predictions, None
+            return self.publication.registry().load_predictions(version), None
+        except TrackingError as error:
+            return None, str(error)
+
+    # the same rows on the same data
+
+    def _uncovered(
+        self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[CandidateState]
+    ) -> str | None:
+        """Why the stored predictions will not do; None where they cover every tested date on the same data."""
+        dates = _tested(states)
+        covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
+        if missing := [day for day in dates if day not in covered]:
+            return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
+        if "data_digests" not in version.tags:
+            return None  # registered by hand: the gate still compares the outcomes of all rows
+        theirs: Mapping[str, str] = json.loads(version.tags["data_digests"])
+        ours = data_digests(self.context.dataset.digest, dates)
+        other = [day for day, digest in ours.items() if theirs.get(day) != digest]
+        return f"its predictions were made on other data, from {other[0]} on" if other else None
+
+    def _walked_again(self, version: ChampionVersion, states: Sequence[CandidateState], why: str) -> Champion:
+        try:
+            predictions = Rewalk(self.context, version).predictions(_tested(states))
+        except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
+            known = isinstance(error, NBAPropsError)
+            text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
+            reason = f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
+            return replace(_champion(version), unavailable=reason)
+        self.notes.append(f"the champion {version.label} was walked forward again in this session: {why}")
+        return replace(_champion(version), predictions=predictions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """What a version's tags say of how it was made."""
+
+    spec: CandidateSpec
+    recipe: Mapping[str, Any] | None
+    lineage: Lineage
+    target: str
+
+
+class Rewalk:
+    """A registered version's recipe and features, walked forward over other dates or other data."""
+
+    def __init__(self, context: Context, version: ChampionVersion) -> None:
+        self.context, self.version = context, version
+
+    def predictions(self, dates: Sequence[date]) -> pd.DataFrame:
+        """Predictions of all played rows of these dates, like a fold's.
+
+        Raises:
+            TrackingError: the version does not say how it was made, or it cannot be made so here.
+        """
+        candidate = self._candidate()
+        window = TestWindow(text=f"{dates[0]}..{dates[-1]}", pick=lambda _: list(dates))
+        spec = candidate.spec
+        folds = plan(
+            self.context.dataset.game_dates,
+            test=window,
+            step=spec.step,
+            refit=spec.refit,
+            train_window=parse_train_window(spec.train_window),
+        )
+        bench = self._bench(candidate)
+        frames = []
+        for fold in folds:
+            entry = stored_fold(candidate, fold, bench)
+            if entry is None:
+                rows = bench.dataset.test(fold, candidate.columns, candidate.groups)
+                entry = evaluate_fold(candidate, fold, rows, bench)
+            frames.append(entry.predictions)
+        return pd.concat(frames, ignore_index=True)
+
+    def _registered(self) -> Registered:
+        tags = self.version.tags
+        if not {"spec", "lineage", "target", "recipe"} <= set(tags):
+            raise TrackingError("the version does not say of what recipe and features it was made")
+        return Registered(
+            spec=CandidateSpec.from_dict(json.loads(tags["spec"])),
+            recipe=json.loads(tags["recipe"]),
+            lineage=Lineage.from_dict(json.loads(tags["lineage"])),
+            target=tags["target"],
+        )
+
+    def _candidate(self) -> Candidate:
+        made = self._registered()
+        ours = "+".join(self.context.dataset.target_columns)
+        if made.target != ours:
+            raise TrackingError(f"it predicts {made.target}, the candidates {ours}")
+        if made.spec.recipe is None or made.recipe is None:
+            raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")
+        wanted = {group.name for group in made.lineage.groups}
+        groups = tuple(group for group in self.context.every_group if group.name in wanted)
+        columns = {group.name: group.columns for group in made.lineage.groups}
+        candidate = self.context.candidate_of(made.spec, groups, columns)
+        self._refuse_other_code(made, candidate)
+        return candidate
+
+    def _refuse_other_code(self, made: Registered, candidate: Candidate) -> None:
+        difference = lineage_difference(candidate.lineage, made.lineage)
+        names = [name for kind in ("removed", "changed") for name in difference[kind]]
+        if names:
+            raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
+        if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
+            raise TrackingError(f"its recipe {made.spec.recipe!r} is not the one at hand any more")
+
+    def _bench(self, candidate: Candidate) -> Workbench:
+        """The session's own bench, or one with the features that no candidate uses."""
+        bench = self.context.bench
+        if set(candidate.columns) <= set(bench.dataset.features.columns):
+            return bench
+        table = build_features(bench.dataset.games, candidate.groups, root=self.context.root)
+        dataset: Dataset = replace(bench.dataset, features=table.frame)
+        return replace(bench, dataset=dataset)
+
+
+def _tested(states: Sequence[CandidateState]) -> list[date]:
+    return sorted({day for state in states for fold in state.planned.folds for day in fold.dates})
+
+
+def _label(champion: ChampionAnswer) -> str:
+    if champion is None:
+        return "none"
+    return champion.label if isinstance(champion, ChampionVersion) else "unknown"
+
+
+def _champion(version: ChampionVersion) -> Champion:
+    return Champion(
+        name=version.name, alias=version.alias, version=version.version, run_id=version.run_id, predictions=None
+    )

@@ -1,0 +1,173 @@
+"""Tables on the terminal, plain text in a pipe, CSV, JSON and Markdown of the same content."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import click
+
+FORMATS: Final = ("table", "csv", "json", "md")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+NOTHING: Final = "-"
+
+Cell = str | float | int | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells; `best` holds (row, column) positions to mark, `texts` how a column's numbers are written."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    title: str | None = None
+    best: frozenset[tuple[int, int]] = frozenset()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, row: int, column: int) -> str:
+        """A cell as people read it, the best ones with a star."""
+        text = cell_text(self.rows[row][column], self.texts.get(self.columns[column], ".4f"))
+        return f"{text} *" if (row, column) in self.best else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a command says: tables, the first of them the main one, remarks, and the same as a JSON document."""
+
+    tables: Sequence[Table]
+    document: Any
+    notes: Sequence[str] = ()
+
+
+def format_option(command: click.decorators.FC) -> click.decorators.FC:
+    """`--format table|csv|json|md`."""
+    text = "table: aligned text; csv: the main table only, remarks go to stderr."
+    choice = click.Choice(FORMATS)
+    return click.option("--format", "style", type=choice, default="table", show_default=True, help=text)(command)
+
+
+def show(report: Report, style: str) -> None:
+    """Print the report in the format asked for."""
+    styles: dict[str, Callable[[Report], None]] = {
+        "table": _show_rich if sys.stdout.isatty() else _show_plain,
+        "csv": _show_csv,
+        "json": lambda asked: click.echo(json.dumps(finite(asked.document), indent=2, allow_nan=False, default=str)),
+        "md": _show_markdown,
+    }
+    styles[style](report)
+
+
+def cell_text(value: Cell, number: str = ".4f") -> str:
+    """A dash for nothing; control characters, which could steer a terminal, are taken out."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return format(value, number)
+    return " ".join(_CONTROL.sub("", str(value)).split())
+
+
+def finite(value: Any) -> Any:
+    """The document with NaN and infinity as None, as JSON has neither."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _texts(table: Table) -> list[list[str]]:
+    return [[table.shown(row, column) for column in range(len(table.columns))] for row in range(len(table.rows))]
+
+
+def _is_number(table: Table, column: int) -> bool:
+    kinds = {type(row[column]) for row in table.rows if row[column] is not None}
+    return bool(kinds) and kinds <= {int, float}
+
+
+def _show_plain(report: Report) -> None:
+    for position, table in enumerate(report.tables):
+        if position:
+            click.echo()
+        if table.title:
+            click.echo(cell_text(table.title))
+        for line in aligned(table):
+            click.echo(line)
+    for note in report.notes:
+        click.echo(cell_text(note))
+
+
+def aligned(table: Table) -> list[str]:
+    """Header and rows in columns two blanks apart, numbers to the right."""
+    rows = [list(table.columns), *_texts(table)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    right = [_is_number(table, column) for column in range(len(table.columns))]
+    return [
+        "  ".join(
+            text.rjust(width) if numeric else text.ljust(width)
+            for text, width, numeric in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _show_rich(report: Report) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only on a terminal
+    from rich.table import Table as RichTable  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console()
+    for table in report.tables:
+        rich = RichTable(title=Text(cell_text(table.title)) if table.title else None, title_justify="left")
+        for column, name in enumerate(table.columns):
+            rich.add_column(Text(name), justify="right" if _is_number(table, column) else "left", overflow="fold")
+        for row, texts in enumerate(_texts(table)):
+            marked = ["bold green" if (row, column) in table.best else "" for column in range(len(texts))]
+            rich.add_row(*(Text(text, style=style) for text, style in zip(texts, marked, strict=True)))
+        console.print(rich)
+    for note in report.notes:
+        console.print(Text(cell_text(note)))
+
+
+def _show_csv(report: Report) -> None:
+    table = report.tables[0]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    for row in table.rows:
+        writer.writerow(["" if cell_text(value) == NOTHING else _raw(value) for value in row])
+    click.echo(text.getvalue(), nl=False)
+    for note in report.notes:
+        click.echo(cell_text(note), err=True)
+
+
+def _raw(value: Cell) -> str:
+    """Every digit: a CSV file is read by programs."""
+    return repr(value) if isinstance(value, float) else cell_text(value)
+
+
+def _show_markdown(report: Report) -> None:
+    for table in report.tables:
+        if table.title:
+            click.echo(f"### {_escaped(table.title)}\n")
+        click.echo("\n".join(_markdown(table)) + "\n")
+    for note in report.notes:
+        click.echo(f"- {_escaped(cell_text(note))}")
+
+
+def _markdown(table: Table) -> list[str]:
+    rule = ["---:" if _is_number(table, column) else "---" for column in range(len(table.columns))]
+    rows = [list(table.columns), rule, *_texts(table)]
+    return [f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,186 @@
+"""`nbaprops predict`: tomorrow's players in, predictions with intervals out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from pytest_nbaprops.commands.common import (
+    Report,
+    Table,
+    find_project,
+    finite,
+    format_option,
+    model_option,
+    open_store,
+    show,
+    tracking_option,
+)
+from pytest_nbaprops.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pytest
+
+    from pytest_nbaprops.settings import Settings
+    from pytest_nbaprops.tracking.forecast import Forecast
+
+SUFFIXES: Final = (".csv", ".parquet", ".json")
+SHORT: Final = ("date", "player", "team", "opponent", "home", "predicted", "low", "high")
+SHORT_ODDS: Final = ("line", "edge", "over", "under")
+NUMBERS: Final = {
+    **dict.fromkeys(("predicted", "low", "high", "line", "baseline"), ".1f"),
+    "edge": "+.1f",
+    "over": ".2f",
+    "under": ".2f",
+}
+DIGEST_SHOWN: Final = 12
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--schedule", type=FILE, help="CSV or Parquet: player (or player_id), team, opponent, date, home.")
+@click.option(
+    "--date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Rows of this date in the data, not yet played.",
+)
+@click.option("--data", metavar="PATH", help="Game logs [default: the project's own].")
+@click.option("--alias", default="production", show_default=True, help="Which version predicts.")
+@click.option("--odds", type=FILE, help="Player-prop lines: adds line, edge and the chances of over and under.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write .csv, .parquet or .json.")
+@click.option("--allow-stale", is_flag=True, help="Predict although data or code is not what the model was trained on.")
+@click.option("--allow-new-players", is_flag=True, help="Take names that the data does not have for debutants.")
+@model_option
+@tracking_option
+@format_option
+def predict(**asked: Any) -> None:
+    """Predict the players of games to come with a promoted model, each with an 80% interval.
+
+    Features are made by the same code as in training. Refuses data older than the model and features made by other
+    code.
+
+    Example: nbaprops predict --schedule tomorrow.csv --odds lines.csv --out predictions.csv
+    """
+    if (asked["schedule"] is None) == (asked["date"] is None):
+        raise click.UsageError("name the players with --schedule FILE or with --date YYYY-MM-DD, one of the two")
+    if asked["out"] is not None:
+        _check_out(asked["out"])
+    from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas and MLflow only where they are needed
+    from pytest_nbaprops.data.upcoming import ScheduleError  # noqa: PLC0415
+
+    options = {"data": asked["data"], "model-name": asked["model"], "tracking-uri": asked["tracking_uri"]}
+    arguments = [f"--nbaprops-{name}={value}" for name, value in options.items() if value is not None]
+    try:
+        forecast = visit(arguments, lambda config, settings: _forecast(config, settings, asked))
+    except ScheduleError as error:
+        for problem in error.problems:
+            click.echo(f"Error: {problem}", err=True)
+        raise SystemExit(1) from None
+    _tell(forecast, asked)
+
+
+def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) -> Forecast:
+    """Whatever can be refused quickly is looked at first."""
+    from pytest_nbaprops.context import _games, available_groups  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.data.odds import read_odds  # noqa: PLC0415
+    from pytest_nbaprops.data.schedulefile import read_schedule  # noqa: PLC0415
+    from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
+    from pytest_nbaprops.data.upcoming import unplayed_rows, upcoming_rows  # noqa: PLC0415
+    from pytest_nbaprops.tracking.forecast import predict_upcoming  # noqa: PLC0415
+    from pytest_nbaprops.tracking.serving import ProductionModelLoader  # noqa: PLC0415
+
+    target = parse_target(settings.target)
+    schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])
+    odds = None if asked["odds"] is None else read_odds(asked["odds"])
+    loader = ProductionModelLoader(
+        settings.model_name,
+        asked["alias"],
+        store=open_store(find_project(Path.cwd()), settings.tracking_uri),
+        trusted_types=settings.trusted_types,
+    )
+    games, _ = _games(config, settings, target)
+    if schedule is None:
+        upcoming = unplayed_rows(games, asked["date"])
+    else:
+        upcoming = upcoming_rows(schedule, games, allow_new_players=asked["allow_new_players"])
+    return predict_upcoming(
+        upcoming,
+        games,
+        loader,
+        groups=available_groups(config, settings).all,
+        root=Path(settings.rootdir),
+        odds=odds,
+        allow_stale=asked["allow_stale"],
+    )
+
+
+def _tell(forecast: Forecast, asked: dict[str, Any]) -> None:
+    for reason in forecast.stale:
+        click.echo(f"Warning: {forecast.model['model_name']} v{forecast.model['version']} is stale: {reason}", err=True)
+    if asked["out"] is None:
+        show(_report(forecast, asked["style"]), asked["style"])
+        return
+    _write(forecast, asked["out"])
+    for note in forecast.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(f"{asked['out']}: {len(forecast.rows)} predictions by {_who(forecast)}")
+
+
+def _who(forecast: Forecast) -> str:
+    model = forecast.model
+    stale = "STALE: " if forecast.stale else ""
+    return (
+        f"{stale}{model['model_name']} v{model['version']} ({model['alias']}), trained through "
+        f"{model['trained_through'] or 'unknown'}; data through {forecast.data_through}, "
+        f"digest {forecast.data_digest[:DIGEST_SHOWN]}"
+    )
+
+
+def _report(forecast: Forecast, style: str) -> Report:
+    """People get the columns that matter, programs all of them."""
+    frame = forecast.table()
+    if style != "csv":
+        frame = frame[[*SHORT, *(name for name in SHORT_ODDS if name in frame)]]
+    plain = frame.astype(object).where(frame.notna(), None)
+    rows = list(plain.to_dict("split")["data"])
+    table = Table(columns=list(frame.columns), rows=rows, title=_who(forecast), texts=NUMBERS)
+    notes = [f"low to high: {forecast.level:.0%} interval", *forecast.notes]
+    return Report(tables=[table], document=forecast.to_dict(), notes=notes)
+
+
+def _check_out(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"--out {path}: the suffix is not one of {', '.join(SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+
+
+def _write(forecast: Forecast, path: Path) -> None:
+    """All of the file or nothing: written beside it and moved into place."""
+    writers: dict[str, Callable[[Path], Any]] = {
+        ".csv": lambda file: forecast.table().to_csv(file, index=False),
+        ".parquet": lambda file: _parquet(forecast.table(), file),
+        ".json": lambda file: file.write_text(_json(forecast), encoding="utf-8"),
+    }
+    try:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".nbaprops-") as folder:
+            file = Path(folder) / path.name
+            writers[path.suffix.lower()](file)
+            file.replace(path)
+    except OSError as error:
+        raise SettingsError(f"--out {path} cannot be written: {error.strerror or error}; choose another path") from None
+
+
+def _parquet(frame: pd.DataFrame, file: Path) -> None:
+    frame.to_parquet(file, engine="pyarrow", index=False)
+
+
+def _json(forecast: Forecast) -> str:
+    return json.dumps(finite(forecast.to_dict()), indent=2, allow_nan=False) + "\n"

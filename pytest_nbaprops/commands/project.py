@@ -1,0 +1,165 @@
+"""The project around a command: its ini file and, from it, store, model and experiment, as the plugin sees them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import iniconfig  # pytest's own reader of ini files, so that both read the same
+
+from pytest_nbaprops.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.tracking.connection import Store
+    from pytest_nbaprops.tracking.lookup import Lookup
+
+# In the order in which pytest looks, and the table that makes a file pytest's.
+_TABLES: Final = (
+    ("pytest.toml", "pytest"),
+    (".pytest.toml", "pytest"),
+    ("pytest.ini", "pytest"),
+    (".pytest.ini", "pytest"),
+    ("pyproject.toml", "tool.pytest"),
+    ("tox.ini", "pytest"),
+    ("setup.cfg", "tool:pytest"),
+)
+_ALWAYS: Final = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
+DEFAULT_MODEL: Final = "NBAPropsModel"
+SAMPLE_SUFFIX: Final = "-sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The folder of the ini file (else the working directory) and the `nbaprops_*` values in it."""
+
+    root: Path
+    ini: Mapping[str, Any]
+
+    def text(self, name: str) -> str | None:
+        """The value of `nbaprops_<name>`, None where the file does not set it."""
+        value = self.ini.get(f"nbaprops_{name}")
+        return str(value).strip() or None if value is not None else None
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """The lines of `nbaprops_<name>`."""
+        value = self.ini.get(f"nbaprops_{name}")
+        found = value if isinstance(value, list) else str(value or "").splitlines()
+        return tuple(text for line in found if (text := str(line).strip()))
+
+    def tracking_uri(self, given: str | None) -> str:
+        """Command line, ini file, MLFLOW_TRACKING_URI, else `mlflow.db` in the root; sqlite paths made absolute."""
+        if given:
+            return _anchored(given, Path.cwd())
+        if in_file := self.text("tracking_uri"):
+            return _anchored(in_file, self.root)
+        if in_environment := os.environ.get("MLFLOW_TRACKING_URI", "").strip():
+            return _anchored(in_environment, Path.cwd())
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+
+def find_project(start: Path) -> Project:
+    """The project that pytest would find from this folder.
+
+    Raises:
+        SettingsError: Its ini file cannot be read.
+    """
+    for folder in (start, *start.parents):
+        for name, table in _TABLES:
+            path = folder / name
+            if path.is_file() and (values := _values(path, table)) is not None:
+                return Project(root=folder, ini=values)
+    return Project(root=start, ini={})
+
+
+def _values(path: Path, table: str) -> Mapping[str, Any] | None:
+    """What pytest's table of the file holds; None where the file is not pytest's."""
+    try:
+        found = _toml(path, table) if path.suffix == ".toml" else _ini(path, table)
+    except (tomllib.TOMLDecodeError, iniconfig.ParseError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}; mend the file") from None
+    return {} if found is None and path.name in _ALWAYS else found
+
+
+def _toml(path: Path, table: str) -> Mapping[str, Any] | None:
+    values: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    for part in table.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        return None
+    older = values.get("ini_options")
+    return older if isinstance(older, dict) else values
+
+
+def _ini(path: Path, table: str) -> Mapping[str, Any] | None:
+    sections = iniconfig.IniConfig(path, path.read_text(encoding="utf-8")).sections
+    return dict(sections[table]) if table in sections else None
+
+
+def _anchored(uri: str, base: Path) -> str:
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
+        return uri
+    return f"{prefix}{os.path.normpath(base / uri.removeprefix(prefix))}"
+
+
+def tracking_option(command: click.decorators.FC) -> click.decorators.FC:
+    """`--tracking-uri`."""
+    text = "MLflow store [default: the ini file's, MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the rootdir]."
+    return click.option("--tracking-uri", metavar="URI", help=text)(command)
+
+
+def model_option(command: click.decorators.FC) -> click.decorators.FC:
+    """`--model`."""
+    text = f"Registered model [default: nbaprops_model_name of the ini file, else {DEFAULT_MODEL}]."
+    return click.option("--model", metavar="NAME", help=text)(command)
+
+
+def open_store(project: Project, tracking_uri: str | None) -> Store:
+    """The tracking store; a sqlite file that is not there is not made.
+
+    Raises:
+        TrackingError: It cannot be used.
+        SettingsError: There is none yet.
+    """
+    from pytest_nbaprops.tracking.connection import connect  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.tracking.database import sqlite_path  # noqa: PLC0415
+
+    uri = project.tracking_uri(tracking_uri)
+    if uri.startswith("sqlite") and not (path := sqlite_path(uri)).exists():
+        raise SettingsError(
+            f"there is no tracking store {path}: run pytest --nbaprops-train first, or name the store with"
+            " --tracking-uri URI (or MLFLOW_TRACKING_URI, or nbaprops_tracking_uri in the ini file)"
+        )
+    return connect(uri)
+
+
+def registered_name(project: Project, store: Store, given: str | None) -> str:
+    """The registered model meant: the one given, else the project's, else its sample-league twin if only that exists.
+
+    Sessions on the sample league add `-sample` to the name, so an unset name means whichever of the two is there.
+    """
+    from pytest_nbaprops.tracking.versions import is_registered  # noqa: PLC0415 - MLflow takes 1.5 s
+
+    if given:
+        return given
+    name = project.text("model_name") or DEFAULT_MODEL
+    twin = name + SAMPLE_SUFFIX
+    with store.calling("look for the registered model") as client:
+        return twin if not is_registered(client, name) and is_registered(client, twin) else name
+
+
+def lookup_in(project: Project, store: Store, model: str | None, experiment: str | None = None) -> Lookup:
+    """Where run references are looked up: `champion` is the version that the plugin would compare with."""
+    from pytest_nbaprops.tracking.lookup import Lookup  # noqa: PLC0415
+
+    return Lookup(
+        store=store,
+        model_name=registered_name(project, store, model),
+        champion_alias=project.text("champion"),
+        experiment=experiment,
+    )

@@ -1,0 +1,92 @@
+"""`nbaprops promote`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytest_nbaprops.commands.common import (
+    Cell,
+    Report,
+    Table,
+    find_project,
+    format_option,
+    model_option,
+    open_store,
+    registered_name,
+    show,
+    tracking_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_nbaprops.commands.project import Project
+
+
+@click.command()
+@click.argument("version")
+@click.option("--alias", metavar="NAME", default="production", show_default=True, help="Alias it is to get.")
+@click.option("--criteria", metavar="EXPR", multiple=True, help="Criterion; repeatable [default: the ini file's].")
+@click.option("--force", is_flag=True, help="Promote although criteria do not hold; needs --reason, is recorded.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+@format_option
+@model_option
+@tracking_option
+def promote(  # noqa: PLR0913 - its options
+    *,
+    version: str,
+    alias: str,
+    criteria: tuple[str, ...],
+    force: bool,
+    reason: str | None,
+    style: str,
+    model: str | None,
+    tracking_uri: str | None,
+) -> None:
+    """Check a version (3, v3, or an alias such as staging) against criteria and give it an alias.
+
+    The criteria are checked again from what the version's own run has kept.
+
+    Example: nbaprops promote staging --alias production --criteria "mae <= 6.2"
+    """
+    if force and not (reason or "").strip():
+        raise click.UsageError("--force needs --reason TEXT: it overrules the criteria, and the history says why")
+    from pytest_nbaprops.tracking.promoting import Wish, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.tracking.registry import ModelRegistry  # noqa: PLC0415
+
+    project = find_project(Path.cwd())
+    registry = ModelRegistry(store=open_store(project, tracking_uri))
+    name = registered_name(project, registry.store, model)
+    wish = Wish(
+        name=name,
+        version=version,
+        alias=alias,
+        criteria=criteria or _criteria(project),
+        champion_alias=project.text("champion"),
+        force=force,
+        reason=(reason or "").strip() or None,
+    )
+    done = check_and_promote(registry, wish)
+    if done.criteria:
+        show(Report(tables=[_table(done.criteria)], notes=[done.said], document=done.to_dict()), style)
+    else:
+        click.echo(done.said)
+    if not done.holds:
+        raise click.exceptions.Exit(1)
+
+
+def _criteria(project: Project) -> tuple[str, ...]:
+    from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA  # noqa: PLC0415
+
+    return project.lines("criterion") or DEFAULT_CRITERIA
+
+
+def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ["criterion", "value", "threshold", "outcome", "reason"]
+    rows: list[list[Cell]] = [
+        [row["expression"], row["value"], row["threshold"], row["outcome"], row["reason"]] for row in criteria
+    ]
+    return Table(columns=columns, rows=rows)

@@ -1,0 +1,98 @@
+"""Player names compared the way people write them: without accents, punctuation, case and suffixes."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES: Final = frozenset({"jr", "sr", "ii", "iii", "iv", "v"})
+# Letters that Unicode does not take apart into a base and an accent.
+LETTERS: Final = str.maketrans({"đ": "d", "ð": "d", "ł": "l", "ø": "o", "\u0131": "i", "æ": "ae", "œ": "oe"})
+NEAR: Final = 3
+
+
+def plain_name(name: str) -> str:
+    """Lower case, no accents, no punctuation: ``Luka Dončić`` and ``luka doncic`` are one, ``P.J.`` is ``pj``."""
+    apart = unicodedata.normalize("NFKD", name.casefold().translate(LETTERS))
+    letters = ("".join(" " if c in "-\u2010\u2011\u2013" else c for c in apart)).split()
+    words = ("".join(c for c in word if c.isalnum()) for word in letters)
+    return " ".join(word for word in words if word)
+
+
+def bare_name(name: str) -> str:
+    """The plain name without a suffix: ``Jaime Jaquez Jr.`` is ``jaime jaquez``."""
+    words = plain_name(name).split()
+    while len(words) > 1 and words[-1] in SUFFIXES:
+        words.pop()
+    return " ".join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """A player of the data as of his latest row."""
+
+    player_id: int
+    name: str
+    team: str
+    last_date: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.player_id}, {self.team} on {self.last_date})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Players:
+    """Everyone in the games, by id and by every name he ever had."""
+
+    by_id: Mapping[int, Player]
+    names: Mapping[str, frozenset[int]]
+
+    @classmethod
+    def of(cls, games: pd.DataFrame) -> Players:
+        columns = ["PLAYER_ID", "PLAYER_NAME", "TEAM_ABBREVIATION", "GAME_DATE"]
+        latest = games[columns].drop_duplicates("PLAYER_ID", keep="last")
+        by_id = {
+            int(player): Player(player_id=int(player), name=str(name), team=str(team), last_date=f"{date:%Y-%m-%d}")
+            for player, name, team, date in latest.itertuples(index=False)
+        }
+        names: dict[str, set[int]] = {}
+        for player, name in games[columns[:2]].drop_duplicates().itertuples(index=False):
+            names.setdefault(str(name), set()).add(int(player))
+        return cls(by_id=by_id, names={name: frozenset(ids) for name, ids in names.items()})
+
+    def called(self, name: str) -> tuple[Player, ...]:
+        """Who is meant: the exact name, else the plain one, else the one without suffix; newest first."""
+        for found in (self.names.get(name), self._plain.get(plain_name(name)), self._bare.get(bare_name(name))):
+            if found:
+                return tuple(sorted((self.by_id[i] for i in found), key=lambda player: player.last_date, reverse=True))
+        return ()
+
+    def near(self, name: str) -> tuple[Player, ...]:
+        """A few players with names like this one."""
+        close = difflib.get_close_matches(bare_name(name), list(self._bare), n=NEAR, cutoff=0.7)
+        words = set(bare_name(name).split()[-1:])
+        same_last = [other for other in self._bare if words & set(other.split()[-1:])]
+        chosen = list(dict.fromkeys([*close, *sorted(same_last)]))[:NEAR]
+        return tuple(player for other in chosen for player in self.called(other))[:NEAR]
+
+    @cached_property
+    def _plain(self) -> Mapping[str, frozenset[int]]:
+        return _grouped({name: plain_name(name) for name in self.names}, self.names)
+
+    @cached_property
+    def _bare(self) -> Mapping[str, frozenset[int]]:
+        return _grouped({name: bare_name(name) for name in self.names}, self.names)
+
+
+def _grouped(keys: Mapping[str, str], names: Mapping[str, frozenset[int]]) -> Mapping[str, frozenset[int]]:
+    found: dict[str, frozenset[int]] = {}
+    for name, key in keys.items():
+        found[key] = found.get(key, frozenset()) | names[name]
+    return found

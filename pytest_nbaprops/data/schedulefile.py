@@ -1,0 +1,101 @@
+"""A schedule file or frame as text, row by row; `upcoming` says what its rows mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pytest_nbaprops.data.csvtext import parse_csv
+from pytest_nbaprops.data.files import find_files, is_parquet, read_bytes
+from pytest_nbaprops.data.problems import Place, file_problem, header_problem, listed, reason
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "player": ("player", "player_name", "name"),
+    "player_id": ("player_id",),
+    "team": ("team", "team_abbreviation"),
+    "opponent": ("opponent", "opp"),
+    "date": ("date", "game_date"),
+    "home": ("home", "is_home"),
+    "game_id": ("game_id",),
+}
+NEEDED: Final = ("team", "opponent", "date", "home")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A schedule as written: `cells` holds text by column name, `columns` the name that each column has in the file."""
+
+    place: Place
+    columns: Mapping[str, str]
+    cells: tuple[Mapping[str, str], ...]
+
+
+def read_schedule(path: str | Path) -> Schedule:
+    """A CSV or Parquet file with the columns player (or player_id), team, opponent, date, home and maybe game_id.
+
+    Raises:
+        DataError: it cannot be read, or a column is missing; one line with file, row, column and the way out.
+    """
+    files = find_files(path)
+    if len(files) != 1:
+        raise file_problem(str(path), f"{len(files)} files", "one schedule file", "name the file itself")
+    content = read_bytes(files[0])
+    name = str(files[0])
+    if not is_parquet(files[0]):
+        text = parse_csv(name, content)
+        return _schedule(text.table().to_pylist(), text.header, Place(name=name, row_number=text.row_number))
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        found = f"Parquet data that cannot be read ({reason(error)})"
+        raise file_problem(name, found, "a Parquet file", "export it again") from error
+    return _schedule(table.to_pylist(), table.column_names, Place(name=name, row_number=_from_one))
+
+
+def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
+    """A DataFrame with the same columns; rows count from 1 in errors."""
+    header = [str(column) for column in frame.columns]
+    rows: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in frame.itertuples(index=False)]
+    return _schedule(rows, header, Place(name=source, row_number=_from_one))
+
+
+def _from_one(row: int) -> int:
+    return row + 1
+
+
+def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:
+    lower = {name.strip().lower(): name for name in header}
+    columns = {
+        ours: next(lower[name] for name in names if name in lower)
+        for ours, names in COLUMNS.items()
+        if lower.keys() & set(names)
+    }
+    wanted = [*NEEDED, *([] if columns.keys() & {"player", "player_id"} else ["player"])]
+    for name in wanted:
+        if name not in columns:
+            found = f"no such column, only {listed(list(header))}"
+            raise header_problem(
+                place.name, name, found, "the columns player, team, opponent, date, home", f"add the column {name}"
+            )
+    if not rows:
+        raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
+    texts = tuple({ours: _text(row[theirs]) for ours, theirs in columns.items()} for row in rows)
+    return Schedule(place=place, columns=columns, cells=texts)
+
+
+def _text(value: Any) -> str:
+    """A cell as a CSV file would hold it, trimmed."""
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN is what differs from itself
+        return ""
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ").removesuffix(" 00:00:00")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

@@ -1,0 +1,321 @@
+"""Who plays tomorrow: a schedule's rows, checked, as canonical rows of games not yet played."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pandas as pd
+
+from pytest_nbaprops.data.cells import FIRST_DATE, LAST_DATE
+from pytest_nbaprops.data.names import Player, Players
+from pytest_nbaprops.data.problems import shown
+from pytest_nbaprops.data.schedulefile import Schedule
+from pytest_nbaprops.data.schema import season_of_date
+from pytest_nbaprops.errors import DataError
+
+YES: Final = frozenset({"1", "true", "t", "yes", "y", "home", "h", "vs", "vs."})
+NO: Final = frozenset({"0", "false", "f", "no", "n", "away", "a", "@"})
+MIDNIGHT: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?$", re.ASCII)
+FIRST_NEW_ID: Final = 2_000_000_000  # beyond stats.nba.com's own
+
+
+class ScheduleError(DataError):
+    """A schedule's rows cannot be used: `problems` holds a line for each, the error's text the first of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        super().__init__(problems[0] + more)
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upcoming:
+    """Rows to predict in the order of the schedule, in the games' columns and dtypes, outcomes empty.
+
+    Attributes:
+        notes: what is allowed but looks odd, one line each.
+        new_players: ids that this schedule made up for players without one.
+    """
+
+    rows: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    new_players: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One checked row."""
+
+    player: Player | None
+    name: str
+    player_id: int | None
+    team: str
+    opponent: str
+    date: dt.date
+    home: bool
+    game_id: str
+
+    @property
+    def pair(self) -> tuple[dt.date, frozenset[str]]:
+        return self.date, frozenset({self.team, self.opponent})
+
+
+def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players: bool = False) -> Upcoming:
+    """The schedule's rows as canonical rows of games not yet played; players and teams are those of `games`.
+
+    A player is found by id, else by name: exact, then without accents, case, punctuation and suffixes; of several the
+    one whose latest team is the row's. The team is the schedule's, whatever the data says. Someone who is not in the
+    data needs a player_id of his own beside his name, or `allow_new_players`. Missing game ids are taken from the data
+    where it has the game, else made up.
+
+    Raises:
+        ScheduleError: rows that cannot be used; a line each with file, row, column, found, expected and the way out.
+    """
+    reader = _Reader(schedule, games, allow_new_players=allow_new_players)
+    rows = [reader.row(number) for number in range(len(schedule.cells))]
+    checked = {number: row for number, row in enumerate(rows) if row is not None}
+    reader.check_together(checked)
+    if reader.problems:
+        raise ScheduleError([text for _, text in sorted(reader.problems)])
+    return _canonical(list(checked.values()), games, tuple(reader.notes))
+
+
+@dataclass(kw_only=True)
+class _Teams:
+    """Latest id and name of every team in the games."""
+
+    latest: pd.DataFrame
+
+    def near(self, text: str) -> str:
+        close = difflib.get_close_matches(text.upper(), list(self.latest.index), n=3, cutoff=0.4)
+        return f" (near: {', '.join(close)})" if close else f" (known: {', '.join(sorted(self.latest.index))})"
+
+
+@dataclass
+class _Reader:
+    """Reads a schedule's rows and collects what is wrong with them, as (row, line)."""
+
+    schedule: Schedule
+    games: pd.DataFrame
+    allow_new_players: bool = field(kw_only=True)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.players = Players.of(self.games)
+        self.teams = _teams(self.games)
+
+    def row(self, number: int) -> _Row | None:
+        """The row, or None if something is wrong with it."""
+        known = len(self.problems)
+        team, opponent = self._team(number, "team"), self._team(number, "opponent")
+        date = self._parsed(number, "date", _date, "a date without a time of day, as 2024-01-05", "write it so")
+        home = self._parsed(number, "home", _home, "1 or 0 (also true/false, home/away)", "say where it is played")
+        game_id = self._parsed(number, "game_id", _game_id, "up to ten digits, or nothing", "leave it empty")
+        if team and team == opponent:
+            self._problem(number, "opponent", "another team than the row's own", "correct team or opponent")
+        name, player_id, player = self._player(number, team)
+        if len(self.problems) > known or date is None or home is None:
+            return None
+        return _Row(
+            player=player,
+            name=name,
+            player_id=player_id,
+            team=team,
+            opponent=opponent,
+            date=date,
+            home=home,
+            game_id=game_id or "",
+        )
+
+    def check_together(self, rows: Mapping[int, _Row]) -> None:
+        """A player or team once a date; both sides at home is noted, since that is right at neutral sites only."""
+        seen: dict[object, tuple[int, object]] = {}
+        sides: dict[tuple[dt.date, frozenset[str]], dict[str, bool]] = {}
+        for number, row in rows.items():
+            who = ("player", row.player_id if row.player_id is not None else row.name, row.date)
+            self._once(seen, who, (number, number), "player", "each player once a date", "drop one of the rows")
+            other = ("team", row.team, row.date)
+            self._once(
+                seen, other, (number, row.opponent), "opponent", "one opponent a date", "correct one of the rows"
+            )
+            if row.game_id:
+                game = ("game", row.pair)
+                self._once(seen, game, (number, row.game_id), "game_id", "one id a game", "correct one of the rows")
+            sides.setdefault(row.pair, {})[row.team] = row.home
+        for (date, teams), homes in sides.items():
+            if len(homes) > 1 and len(set(homes.values())) == 1:
+                where = "at home" if next(iter(homes.values())) else "away"
+                pair = " and ".join(sorted(teams))
+                self.notes.append(
+                    f"{self.schedule.place.name}: {pair} are both {where} on {date}; right at neutral sites"
+                )
+
+    def _once(  # noqa: PLR0913, PLR0917 - the parts of one message
+        self,
+        seen: dict[object, tuple[int, object]],
+        key: object,
+        value: tuple[int, object],
+        column: str,
+        expected: str,
+        way_out: str,
+    ) -> None:
+        first = seen.setdefault(key, value)
+        if first[1] != value[1]:
+            before = f", and something else in row {self.schedule.place.row_number(first[0])}"
+            self._problem(value[0], column, expected, way_out, before=before)
+
+    def _cell(self, number: int, column: str) -> str:
+        return self.schedule.cells[number].get(column, "")
+
+    def _problem(self, number: int, column: str, expected: str, way_out: str, *, before: str = "") -> None:
+        name = self.schedule.columns.get(column, self.schedule.columns.get("player_id", column))
+        found = shown(self._cell(number, column) or None)
+        where = f"{self.schedule.place.at(number)}, column {name}"
+        self.problems.append((number, f"{where}: found {found}{before}, expected {expected}; {way_out}"))
+
+    def _parsed(self, number: int, column: str, parse: Callable[[str], Any], expected: str, way_out: str) -> Any:
+        try:
+            return parse(self._cell(number, column))
+        except ValueError:
+            self._problem(number, column, expected, way_out)
+            return None
+
+    def _team(self, number: int, column: str) -> str:
+        text = self._cell(number, column).upper()
+        if text not in self.teams.latest.index:
+            way_out = "write the abbreviation that the game logs have"
+            self._problem(number, column, f"a team of the data{self.teams.near(text)}", way_out)
+            return ""
+        return text
+
+    def _player(self, number: int, team: str) -> tuple[str, int | None, Player | None]:
+        """Name, id and who it is in the data; id and player are None for someone new."""
+        name, id_text = self._cell(number, "player"), self._cell(number, "player_id")
+        if name.isdigit() and not id_text:
+            name, id_text = "", name
+        if id_text:
+            return self._by_id(number, name, id_text)
+        if not name:
+            self._problem(number, "player", "a player's name or PLAYER_ID", "fill the cell in")
+            return "", None, None
+        found = self.players.called(name)
+        if len(found) > 1:
+            found = tuple(player for player in found if player.team == team) or found
+        if len(found) > 1:
+            listing = "; ".join(str(player) for player in found)
+            self._problem(number, "player", f"one player, it could be {listing}", "give the PLAYER_ID")
+        elif not found and not self.allow_new_players:
+            near = "; ".join(str(player) for player in self.players.near(name))
+            expected = f"a player of the data{f' (near: {near})' if near else ''}"
+            way_out = "correct the name, or give a debutant a player_id or --allow-new-players"
+            self._problem(number, "player", expected, way_out)
+        if len(found) == 1:
+            return found[0].name, found[0].player_id, found[0]
+        return name, None, None
+
+    def _by_id(self, number: int, name: str, text: str) -> tuple[str, int | None, Player | None]:
+        column = "player_id" if self._cell(number, "player_id") else "player"
+        if not text.isdigit() or int(text) == 0:
+            self._problem(number, column, "a positive whole number", "correct the id, or leave it out")
+            return name, None, None
+        player = self.players.by_id.get(int(text))
+        if player is None and not name and not self.allow_new_players:
+            way_out = "correct it, or give a debutant's name in the column player, too"
+            self._problem(number, column, "the PLAYER_ID of a player of the data", way_out)
+        return player.name if player else name or f"player {text}", int(text), player
+
+
+def _teams(games: pd.DataFrame) -> _Teams:
+    columns = [name for name in ("TEAM_ABBREVIATION", "TEAM_ID", "TEAM_NAME") if name in games]
+    latest = games[columns].drop_duplicates("TEAM_ABBREVIATION", keep="last")
+    return _Teams(latest=latest.set_index("TEAM_ABBREVIATION"))
+
+
+def _date(text: str) -> dt.date:
+    date = dt.date.fromisoformat(MIDNIGHT.sub("", text))
+    if not FIRST_DATE <= date <= LAST_DATE:
+        raise ValueError(text)
+    return date
+
+
+def _home(text: str) -> bool:
+    if text.lower() not in YES | NO:
+        raise ValueError(text)
+    return text.lower() in YES
+
+
+def _game_id(text: str) -> str:
+    if text and not re.fullmatch(r"\d{1,10}", text, re.ASCII):
+        raise ValueError(text)
+    return text.zfill(10) if text else ""
+
+
+def _canonical(rows: Sequence[_Row], games: pd.DataFrame, notes: tuple[str, ...]) -> Upcoming:
+    teams, ids = _teams(games).latest, _game_ids(rows, games)
+    new = _new_ids(rows, games)
+    table = pd.DataFrame(
+        {
+            "PLAYER_ID": [new[row.name] if row.player_id is None else row.player_id for row in rows],
+            "PLAYER_NAME": [row.name for row in rows],
+            "TEAM_ABBREVIATION": [row.team for row in rows],
+            "GAME_ID": [ids[row.pair] for row in rows],
+            "GAME_DATE": pd.to_datetime([row.date for row in rows]),
+            "MATCHUP": [f"{row.team} {'vs.' if row.home else '@'} {row.opponent}" for row in rows],
+            "SEASON": [season_of_date(pd.Timestamp(row.date)) for row in rows],
+        }
+    )
+    for column in teams.columns:
+        table[column] = table["TEAM_ABBREVIATION"].map(teams[column])
+    if "SEASON_ID" in games:
+        table["SEASON_ID"] = str(games["SEASON_ID"].iloc[-1])[:1] + table["SEASON"].str[:4]
+    shaped = table.reindex(columns=games.columns).astype(games.dtypes.to_dict())
+    return Upcoming(rows=shaped, notes=notes, new_players=frozenset(new.values()))
+
+
+def _game_ids(rows: Sequence[_Row], games: pd.DataFrame) -> dict[tuple[dt.date, frozenset[str]], str]:
+    """The schedule's id of each game, else the data's, else one that starts with a 9 and holds the date."""
+    ids = {row.pair: row.game_id for row in rows if row.game_id}
+    wanted = {row.pair for row in rows} - ids.keys()
+    days = games[games["GAME_DATE"].isin([pd.Timestamp(date) for date, _ in wanted])]
+    for game_id, date, matchup in days[["GAME_ID", "GAME_DATE", "MATCHUP"]].drop_duplicates().itertuples(index=False):
+        pair = (date.date(), frozenset(str(matchup).split(" ")[::2]))
+        if pair in wanted:
+            ids.setdefault(pair, str(game_id))
+    for number, pair in enumerate(sorted(wanted - ids.keys(), key=lambda pair: (pair[0], sorted(pair[1])))):
+        ids[pair] = f"9{pair[0]:%y%m%d}{number % 1000:03d}"
+    return ids
+
+
+def _new_ids(rows: Sequence[_Row], games: pd.DataFrame) -> dict[str, int]:
+    """An id that nobody has for every new name."""
+    first = max(FIRST_NEW_ID, int(games["PLAYER_ID"].max()) + 1, *(row.player_id or 0 for row in rows))
+    names = dict.fromkeys(row.name for row in rows if row.player_id is None)
+    return {name: first + 1 + position for position, name in enumerate(names)}
+
+
+def unplayed_rows(games: pd.DataFrame, date: str | dt.date | pd.Timestamp) -> Upcoming:
+    """The rows of a date in the data whose outcome columns are empty.
+
+    Raises:
+        DataError: there is no row of that date, or all of them are played.
+    """
+    day = pd.Timestamp(date)
+    rows = games[games["GAME_DATE"] == day]
+    unplayed = rows[rows["MIN"].isna()]
+    if len(unplayed):
+        return Upcoming(rows=unplayed.reset_index(drop=True))
+    last = f"{games['GAME_DATE'].max():%Y-%m-%d}"
+    if len(rows):
+        found = f"{len(rows)} player-games of {day:%Y-%m-%d}, all of them played"
+    else:
+        found = f"no row of {day:%Y-%m-%d} (the last date is {last})"
+    raise DataError(
+        f"--date {day:%Y-%m-%d}: the data has {found}, expected rows with empty outcome columns; "
+        "add them to the data, or name the players in a file with --schedule"
+    )

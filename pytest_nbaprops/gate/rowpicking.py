@@ -1,0 +1,202 @@
+"""Rows picked by something that is known only after the game: in a fit, or in the games themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
+from pytest_nbaprops.gate.leak import NO_EXAMPLE
+from pytest_nbaprops.walkforward.dataset import Rows
+
+OWN_FOLDER = str(Path(__file__).parents[1])
+MOST_FITS = 64
+# Below this a subset may lack the end of a distribution by chance: 0.9 ** 400 is 5e-19.
+FEWEST_ROWS = 400
+SHARE_MISSING = 0.1
+SHARE_EXPLAINED = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """The rows that one call of an estimator's `fit` was given; `index` None where they came as a plain array."""
+
+    count: int
+    index: pd.Index[Any] | None
+    target: npt.NDArray[Any] | None
+
+
+@dataclass(kw_only=True)
+class Fits:
+    """All calls of `fit` in a block, but those of this package."""
+
+    rows: list[Fit] = field(default_factory=list)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Listen to the calls of the block."""
+        before = sys.getprofile()
+        sys.setprofile(self._heard)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+    def _heard(self, frame: FrameType, event: str, argument: Any) -> None:
+        del argument
+        if event != "call" or frame.f_code.co_name != "fit" or frame.f_code.co_filename.startswith(OWN_FOLDER):
+            return
+        names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+        given = [frame.f_locals.get(name) for name in names[:2]]
+        if given and len(self.rows) < MOST_FITS and (count := _length(given[0])):
+            features, target = given[0], given[1] if len(given) > 1 else None
+            labelled = next((part for part in (features, target) if isinstance(part, pd.DataFrame | pd.Series)), None)
+            index = labelled.index if labelled is not None and len(labelled) == count else None
+            values = np.asarray(target) if target is not None and _length(target) == count else None
+            self.rows.append(Fit(count=count, index=index, target=values))
+
+    def left_out(self, trained: int) -> str | None:
+        """What to say of the fit with the most rows, if these are not all of the `trained` ones."""
+        most = max((fit.count for fit in self.rows), default=trained)
+        return None if most >= trained else f"fits on {most:,} of {trained:,} training rows"
+
+
+def _length(values: Any) -> int:
+    shape = getattr(values, "shape", None)
+    return int(shape[0]) if shape else 0
+
+
+def picked_rows(games: pd.DataFrame, train: Rows, fits: Fits) -> dict[str, object] | None:
+    """The first fit whose rows were picked by an outcome, as a leak's example; None where there is none.
+
+    Rows are picked by an outcome if an end of its distribution is missing from those that are left, as it would not
+    be by chance, or if the rows left out are those of that end.
+    """
+    outcomes = games.loc[train.X.index, [name for name in OUTCOME_COLUMNS if name in games]]
+    for fit in fits.rows:
+        if not FEWEST_ROWS <= fit.count < len(train):
+            continue
+        said = _by_index(outcomes, train, fit) or _by_target(train, fit)
+        if said is not None:
+            detail = f"fits on {fit.count:,} of {len(train):,} training rows, {said}"
+            return {**NO_EXAMPLE, "detail": detail}
+    return None
+
+
+def _by_index(outcomes: pd.DataFrame, train: Rows, fit: Fit) -> str | None:
+    if fit.index is None or not fit.index.isin(train.X.index).all() or fit.index.has_duplicates:
+        return None
+    if fit.target is not None and not _same_target(train, fit):
+        return None  # numbered anew: its labels are not those of the games
+    kept = train.X.index.isin(fit.index)
+    return next((said for name in outcomes if (said := _missing_end(outcomes[name], kept, str(name)))), None)
+
+
+def _same_target(train: Rows, fit: Fit) -> bool:
+    actual = train.y[train.y.index.isin(fit.index)] if fit.index is not None else train.y
+    try:
+        return bool(np.allclose(np.sort(np.asarray(fit.target, dtype=np.float64)), np.sort(actual.to_numpy())))
+    except (TypeError, ValueError):
+        return True  # a target of its own making: the labels have to do
+
+
+def _missing_end(values: pd.Series[Any], kept: npt.NDArray[np.bool_], name: str) -> str | None:
+    if not pd.api.types.is_numeric_dtype(values):
+        return _missing_value(values, kept, name)
+    numbers = values.to_numpy(dtype=np.float64)
+    known, there = numbers[~np.isnan(numbers)], numbers[kept]
+    if np.isnan(there).all():
+        return None
+    low, high = np.nanmin(there), np.nanmax(there)
+    if _gone(known < low, numbers[~kept] < low):
+        return f"none with {name} below {low:g}"
+    return f"none with {name} above {high:g}" if _gone(known > high, numbers[~kept] > high) else None
+
+
+def _missing_value(values: pd.Series[Any], kept: npt.NDArray[np.bool_], name: str) -> str | None:
+    shares = values.value_counts(normalize=True)
+    there = set(values[kept].dropna())
+    gone = [str(value) for value, share in shares.items() if share >= SHARE_MISSING and value not in there]
+    return f"none with {name} {gone[0]}" if gone else None
+
+
+def _gone(beyond: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]) -> bool:
+    """Whether what lies beyond the end of the kept rows is much of all rows, or most of those left out."""
+    return bool(beyond.any()) and bool(beyond.mean() >= SHARE_MISSING or left_out.mean() >= SHARE_EXPLAINED)
+
+
+def _by_target(train: Rows, fit: Fit) -> str | None:
+    """Without labels the target itself has to tell."""
+    if fit.index is not None or fit.target is None or fit.target.ndim != 1:
+        return None
+    actual = train.y.to_numpy()
+    if not np.issubdtype(fit.target.dtype, np.number) or not np.isin(fit.target, actual).all():
+        return None
+    low, high = fit.target.min(), fit.target.max()
+    for side, beyond, end in (("below", actual < low, low), ("above", actual > high, high)):
+        missing = int(beyond.sum())
+        if missing >= SHARE_MISSING * len(actual) or missing >= SHARE_EXPLAINED * (len(actual) - fit.count) > 0:
+            return f"none with {train.y.name} {side} {end:g}"
+    return None
+
+
+# -- in the games themselves ----------------------------------------------------------------------------------------
+
+TEAM_MINUTES = 240.0
+MOST_COMPLETE = 236.0
+NBA_TEAMS = frozenset(
+    """
+    ATL BKN BOS CHA CHI CLE DAL DEN DET GSW HOU IND LAC LAL MEM MIA MIL MIN NOP NYK OKC ORL PHI PHX POR SAC SAS TOR
+    UTA WAS
+    """.split()  # noqa: SIM905 - thirty quoted names are no easier to read
+)
+ENOUGH_TEAMS = 28
+COUNTED = ("MIN", "PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF")
+
+
+def picked_games(games: pd.DataFrame) -> str | None:
+    """How the games lack rows that an outcome picked, or None: a side of five plays 240 minutes, and both sides play.
+
+    Only whole leagues are judged, those with at least 28 of the NBA's teams, and only by what is never true of one:
+    most sides short of minutes while nobody has few of a count that many have none of, or no side that lost.
+    """
+    played = games[games["MIN"].notna()]
+    if played["TEAM_ABBREVIATION"].nunique() < ENOUGH_TEAMS or not _is_nba(played):
+        return None
+    return _one_sided(played) or _short_of_minutes(played)
+
+
+def _is_nba(played: pd.DataFrame) -> bool:
+    return len(NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())) >= ENOUGH_TEAMS
+
+
+def _one_sided(played: pd.DataFrame) -> str | None:
+    sides = played.groupby("GAME_ID")["TEAM_ABBREVIATION"].nunique()
+    if "WL" not in played or (sides < 2).mean() < 0.5:  # noqa: PLR2004 - two sides, most games
+        return None
+    results = played["WL"].dropna().unique()
+    return f"only games with WL {results[0]}, one side of each" if len(results) == 1 else None
+
+
+def _short_of_minutes(played: pd.DataFrame) -> str | None:
+    minutes = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["MIN"].sum()
+    if minutes.median() >= MOST_COMPLETE:
+        return None
+    counted = [name for name in COUNTED if name in played and played[name].min() > 1]
+    if not counted:
+        return None
+    name = max(counted, key=lambda column: float(played[column].to_numpy().min() / played[column].to_numpy().mean()))
+    low = float(played[name].min())
+    return (
+        f"no row has {name} below {low:g}, and the median side has {minutes.median():.0f} of "
+        f"{TEAM_MINUTES:.0f} minutes: rows were left out by their outcome"
+    )

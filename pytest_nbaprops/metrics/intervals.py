@@ -1,0 +1,116 @@
+"""Prediction intervals and chances from a model's own out-of-sample errors, wider where the errors are wider.
+
+A Mondrian conformal predictive distribution: the residuals of past predictions are put into bins of the prediction, and
+the distribution of a new outcome is the prediction plus its bin's residuals. Between the centres of two bins their
+quantiles are interpolated, and a higher prediction never gets a lower quantile. Source: Boström, Johansson and
+Löfström, "Mondrian conformal predictive distributions", PMLR 152 (2021) 24-38; conformal residual quantiles as in Lei
+et al., "Distribution-free predictive inference for regression", JASA 113 (2018) 1094-1111.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+FEWEST_ROWS: Final = 200  # below this the tails of even a single bin are guesses
+# Learnt on 600 rows of a real season, bins of 500 covered 68% to 93% by level, bins of 100 79% to 83%.
+ROWS_A_BIN: Final = 100
+MOST_BINS: Final = 20
+LEVELS: Final = tuple(step / 200 for step in range(1, 200))
+HALF_A_POINT: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorModel:
+    """How a model errs at each level of its prediction.
+
+    Attributes:
+        centres: mean prediction of each bin, ascending, shape (bins,).
+        outcomes: quantiles of the outcome at each centre, shape (bins, len(LEVELS)), in the target's units.
+        floor: lowest value that the target can have; None where it may be negative.
+        whole: whether the target only takes whole numbers, so that a whole line can be hit exactly.
+        rows: predictions that this was learnt from.
+    """
+
+    centres: Floats
+    outcomes: Floats
+    floor: float | None
+    whole: bool
+    rows: int
+
+    def interval(self, predicted: npt.ArrayLike, level: float = 0.8) -> pd.DataFrame:
+        """Columns low and high, one row per prediction: the outcome lies between with probability `level`.
+
+        Raises:
+            ValueError: level is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level {level!r} is not between 0 and 1")
+        tail = (1 - level) / 2
+        ends = np.array([_across(row, [tail, 1 - tail], LEVELS) for row in self._quantiles(predicted)]).reshape(-1, 2)
+        return pd.DataFrame(ends, columns=["low", "high"])
+
+    def chances(self, predicted: npt.ArrayLike, line: npt.ArrayLike) -> pd.DataFrame:
+        """Columns over and under, one row per pair: chances that the outcome is above and below the line.
+
+        With a whole target and a whole line the rest is the chance of a push. NaN where the line is; never beyond
+        0.005 and 0.995, the finest that is known of the tails.
+        """
+        lines = np.atleast_1d(np.asarray(line, dtype=np.float64))
+        push = HALF_A_POINT * (self.whole & (lines == np.floor(lines)))
+        pairs = zip(self._quantiles(predicted), lines - push, lines + push, strict=True)
+        below = np.array([_across(LEVELS, [low, high], row) for row, low, high in pairs]).reshape(-1, 2)
+        below[np.isnan(lines)] = np.nan
+        return pd.DataFrame({"over": 1 - below[:, 1], "under": below[:, 0]})
+
+    def _quantiles(self, predicted: npt.ArrayLike) -> Floats:
+        """Outcome quantiles, shape (predictions, levels); beyond the outer centres the outer bins' errors hold."""
+        values = np.atleast_1d(np.asarray(predicted, dtype=np.float64))
+        inner = np.clip(values, self.centres[0], self.centres[-1])
+        between = np.column_stack([np.interp(inner, self.centres, column) for column in self.outcomes.T])
+        outcomes = between + (values - inner)[:, None]
+        return np.asarray(outcomes if self.floor is None else np.maximum(outcomes, self.floor))
+
+
+def learn_errors(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> ErrorModel | None:
+    """The error model of out-of-sample predictions, both shape (rows,); None where fewer than 200 can be used.
+
+    Rows with a NaN are left out. The floor is 0 unless an actual value is negative.
+    """
+    pairs = np.column_stack([np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)])
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    if len(pairs) < FEWEST_ROWS:
+        return None
+    pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+    bins = np.array_split(pairs, min(max(len(pairs) // ROWS_A_BIN, 1), MOST_BINS))
+    centres, outcomes = _merged(bins)
+    return ErrorModel(
+        centres=centres,
+        outcomes=outcomes,
+        floor=0.0 if pairs[:, 0].min() >= 0 else None,
+        whole=bool((pairs[:, 0] == np.floor(pairs[:, 0])).all()),
+        rows=len(pairs),
+    )
+
+
+def _merged(bins: list[Floats]) -> tuple[Floats, Floats]:
+    """Centre and outcome quantiles of each bin; bins of one and the same prediction become one."""
+    means = np.array([part[:, 1].mean() for part in bins])
+    centres = np.unique(means)
+    pooled = [np.concatenate([part for part, mean in zip(bins, means, strict=True) if mean == c]) for c in centres]
+    # Weibull's positions i/(n+1): the new outcome is one more draw among the n known ones, as conformal ranks have it.
+    errors = [np.quantile(part[:, 0] - part[:, 1], LEVELS, method="weibull") for part in pooled]
+    outcomes = centres[:, None] + np.array(errors)
+    return centres, np.maximum.accumulate(outcomes, axis=0)
+
+
+def _across(values: npt.ArrayLike, at: list[float], known: npt.ArrayLike) -> Floats:
+    return np.interp(at, np.asarray(known, dtype=np.float64), np.asarray(values, dtype=np.float64))

@@ -1,0 +1,186 @@
+"""The journal of a model's alias changes: what makes one of two simultaneous promotions lose.
+
+MLflow sets an alias whoever had it before. But it gives every new version of a model a number of its own, in order. So
+each change of an alias is first entered as a version of a second registered model, `<name>.nbaprops-journal`, together
+with the number of the last entry its author had seen. An entry counts only if nothing that counts came in between:
+whoever reads the journal comes to the same answer, and of two authors who had seen the same past the second one's entry
+is void. The alias itself is set afterwards, from the last entry that counts, by its author or, if that one was killed,
+by whoever changes an alias next.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.runs import quoted
+
+with quiet():
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+Kind = Literal["promote", "rollback"]
+
+_SUFFIX: Final = ".nbaprops-journal"
+_DESCRIPTION: Final = (
+    "Journal of the alias changes of {name}, kept by pytest-nbaprops so that of two promotions at once only one goes"
+    " through. Its versions are entries, not models of their own: each points to the version that got the alias."
+    " Serve and compare {name}, not this; it may be deleted while nobody promotes (the history is on {name} itself)."
+)
+_ENTERED: Final = "entered"
+_APPLIED: Final = "applied"
+_VOID: Final = "void"
+_PAGE: Final = 50
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """An alias that is to go to a version; `event` is the version's tag that tells its story, `at` its time."""
+
+    alias: str
+    version: str
+    previous: str | None
+    kind: Kind
+    event: str
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A change as entered; `after` is the number of the last entry that counted when it was made, 0 for none."""
+
+    number: int
+    after: int
+    state: str
+    change: Change
+
+    @property
+    def is_applied(self) -> bool:
+        return self.state == _APPLIED
+
+
+def journal_name(model_name: str) -> str:
+    """The registered model that holds the journal."""
+    return model_name + _SUFFIX
+
+
+def last_entry(client: MlflowClient, model_name: str) -> Entry | None:
+    """The last entry that counts; applied ones always do, so nothing older needs to be read."""
+    entries: list[Entry] = []
+    for version in _newest_first(client, journal_name(model_name)):
+        entry = _parsed(version)
+        if entry is not None:
+            entries.append(entry)
+            if entry.is_applied:
+                break
+    return _last_counting(entries[::-1])
+
+
+def _last_counting(entries: Sequence[Entry]) -> Entry | None:
+    last: Entry | None = None
+    for entry in entries:
+        follows = entry.after == (0 if last is None else last.number)
+        if entry.is_applied or (follows and entry.state != _VOID):
+            last = entry
+    return last
+
+
+def _newest_first(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
+    token = None
+    while True:
+        page = client.search_model_versions(
+            f"name = {quoted(name)}", max_results=_PAGE, order_by=["version_number DESC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _parsed(version: ModelVersion) -> Entry | None:
+    """None for what is no entry: somebody may have registered a model under the journal's name."""
+    try:
+        plain = json.loads(version.tags[tags.JOURNAL_ENTRY])
+        after = int(plain.pop("after"))
+        state = version.tags.get(tags.JOURNAL_STATE, _ENTERED)
+        return Entry(number=int(version.version), after=after, state=state, change=Change(**plain))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def counts(client: MlflowClient, model_name: str, entry: Entry) -> bool:
+    """Whether the entry just made counts: no other with the same past has a lower number."""
+    for version in _newest_first(client, journal_name(model_name)):
+        if int(version.version) <= entry.after:
+            break
+        other = _parsed(version)
+        if other is not None and other.after == entry.after and other.number < entry.number:
+            return False
+    return True
+
+
+def enter(client: MlflowClient, model_name: str, change: Change, after: Entry | None) -> Entry:
+    """Write the entry, its tags and its number in one transaction of the registry; it may turn out void."""
+    seen = 0 if after is None else after.number
+    created = _created(
+        client,
+        model_name,
+        source=f"models:/{model_name}/{change.version}",
+        tags={tags.JOURNAL_ENTRY: json.dumps({**asdict(change), "after": seen})},
+        description=_said(change),
+    )
+    return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
+
+
+def _said(change: Change) -> str:
+    before = "no version" if change.previous is None else f"v{change.previous}"
+    return f"{change.kind}: {change.alias} from {before} to v{change.version}"
+
+
+def _created(client: MlflowClient, model_name: str, **entry: Any) -> ModelVersion:
+    name = journal_name(model_name)
+    for left in reversed(range(_TRIES)):
+        try:
+            return client.create_model_version(name, await_creation_for=None, **entry)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST" and name in str(error) and left:
+                _create_journal(client, model_name)
+            elif not _is_collision(error) or not left:
+                raise
+    raise AssertionError
+
+
+def _create_journal(client: MlflowClient, model_name: str) -> None:
+    try:
+        client.create_registered_model(
+            journal_name(model_name),
+            tags={tags.JOURNAL_OF: model_name},
+            description=_DESCRIPTION.format(name=model_name),
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" and not _is_collision(error):
+            raise
+
+
+def _is_collision(error: MlflowException) -> bool:
+    """Two writers at the same row: the database let one through, the other may try again."""
+    text = str(error).lower()
+    return any(sign in text for sign in ("integrity", "unique constraint", "creation error", "database is locked"))
+
+
+def mark_applied(client: MlflowClient, model_name: str, entry: Entry) -> None:
+    """Say that the alias is where the entry wants it: from now on a hand that moves it is respected."""
+    client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, _APPLIED)
+
+
+def mark_void(client: MlflowClient, model_name: str, entry: Entry) -> None:
+    client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, _VOID)

@@ -1,0 +1,179 @@
+"""The comparison with the champion: the same player-games on the same data, stored or walked forward again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import CONFTEST, Session, Train
+
+AGAINST = ("--nbaprops-criterion=mae <= champion + 0.5", "--nbaprops-criterion=mae <= 50")
+OTHER = ("--nbaprops-param=n_estimators=14", *AGAINST)
+
+
+def against(session: Session) -> dict[str, Any]:
+    """The row of the criterion on the champion."""
+    row: dict[str, Any] = session.candidate["criteria"][0]
+    return row
+
+
+def notes(session: Session) -> str:
+    return "\n".join(session.decision["warnings"])
+
+
+@pytest.fixture
+def promoted(train: Train) -> Session:
+    """A first version under the target alias."""
+    session = train("--nbaprops-promote=enforce")
+    assert session.decision["promoted"] is True
+    return session
+
+
+@pytest.mark.usefixtures("promoted")
+def test_stored_predictions_are_used_where_they_cover(train: Train) -> None:
+    """The same window on the same data needs no fold of the champion."""
+    session = train(*OTHER)
+    assert against(session)["outcome"] == "passed"
+    assert "walked forward again" not in notes(session)
+
+
+@pytest.mark.usefixtures("promoted")
+def test_other_dates_are_walked_forward_again(train: Train, workers: tuple[str, ...]) -> None:
+    """A longer window than the champion's is compared on champion folds made in this session, and says so."""
+    session = train(*OTHER, "--nbaprops-test=last 30 dates", *workers)
+    assert against(session)["outcome"] == "passed"
+    assert "the champion v1 was walked forward again in this session: its stored predictions lack 6 of 30" in notes(
+        session
+    )
+
+
+def test_the_walk_again_gives_what_the_champion_would_have_had(
+    promoted: Session, train: Train, project: pytest.Pytester
+) -> None:
+    """On changed data the champion's recipe is fitted on the new data, as if it had been a candidate there."""
+    data = change_a_game(project)
+    again = train(*OTHER, f"--nbaprops-data={data}")
+    assert "made on other data" in notes(again)
+    alone = train(f"--nbaprops-data={data}", "--nbaprops-promote=off")
+    mae = (alone.predictions["predicted"] - alone.predictions["actual"]).abs().mean()
+    assert against(again)["threshold"] == pytest.approx(mae + 0.5, abs=1e-9)
+    assert promoted.code == 0
+
+
+def change_a_game(project: pytest.Pytester) -> Path:
+    """The league with another box score before the test window."""
+    ini = next(line for line in (project.path / "pytest.ini").read_text().splitlines() if "nbaprops_data" in line)
+    games = pd.read_csv(ini.partition("=")[2].strip(), dtype={"GAME_ID": str, "SEASON_ID": str})
+    games.loc[5, ["FTM", "FTA", "PTS"]] += 1
+    path = project.path / "changed.csv"
+    games.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_champion_whose_code_is_gone_is_inconclusive(project: pytest.Pytester, train: Train) -> None:
+    """Other dates, and a recipe that is another one by now: nothing can be compared, with the reason."""
+    project.makeconftest(CONFTEST.replace("max_depth=3", "max_depth=2"))
+    session = train(*AGAINST, "--nbaprops-test=last 30 dates")
+    assert against(session)["outcome"] == "inconclusive"
+    assert "its recipe 'quick' is not the one at hand any more" in against(session)["reason"]
+    assert session.code == 10
+
+
+def test_a_champion_of_a_tests_own_estimator_needs_its_stored_predictions(
+    project: pytest.Pytester, train: Train
+) -> None:
+    """Only recipes can be walked forward again."""
+    project.makepyfile(
+        "from sklearn.linear_model import Ridge\nfrom sklearn.impute import SimpleImputer\n"
+        "from sklearn.pipeline import make_pipeline\n\n"
+        "def test_own(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))\n"
+        "    fold.record(model.predict(fold.test.X), model=model)\n"
+    )
+    assert train("--nbaprops-promote=enforce").code == 0
+    session = train(*AGAINST, "--nbaprops-test=last 30 dates", "--nbaprops-seed=7")
+    assert against(session)["outcome"] == "inconclusive"
+    assert "a test's own" in against(session)["reason"]
+
+
+@pytest.mark.usefixtures("promoted")
+def test_the_same_holdout_again_is_said(train: Train) -> None:
+    """A second choice on dates that chose a version before says so; a repeated candidate is no second choice."""
+    assert "earlier promotion" not in notes(train(*AGAINST))
+    assert "decided 1 earlier promotion(s) (v1)" in notes(train(*OTHER))
+
+
+def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pytester, train: Train) -> None:
+    """Two recipes in one session: Holm is named beside the verdict."""
+    project.makeconftest(
+        CONFTEST.replace('return {"quick"', 'return {"other": XGBRegressor(n_estimators=8, n_jobs=1), "quick"')
+    )
+    session = train("--nbaprops-recipe=quick", "--nbaprops-recipe=other", "--nbaprops-criterion=mae < baseline")
+    assert "2 candidates were tried on the same dates" in notes(session)
+
+
+def snapshot_of(promoted: Session, folder: Path) -> Path:
+    """The snapshot, on a machine without the registry."""
+    shutil.copytree(promoted.folder / "nbaprops-report" / "champion", folder)
+    (promoted.folder / "mlflow.db").unlink()
+    return folder
+
+
+def test_a_snapshot_stands_for_the_registry(promoted: Session, train: Train, tmp_path: Path) -> None:
+    """`enforce` leaves the champion as files, and a dry run elsewhere compares with them."""
+    session = train(*OTHER, f"--nbaprops-champion={snapshot_of(promoted, tmp_path / 'champion')}")
+    assert session.code == 0
+    assert against(session)["outcome"] == "passed"
+    assert session.decision["champion"]["version"] == "1"
+    assert session.candidate["lineage"]["added"] == []
+
+
+def test_a_snapshot_is_walked_forward_again_too(promoted: Session, train: Train, tmp_path: Path) -> None:
+    """Other dates than the snapshot's predictions cover."""
+    path = snapshot_of(promoted, tmp_path / "champion")
+    session = train(*OTHER, f"--nbaprops-champion={path / 'version.json'}", "--nbaprops-test=last 30 dates")
+    assert against(session)["outcome"] == "passed"
+    assert "walked forward again" in notes(session)
+
+
+def test_a_rejecting_session_leaves_the_old_champion(promoted: Session, train: Train) -> None:
+    """The snapshot is the version to beat after the session, whoever that is."""
+    session = train("--nbaprops-promote=enforce", *OTHER, "--nbaprops-criterion=mae <= 0.1")
+    assert session.code == 1
+    kept = json.loads((promoted.folder / "nbaprops-report" / "champion" / "version.json").read_text())
+    assert kept["version"]["version"] == "1"
+
+
+def broken(path: Path, how: str) -> None:
+    if how == "gone":
+        shutil.rmtree(path)
+    elif how == "cut":
+        content = (path / "predictions.parquet").read_bytes()
+        (path / "predictions.parquet").write_bytes(content[: len(content) // 2])
+    elif how == "foreign":
+        (path / "version.json").write_text('{"hello": 1}')
+    else:
+        (path / "version.json").write_text("{")
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "foreign", "no json"])
+def test_a_broken_snapshot_is_one_line(promoted: Session, train: Train, tmp_path: Path, how: str) -> None:
+    """Exit 4 before any fold, naming option, path and the way out."""
+    path = snapshot_of(promoted, tmp_path / "champion")
+    broken(path, how)
+    session = train(*OTHER, f"--nbaprops-champion={path}")
+    assert session.code == 4
+    assert "--nbaprops-champion: the champion snapshot" in session.errors
+    assert "give an alias" in session.errors
+
+
+def test_enforce_refuses_a_snapshot(train: Train, tmp_path: Path) -> None:
+    """What writes to the registry compares with the registry."""
+    session = train("--nbaprops-promote=enforce", f"--nbaprops-champion={tmp_path}")
+    assert session.code == 4
+    assert "name an alias" in session.errors

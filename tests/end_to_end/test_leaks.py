@@ -1,0 +1,392 @@
+"""Leaks planted in tests, recipes, feature groups and games, in real sessions: each is REJECT, named by its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import CONFTEST, Session, Train
+from tests.end_to_end.test_fail_closed import untouched
+
+HEAD = """
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+TARGET = ["PTS", "REB", "AST"]
+def actual(games):
+    return games[TARGET].sum(axis=1)
+"""
+LEAKING = {
+    "answers": ("test outcomes", "def test_answers(fold):\n    fold.record(fold.test.y)\n"),
+    "half_answers": (
+        "test outcomes",
+        "def test_half_answers(fold):\n    fold.record(fold.test.y * 0.5 + 8.0)\n",
+    ),
+    "looked_up": (
+        "test outcomes",
+        "def test_looked_up(fold, nbaprops_games):\n    fold.record(actual(nbaprops_games.loc[fold.test.X.index]))\n",
+    ),
+    "season_means": (
+        "test outcomes",
+        (
+            "def test_season_means(fold, nbaprops_games):\n"
+            "    means = actual(nbaprops_games).groupby(nbaprops_games['PLAYER_ID']).mean()\n"
+            "    fold.record(fold.test.keys['PLAYER_ID'].map(means))\n"
+        ),
+    ),
+    "means_from_a_fixture": (
+        "test outcomes",
+        (
+            "@pytest.fixture(scope='module')\ndef means(nbaprops_games):\n"
+            "    return actual(nbaprops_games).groupby(nbaprops_games['PLAYER_ID']).mean()\n\n"
+            "def test_means_from_a_fixture(fold, means):\n    fold.record(fold.test.keys['PLAYER_ID'].map(means))\n"
+        ),
+    ),
+    "scaled_on_everything": (
+        "test rows",
+        (
+            "def test_scaled_on_everything(fold, nbaprops_features):\n"
+            "    columns = list(fold.train.X.columns)\n"
+            "    scale = make_pipeline(SimpleImputer(), StandardScaler()).fit(nbaprops_features[columns])\n"
+            "    model = Ridge(alpha=100.0).fit(scale.transform(fold.train.X), fold.train.y)\n"
+            "    fold.record(model.predict(scale.transform(fold.test.X)))\n"
+        ),
+    ),
+    "scaled_on_later_rows": (
+        "future rows",
+        (
+            "def test_scaled_on_later_rows(fold, nbaprops_features):\n"
+            "    columns = list(fold.train.X.columns)\n"
+            "    others = nbaprops_features[columns].drop(index=fold.test.X.index)\n"
+            "    scale = make_pipeline(SimpleImputer(), StandardScaler()).fit(others)\n"
+            "    model = Ridge(alpha=100.0).fit(scale.transform(fold.train.X), fold.train.y)\n"
+            "    fold.record(model.predict(scale.transform(fold.test.X)))\n"
+        ),
+    ),
+    "ranked_on_the_night": (
+        "test rows",
+        "def test_ranked_on_the_night(fold):\n    fold.record(fold.test.X.iloc[:, 0].rank())\n",
+    ),
+    "fitted_on_the_future": (
+        "test outcomes",
+        (
+            "def test_fitted_on_the_future(fold, nbaprops_games, nbaprops_features):\n"
+            "    rows = nbaprops_features[list(fold.train.X.columns)].fillna(0.0)\n"
+            "    model = Ridge().fit(rows, actual(nbaprops_games))\n"
+            "    fold.record(model.predict(fold.test.X.fillna(0.0)))\n"
+        ),
+    ),
+    "data_in_memory": (
+        "undeclared source",
+        (
+            "RATINGS = pd.DataFrame({'PLAYER_ID': range(400), 'RATING': range(400)})\n\n"
+            "def test_data_in_memory(fold):\n"
+            "    fold.record(fold.test.keys['PLAYER_ID'].map(RATINGS.set_index('PLAYER_ID')['RATING']).fillna(17.0))\n"
+        ),
+    ),
+    "model_in_memory": (
+        "undeclared source",
+        (
+            "MODEL = LinearRegression().fit(np.arange(10.0).reshape(-1, 1), np.arange(10.0))\n\n"
+            "def test_model_in_memory(fold):\n    first = fold.test.X.iloc[:, [0]].fillna(0.0).to_numpy()\n"
+            "    fold.record(MODEL.predict(first))\n"
+        ),
+    ),
+    "file_in_the_test": (
+        "undeclared source",
+        (
+            "def test_file_in_the_test(fold):\n    table = pd.read_csv('answers.csv')\n"
+            "    fold.record(fold.test.y * 0 + table['PTS'].mean())\n"
+        ),
+    ),
+    "file_in_a_fixture": (
+        "undeclared source",
+        (
+            "@pytest.fixture(scope='module')\ndef average():\n"
+            "    return float(pd.read_csv('answers.csv')['PTS'].mean())\n\n"
+            "def test_file_in_a_fixture(fold, average):\n    fold.record(fold.test.y * 0 + average)\n"
+        ),
+    ),
+    "trained_on_starters": (
+        "rows picked by outcome",
+        (
+            "def test_trained_on_starters(fold, nbaprops_games):\n"
+            "    played = nbaprops_games['MIN'].loc[fold.train.X.index] >= 25\n"
+            "    model = make_pipeline(SimpleImputer(), Ridge())\n"
+            "    model.fit(fold.train.X[played], fold.train.y[played])\n    fold.record(model.predict(fold.test.X))\n"
+        ),
+    ),
+    "trained_on_good_games": (
+        "rows picked by outcome",
+        (
+            "def test_trained_on_good_games(fold):\n    good = (fold.train.y >= 10).to_numpy()\n"
+            "    model = Ridge().fit(fold.train.X.fillna(0.0).to_numpy()[good], fold.train.y.to_numpy()[good])\n"
+            "    fold.record(model.predict(fold.test.X.fillna(0.0).to_numpy()))\n"
+        ),
+    ),
+}
+HONEST = {
+    "pipeline": (
+        "def test_pipeline(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), StandardScaler(), Ridge()))\n"
+        "    fold.record(model.predict(fold.test.X), model=model)\n"
+    ),
+    "own_history": (
+        "def test_own_history(fold, nbaprops_games):\n"
+        "    past = nbaprops_games[nbaprops_games['GAME_DATE'] < pd.Timestamp(fold.cutoff)]\n"
+        "    means = actual(past).groupby(past['PLAYER_ID']).mean()\n"
+        "    fold.record(fold.test.keys['PLAYER_ID'].map(means).fillna(10.0))\n"
+    ),
+    "recent_rows": (
+        "def test_recent_rows(fold):\n    recent = slice(-800, None)\n"
+        "    model = Ridge().fit(fold.train.X.iloc[recent].fillna(0.0), fold.train.y.iloc[recent])\n"
+        "    fold.record(model.predict(fold.test.X.fillna(0.0)))\n"
+    ),
+    "expected_starters": (
+        "def test_expected_starters(fold):\n    column = [c for c in fold.train.X.columns if 'mean' in c][0]\n"
+        "    often = fold.train.X[column] >= fold.train.X[column].median()\n"
+        "    model = Ridge().fit(fold.train.X[often].fillna(0.0), fold.train.y[often])\n"
+        "    fold.record(model.predict(fold.test.X.fillna(0.0)))\n"
+    ),
+    "writes_a_file": (
+        "def test_writes_a_file(fold, tmp_path):\n    fold.train.y.to_csv(tmp_path / 'y.csv')\n"
+        "    mean = pd.read_csv(tmp_path / 'y.csv').iloc[:, -1].mean()\n    fold.record(fold.test.y * 0 + mean)\n"
+    ),
+    "constant": (
+        "SETTINGS = {'level': 17.0}\ndef test_constant(fold):\n    fold.record(fold.test.y * 0 + SETTINGS['level'])\n"
+    ),
+    "asserts_on_its_result": (
+        "def test_asserts_on_its_result(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))\n"
+        "    assert fold.record(model.predict(fold.test.X)).mae < 7.5\n"
+    ),
+}
+
+
+def by_name(session: Session) -> dict[str, dict[str, Any]]:
+    return {candidate["name"].removeprefix("test_"): candidate for candidate in session.decision["candidates"]}
+
+
+def kinds(candidate: dict[str, Any]) -> list[str]:
+    return [leak["kind"] for leak in candidate["leaks"]]
+
+
+def write(train_folder: Path, *bodies: str) -> None:
+    (train_folder / "test_mine.py").write_text(HEAD + "\n\n".join(bodies))
+    (train_folder / "answers.csv").write_text("PTS\n10\n12\n")
+
+
+def test_leaks_in_tests_are_named(project: pytest.Pytester, train: Train) -> None:
+    """Every leaking test is REJECT with its kind and a failed leak test, and nothing is registered."""
+    write(project.path, *(body for _, body in LEAKING.values()))
+    session = train("--nbaprops-promote=enforce", "-v")
+    found = {name: (kinds(candidate), candidate["verdict"]) for name, candidate in by_name(session).items()}
+    assert found == {name: ([kind], "REJECT") for name, (kind, _) in LEAKING.items()}
+    assert session.code == 1
+    assert untouched(session)
+    session.result.stdout.fnmatch_lines(["*leak::test_answers FAILED*"])
+
+
+def test_a_leak_tells_whose_prediction_moved(project: pytest.Pytester, train: Train, workers: tuple[str, ...]) -> None:
+    """The example names player, date and the two predictions; the reason says so in one line."""
+    write(project.path, LEAKING["answers"][1])
+    session = train(*workers)
+    (leak,) = session.candidate["leaks"]
+    assert leak["example"]["player"].startswith("Simulated Player")
+    assert leak["example"]["before"] != leak["example"]["after"]
+    assert session.candidate["reasons"][0].startswith("leak in test_answers: test outcomes (Simulated Player")
+    assert session.code == 1
+
+
+def test_honest_tests_are_not_flagged(project: pytest.Pytester, train: Train) -> None:
+    """Nothing moves in honest tests; what they leave out otherwise than by an outcome is said."""
+    write(project.path, *HONEST.values())
+    session = train()
+    candidates = by_name(session)
+    assert {name: kinds(candidate) for name, candidate in candidates.items()} == {name: [] for name in HONEST}
+    assert all(candidate["verdict"] != "INCONCLUSIVE" for candidate in candidates.values())
+    assert any("test_recent_rows: fits on 800 of" in warning for warning in session.decision["warnings"])
+
+
+def test_a_test_that_rolls_dice_is_not_known(project: pytest.Pytester, train: Train) -> None:
+    """Predictions that differ from run to run cannot be checked, so nothing is promoted."""
+    write(
+        project.path,
+        "def test_dice(fold):\n    noise = np.random.default_rng().normal(size=len(fold.test))\n"
+        "    fold.record(17.0 + noise)\n",
+    )
+    session = train()
+    assert session.code == 10
+    assert "differ from run to run" in session.candidate["reasons"][0]
+
+
+def test_a_test_that_cannot_be_run_again_is_not_known(project: pytest.Pytester, train: Train) -> None:
+    """A test that refuses changed outcomes before it recorded anything is inconclusive."""
+    write(
+        project.path,
+        "def test_picky(fold, nbaprops_games):\n    seen = nbaprops_games['PTS'].loc[fold.test.X.index].sum()\n"
+        "    assert globals().setdefault(f'seen {fold.number}', seen) == seen, 'other games'\n"
+        "    fold.record(fold.test.y * 0 + 17.0)\n",
+    )
+    session = train()
+    assert session.code in (1, 10)
+    assert session.decision["verdict"] != "PROMOTE"
+
+
+RECIPES = """
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
+
+ANSWERS = pd.DataFrame({"PLAYER_ID": range(400), "RATING": range(400)})
+
+class Remembers(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y)) + 0 * len(ANSWERS)
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.mean_ + ANSWERS["RATING"].iloc[0])
+
+class Picky(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.model_ = Ridge().fit(X[y >= 8], y[y >= 8])
+        return self
+    def predict(self, X):
+        return self.model_.predict(X)
+
+class Neighbours(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.model_ = Ridge().fit(X, y)
+        return self
+    def predict(self, X):
+        return self.model_.predict(X) - X[:, 0].mean() * 0.01
+"""
+
+
+def test_leaks_in_recipes_are_named(project: pytest.Pytester, train: Train) -> None:
+    """Recipes of a hook go through the same check in the built-in suite."""
+    project.path.joinpath("models.py").write_text(RECIPES)
+    project.makeconftest(
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent))\n"
+        "from models import Remembers, Neighbours, Picky\n\ndef pytest_nbaprops_recipes(config):\n"
+        "    return {'memory': Remembers(), 'picky': Picky(), 'neighbours': Neighbours()}\n"
+    )
+    recipes = [f"--nbaprops-recipe={name}" for name in ("memory", "picky", "neighbours")]
+    trust = [f"models.{name}" for name in ("Remembers", "Picky", "Neighbours")]
+    session = train(*recipes, "-o", "nbaprops_trusted_types=" + "\n".join(trust))
+    found = {name: kinds(candidate) for name, candidate in by_name(session).items()}
+    assert found == {
+        "memory": ["undeclared source"],
+        "picky": ["rows picked by outcome"],
+        "neighbours": ["test rows"],
+    }
+    assert session.code == 1
+
+
+GROUPS = """
+from pytest_nbaprops import feature_group
+import pandas as pd
+
+@feature_group(tier="core")
+def this_game(games):
+    points = games.groupby("PLAYER_ID")["PTS"].rolling(3, min_periods=1).mean().droplevel(0)
+    return points.reindex(games.index).to_frame("this_game")
+
+@feature_group(tier="core")
+def season_mean(games):
+    return games.groupby("PLAYER_ID")["PTS"].transform("mean").to_frame("season_mean")
+
+@feature_group(tier="core")
+def from_a_file(games):
+    table = pd.read_csv("answers.csv")
+    return (games["PLAYER_ID"] * 0 + table["PTS"].mean()).to_frame("from_a_file")
+
+@feature_group(tier="core", known_at="tipoff")
+def mates(games):
+    return games.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["PLAYER_ID"].transform("size").to_frame("mates")
+
+@feature_group(tier="core")
+def rest_days(games):
+    return games.groupby("PLAYER_ID")["GAME_DATE"].diff().dt.days.to_frame("rest_days")
+"""
+
+
+def with_groups(project: pytest.Pytester, code: str, names: str) -> None:
+    project.makeconftest(CONFTEST + code + f"\ndef pytest_nbaprops_feature_groups(config):\n    return [{names}]\n")
+    (project.path / "answers.csv").write_text("PTS\n10\n12\n")
+
+
+def test_leaks_in_feature_groups_are_named(project: pytest.Pytester, train: Train, workers: tuple[str, ...]) -> None:
+    """A candidate that uses leaking groups is REJECT; every group has its own test in the report."""
+    with_groups(project, GROUPS, "this_game, season_mean, from_a_file, rest_days")
+    session = train("--nbaprops-promote=enforce", "-v", *workers)
+    found = {leak["group"]: leak["kind"] for leak in session.candidate["leaks"]}
+    assert found == {
+        "this_game": "same-day outcomes",
+        "season_mean": "future outcomes",
+        "from_a_file": "undeclared source",
+    }
+    assert session.code == 1
+    assert untouched(session)
+    session.result.stdout.fnmatch_lines(["*leak::season_mean FAILED*", "*leak::rest_days PASSED*"])
+
+
+def test_what_needs_lineups_says_so_beside_the_verdict(project: pytest.Pytester, train: Train) -> None:
+    """A group known at tip-off may use who plays, and the verdict says that it needs lineups."""
+    with_groups(project, GROUPS, "mates")
+    session = train()
+    assert session.code == 0
+    assert session.candidate["needs_lineups"] == ["mates"]
+    session.result.stdout.fnmatch_lines(["PROMOTE*needs lineups: mates*"])
+
+
+def test_a_merge_that_adds_rows_is_a_leak_and_runs_no_fold(project: pytest.Pytester, train: Train) -> None:
+    """A group that changes rows is REJECT with the keys named, and no time is spent on folds."""
+    code = (
+        "\nimport pandas as pd\nfrom pytest_nbaprops import feature_group\n\n@feature_group(tier='core')\n"
+        "def merged(games):\n    teams = games[['TEAM_ABBREVIATION']].drop_duplicates()\n"
+        "    twice = pd.concat([teams, teams.head(1)])\n"
+        "    return games.merge(twice.assign(x=1.0), on='TEAM_ABBREVIATION')[['x']]\n"
+    )
+    with_groups(project, code, "merged")
+    session = train()
+    (leak,) = session.candidate["leaks"]
+    assert (leak["group"], leak["kind"]) == ("merged", "changes rows")
+    assert "PLAYER_ID" in leak["example"]["detail"]
+    assert session.candidate["folds"]["executed"] == 0
+    assert session.code == 1
+
+
+def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, train: Train) -> None:
+    """The second session takes every finding from the store, leaks too."""
+    with_groups(project, GROUPS, "season_mean")
+    first = train().decision["leak_guard"]["groups_known"]
+    second = train()
+    assert (first, second.decision["leak_guard"]["groups_known"]) == (0, 5)
+    assert kinds(second.candidate) == ["future outcomes"]
+    assert second.code == 1
+
+
+def test_more_dates_are_looked_at_on_demand(train: Train) -> None:
+    """--nbaprops-leak-dates is the number of cutoff dates."""
+    assert len(train("--nbaprops-leak-dates=2").decision["leak_guard"]["dates"]) == 2
+
+
+def test_games_without_those_who_played_little_are_a_leak(project: pytest.Pytester, train: Train) -> None:
+    """Rows that a hook leaves out by an outcome are REJECT for every candidate."""
+    project.makeconftest(
+        CONFTEST + "\nfrom pytest_nbaprops.data.sample import sample_league\n\n"
+        "def pytest_nbaprops_load_games(config):\n    games = sample_league(seasons=1, players=450)\n"
+        "    return games[games['MIN'] >= 25]\n"
+    )
+    session = train()
+    assert [(leak["group"], leak["kind"]) for leak in session.candidate["leaks"]] == [
+        ("games", "rows picked by outcome")
+    ]
+    assert session.code == 1
