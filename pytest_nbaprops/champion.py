@@ -20,15 +20,13 @@ from pytest_nbaprops.context import Context
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.evidence import CandidateState
-from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.rewalk import bench_for, walk
 from pytest_nbaprops.snapshot import Snapshot, read_snapshot
 from pytest_nbaprops.tracking.publish import Publication
 from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
-from pytest_nbaprops.walkforward.dataset import Dataset
-from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, stored_fold
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
 
@@ -65,6 +63,10 @@ class Opponent:
         self.context, self.publication = context, publication
         self.settings = context.settings
         self.notes: list[str] = []
+        self.holders: dict[str, str | None] = {}
+        """Who held the target alias and the champion's when the candidates were compared."""
+        if self.settings.promote == "enforce" and not publication.is_untouched:
+            publication.registry().settle(self.settings.model_name)  # what a killed session left half done
         self.at_start: ChampionAnswer = self._read()
 
     @cached_property
@@ -82,11 +84,21 @@ class Opponent:
             return self.snapshot.version
         return self.publication.champion(self.settings.champion, self.settings.alias)
 
+    def _read_with_holders(self) -> ChampionAnswer:
+        """The version to beat, and the aliases that must not have moved when the winner gets his."""
+        now = self._read()
+        if self.settings.promote == "enforce" and not self.publication.is_untouched:
+            held = self.publication.registry().aliases(self.settings.model_name)
+            self.holders = {self.settings.alias: held.get(self.settings.alias)}
+            if isinstance(now, ChampionVersion):
+                self.holders[now.alias] = now.version
+        return now
+
     # for the gate
 
     def now(self, states: Sequence[CandidateState], *, asked: bool) -> tuple[Champion | None, str | None]:
         """The version as the gate knows it, or why there is none; predictions only if a criterion asked for them."""
-        now = self.publication.attempt(self._read)
+        now = self.publication.attempt(self._read_with_holders)
         if self.publication.error is not None:
             return self._unavailable(self.at_start, self.publication.error), None
         if _label(now) != _label(self.at_start):
@@ -221,15 +233,8 @@ class Rewalk:
             refit=spec.refit,
             train_window=parse_train_window(spec.train_window),
         )
-        bench = self._bench(candidate)
-        frames = []
-        for fold in folds:
-            entry = stored_fold(candidate, fold, bench)
-            if entry is None:
-                rows = bench.dataset.test(fold, candidate.columns, candidate.groups)
-                entry = evaluate_fold(candidate, fold, rows, bench)
-            frames.append(entry.predictions)
-        return pd.concat(frames, ignore_index=True)
+        bench, _ = bench_for(self.context, candidate.groups)
+        return walk(candidate, folds, bench)
 
     def _registered(self) -> Registered:
         tags = self.version.tags
@@ -263,15 +268,6 @@ class Rewalk:
             raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
         if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
             raise TrackingError(f"its recipe {made.spec.recipe!r} is not the one at hand any more")
-
-    def _bench(self, candidate: Candidate) -> Workbench:
-        """The session's own bench, or one with the features that no candidate uses."""
-        bench = self.context.bench
-        if set(candidate.columns) <= set(bench.dataset.features.columns):
-            return bench
-        table = build_features(bench.dataset.games, candidate.groups, root=self.context.root)
-        dataset: Dataset = replace(bench.dataset, features=table.frame)
-        return replace(bench, dataset=dataset)
 
 
 def _tested(states: Sequence[CandidateState]) -> list[date]:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.attribution import Attribution, Effect
 from pytest_nbaprops.champion import Opponent
 from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
@@ -24,6 +25,7 @@ from pytest_nbaprops.guarding import LeakChecks
 from pytest_nbaprops.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports import criteria_tests, summary
+from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.runlog import RunLog, fold_table
 from pytest_nbaprops.settings import redacted
@@ -49,6 +51,7 @@ class Closing:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.effects: dict[str, list[Effect]] = {}
         self.leaks = LeakChecks(context)
         self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
@@ -121,6 +124,7 @@ class Closing:
         if self.settings.promote == "enforce":
             judgement = judge.promote(judgement)
             self._leave_snapshot()
+        self._attribute(session)
         if self.publication.error is not None:
             judgement = judgement.errored(self.publication.error)
         criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
@@ -131,6 +135,22 @@ class Closing:
             self._write(self._document(judgement))
         self._tell()
         return judgement.decision.exit_code
+
+    def _attribute(self, session: pytest.Session) -> None:
+        """What each feature group brings, where it was asked for; it changes no verdict."""
+        if self.settings.attribute is None:
+            return
+        reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.ensure_newline()
+        attribution = Attribution(self.context, self.opponent.lineage, tell=reporter.write_line)
+        for state in self.evidence.candidates:
+            try:
+                self.effects[state.name] = attribution.effects(state)
+            except Exception as error:  # noqa: BLE001 - a recipe may raise anything without a group it counts on
+                self.notes.append(f"no attribution of {state.name}: {type(error).__name__}: {one_line(error)}")
+        if any(self.effects.values()):
+            write_attribution(Path(self.settings.report), self.effects)
+            self.log.attribution(self.effects)
 
     def _close_undecided(self, session: pytest.Session) -> int | None:
         criteria_tests.send(session, None, self.leaks.tests(self.evidence.candidates))
@@ -233,6 +253,7 @@ class Closing:
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
             },
+            "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
             "needs_lineups": self.leaks.needs_lineups(state),
             "model_version": judgement.versions.get(state.name) or existing,
         }

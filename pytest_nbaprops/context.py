@@ -153,7 +153,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         NBAPropsError: the data, a feature group, a recipe or a setting cannot be used.
     """
     target_columns = parse_target(settings.target)
-    games, source = _games(config, settings, target_columns)
+    games, source = read_games(config, settings, target_columns)
     groups = available_groups(config, settings)
     folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
     try:
@@ -206,7 +206,7 @@ def _context(
     )
 
 
-def _games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def read_games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The games and where they came from: command line, then hook, then ini, then the sample league."""
     if "data" not in settings.from_command_line:
         frame = config.hook.pytest_nbaprops_load_games(config=config)

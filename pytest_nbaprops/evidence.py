@@ -15,6 +15,7 @@ import pytest
 from pytest_nbaprops.collection import FOLD_PROPERTY
 from pytest_nbaprops.gate.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
+from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.planfile import PlannedCandidate
 from pytest_nbaprops.rehearsing import CHECK_PROPERTY
 from pytest_nbaprops.walkforward.dataset import Dataset
@@ -124,11 +125,16 @@ class CandidateState:
     def own_metrics(self) -> dict[str, float]:
         """Mean over the folds of each metric that the test logged; NaN unless every fold logged it."""
         names = {name for state in self.folds for name in state.own}
-        return {
+        return self._side_metrics() | {
             name: fmean(values) if len(values) == len(self.folds) else math.nan
             for name in sorted(names)
             if (values := [state.own[name] for state in self.folds if name in state.own])
         }
+
+    def _side_metrics(self) -> dict[str, float]:
+        """Metrics of what the recipe predicts beside the target, over all rows: `mae_minutes`, `r2_minutes`."""
+        sums = [state.entry.details.get("side", {}) for state in self.evaluated if state.entry is not None]
+        return side_metrics(sums) if any(sums) else {}
 
     def estimator(self) -> tuple[str | None, str | None]:
         """Digest of the estimator that every fold was recorded with, or why there is not one."""

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_nbaprops.champion import Opponent, version_record
 from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingError
 from pytest_nbaprops.evidence import CandidateState, Evidence
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
@@ -136,7 +136,10 @@ class Judge:
     # the answer
 
     def promote(self, judgement: Judgement) -> Judgement:
-        """Fit the winner through the last date, register it and move the alias; ERROR where that cannot be done."""
+        """Fit the winner through the last date, register it and move the alias.
+
+        ERROR where that cannot be done, INCONCLUSIVE where another session was first.
+        """
         decision = judgement.decision
         winner = next((c for c in decision.candidates if c.name == decision.winner), None)
         if winner is None or winner.identical_to:
@@ -145,6 +148,8 @@ class Judge:
             return replace(judgement, decision=decision.errored(self.publication.error))
         try:
             return self._promoted(judgement, winner.name)
+        except ChampionMovedError as error:
+            return replace(judgement, decision=decision.overtaken(str(error)))
         except TrackingError as error:
             return replace(judgement, decision=decision.errored(str(error)))
 
@@ -152,7 +157,6 @@ class Judge:
         state = next(state for state in self.evidence.candidates if state.name == name)
         winner = next(c for c in judgement.decision.candidates if c.name == name)
         model, example = self._final_model(state)
-        holder = self.publication.registry().aliases(self.settings.model_name).get(self.settings.alias)
         promotion = self.publication.promote(
             name,
             model=model,
@@ -161,7 +165,7 @@ class Judge:
             identity=state.planned.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,
-            expected_version=holder,
+            expected=self.opponent.holders,
             reason="; ".join(winner.reasons),
             version_tags={
                 "verdict": Verdict.PROMOTE.value,

@@ -20,6 +20,7 @@ class Option:
     metavar: str | None = None
     repeatable: bool = False
     flag: bool = False
+    bare: str | None = None  # the value of an option that may be given without one
     ini_only: bool = False
     cli_only: bool = False
 
@@ -74,6 +75,13 @@ OPTIONS: tuple[Option, ...] = (
         metavar="EXPR",
         repeatable=True,
         help="Promotion criterion such as 'mae < baseline'; repeatable",
+    ),
+    Option(
+        name="attribute",
+        metavar="GROUPS",
+        bare="changed",
+        help="Leave out each feature group that changed since the champion in turn, and report what it brings; "
+        "--nbaprops-attribute=all does so for every group",
     ),
     Option(
         name="leak-dates",
@@ -141,6 +149,9 @@ def _argparse_keywords(option: Option) -> dict[str, Any]:
         return {"action": "store_true", "default": False, "dest": option.dest, "help": text}
     action = "append" if option.repeatable else "store"
     escaped = text.replace("%", "%%")
+    if option.bare is not None:
+        optional = {"nargs": "?", "const": option.bare, "default": None}
+        return {**optional, "dest": option.dest, "metavar": option.metavar, "help": escaped}
     return {"action": action, "default": None, "dest": option.dest, "metavar": option.metavar, "help": escaped}
 
 

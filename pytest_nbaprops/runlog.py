@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pytest_nbaprops.attribution import Effect
 from pytest_nbaprops.context import Context
 from pytest_nbaprops.evidence import CandidateState, FoldState
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.recorded import Surroundings, write_record
+from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import write_tables
 from pytest_nbaprops.tracking.publish import Publication, RunRecord
 from pytest_nbaprops.tracking.tracker import Status
@@ -50,6 +54,14 @@ class RunLog:
         """Overall metrics, tables and importance of a candidate."""
         self.publication.attempt(lambda: self._results(state, metrics, reference))
 
+    def attribution(self, effects: Mapping[str, Sequence[Effect]]) -> None:
+        """attribution.csv and attribution.png of each candidate."""
+        for name, some in effects.items():
+            if some and name in self._started:
+                folder = self.context.folder / "attribution" / str(len(list(self.context.folder.glob("attribution/*"))))
+                write_attribution(folder, {name: some})
+                self.publication.attempt(partial(self.publication.tracker(name).log_artifacts, folder))
+
     def finish(self, state: CandidateState, *, decision_file: Path, verdict: str, status: Status) -> None:
         self.publication.attempt(
             lambda: self.publication.finish(state.name, decision_file=decision_file, verdict=verdict, status=status)
@@ -63,7 +75,8 @@ class RunLog:
             self._started.add(state.name)
         for fold in folds:
             if fold.entry is not None:
-                self.publication.fold(state.name, fold.fold.number, fold.fold.cutoff, fold.entry.predictions, fold.own)
+                own = fold.own | side_metrics([fold.entry.details.get("side", {})])
+                self.publication.fold(state.name, fold.fold.number, fold.fold.cutoff, fold.entry.predictions, own)
 
     def _results(self, state: CandidateState, metrics: Mapping[str, float], reference: Lineage | None) -> None:
         tracker = self.publication.tracker(state.name)

@@ -17,6 +17,7 @@ from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 PROMOTE_MODES = ("off", "dry-run", "enforce")
+ATTRIBUTE_MODES = ("changed", "all")
 SAMPLE_SUFFIX = "-sample"
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
@@ -38,6 +39,7 @@ class Settings:
     features: str | None
     seed: int
     criteria: tuple[str, ...]
+    attribute: str | None
     leak_dates: int
     promote: str
     model_name: str
@@ -118,6 +120,7 @@ class _Reader:
             features=self.optional("features"),
             seed=self.whole("seed", lowest=0, highest=2**32 - 1),
             criteria=self.criteria(),
+            attribute=self.choice("attribute", ATTRIBUTE_MODES) if self.raw("attribute") is not None else None,
             leak_dates=self.whole("leak-dates", lowest=1, highest=100),
             promote=self.choice("promote", PROMOTE_MODES),
             model_name=self.named("model-name", simulated=data is None),

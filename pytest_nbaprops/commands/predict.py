@@ -88,7 +88,7 @@ def predict(**asked: Any) -> None:
 
 def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) -> Forecast:
     """Whatever can be refused quickly is looked at first."""
-    from pytest_nbaprops.context import _games, available_groups  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.context import available_groups, read_games  # noqa: PLC0415 - heavy
     from pytest_nbaprops.data.odds import read_odds  # noqa: PLC0415
     from pytest_nbaprops.data.schedulefile import read_schedule  # noqa: PLC0415
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
@@ -105,7 +105,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         store=open_store(find_project(Path.cwd()), settings.tracking_uri),
         trusted_types=settings.trusted_types,
     )
-    games, _ = _games(config, settings, target)
+    games, _ = read_games(config, settings, target)
     if schedule is None:
         upcoming = unplayed_rows(games, asked["date"])
     else:

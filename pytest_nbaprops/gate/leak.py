@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 NO_EXAMPLE: dict[str, object] = {"player": None, "date": None, "column": None, "before": None, "after": None}
 
@@ -36,7 +37,7 @@ class Leak:
 def leak_text(leak: Mapping[str, Any]) -> str:
     """A leak as people read it: `hot_hand: future outcomes (hot_hand_3: LeBron James 2024-02-08, 3.1 became 4.2)`."""
     columns, example = _some(leak.get("columns") or ()), leak.get("example") or {}
-    detail = example.get("detail") or _move(example)
+    detail = (example.get("detail") or _move(example)) if isinstance(example, Mapping) else str(example)
     inside = ": ".join(part for part in (columns, detail) if part)
     return f"{leak.get('group', 'a feature')}: {leak.get('kind', 'unknown')}" + (f" ({inside})" if inside else "")
 

@@ -166,6 +166,17 @@ class SessionDecision:
         winner = None if errs else self.winner
         return replace(self, verdict=verdict, winner=winner, reasons=(reason, *self.reasons))
 
+    def overtaken(self, reason: str) -> SessionDecision:
+        """The same decision, made against a champion that is none any more: INCONCLUSIVE."""
+        unknown = Verdict.INCONCLUSIVE
+        candidates = tuple(
+            replace(candidate, verdict=unknown, reasons=(reason, *candidate.reasons))
+            if candidate.name == self.winner
+            else candidate
+            for candidate in self.candidates
+        )
+        return replace(self, verdict=unknown, winner=None, candidates=candidates, reasons=(reason, *self.reasons))
+
     def to_dict(self) -> dict[str, Any]:
         """verdict, exit_code, reasons and candidates as in decision.json."""
         return {

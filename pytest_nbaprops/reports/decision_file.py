@@ -99,5 +99,5 @@ def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataF
 
 def remove_old(folder: Path) -> None:
     """Take away what an older session left beside its decision."""
-    for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR):
+    for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
         (folder / name).unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_nbaprops.attribution import effect_text
 from pytest_nbaprops.gate.leak import leak_text
 
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
@@ -39,12 +40,12 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines += [f"- {_cell(reason)}" for reason in document["reasons"]]
     lines += [f"- ⚠️ {_cell(warning)}" for warning in document["warnings"]]
     for candidate in document["candidates"]:
-        lines += ["", *_candidate(candidate)]
+        lines += ["", *_candidate(candidate, has_champion=document["champion"] is not None)]
     lines += ["", _footer(document), ""]
     return "\n".join(lines)
 
 
-def _candidate(candidate: Mapping[str, Any]) -> list[str]:
+def _candidate(candidate: Mapping[str, Any], *, has_champion: bool) -> list[str]:
     folds, metrics = candidate["folds"], candidate["metrics"]
     done = folds["executed"] + folds["cached"]
     shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
@@ -52,8 +53,36 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
     counts = f"{done} of {folds['planned']} folds ({folds['cached']} from the store), {shown}"
     rows = [_row(row) for row in candidate["criteria"]]
     leaks = [f"- 🚫 leak in {_cell(leak_text(leak))}" for leak in candidate["leaks"]]
+    effects = [
+        f"- {_cell(effect['group'])} ({effect['change']}): {_cell(effect_text(effect))}"
+        for effect in candidate.get("attribution", ())
+    ]
+    attribution = (
+        ["", "What each feature group brings (change of MAE, below 0 helps):", "", *effects] if effects else []
+    )
     table = ["", "| criterion | value | 95% interval | threshold | outcome |", "|---|---|---|---|---|", *rows]
-    return [head, "", counts, *(["", *leaks] if leaks else []), *(table if rows else [])]
+    return [
+        head,
+        "",
+        counts,
+        *(["", *leaks] if leaks else []),
+        *(table if rows else []),
+        *(lineage_lines(candidate) if has_champion else []),
+        *attribution,
+    ]
+
+
+def lineage_lines(candidate: Mapping[str, Any]) -> list[str]:
+    """What the candidate's features have more, less or otherwise than the champion's."""
+    text = lineage_text(candidate)
+    return ["", text] if text else []
+
+
+def lineage_text(candidate: Mapping[str, Any]) -> str:
+    """`features 5c9e…: added opponent; changed form`, against the champion's."""
+    lineage = candidate["lineage"]
+    parts = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
+    return f"features {lineage['feature_version']} against the champion's: {'; '.join(parts)}" if parts else ""
 
 
 def _row(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.reports.summary import guard_line, headline, interval, number
+from pytest_nbaprops.attribution import effect_text
+from pytest_nbaprops.reports.summary import guard_line, headline, interval, lineage_text, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ def summary(
     if reporter.verbosity >= 0:
         if document["candidates"]:
             _decision_table(reporter, document["candidates"])
+        _features(reporter, document)
         _worst(reporter, highlights)
     if reporter.verbosity >= 0 and document["leak_guard"]:
         reporter.write_line(f"leak guard: {guard_line(document['leak_guard'])}")
@@ -103,6 +105,21 @@ def _decision_table(reporter: pytest.TerminalReporter, candidates: Sequence[Mapp
         shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
         counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("planned", "executed", "cached", "failed", "missing"))
         reporter.write_line(f"{candidate['name']}: {shown}; folds {counts}")
+
+
+def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
+    """What changed in the features since the champion, and what each group brings."""
+    for candidate in document["candidates"]:
+        if document["champion"] and (text := lineage_text(candidate)):
+            reporter.write_line(f"{candidate['name']}: {text}")
+    rows = [
+        (candidate["name"], effect["group"], effect["change"], effect_text(effect))
+        for candidate in document["candidates"]
+        for effect in candidate["attribution"]
+    ]
+    if rows:
+        reporter.write_line("")
+        _table(reporter, [("attribution", "group", "", "change of MAE that it brings, below 0 helps"), *rows])
 
 
 def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame]) -> None:

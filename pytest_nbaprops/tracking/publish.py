@@ -27,6 +27,7 @@ from pytest_nbaprops.tracking.versions import versions
 
 FLUSH_SECONDS = 5.0
 TESTED = "tested"
+EVENT_DETAILS = ("verdict", "metrics", "champion_version")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,11 @@ class Publication:
         if not self._is_fresh_sqlite():
             self._connected()
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether there is no store yet: a sqlite file that nothing was written to."""
+        return self._store is None and self._is_fresh_sqlite()
+
     def _is_fresh_sqlite(self) -> bool:
         if not self.uri.startswith("sqlite"):
             return False
@@ -77,7 +83,7 @@ class Publication:
         Raises:
             TrackingError: the registry cannot be read.
         """
-        if self._store is None and self._is_fresh_sqlite():
+        if self.is_untouched:
             return None
         registry = self.registry()
         if alias is None:
@@ -168,13 +174,16 @@ class Publication:
         identity: str,
         trusted_types: tuple[str, ...],
         alias: str,
-        expected_version: str | None,
+        expected: Mapping[str, str | None],
         reason: str,
         version_tags: Mapping[str, str],
     ) -> Promotion:
         """Log the model, register it (once) and move the alias last.
 
+        `expected` is the version that each of some aliases must hold still, None for no one.
+
         Raises:
+            ChampionMovedError: one of them was moved since the comparison.
             TrackingError: it could not be done; the alias is where it was, or on the complete new version.
         """
         tracker = self._trackers[candidate]
@@ -183,8 +192,9 @@ class Publication:
         version = registry.register_model(
             uri, self.model_name, content=identity, run_id=tracker.run_id, alias=alias, version_tags=version_tags
         )
+        told = {name: version_tags[name] for name in EVENT_DETAILS if name in version_tags}
         return registry.promote_model(
-            self.model_name, version, alias, reason=reason, expected_version=expected_version, details=version_tags
+            self.model_name, version, alias, reason=reason, expected_aliases=expected, details=told
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from xgboost import XGBRegressor
 
-RACES = 200
+# 200 take minutes; CI's main branch runs them all.
+RACES = int(os.environ.get("NBAPROPS_RACES", "30"))
 
 
 def raced(uri: str) -> dict[int, list[racers.Race]]:
@@ -57,7 +59,7 @@ def folder() -> Iterator[Path]:
 def test_of_two_promotions_at_once_exactly_one_goes_through(
     migrated: Path, folder: Path, booster: XGBRegressor
 ) -> None:
-    """200 times: one wins, the other hears that the champion moved, and the next champion is the winner's version."""
+    """Every time one wins, the other hears that the champion moved, and the next champion is the winner's version."""
     with server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as running:
         store = connect(running.uri)
         registry = ModelRegistry(store=store)

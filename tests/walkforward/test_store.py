@@ -72,7 +72,7 @@ def test_eviction_keeps_what_was_used_last(store: FoldStore) -> None:
     assert store.evict(1200) == 1
     assert store.model(KEY) is not None
     assert store.model(OTHER) is None
-    assert store.counts() == {"folds": 0, "models": 1}
+    assert store.counts() == {"folds": 0, "models": 1, "checks": 0}
 
 
 def test_the_store_keeps_itself_out_of_git(store: FoldStore) -> None:

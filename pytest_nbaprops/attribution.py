@@ -1,0 +1,135 @@
+"""Which feature group made the model better: each is left out in turn, and walked forward as its own candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pytest_nbaprops.context import Context
+from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.evidence import CandidateState
+from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.lineage import Lineage, lineage_difference
+from pytest_nbaprops.gate.statistics import paired_interval
+from pytest_nbaprops.gate.verdict import InconclusiveError
+from pytest_nbaprops.metrics.point import date_sums, moments, statistic
+from pytest_nbaprops.rewalk import bench_for, walk
+
+CHANGED, ALL = "changed", "all"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What one group brings: the candidate's MAE minus that of the variant, on the same player-games.
+
+    Attributes:
+        change: `added`, `changed` or `removed` since the champion, or `kept`. Of a removed group the variant has it
+            again, so that the difference is what its removal brings; of all others the variant lacks it.
+        mae_variant: MAE of the variant, in the target's units.
+        difference: below 0 where the change helps; `low` and `high` are its paired 95% interval.
+        reason: why there is no interval, or nothing at all.
+    """
+
+    group: str
+    change: str
+    mae_variant: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    @property
+    def said(self) -> str:
+        """`helps`, `hurts`, or `not clear` where the interval holds 0."""
+        if self.low is None or self.high is None:
+            return self.reason or "unknown"
+        return "helps" if self.high < 0 else "hurts" if self.low > 0 else "not clear"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "said": self.said}
+
+
+class Attribution:
+    """The effects of one candidate's groups; folds of variants are kept in the fold store like all others."""
+
+    def __init__(self, context: Context, champion: Lineage | None, *, tell: Progress) -> None:
+        self.context, self.champion, self.tell = context, champion, tell
+
+    def effects(self, state: CandidateState) -> list[Effect]:
+        """The largest help first; nothing for a test that brings its own estimator, which cannot be run without it."""
+        predictions = state.predictions()
+        if state.planned.spec.recipe is None or predictions is None or not state.counts().complete:
+            return []
+        candidate = self.context.candidate(state.planned.spec)
+        changes = self._changes(candidate.lineage, candidate.groups)
+        effects = []
+        for number, (name, change) in enumerate(changes.items(), 1):
+            self.tell(f"nbaprops: attribution of {state.name}, {number} of {len(changes)}: {name} ({change})")
+            effects.append(self._effect(state, predictions, name, change))
+        return sorted(effects, key=lambda effect: (effect.difference is None, effect.difference or 0.0, effect.group))
+
+    def _changes(self, lineage: Lineage, groups: Sequence[FeatureGroup]) -> dict[str, str]:
+        """How each group that is looked at came about; without a champion all are new."""
+        difference = lineage_difference(lineage, self.champion)
+        changes = {name: kind for kind in ("added", "changed", "removed") for name in difference[kind]}
+        if self.context.settings.attribute == ALL:
+            changes = {group.name: "kept" for group in groups} | changes
+        return changes
+
+    def _effect(self, state: CandidateState, ours: pd.DataFrame, name: str, change: str) -> Effect:
+        try:
+            theirs = self._variant(state, name, change)
+        except NBAPropsError as error:
+            return Effect(group=name, change=change, reason=str(error))
+        return _compared(name, change, ours, theirs, seed=state.planned.spec.seed)
+
+    def _variant(self, state: CandidateState, name: str, change: str) -> pd.DataFrame:
+        spec = state.planned.spec
+        groups = self._groups(self.context.candidate(spec).groups, name, removed=change == "removed")
+        bench, columns = bench_for(self.context, groups)
+        variant = self.context.candidate_of(replace(spec, features=",".join(columns)), groups, columns)
+        return walk(variant, state.planned.folds, bench)
+
+    def _groups(self, groups: Sequence[FeatureGroup], name: str, *, removed: bool) -> tuple[FeatureGroup, ...]:
+        names = {group.name for group in groups}
+        wanted = names | {name} if removed else names - {name}
+        chosen = tuple(group for group in self.context.every_group if group.name in wanted)
+        if removed and name not in {group.name for group in chosen}:
+            raise NBAPropsError("the group is not there any more")
+        if not chosen:
+            raise NBAPropsError("it is the only group")
+        return chosen
+
+
+def _compared(name: str, change: str, ours: pd.DataFrame, theirs: pd.DataFrame, *, seed: int) -> Effect:
+    one, other = _sums(ours), _sums(theirs)
+    mae, variant = (float(statistic("mae", sums.sum(axis=0))) for sums in (one, other))
+    known = Effect(group=name, change=change, mae_variant=variant, difference=mae - variant)
+    try:
+        interval = paired_interval("mae", one, other, seed=seed)
+    except InconclusiveError as problem:
+        return replace(known, reason=str(problem))
+    return replace(known, low=interval.low, high=interval.high)
+
+
+def _sums(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    return date_sums(frame["GAME_DATE"].to_numpy(), moments(frame["actual"], frame["predicted"]))
+
+
+def effects_table(effects: Mapping[str, Sequence[Effect]]) -> pd.DataFrame:
+    """One row per candidate and group, for attribution.csv."""
+    return pd.DataFrame([{"candidate": name, **one.to_dict()} for name, some in effects.items() for one in some])
+
+
+def effect_text(effect: Mapping[str, Any]) -> str:
+    """`-0.0412 [-0.0611, -0.0205] helps`."""
+    if effect["difference"] is None:
+        return str(effect["reason"])
+    inside = "" if effect["low"] is None else f" [{effect['low']:+.4f}, {effect['high']:+.4f}]"
+    return f"{effect['difference']:+.4f}{inside} {effect['said']}"
