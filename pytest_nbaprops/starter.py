@@ -81,7 +81,9 @@ jobs:
       - run: python -m pip install pytest-nbaprops
       - uses: actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9 # v6.1.0
         with:
-          path: .nbaprops
+          path: |
+            .nbaprops
+            champion
           key: nbaprops-${{ github.sha }}
           restore-keys: nbaprops-
       - name: Walk-forward validation and promotion decision
@@ -89,7 +91,13 @@ jobs:
           MODE: ${{ github.event_name == 'pull_request' && 'dry-run' || 'enforce' }}
           # Secrets reach pushes to main only; pull requests decide without the registry.
           MLFLOW_TRACKING_URI: ${{ github.event_name == 'push' && secrets.MLFLOW_TRACKING_URI || '' }}
-        run: pytest --nbaprops-train -n auto --nbaprops-promote "$MODE" --junitxml nbaprops-report/junit.xml
+        # A pull request compares with the champion that the job on main left in the cache.
+        run: |
+          args=()
+          if [ "$MODE" = dry-run ] && [ -d champion ]; then args+=(--nbaprops-champion=champion/version.json); fi
+          pytest --nbaprops-train -n auto --nbaprops-promote "$MODE" "${args[@]}" --junitxml nbaprops-report/junit.xml
+      - if: always() && github.event_name == 'push'
+        run: if [ -d nbaprops-report/champion ]; then rm -rf champion && cp -r nbaprops-report/champion champion; fi
       - if: always()
         run: if [ -f nbaprops-report/summary.md ]; then cat nbaprops-report/summary.md >> "$GITHUB_STEP_SUMMARY"; fi
       - if: always()
