@@ -105,8 +105,9 @@ def _untracked(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
     """What git says, at most `limit` bytes of it; None where it fails or takes too long."""
-    command = ["git", "-C", str(folder), *arguments]
-    # Without optional locks git writes nothing, so that it cannot get in the way of the user's own git.
+    # Neither optional locks nor diff's refreshing of the index: git writes nothing, so that it cannot get in the way of
+    # the user's own git.
+    command = ["git", "-c", "diff.autoRefreshIndex=false", "-C", str(folder), *arguments]
     surroundings = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         with tempfile.TemporaryFile() as output:  # a pipe would hold all of it in memory
