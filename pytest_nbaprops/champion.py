@@ -24,7 +24,7 @@ from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.rewalk import bench_for, walk
 from pytest_nbaprops.snapshot import Snapshot, read_snapshot
-from pytest_nbaprops.tracking.publish import Publication
+from pytest_nbaprops.tracking.publish import DEFAULT_CHAMPION, Publication
 from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.plan import plan
@@ -64,7 +64,7 @@ class Opponent:
         self.settings = context.settings
         self.notes: list[str] = []
         self.holders: dict[str, str | None] = {}
-        """Who held the target alias and the champion's when the candidates were compared."""
+        """Who held the target alias, and the one that makes a champion, when the candidates were compared."""
         if self.settings.promote == "enforce" and not publication.is_untouched:
             publication.registry().settle(self.settings.model_name)  # what a killed session left half done
         self.at_start: ChampionAnswer = self._read()
@@ -86,13 +86,11 @@ class Opponent:
 
     def _read_with_holders(self) -> ChampionAnswer:
         """The version to beat, and the aliases that must not have moved when the winner gets his."""
-        now = self._read()
         if self.settings.promote == "enforce" and not self.publication.is_untouched:
             held = self.publication.registry().aliases(self.settings.model_name)
-            self.holders = {self.settings.alias: held.get(self.settings.alias)}
-            if isinstance(now, ChampionVersion):
-                self.holders[now.alias] = now.version
-        return now
+            deciding = {self.settings.alias, (self.settings.champion or DEFAULT_CHAMPION).lower()}
+            self.holders = {alias: held.get(alias) for alias in deciding}
+        return self._read()  # after the aliases: what moves in between is no longer as expected
 
     # for the gate
 

@@ -6,14 +6,14 @@ import contextlib
 import json
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.attribution import Attribution, Effect
+from pytest_nbaprops.attribution import Attribution
 from pytest_nbaprops.champion import Opponent
 from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
@@ -21,6 +21,7 @@ from pytest_nbaprops.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
+from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.guarding import LeakChecks
 from pytest_nbaprops.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.metrics.point import point_metrics
@@ -121,10 +122,10 @@ class Closing:
         judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
         judgement = judge.judge(self.problems)
         self._log_results(judgement)
+        self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is half done
         if self.settings.promote == "enforce":
             judgement = judge.promote(judgement)
             self._leave_snapshot()
-        self._attribute(session)
         if self.publication.error is not None:
             judgement = judgement.errored(self.publication.error)
         criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
@@ -140,9 +141,7 @@ class Closing:
         """What each feature group brings, where it was asked for; it changes no verdict."""
         if self.settings.attribute is None:
             return
-        reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
-        reporter.ensure_newline()
-        attribution = Attribution(self.context, self.opponent.lineage, tell=reporter.write_line)
+        attribution = Attribution(self.context, self.opponent.lineage, tell=_telling(session.config))
         for state in self.evidence.candidates:
             try:
                 self.effects[state.name] = attribution.effects(state)
@@ -238,7 +237,6 @@ class Closing:
             "promoted": judgement.promoted,
             "reasons": list(decision.reasons),
             "champion": champion.to_dict() if champion is not None and champion.version is not None else None,
-            "warnings": self.warnings,
             "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
         }
 
@@ -314,6 +312,16 @@ class Closing:
         return largest.assign(PLAYER_NAME=largest["PLAYER_ID"].map(names))
 
 
+def _telling(config: pytest.Config) -> Callable[[str], object]:
+    """Where to tell progress: the terminal, unless it was switched off."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return lambda _: None
+    reporter.ensure_newline()
+    write: Callable[[str], object] = reporter.write_line
+    return write
+
+
 def _worst_dates(table: pd.DataFrame) -> pd.DataFrame:
     grouped = table.assign(size=table["error"].abs()).groupby(["candidate", "GAME_DATE"], sort=True)
     dates = grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
@@ -322,4 +330,6 @@ def _worst_dates(table: pd.DataFrame) -> pd.DataFrame:
 
 def _overall(state: CandidateState) -> dict[str, float]:
     frame = state.predictions()
-    return {} if frame is None else point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy())
+    if frame is None:
+        return {}
+    return point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy()) | state.side_metrics()

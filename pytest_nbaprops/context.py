@@ -29,7 +29,7 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
 from pytest_nbaprops.settings import Settings
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Workbench
 from pytest_nbaprops.walkforward.plan import Fold, plan
@@ -93,11 +93,21 @@ class Context:
         )
 
     def candidate(self, spec: CandidateSpec) -> Candidate:
-        """Look up a candidate's recipe and feature groups.
+        """Look up a candidate's recipe and feature groups, once: digests of their code take a while.
 
         Raises:
             SettingsError: an unknown recipe, parameter or feature group.
         """
+        key = content_key(spec.to_dict())
+        if key not in self._candidates:
+            self._candidates[key] = self._looked_up(spec)
+        return self._candidates[key]
+
+    @cached_property
+    def _candidates(self) -> dict[str, Candidate]:
+        return {}
+
+    def _looked_up(self, spec: CandidateSpec) -> Candidate:
         recipe = self._recipe(spec)
         groups = self._selected(spec.features, recipe.features if recipe else "all")
         return self._made(spec, recipe, groups, {group.name: self.columns[group.name] for group in groups})

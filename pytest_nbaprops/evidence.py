@@ -125,13 +125,13 @@ class CandidateState:
     def own_metrics(self) -> dict[str, float]:
         """Mean over the folds of each metric that the test logged; NaN unless every fold logged it."""
         names = {name for state in self.folds for name in state.own}
-        return self._side_metrics() | {
+        return self.side_metrics() | {
             name: fmean(values) if len(values) == len(self.folds) else math.nan
             for name in sorted(names)
             if (values := [state.own[name] for state in self.folds if name in state.own])
         }
 
-    def _side_metrics(self) -> dict[str, float]:
+    def side_metrics(self) -> dict[str, float]:
         """Metrics of what the recipe predicts beside the target, over all rows: `mae_minutes`, `r2_minutes`."""
         sums = [state.entry.details.get("side", {}) for state in self.evaluated if state.entry is not None]
         return side_metrics(sums) if any(sums) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -58,11 +58,12 @@ class Guard:
         self.store = context.bench.store
         self.last_tested = last_tested
 
-    def check(self, groups: Iterable[FeatureGroup]) -> Findings:
+    def check(self, groups: Collection[FeatureGroup]) -> Findings:
         """The leaks of these groups; a guard that breaks says so, and whoever uses the groups is not promoted."""
         started = time.perf_counter()
-        findings = Findings(cutoffs=self._cutoffs)
+        findings = Findings()
         try:
+            findings.cutoffs = self._cutoffs
             self._check(list(groups), findings)
         except Exception as error:  # noqa: BLE001 - the gate fails closed, whatever a user's group does
             text = " ".join(str(error).split())
@@ -71,7 +72,7 @@ class Guard:
         return findings
 
     def _check(self, groups: list[FeatureGroup], findings: Findings) -> None:
-        keys = {group.name: self._key(group) for group in groups}
+        keys = self._keys(groups)
         for group in groups:
             if (kept := self.store.check(keys[group.name])) is not None:
                 findings.leaks[group.name] = tuple(Leak.from_dict(leak) for leak in kept["leaks"])
@@ -81,11 +82,11 @@ class Guard:
             self.store.keep_check(keys[name], {"leaks": [leak.to_dict() for leak in leaks]})
         findings.leaks |= found
 
-    def _key(self, group: FeatureGroup) -> str:
-        columns = {group.name: self.context.columns[group.name]}
-        (line,) = lineage_of([group], columns, self.context.root).groups
+    def _keys(self, groups: Sequence[FeatureGroup]) -> dict[str, str]:
+        """Under what each group's findings are kept."""
         digest = f"{self.context.dataset.digest.full}, recent {len(self._recent)}"
-        return guard_key(line, digest, self._cutoffs, seed=self.context.settings.seed)
+        lines = lineage_of(groups, self.context.columns, self.context.root).groups
+        return {line.name: guard_key(line, digest, self._cutoffs, seed=self.context.settings.seed) for line in lines}
 
     def _examined(self, groups: Sequence[FeatureGroup]) -> dict[str, tuple[Leak, ...]]:
         broken = [group for group in groups if group.name in self.context.broken]

@@ -16,7 +16,15 @@ from pytest_nbaprops.features.code import is_project
 from pytest_nbaprops.gate.company import company_of, company_of_estimator
 from pytest_nbaprops.gate.leak import NO_EXAMPLE, Leak
 from pytest_nbaprops.gate.leakage import GUARD_VERSION
-from pytest_nbaprops.gate.rehearsal import EVERYTHING, KINDS, Changes, moved_prediction, rehearsal, sampled_fold
+from pytest_nbaprops.gate.rehearsal import (
+    EVERYTHING,
+    KINDS,
+    Changes,
+    Rehearsal,
+    moved_prediction,
+    rehearsal,
+    sampled_fold,
+)
 from pytest_nbaprops.gate.rowpicking import Fits, picked_rows
 from pytest_nbaprops.gate.watch import watched
 from pytest_nbaprops.walkforward.active import ActiveFold
@@ -58,7 +66,7 @@ class Nowhere(FoldStore):
 class Rehearsed:
     """What one rehearsal left behind; `problem` says why there are no predictions."""
 
-    bench: Workbench
+    data: Rehearsal
     active: ActiveFold | None = None
     reads: list[str] = field(default_factory=list)
     fits: Fits = field(default_factory=Fits)
@@ -103,8 +111,8 @@ class Rehearsals:
 
     def _rehearse(self, item: pytest.Item, candidate: Candidate, fold: Fold) -> Rehearsed:
         started = time.perf_counter()
-        done = Rehearsed(bench=self._changed_bench(fold, EVERYTHING))
-        self.bench, self._current = done.bench, done
+        done = Rehearsed(data=self._changed(fold, EVERYTHING))
+        self.bench, self._current = self._bench_of(done.data), done
         properties = list(item.user_properties)
         try:
             self._run(item, done)
@@ -130,10 +138,13 @@ class Rehearsals:
         item._initrequest()  # noqa: SLF001 - the only way to run an item once more, as rerun plugins do
         del item._report_sections[sections:]  # noqa: SLF001 - what the rehearsal printed is not the test's
 
-    def _changed_bench(self, fold: Fold, changes: Changes) -> Workbench:
-        bench = self.collector.context.bench
-        changed = rehearsal(bench.dataset, fold, seed=self.collector.context.settings.seed, changes=changes)
-        return Workbench(dataset=changed, store=Nowhere(), threads=bench.threads, use_cache=False)
+    def _changed(self, fold: Fold, changes: Changes) -> Rehearsal:
+        context = self.collector.context
+        return rehearsal(context.dataset, fold, seed=context.settings.seed, changes=changes)
+
+    def _bench_of(self, data: Rehearsal) -> Workbench:
+        """A bench without models or folds of its own: everything is done anew."""
+        return Workbench(dataset=data, store=Nowhere(), threads=self.collector.context.threads, use_cache=False)
 
     def note(self, active: ActiveFold) -> None:
         """The fold that the rehearsed test was handed."""
@@ -164,7 +175,7 @@ class Rehearsals:
             leaks.append(Leak(group=group, columns=(), kind="rows picked by outcome", example=picked))
         if done.predictions is None:
             unknown = f"its test could not be run again on changed games: {done.problem or 'it recorded nothing'}"
-        elif (move := self._moved(done.bench, active, done.predictions)) is not None:
+        elif (move := _moved(done.data, active, done.predictions)) is not None:
             kind = self._kind(item, active)
             if kind is None:
                 unknown = "its predictions differ from run to run; seed everything random, or set random_state"
@@ -178,12 +189,6 @@ class Rehearsals:
             "seconds": done.seconds,
         }
 
-    def _moved(self, bench: Workbench, active: ActiveFold, again: pd.DataFrame) -> dict[str, object] | None:
-        if active.result is None:
-            return None
-        kept = getattr(bench.dataset, "kept")  # noqa: B009 - the bench of a rehearsal has a Rehearsal
-        return moved_prediction(bench.dataset.games, active.result.predictions, again, kept)
-
     def _kind(self, item: Any, active: ActiveFold) -> str | None:
         """What moves the predictions, one change at a time; None where they move with nothing changed."""
         if self._moves(item, active, Changes()):
@@ -192,13 +197,9 @@ class Rehearsals:
         return next(found, "test outcomes")
 
     def _moves(self, item: Any, active: ActiveFold, changes: Changes) -> bool:
-        bench = self._changed_bench(active.plan_fold, changes)
-        again = active.on(bench)
-        replaced = {
-            "fold": again,
-            "nbaprops_games": bench.dataset.games,
-            "nbaprops_features": bench.dataset.all_features,
-        }
+        data = self._changed(active.plan_fold, changes)
+        again = active.on(self._bench_of(data))
+        replaced = {"fold": again, "nbaprops_games": data.games, "nbaprops_features": data.all_features}
         handed = dict(item.funcargs)
         item.funcargs.update({name: value for name, value in replaced.items() if name in handed})
         try:
@@ -207,7 +208,7 @@ class Rehearsals:
             pass
         finally:
             item.funcargs.update(handed)
-        return again.result is None or self._moved(bench, active, again.result.predictions) is not None
+        return again.result is None or _moved(data, active, again.result.predictions) is not None
 
     # what is known from earlier sessions
 
@@ -222,6 +223,12 @@ class Rehearsals:
     def _key(self, candidate: Candidate, fold: Fold) -> str:
         digest = self.collector.context.dataset.digest
         return content_key({"rehearsal": GUARD_VERSION, "fold": candidate.fold_key(fold, digest), "data": digest.full})
+
+
+def _moved(data: Rehearsal, active: ActiveFold, again: pd.DataFrame) -> dict[str, object] | None:
+    if active.result is None:
+        return None
+    return moved_prediction(data.games, active.result.predictions, again, data.kept)
 
 
 def _phase(item: pytest.Item, when: Literal["setup", "call", "teardown"], run: Callable[[], object]) -> str | None:

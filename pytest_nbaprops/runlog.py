@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.attribution import Effect
 from pytest_nbaprops.context import Context
 from pytest_nbaprops.evidence import CandidateState, FoldState
 from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.recorded import Surroundings, write_record

@@ -240,7 +240,7 @@ class _Reader:
         uri = self.optional("tracking-uri") or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
         if not uri:
             return f"sqlite:///{self.root / 'mlflow.db'}"
-        return _anchor_sqlite(uri, self.anchor("tracking-uri"))
+        return anchored_sqlite(uri, self.anchor("tracking-uri"))
 
     def anchor(self, name: str) -> Path:
         in_ini = name not in self.from_command_line and self.ini(self.by_name[name]) is not None
@@ -272,7 +272,8 @@ def project_root(config: pytest.Config) -> Path:
     return here
 
 
-def _anchor_sqlite(uri: str, base: Path) -> str:
+def anchored_sqlite(uri: str, base: Path) -> str:
+    """The URI with the path of a relative sqlite file made absolute."""
     prefix = "sqlite:///"
     if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
         return uri

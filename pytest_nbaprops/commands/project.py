@@ -13,6 +13,7 @@ import click
 import iniconfig  # pytest's own reader of ini files, so that both read the same
 
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
@@ -30,7 +31,6 @@ _TABLES: Final = (
 )
 _ALWAYS: Final = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
 DEFAULT_MODEL: Final = "NBAPropsModel"
-SAMPLE_SUFFIX: Final = "-sample"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,11 @@ class Project:
     def tracking_uri(self, given: str | None) -> str:
         """Command line, ini file, MLFLOW_TRACKING_URI, else `mlflow.db` in the root; sqlite paths made absolute."""
         if given:
-            return _anchored(given, Path.cwd())
+            return anchored_sqlite(given, Path.cwd())
         if in_file := self.text("tracking_uri"):
-            return _anchored(in_file, self.root)
+            return anchored_sqlite(in_file, self.root)
         if in_environment := os.environ.get("MLFLOW_TRACKING_URI", "").strip():
-            return _anchored(in_environment, Path.cwd())
+            return anchored_sqlite(in_environment, Path.cwd())
         return f"sqlite:///{self.root / 'mlflow.db'}"
 
 
@@ -98,13 +98,6 @@ def _toml(path: Path, table: str) -> Mapping[str, Any] | None:
 def _ini(path: Path, table: str) -> Mapping[str, Any] | None:
     sections = iniconfig.IniConfig(path, path.read_text(encoding="utf-8")).sections
     return dict(sections[table]) if table in sections else None
-
-
-def _anchored(uri: str, base: Path) -> str:
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
-        return uri
-    return f"{prefix}{os.path.normpath(base / uri.removeprefix(prefix))}"
 
 
 def tracking_option(command: click.decorators.FC) -> click.decorators.FC:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pytest_nbaprops.attribution import Effect, effects_table
+from pytest_nbaprops.gate.effect import Effect, effects_table
 
 TABLE, PLOT = "attribution.csv", "attribution.png"
 COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_nbaprops.attribution import effect_text
+from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.gate.leak import leak_text
 
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.attribution import effect_text
+from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.reports.summary import guard_line, headline, interval, lineage_text, number
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from pytest_nbaprops.tracking.versions import versions
 
 FLUSH_SECONDS = 5.0
 TESTED = "tested"
+DEFAULT_CHAMPION = "production"
 EVENT_DETAILS = ("verdict", "metrics", "champion_version")
 
 
@@ -87,7 +88,7 @@ class Publication:
             return None
         registry = self.registry()
         if alias is None:
-            alias = "production" if "production" in registry.aliases(self.model_name) else target
+            alias = DEFAULT_CHAMPION if DEFAULT_CHAMPION in registry.aliases(self.model_name) else target
         return registry.champion(self.model_name, alias)
 
     def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:

@@ -1,0 +1,55 @@
+"""What leaving out a feature group does to a candidate, as it is reported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What one group brings: the candidate's MAE minus that of the variant, on the same player-games.
+
+    Attributes:
+        change: `added`, `changed` or `removed` since the champion, or `kept`. Of a removed group the variant has it
+            again, so that the difference is what its removal brings; of all others the variant lacks it.
+        mae_variant: MAE of the variant, in the target's units.
+        difference: below 0 where the change helps; `low` and `high` are its paired 95% interval.
+        reason: why there is no interval, or nothing at all.
+    """
+
+    group: str
+    change: str
+    mae_variant: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    @property
+    def said(self) -> str:
+        """`helps`, `hurts`, or `not clear` where the interval holds 0."""
+        if self.low is None or self.high is None:
+            return self.reason or "unknown"
+        return "helps" if self.high < 0 else "hurts" if self.low > 0 else "not clear"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "said": self.said}
+
+
+def effects_table(effects: Mapping[str, Sequence[Effect]]) -> pd.DataFrame:
+    """One row per candidate and group, for attribution.csv."""
+    return pd.DataFrame([{"candidate": name, **one.to_dict()} for name, some in effects.items() for one in some])
+
+
+def effect_text(effect: Mapping[str, Any]) -> str:
+    """`-0.0412 [-0.0611, -0.0205] helps`."""
+    if effect["difference"] is None:
+        return str(effect["reason"])
+    inside = "" if effect["low"] is None else f" [{effect['low']:+.4f}, {effect['high']:+.4f}]"
+    return f"{effect['difference']:+.4f}{inside} {effect['said']}"
