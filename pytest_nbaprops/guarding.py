@@ -18,11 +18,13 @@ from pytest_nbaprops.features.build import compute_group
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
+from pytest_nbaprops.gate.rehearsal import copied_outcomes
 from pytest_nbaprops.gate.rowpicking import picked_games
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 
 # The features of a season hardly look further back than the two before it, and the time goes with the rows.
 RECENT_SEASONS = 3
+COPIED = "test outcomes"
 
 Pairs = list[tuple[FeatureGroup, pd.DataFrame]]
 
@@ -166,8 +168,7 @@ class LeakChecks:
     def of_candidate(self, state: CandidateState) -> tuple[dict[str, Any], ...]:
         """All leaks that a candidate has its share in."""
         groups = (leak for group in self._groups(state) for leak in self.findings.leaks.get(group.name, ()))
-        own = state.check.leaks if state.check is not None else ()
-        return (*self.games, *(leak.to_dict() for leak in groups), *own)
+        return (*self.games, *(leak.to_dict() for leak in groups), *_own_leaks(state))
 
     def needs_lineups(self, state: CandidateState) -> list[str]:
         """The candidate's groups that are known at tip-off only."""
@@ -181,10 +182,7 @@ class LeakChecks:
         return [
             LeakTest(name="games", leaks=self.games),
             *(LeakTest(name=name, leaks=leaks, unknown=self.findings.problem) for name, leaks in groups.items()),
-            *(
-                LeakTest(name=state.name, leaks=state.check.leaks if state.check else (), unknown=state.check_problem)
-                for state in states
-            ),
+            *(LeakTest(name=state.name, leaks=_own_leaks(state), unknown=state.check_problem) for state in states),
         ]
 
     def count(self, states: Sequence[CandidateState]) -> int:
@@ -207,6 +205,20 @@ class LeakChecks:
 
     def _groups(self, state: CandidateState) -> tuple[FeatureGroup, ...]:
         return self.context.candidate(state.planned.spec).groups
+
+
+def _own_leaks(state: CandidateState) -> tuple[dict[str, Any], ...]:
+    """What the rehearsal of a candidate's test found, and what its predictions themselves give away."""
+    found = state.check.leaks if state.check is not None else ()
+    predictions = state.predictions()
+    if predictions is None or any(leak["kind"] == COPIED for leak in found):
+        return found
+    example = copied_outcomes(predictions)
+    return (
+        found
+        if example is None
+        else (*found, Leak(group=state.name, columns=(), kind=COPIED, example=example).to_dict())
+    )
 
 
 def _name(group: FeatureGroup) -> str:

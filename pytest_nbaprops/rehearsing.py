@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
 CHECK_PROPERTY = "nbaprops_check"
 OURS = ("fold", "nbaprops_games", "nbaprops_features")
-DATA_READ = ("open ", "sqlite3.connect", "socket.connect", "urllib.Request", "http.client.connect", "mmap.__new__")
+DATA_READ = (
+    "open ", "sqlite3.connect", "socket.connect", "urllib.Request", "http.client.connect", "mmap.__new__", "glob.glob",
+    "gc.get_objects", "gc.get_referrers",
+)  # fmt: skip
 
 
 class Nowhere(FoldStore):

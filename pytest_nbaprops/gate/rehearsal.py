@@ -16,6 +16,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.gate.leak import NO_EXAMPLE
 from pytest_nbaprops.gate.perturb import Cutoff, outcome_columns
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
 from pytest_nbaprops.walkforward.plan import Fold
@@ -25,6 +26,8 @@ ENOUGH_ROWS = 20
 FAR = 1000.0
 # Predictions may be float32; what moves them by less than this decides nothing.
 TOLERANCE = 1e-6
+# Nobody predicts every second game to the last digit; a rounded model is right in one of twenty.
+EXACT, SHARE_COPIED, TELLING_ROWS = 1e-9, 0.5, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +157,21 @@ def moved_prediction(
         "before": _number(before[worst]),
         "after": _number(after[worst]),
     }
+
+
+def copied_outcomes(predictions: pd.DataFrame) -> dict[str, object] | None:
+    """A leak's example where predictions are the outcomes, however the test came by them; None where they are not.
+
+    The most common outcome does not count, which a constant hits often, nor do games that the baseline hits as well.
+    """
+    actual, baseline = (predictions[name].to_numpy(dtype=np.float64) for name in ("actual", "baseline"))
+    hit = np.abs(predictions["predicted"].to_numpy(dtype=np.float64) - actual) <= EXACT
+    telling = actual != predictions["actual"].mode().iloc[0]
+    if telling.sum() < TELLING_ROWS or hit[telling].mean() < SHARE_COPIED:
+        return None
+    if (np.abs(baseline - actual) <= EXACT)[telling].mean() > SHARE_COPIED / 2:
+        return None
+    return {**NO_EXAMPLE, "detail": f"{hit[telling].mean():.0%} of the predictions are the outcome itself"}
 
 
 def _name(games: pd.DataFrame, player: int) -> str:

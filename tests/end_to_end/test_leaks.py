@@ -213,6 +213,34 @@ def test_honest_tests_are_not_flagged(project: pytest.Pytester, train: Train) ->
     assert any("test_recent_rows: fits on 800 of" in warning for warning in session.decision["warnings"])
 
 
+HOSTILE = {
+    "found_in_memory": (
+        "import gc\n\ndef test_found_in_memory(fold):\n"
+        "    frames = [o for o in gc.get_objects() if isinstance(o, pd.DataFrame) and 'PTS' in o and len(o) > 3000]\n"
+        "    fold.record(actual(frames[0]).loc[fold.test.X.index])\n"
+    ),
+    "looked_behind": (
+        "def test_looked_behind(fold):\n    data = fold._bench.dataset\n    data = getattr(data, 'true', data)\n"
+        "    fold.record(data.targets['actual'].loc[fold.test.X.index])\n"
+    ),
+    "session_file": (
+        "from pathlib import Path\nfrom pytest_nbaprops.data.arrow import read_arrow\n\ndef test_session_file(fold):\n"
+        "    path = sorted(Path('.nbaprops/sessions').rglob('targets.arrow'))[-1]\n"
+        "    fold.record(read_arrow(path)['actual'].loc[fold.test.X.index])\n"
+    ),
+}
+
+
+def test_outcomes_are_found_wherever_they_came_from(project: pytest.Pytester, train: Train) -> None:
+    """A test that goes around the changed games still gives itself away by its predictions."""
+    write(project.path, *HOSTILE.values())
+    session = train()
+    assert {name: "test outcomes" in kinds(candidate) for name, candidate in by_name(session).items()} == dict.fromkeys(
+        HOSTILE, True
+    )
+    assert session.code == 1
+
+
 def test_a_test_that_rolls_dice_is_not_known(project: pytest.Pytester, train: Train) -> None:
     """Predictions that differ from run to run cannot be checked, so nothing is promoted."""
     write(
