@@ -317,7 +317,7 @@ def _telling(config: pytest.Config) -> Callable[[str], object]:
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return lambda _: None
-    reporter.ensure_newline()
+    reporter.write("\n")  # ends the line of the folds' progress, which ensure_newline does not know of
     write: Callable[[str], object] = reporter.write_line
     return write
 
