@@ -1,4 +1,4 @@
-"""The same groups in a new Python process with another hash seed: fresh modules, no state, nothing read yet.
+"""The same groups in new Python processes with other hash seeds: fresh modules, no state, nothing read yet.
 
 A group is sent as its compiled code, its defaults and what it closes over; the modules it is written in are imported
 anew from their files. What cannot be sent that way (open handles, compiled callables) is not asked.
@@ -25,7 +25,7 @@ from pytest_nbaprops.features.code import is_project
 from pytest_nbaprops.gate.moves import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 OWN_PACKAGE = __name__.partition(".")[0]
 PATIENCE = 120.0
+FIRST_SEED, MORE_SEEDS = 1, range(2, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Elsewhere:
 
     def __enter__(self) -> Self:
         if self.packed:
-            self._first = _Process(self._order(self.packed), seed=1)
+            self._first = _Process(self._order(self.packed), seed=FIRST_SEED)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,13 +74,18 @@ class Elsewhere:
             self._answers = self._first.answers() if self._first else {}
         return self._answers.get(name)
 
-    def ask_again(self, name: str) -> Answer | None:
-        """One group's answer from yet another process with yet another hash seed."""
-        again = _Process(self._order([one for one in self.packed if one[0] == name]), seed=2)
+    def more_answers(self, name: str, *, hashes: bool) -> Iterator[Answer]:
+        """The group's answers from yet other processes: one, or several where its answer may turn on the hash seed.
+
+        A set of two has the same order under every second seed, so one more process would tell little.
+        """
+        order = self._order([one for one in self.packed if one[0] == name])
+        processes = [_Process(order, seed=seed) for seed in (MORE_SEEDS if hashes else MORE_SEEDS[:1])]
         try:
-            return again.answers().get(name)
+            yield from (answer for one in processes if (answer := one.answers().get(name)) is not None)
         finally:
-            again.close()
+            for one in processes:
+                one.close()
 
     def _order(self, groups: list[tuple[str, bytes, dict[str, pd.DataFrame]]]) -> Order:
         return Order(files=_project_files(), path=list(sys.path), groups=groups, games=self.games)

@@ -81,19 +81,25 @@ class Exam:
         return (*self._source_leaks(), *behaviour, *values, *state)
 
     def leaks_elsewhere(self, elsewhere: Elsewhere) -> tuple[Leak, ...]:
-        """Other values or other reading in a new process with another hash seed, where the group can be sent there."""
+        """Other values or other reading in new processes with other hash seeds, where the group can be sent there."""
         there = elsewhere.answer(self.group.name)
-        if there is None or self.small_answer is None or self.small_answer.problem:
+        here = self.small_answer
+        if there is None or here is None or here.problem:
             return ()
         self.reads += there.reads
         if there.reads:
             return self._source_leaks()
-        found = self._differences(there, self.small_answer, self.material.small)
-        if not found:
+        found = self._differences(there, here, self.material.small)
+        if not found and not self.reached.hashes:
             return ()
-        again = elsewhere.ask_again(self.group.name)
-        same = again is not None and not self._differences(again, there, self.material.small)
-        return (self._leak("keeps state" if same else "not deterministic", found),)
+        return self._unlike_here(found, there, here, elsewhere)
+
+    def _unlike_here(self, found: Found | None, there: Answer, here: Answer, elsewhere: Elsewhere) -> tuple[Leak, ...]:
+        """What is the same in all other processes but not here was kept here; else every process has its own."""
+        for again in elsewhere.more_answers(self.group.name, hashes=self.reached.hashes):
+            if unlike := self._differences(again, there, self.material.small):
+                return (self._leak("not deterministic", found or unlike),)
+        return (self._leak("keeps state", found),) if found else ()
 
     def _source_leaks(self) -> tuple[Leak, ...]:
         what = [*self.reads, *self.reached.readers, *(f"data kept in memory: {name}" for name in self.reached.data)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dis
 import functools
 import re
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ CACHE = type(functools.cache(len))
 TABLES = (pd.DataFrame, pd.Series, pd.Index, pa.Table, pa.RecordBatch)
 # Literal tables of 30 teams are code; more numbers than this came from somewhere.
 MOST_NUMBERS = 300
+HASHING = frozenset({"hash", "set", "frozenset", "union", "intersection", "difference", "symmetric_difference"})
 # Compiled readers open files without telling Python.
 SILENT_LIBRARIES = {"pyarrow", "polars", "duckdb", "fastparquet", "h5py", "tables", "netCDF4"}
 READERS = re.compile(
@@ -35,13 +37,17 @@ READERS = re.compile(
 
 @dataclass(kw_only=True)
 class Reached:
-    """What was found: `caches` of functools, `places` of mutable state with its first value, `data`, `readers`."""
+    """What was found: `caches` of functools, `places` of mutable state with its first value, `data`, `readers`.
+
+    `hashes` says whether the code hashes things or makes sets, whose order may be another one in every process.
+    """
 
     caches: list[Any] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
     seen: dict[int, Any] = field(default_factory=dict)
+    hashes: bool = False
 
     def fingerprint(self) -> tuple[str, ...]:
         """A text of all values that were reached and can change, to compare before and after a call."""
@@ -129,6 +135,7 @@ def _visit_function(function: FunctionType, found: Reached) -> None:
         return  # this package keeps no state and no data; its tests say so
     if _asks_numpy_for_the_time(function.__code__):
         found.readers.append("the clock (numpy.datetime64)")
+    found.hashes |= _hashes(function.__code__)
     for name in _names(function.__code__):
         if name in function.__globals__:
             _visit_global(function.__globals__, name, function.__code__, found)
@@ -142,6 +149,14 @@ def _asks_numpy_for_the_time(code: CodeType) -> bool:
     nested = [part for part in code.co_consts if isinstance(part, CodeType)]
     own = "datetime64" in code.co_names and not {"now", "today"}.isdisjoint(map(str, code.co_consts))
     return own or any(map(_asks_numpy_for_the_time, nested))
+
+
+def _hashes(code: CodeType) -> bool:
+    """Whether code makes a set or calls ``hash``, itself or in a function inside of it."""
+    if not HASHING.isdisjoint(code.co_names) or any(isinstance(part, frozenset) for part in code.co_consts):
+        return True
+    makes = any(step.opname.startswith(("BUILD_SET", "SET_ADD", "SET_UPDATE")) for step in dis.get_instructions(code))
+    return makes or any(_hashes(part) for part in code.co_consts if isinstance(part, CodeType))
 
 
 def _visit_global(scope: dict[str, Any], name: str, code: CodeType, found: Reached) -> None:

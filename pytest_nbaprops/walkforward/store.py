@@ -3,7 +3,8 @@
 It keeps folds, fitted models and the findings of leak checks.
 
 One file per entry, named by its key, written beside its place and moved there, so that an entry is
-either complete or absent. Its first line holds the SHA-256 of the rest; what does not match counts as absent.
+either complete or absent. Its first line holds the SHA-256 of kind, key and content; what does not match, because it
+was cut short, changed or put in another's place, counts as absent.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import pyarrow as pa
 from pytest_nbaprops.errors import SettingsError
 
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
+DETAILS = b"nbaprops"
 KINDS = ("folds", "models", "checks")
 GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
 
@@ -68,20 +70,17 @@ class FoldStore:
         return self._path("models", key).exists()
 
     def fold(self, key: str) -> FoldEntry | None:
-        """The entry under this key; None where there is none that is whole and says it belongs here."""
+        """The entry under this key; None where there is none that is whole."""
         payload = self._read("folds", key)
         if payload is None:
             return None
         table = pa.ipc.open_file(pa.BufferReader(payload)).read_all()
-        stored = json.loads(table.schema.metadata[b"nbaprops"])
-        if stored["key"] != key:
-            return None
-        return FoldEntry(predictions=table.to_pandas(), details=stored["details"])
+        return FoldEntry(predictions=table.to_pandas(), details=json.loads(table.schema.metadata[DETAILS]))
 
     def keep_fold(self, key: str, entry: FoldEntry) -> None:
         table = pa.Table.from_pandas(entry.predictions, preserve_index=False)
-        stored = json.dumps({"key": key, "details": dict(entry.details)})
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"nbaprops": stored.encode()})
+        details = json.dumps(dict(entry.details)).encode()
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), DETAILS: details})
         sink = io.BytesIO()
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
@@ -138,7 +137,7 @@ class FoldStore:
             digest, _, payload = path.read_bytes().partition(b"\n")
         except OSError:
             return None
-        if digest.decode("ascii", "replace") != hashlib.sha256(payload).hexdigest():
+        if digest != _seal(kind, key, payload):
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # "used now", for evict; a read-only store is fine
@@ -147,7 +146,11 @@ class FoldStore:
     def _write(self, kind: str, key: str, payload: bytes) -> None:
         path = self._path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+
+
+def _seal(kind: str, key: str, payload: bytes) -> bytes:
+    return hashlib.sha256(f"{kind} {key}\n".encode() + payload).hexdigest().encode()
 
 
 def _replace(path: Path, content: bytes) -> None:

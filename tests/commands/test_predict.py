@@ -19,7 +19,7 @@ from pytest_nbaprops.features.build import without_outcomes
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.forecast import predict_upcoming
 from pytest_nbaprops.tracking.serving import ProductionModelLoader
-from tests.tracking import server
+from tests import mlflow_server
 from tests.tracking.served import promote, world
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def test_against_a_server(project: Path, expected: pd.DataFrame, tmp_path_factor
     """The model comes over HTTP, with the same bits."""
     folder = tmp_path_factory.mktemp("server")
     connect(f"sqlite:///{folder / 'mlflow.db'}")
-    with server.running(folder / "mlflow.db", folder) as running:
+    with mlflow_server.running(folder / "mlflow.db", folder) as running:
         promote(connect(running.uri), name=MODEL)
         result = call("--schedule", "tomorrow.csv", "--tracking-uri", running.uri, "--out", "out.parquet")
     assert result.exit_code == 0, result.stderr

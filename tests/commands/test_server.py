@@ -15,7 +15,7 @@ from xgboost import XGBRegressor
 
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.registry import ModelRegistry
-from tests.tracking import server
+from tests import mlflow_server
 from tests.tracking.league import Logged, log
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with two versions, v1 in production."""
     folder = tmp_path_factory.mktemp("server")
     connect(f"sqlite:///{folder / 'mlflow.db'}")
-    with server.running(folder / "mlflow.db", folder) as running:
+    with mlflow_server.running(folder / "mlflow.db", folder) as running:
         store = connect(running.uri)
         features = pd.DataFrame(np.random.default_rng(7).normal(size=(50, 2)), columns=["mean_10", "rest"])
         model = XGBRegressor(n_estimators=3, n_jobs=1).fit(features, features["rest"])

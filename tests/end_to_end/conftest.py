@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +95,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def leak_checks(tmp_path_factory: pytest.TempPathFactory, league: Path) -> Path:
+    """What the leak guard finds of the built-in groups on the league: looking takes seconds, copying does not."""
+    folder = tmp_path_factory.mktemp("checks")
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "pytest.ini").write_text(INI.format(data=league))
+    command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / ".nbaprops" / "checks"
+
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
     for name in ("mlflow.store.tracking.sqlalchemy_store", "pandas.core.arrays.arrow.extension_types"):
@@ -103,12 +116,13 @@ Train = Callable[..., Session]
 
 @pytest.fixture
 def project(
-    pytester: pytest.Pytester, league: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, league: Path, empty_store: Path, leak_checks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """An empty project with the quick recipe and the league."""
+    """An empty project with the quick recipe and the league; its leak guard knows the built-in groups already."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     shutil.copy(empty_store, pytester.path / "mlflow.db")
+    shutil.copytree(leak_checks, pytester.path / ".nbaprops" / "checks")
     pytester.makeconftest(CONFTEST)
     pytester.makefile(".ini", pytest=INI.format(data=league))
     return pytester

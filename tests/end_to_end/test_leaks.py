@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -393,6 +394,7 @@ def test_a_merge_that_adds_rows_is_a_leak_and_runs_no_fold(project: pytest.Pytes
 
 def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, train: Train) -> None:
     """The second session takes every finding from the store, leaks too."""
+    shutil.rmtree(project.path / ".nbaprops")
     with_groups(project, GROUPS, "season_mean")
     first = train().decision["leak_guard"]["groups_known"]
     second = train()

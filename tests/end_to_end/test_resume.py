@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.end_to_end.conftest import Train
+from tests.mlflow_server import Server, running
 
 KILLED = """
 import os, pathlib, pytest
@@ -87,47 +85,22 @@ def test_a_store_that_cannot_be_reached_is_said_before_the_first_fit(train: Trai
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
     """A real MLflow server on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = tmp_path / "server"
-    store.mkdir()
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{store / 'server.db'}", "--artifacts-destination", str(store / "artifacts"),
-    ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        address = f"http://127.0.0.1:{port}"
-        _wait(address)
-        yield address, process
-        process.terminate()
+    shutil.copy(empty_store, tmp_path / "server.db")
+    with running(tmp_path / "server.db", tmp_path) as server:
+        yield server
 
 
-def _wait(address: str) -> None:
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=1):  # noqa: S310 - our own server
-                return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail("the MLflow server did not start")
-
-
-def test_a_server_that_goes_away_loses_nothing(
-    train: Train, project: pytest.Pytester, server: tuple[str, subprocess.Popen[bytes]]
-) -> None:
+def test_a_server_that_goes_away_loses_nothing(train: Train, project: pytest.Pytester, server: Server) -> None:
     """The folds go on, the verdict is ERROR, and the same command elsewhere logs them without a fit."""
-    address, process = server
     project.makepyfile(
-        "import os, signal, pytest, subprocess\n\n@pytest.mark.walk_forward(recipe='quick')\ndef test_it(fold):\n"
+        "import os, signal, pytest\n\n@pytest.mark.walk_forward(recipe='quick')\ndef test_it(fold):\n"
         "    fold.evaluate()\n    if fold.number == 12 and os.path.exists('kill'):\n"
-        f"        os.unlink('kill'); subprocess.run(['pkill', '-9', '-P', '{process.pid}'])\n"
-        f"        os.kill({process.pid}, signal.SIGKILL)\n"
+        f"        os.unlink('kill'); os.killpg({server.process.pid}, signal.SIGKILL)\n"
     )
     (project.path / "kill").touch()
-    session = train("--nbaprops-tracking-uri", address, "--nbaprops-promote", "enforce")
+    session = train("--nbaprops-tracking-uri", server.uri, "--nbaprops-promote", "enforce")
     assert session.code == 11, session.output
     assert session.candidate["folds"]["executed"] == 24
     assert session.decision["promoted"] is False
@@ -136,12 +109,9 @@ def test_a_server_that_goes_away_loses_nothing(
     assert again.candidate["folds"]["cached"] == 24
 
 
-def test_a_server_is_as_good_as_a_file(
-    train: Train, server: tuple[str, subprocess.Popen[bytes]], workers: tuple[str, ...]
-) -> None:
+def test_a_server_is_as_good_as_a_file(train: Train, server: Server, workers: tuple[str, ...]) -> None:
     """Promotion through a real MLflow server, with and without workers."""
-    address, _ = server
-    session = train("--nbaprops-tracking-uri", address, "--nbaprops-promote", "enforce", *workers)
+    session = train("--nbaprops-tracking-uri", server.uri, "--nbaprops-promote", "enforce", *workers)
     assert session.code == 0, session.output
-    client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+    client = mlflow.MlflowClient(tracking_uri=server.uri, registry_uri=server.uri)
     assert str(client.get_model_version_by_alias("NBAPropsModel", "staging").version) == "1"

@@ -250,6 +250,18 @@ def order_of_a_set(games: pd.DataFrame) -> Any:
     return games["TEAM_ABBREVIATION"].map(codes).to_frame("code")
 
 
+@leak("not deterministic")
+def order_of_two(games: pd.DataFrame) -> Any:
+    home, away = {"home", "away"}
+    return games["MATCHUP"].str.contains("@").map({True: len(home), False: len(away)}).to_frame("code") + ord(home[0])
+
+
+@leak("not deterministic")
+def first_of_what_is_left(games: pd.DataFrame) -> Any:
+    codes = {name: code for code, name in enumerate({"ATL", "BOS"} - {"BOS"} | {"BKN"})}
+    return games["TEAM_ABBREVIATION"].map(codes).to_frame("code")
+
+
 @leak("keeps state")
 def growing_global(games: pd.DataFrame) -> Any:
     SEEN.append(len(games))
@@ -452,6 +464,11 @@ def codes_made_at_import(games: pd.DataFrame) -> Any:
 @honest
 def identity(games: pd.DataFrame) -> Any:
     return games[["PLAYER_ID", "TEAM_ID"]]
+
+
+@honest
+def membership(games: pd.DataFrame) -> Any:
+    return games["MATCHUP"].map(lambda text: text[:3] in {"ATL", "BOS", "BKN"}).to_frame("east")
 
 
 @honest

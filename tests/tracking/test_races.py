@@ -17,7 +17,8 @@ from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.journal import journal_name
 from pytest_nbaprops.tracking.registry import ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
-from tests.tracking import racers, server
+from tests import mlflow_server
+from tests.tracking import racers
 from tests.tracking.conftest import LogModel
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_of_two_promotions_at_once_exactly_one_goes_through(
     migrated: Path, folder: Path, booster: XGBRegressor
 ) -> None:
     """Every time one wins, the other hears that the champion moved, and the next champion is the winner's version."""
-    with server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as running:
+    with mlflow_server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as running:
         store = connect(running.uri)
         registry = ModelRegistry(store=store)
         log = LogModel(StandardNBAPropsTracker("League", store=store), booster, pd.DataFrame({"actual": [1.0]}))

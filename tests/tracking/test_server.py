@@ -14,7 +14,7 @@ from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
-from tests.tracking import server
+from tests import mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def running(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+def running(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow_server.Server]:
     folder = tmp_path_factory.mktemp("server")
-    with server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as started:
+    with mlflow_server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as started:
         yield started
 
 
 @pytest.fixture
-def mortal(migrated: Path, tmp_path: Path) -> Iterator[server.Server]:
+def mortal(migrated: Path, tmp_path: Path) -> Iterator[mlflow_server.Server]:
     """A server of one's own, to be killed."""
-    with server.running(shutil.copyfile(migrated, tmp_path / "mlflow.db"), tmp_path) as started:
+    with mlflow_server.running(shutil.copyfile(migrated, tmp_path / "mlflow.db"), tmp_path) as started:
         yield started
 
 
 def test_a_whole_life_over_http(  # noqa: PLR0917
-    running: server.Server,
+    running: mlflow_server.Server,
     features: pd.DataFrame,
     booster: XGBRegressor,
     predictions: pd.DataFrame,
@@ -74,7 +74,7 @@ def test_a_whole_life_over_http(  # noqa: PLR0917
 
 
 def test_a_server_killed_in_mid_session_is_noticed_at_once(
-    mortal: server.Server, predictions: pd.DataFrame, tmp_path: Path
+    mortal: mlflow_server.Server, predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
     """The next call fails within seconds, the ones after it at once, and the run can be resumed later."""
     tracker = StandardNBAPropsTracker("League", tracking_uri=mortal.uri)
@@ -96,7 +96,7 @@ def test_a_server_killed_in_mid_session_is_noticed_at_once(
 
 
 def test_a_server_that_hangs_in_mid_session_is_given_up(
-    running: server.Server, monkeypatch: pytest.MonkeyPatch
+    running: mlflow_server.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A frozen server takes the connection and never answers: the call ends with the limits."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -108,7 +108,7 @@ def test_a_server_that_hangs_in_mid_session_is_given_up(
     assert time.monotonic() - start < 10
 
 
-def test_a_deleted_experiment_is_told_over_http(running: server.Server) -> None:
+def test_a_deleted_experiment_is_told_over_http(running: mlflow_server.Server) -> None:
     """The server's answer about a deleted experiment becomes the same line."""
     store = connect(running.uri)
     tracker = StandardNBAPropsTracker("gone", store=store)

@@ -30,7 +30,7 @@ from pytest_nbaprops.tracking.serving import ProductionModelLoader
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.dataset import read_dataset, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
-from tests.tracking import server
+from tests import mlflow_server
 from tests.tracking.served import NAME, TARGET, World, promote, world
 
 if TYPE_CHECKING:
@@ -408,7 +408,7 @@ def test_a_server_that_goes_away_and_comes_back(
     migrated: Path, league: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Served over HTTP to the bit; the last version serves on without the server, with one logged warning."""
-    with server.running(shutil.copyfile(migrated, tmp_path / "mlflow.db"), tmp_path) as running:
+    with mlflow_server.running(shutil.copyfile(migrated, tmp_path / "mlflow.db"), tmp_path) as running:
         promote(connect(running.uri))
         loader = ProductionModelLoader(NAME, tracking_uri=running.uri)
         frame = league.features.head(20)

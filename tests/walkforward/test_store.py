@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
+from pytest_nbaprops.walkforward.store import KINDS, FoldEntry, FoldStore
 
 KEY, OTHER = "a" * 64, "b" * 64
 ENTRY = FoldEntry(
@@ -54,13 +55,18 @@ def test_a_damaged_entry_counts_as_absent(store: FoldStore, damage: str) -> None
     assert store.fold(KEY) is None
 
 
-def test_an_entry_under_a_foreign_key_counts_as_absent(store: FoldStore) -> None:
-    """An entry says which key it belongs to."""
-    store.keep_fold(KEY, ENTRY)
-    path = store.folder / "folds" / OTHER[:2] / OTHER
-    path.parent.mkdir()
-    path.write_bytes((store.folder / "folds" / KEY[:2] / KEY).read_bytes())
-    assert store.fold(OTHER) is None
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_in_the_place_of_another_counts_as_absent(store: FoldStore, kind: str) -> None:
+    """An entry says which key it belongs to, and of what kind it is."""
+    keep = {"folds": store.keep_fold, "models": store.keep_model, "checks": store.keep_check}
+    read = {"folds": store.fold, "models": store.model, "checks": store.check}
+    content: dict[str, Any] = {"folds": ENTRY, "models": b"booster", "checks": {"leaks": []}}
+    keep[kind](KEY, content[kind])
+    moved = store.folder / kind / OTHER[:2] / OTHER
+    moved.parent.mkdir()
+    moved.write_bytes((store.folder / kind / KEY[:2] / KEY).read_bytes())
+    assert read[kind](KEY) is not None
+    assert read[kind](OTHER) is None
 
 
 def test_eviction_keeps_what_was_used_last(store: FoldStore) -> None:
