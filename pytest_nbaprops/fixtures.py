@@ -11,8 +11,8 @@ from pytest_nbaprops.errors import NBAPropsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pytest_nbaprops.collection import FoldCollector
-    from pytest_nbaprops.context import Context
+    from pytest_nbaprops.session.collection import FoldCollector
+    from pytest_nbaprops.session.context import Context
     from pytest_nbaprops.walkforward.active import ActiveFold
     from pytest_nbaprops.walkforward.dataset import Dataset
 
@@ -49,7 +49,7 @@ def _dataset(config: pytest.Config) -> Dataset:
 
 def _context_on_demand(config: pytest.Config) -> Context:
     if on_demand_key not in config.stash:
-        from pytest_nbaprops.context import prepare  # noqa: PLC0415 - heavy, and most sessions never come here
+        from pytest_nbaprops.session.context import prepare  # noqa: PLC0415 - heavy, and most sessions never come here
         from pytest_nbaprops.settings import read_settings  # noqa: PLC0415
 
         try:

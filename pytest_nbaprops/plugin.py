@@ -49,11 +49,11 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
 
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
-        from pytest_nbaprops.worker import Worker  # noqa: PLC0415
+        from pytest_nbaprops.session.worker import Worker  # noqa: PLC0415
 
         return Worker(config, worker_input, pasted=pasted)
     settings = read_settings(config)
-    from pytest_nbaprops.session import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
+    from pytest_nbaprops.session.controller import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
 
     return Controller(config, settings, pasted=pasted)
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import pytest_nbaprops
 from pytest_nbaprops.cli import VERBS, main, spelled
-from pytest_nbaprops.starter import STARTER
+from pytest_nbaprops.commands.starter import STARTER
 from pytest_nbaprops.walkforward.store import FoldStore
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pytest_nbaprops.starter import STARTER
+from pytest_nbaprops.commands.starter import STARTER
 
 
 @click.command()

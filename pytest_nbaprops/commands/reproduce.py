@@ -21,7 +21,7 @@ from pytest_nbaprops.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.reproduce import Reproduction
+    from pytest_nbaprops.reproduction.reproduce import Reproduction
 
 SHOWN_FOLDS: Final = 5
 
@@ -56,8 +56,8 @@ def reproduce(  # noqa: PLR0913 - a parameter for each option
 
     Example: nbaprops reproduce 3f2a91 --data data/game_logs
     """
-    from pytest_nbaprops.foldcomparison import DIFFERENT  # noqa: PLC0415 - MLflow and pandas take 2 s
-    from pytest_nbaprops.reproduce import reproduce as again  # noqa: PLC0415
+    from pytest_nbaprops.reproduction.fold_comparison import DIFFERENT  # noqa: PLC0415 - MLflow and pandas take 2 s
+    from pytest_nbaprops.reproduction.reproduce import reproduce as again  # noqa: PLC0415
     from pytest_nbaprops.tracking.recordedrun import read_run  # noqa: PLC0415
 
     project = find_project((root or Path()).resolve())

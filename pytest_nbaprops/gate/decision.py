@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
-from pytest_nbaprops.gate.leak import leak_text
+from pytest_nbaprops.gate.leaks.leak import leak_text
 from pytest_nbaprops.gate.rows import checked_rows
 from pytest_nbaprops.gate.verdict import (
     CandidateDecision,

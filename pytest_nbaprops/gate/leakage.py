@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.gate.cutoffs import leak_dates
-from pytest_nbaprops.gate.elsewhere import Elsewhere
-from pytest_nbaprops.gate.exam import Exam, Material, check_rows
-from pytest_nbaprops.gate.leak import Leak
+from pytest_nbaprops.gate.leaks.cutoffs import leak_dates
+from pytest_nbaprops.gate.leaks.group_check import Exam, Material, check_rows
+from pytest_nbaprops.gate.leaks.leak import Leak
+from pytest_nbaprops.gate.leaks.subprocess_check import Elsewhere
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.gate.leak import leak_text
+from pytest_nbaprops.gate.leaks.leak import leak_text
 from pytest_nbaprops.gate.verdict import CandidateDecision, CriterionResult, Outcome, SessionDecision
 
 PREFIX, LEAK_PREFIX = "promotion", "leak"

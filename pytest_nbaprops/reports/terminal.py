@@ -13,8 +13,8 @@ from pytest_nbaprops.reports.summary import guard_line, headline, interval, line
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pytest_nbaprops.context import Context
-    from pytest_nbaprops.evidence import Evidence
+    from pytest_nbaprops.session.context import Context
+    from pytest_nbaprops.session.evidence import Evidence
 
 COLOURS = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow", "ERROR": "red"}
 

@@ -27,12 +27,12 @@ def bare(data: str, test: str) -> None:
     """Reading, features, then nothing but XGBoost."""
     import xgboost  # noqa: PLC0415 - only on this side
 
-    from pytest_nbaprops.context import thread_share  # noqa: PLC0415
     from pytest_nbaprops.data.load import load_games  # noqa: PLC0415
     from pytest_nbaprops.data.schema import target_values  # noqa: PLC0415
     from pytest_nbaprops.features.build import build_features  # noqa: PLC0415
     from pytest_nbaprops.features.catalog import builtin_groups, select_groups  # noqa: PLC0415
     from pytest_nbaprops.recipes.catalog import resolve_recipe  # noqa: PLC0415
+    from pytest_nbaprops.session.context import thread_share  # noqa: PLC0415
     from pytest_nbaprops.walkforward.dataset import game_dates  # noqa: PLC0415
     from pytest_nbaprops.walkforward.plan import plan  # noqa: PLC0415
     from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window  # noqa: PLC0415

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.commands.output import show
 from pytest_nbaprops.commands.reproduce import report_of, reproduce, verdict
-from pytest_nbaprops.foldcomparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison
-from pytest_nbaprops.recorded import Check
-from pytest_nbaprops.reproduce import Reproduction
+from pytest_nbaprops.reproduction.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison
+from pytest_nbaprops.reproduction.recorded import Check
+from pytest_nbaprops.reproduction.reproduce import Reproduction
 from pytest_nbaprops.tracking.recordedrun import Recorded
 
 CHECKS = (

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 # In-process sessions forget what they import: what is imported here is imported once.
-import pytest_nbaprops.session
-import pytest_nbaprops.worker  # noqa: F401
+import pytest_nbaprops.session.controller
+import pytest_nbaprops.session.worker  # noqa: F401
 from pytest_nbaprops.data.sample import write_sample
 from pytest_nbaprops.tracking.connection import connect
 

@@ -58,8 +58,8 @@ def test_a_damaged_entry_counts_as_absent(store: FoldStore, damage: str) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_entry_in_the_place_of_another_counts_as_absent(store: FoldStore, kind: str) -> None:
     """An entry says which key it belongs to, and of what kind it is."""
-    keep = {"folds": store.keep_fold, "models": store.keep_model, "checks": store.keep_check}
-    read = {"folds": store.fold, "models": store.model, "checks": store.check}
+    keep: dict[str, Any] = {"folds": store.keep_fold, "models": store.keep_model, "checks": store.keep_check}
+    read: dict[str, Any] = {"folds": store.fold, "models": store.model, "checks": store.check}
     content: dict[str, Any] = {"folds": ENTRY, "models": b"booster", "checks": {"leaks": []}}
     keep[kind](KEY, content[kind])
     moved = store.folder / kind / OTHER[:2] / OTHER

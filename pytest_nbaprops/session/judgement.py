@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.champion import Opponent, version_record
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingError
-from pytest_nbaprops.evidence import CandidateState, Evidence
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
-from pytest_nbaprops.guarding import LeakChecks
+from pytest_nbaprops.session.champion import Opponent, version_record
+from pytest_nbaprops.session.evidence import CandidateState, Evidence
+from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.evaluate import fit_recipe

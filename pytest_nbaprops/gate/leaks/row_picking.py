@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
-from pytest_nbaprops.gate.leak import NO_EXAMPLE
+from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE
 from pytest_nbaprops.walkforward.dataset import Rows
 
-OWN_FOLDER = str(Path(__file__).parents[1])
+OWN_FOLDER = str(Path(__file__).parents[2])
 MOST_FITS = 64
 # Below this a subset may lack the end of a distribution by chance: 0.9 ** 400 is 5e-19.
 FEWEST_ROWS = 400

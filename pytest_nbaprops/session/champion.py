@@ -16,14 +16,14 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
-from pytest_nbaprops.evidence import CandidateState
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
-from pytest_nbaprops.rewalk import bench_for, walk
-from pytest_nbaprops.snapshot import Snapshot, read_snapshot
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import CandidateState
+from pytest_nbaprops.session.rewalk import bench_for, walk
+from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
 from pytest_nbaprops.tracking.publish import DEFAULT_CHAMPION, Publication
 from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec

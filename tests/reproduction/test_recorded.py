@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.recorded import DIFFERS, SAME, checks, likely_cause, variable_checks
+from pytest_nbaprops.reproduction.recorded import DIFFERS, SAME, checks, likely_cause, variable_checks
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nbaprops.context import Context, thread_share
-from pytest_nbaprops.planfile import PLANS
 from pytest_nbaprops.reports.decision_file import DECISION
+from pytest_nbaprops.session.context import Context, thread_share
+from pytest_nbaprops.session.planfile import PLANS
 from pytest_nbaprops.settings import redacted
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.explain import redact
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.evidence import CandidateState
+    from pytest_nbaprops.session.evidence import CandidateState
 
 SAME, DIFFERS = "same", "differs"
 SHORT: Final = 12

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from pytest_nbaprops.features.code import is_project
-from pytest_nbaprops.gate.moves import Answer
+from pytest_nbaprops.gate.leaks.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,7 +107,7 @@ class _Process:
                 "-W",
                 "ignore",
                 "-m",
-                "pytest_nbaprops.gate.otherprocess",
+                "pytest_nbaprops.gate.leaks.subprocess_main",
                 str(question),
                 str(self._answer),
             ],

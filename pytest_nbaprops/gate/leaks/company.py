@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from pytest_nbaprops.gate.state import reached_by
+from pytest_nbaprops.gate.leaks.reachable import reached_by
 
 
 def company_of(function: object, values: Mapping[str, object]) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, stored_fold
 from pytest_nbaprops.walkforward.plan import Fold

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.features.code import is_project
-from pytest_nbaprops.gate.company import company_of, company_of_estimator
-from pytest_nbaprops.gate.leak import NO_EXAMPLE, Leak
 from pytest_nbaprops.gate.leakage import GUARD_VERSION
-from pytest_nbaprops.gate.rehearsal import (
+from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.company import company_of, company_of_estimator
+from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
+from pytest_nbaprops.gate.leaks.rehearsal import (
     EVERYTHING,
     KINDS,
     Changes,
@@ -25,8 +26,7 @@ from pytest_nbaprops.gate.rehearsal import (
     rehearsal,
     sampled_fold,
 )
-from pytest_nbaprops.gate.rowpicking import Fits, picked_rows
-from pytest_nbaprops.gate.watch import watched
+from pytest_nbaprops.gate.leaks.row_picking import Fits, picked_rows
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key
 from pytest_nbaprops.walkforward.evaluate import Workbench
@@ -34,7 +34,7 @@ from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.collection import FoldCollector
+    from pytest_nbaprops.session.collection import FoldCollector
 
 CHECK_PROPERTY = "nbaprops_check"
 OURS = ("fold", "nbaprops_games", "nbaprops_features")

@@ -16,8 +16,8 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.features.group import FeatureGroup
-from pytest_nbaprops.gate.leak import NO_EXAMPLE
-from pytest_nbaprops.gate.perturb import Cutoff, outcome_columns
+from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE
+from pytest_nbaprops.gate.leaks.perturb import Cutoff, outcome_columns
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
 from pytest_nbaprops.walkforward.plan import Fold
 

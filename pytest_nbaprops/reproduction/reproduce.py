@@ -22,10 +22,10 @@ from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.foldcomparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
-from pytest_nbaprops.recorded import SAME, Check, checks, is_given_again, likely_cause, variable_checks
-from pytest_nbaprops.replay import REPORT, REQUEST, Request
 from pytest_nbaprops.reports.decision_file import PREDICTIONS
+from pytest_nbaprops.reproduction.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
+from pytest_nbaprops.reproduction.recorded import SAME, Check, checks, is_given_again, likely_cause, variable_checks
+from pytest_nbaprops.reproduction.replay import REPORT, REQUEST, Request
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.recordedrun import Recorded, ReproduceError
 
@@ -165,7 +165,7 @@ def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool
     """Run the session from where it was called; what it printed."""
     directory = (root / recorded.document["directory"]).resolve()
     command = [sys.executable, "-m", "pytest", *recorded.document["command"][1:]]
-    command += ["-p", "pytest_nbaprops.replay", f"--rootdir={root}"]
+    command += ["-p", "pytest_nbaprops.reproduction.replay", f"--rootdir={root}"]
     if not columns_given:
         command += ["-o", "nbaprops_columns="]  # the cut data has our names
     done = subprocess.run(  # noqa: S603 - the user's own recorded command line

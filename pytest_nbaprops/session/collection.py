@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops import suite
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.gate.verdict import finite
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
-from pytest_nbaprops.planfile import PlannedCandidate, write_plan
-from pytest_nbaprops.rehearsing import Rehearsals
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.planfile import PlannedCandidate, write_plan
+from pytest_nbaprops.session.rehearsing import Rehearsals
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec

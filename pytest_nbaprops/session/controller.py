@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.closing import Closing
-from pytest_nbaprops.context import Context, prepare, thread_share
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
-from pytest_nbaprops.evidence import Evidence
 from pytest_nbaprops.gate.verdict import Verdict
-from pytest_nbaprops.planfile import read_plans
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
+from pytest_nbaprops.session.closing import Closing
+from pytest_nbaprops.session.context import Context, prepare, thread_share
+from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.planfile import read_plans
+from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings, redacted
 from pytest_nbaprops.tracking.publish import Publication
-from pytest_nbaprops.worker import WORKER_INPUT, register_collector
 
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 
@@ -122,7 +122,7 @@ class Controller:
         """Our scheduler where the user asked for none in particular."""
         if config.getoption("dist") != "load":
             return None
-        from pytest_nbaprops.scheduling import FitScheduling  # noqa: PLC0415 - xdist may be switched off
+        from pytest_nbaprops.session.scheduling import FitScheduling  # noqa: PLC0415 - xdist may be switched off
 
         return FitScheduling(config, log, self._scope_of)
 

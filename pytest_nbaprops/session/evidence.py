@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.collection import FOLD_PROPERTY
-from pytest_nbaprops.gate.rehearsal import sampled_fold
+from pytest_nbaprops.gate.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.metrics.side import side_metrics
-from pytest_nbaprops.planfile import PlannedCandidate
-from pytest_nbaprops.rehearsing import CHECK_PROPERTY
+from pytest_nbaprops.session.collection import FOLD_PROPERTY
+from pytest_nbaprops.session.planfile import PlannedCandidate
+from pytest_nbaprops.session.rehearsing import CHECK_PROPERTY
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.evaluate import covers
 from pytest_nbaprops.walkforward.plan import Fold

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.features.sources import known_sources, read_sources
-from pytest_nbaprops.gate.leak import NO_EXAMPLE, Leak
-from pytest_nbaprops.gate.moves import Answer, example, moved, moved_beyond_rounding, row_changes
-from pytest_nbaprops.gate.perturb import Cutoff, Scene, outcome_columns
-from pytest_nbaprops.gate.state import Reached, fresh, reached_by
-from pytest_nbaprops.gate.watch import watched
+from pytest_nbaprops.gate.leaks.answers import Answer, example, moved, moved_beyond_rounding, row_changes
+from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
+from pytest_nbaprops.gate.leaks.perturb import Cutoff, Scene, outcome_columns
+from pytest_nbaprops.gate.leaks.reachable import Reached, fresh, reached_by
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nbaprops.features.group import FeatureGroup
-    from pytest_nbaprops.gate.elsewhere import Elsewhere
-    from pytest_nbaprops.gate.moves import Positions
+    from pytest_nbaprops.gate.leaks.answers import Positions
+    from pytest_nbaprops.gate.leaks.subprocess_check import Elsewhere
 
     Found = tuple[tuple[str, ...], Mapping[str, object]]
 
@@ -92,9 +92,9 @@ class Exam:
         found = self._differences(there, here, self.material.small)
         if not found and not self.reached.hashes:
             return ()
-        return self._unlike_here(found, there, here, elsewhere)
+        return self._unlike_here(found, there, elsewhere)
 
-    def _unlike_here(self, found: Found | None, there: Answer, here: Answer, elsewhere: Elsewhere) -> tuple[Leak, ...]:
+    def _unlike_here(self, found: Found | None, there: Answer, elsewhere: Elsewhere) -> tuple[Leak, ...]:
         """What is the same in all other processes but not here was kept here; else every process has its own."""
         for again in elsewhere.more_answers(self.group.name, hashes=self.reached.hashes):
             if unlike := self._differences(again, there, self.material.small):

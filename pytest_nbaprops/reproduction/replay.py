@@ -1,7 +1,8 @@
-"""A plugin of its own (`-p pytest_nbaprops.replay`): a recorded session again, for one candidate, leaving no trace.
+"""A plugin of its own (`-p pytest_nbaprops.reproduction.replay`): a recorded session again, for one candidate.
 
-Loaded by `nbaprops reproduce` only. The recorded command line is parsed as it was; then the recorded settings take the
-place of whatever command line, marker or ini file say now, and what would write into the project is switched off.
+It leaves no trace, and only `nbaprops reproduce` loads it. The recorded command line is parsed as it was; then the
+recorded settings take the place of whatever command line, marker or ini file say now, and what would write into the
+project is switched off.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Replay:
         games = yield
         if games is None:
             return None
-        from pytest_nbaprops.reproduce import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
+        from pytest_nbaprops.reproduction.reproduce import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
 
         target = self.request.options["nbaprops_target"]
         return recorded_games(games, self.request.digest, source="pytest_nbaprops_load_games", target=target)
@@ -136,6 +137,6 @@ class Replay:
 
 def _keep_folds_in(folder: Path) -> None:
     """A fold store of the repetition's own: nothing of the user's is read, mixed or evicted."""
-    from pytest_nbaprops import context  # noqa: PLC0415 - heavy: only when something is repeated
+    from pytest_nbaprops.session import context  # noqa: PLC0415 - heavy: only when something is repeated
 
     context.STORE_FOLDER = str(folder)  # joined to the rootdir, an absolute path wins

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.evidence import CandidateState
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.gate.statistics import paired_interval
 from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.metrics.point import date_sums, moments, statistic
-from pytest_nbaprops.rewalk import bench_for, walk
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import CandidateState
+from pytest_nbaprops.session.rewalk import bench_for, walk
 
 ALL = "all"
 Progress = Callable[[str], object]

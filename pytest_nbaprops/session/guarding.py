@@ -11,16 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import FeatureError
-from pytest_nbaprops.evidence import CandidateState
 from pytest_nbaprops.features.build import compute_group
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
-from pytest_nbaprops.gate.rehearsal import copied_outcomes
-from pytest_nbaprops.gate.rowpicking import picked_games
+from pytest_nbaprops.gate.leaks.rehearsal import copied_outcomes
+from pytest_nbaprops.gate.leaks.row_picking import picked_games
 from pytest_nbaprops.reports.criteria_tests import LeakTest
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import CandidateState
 
 # The features of a season hardly look further back than the two before it, and the time goes with the rows.
 RECENT_SEASONS = 3

@@ -13,24 +13,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.attribution import Attribution
-from pytest_nbaprops.champion import Opponent
-from pytest_nbaprops.context import Context
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
-from pytest_nbaprops.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
 from pytest_nbaprops.gate.effect import Effect
-from pytest_nbaprops.guarding import LeakChecks
-from pytest_nbaprops.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
-from pytest_nbaprops.runlog import RunLog, fold_table
+from pytest_nbaprops.session.attribution import Attribution
+from pytest_nbaprops.session.champion import Opponent
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
+from pytest_nbaprops.session.guarding import LeakChecks
+from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
+from pytest_nbaprops.session.runlog import RunLog, fold_table
+from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.settings import redacted
-from pytest_nbaprops.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit

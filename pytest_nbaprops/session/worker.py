@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.collection import FoldCollector
-from pytest_nbaprops.context import Context, read_context, thread_share
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.fixtures import asks_for_fold, collector_key
-from pytest_nbaprops.planfile import write_plan
+from pytest_nbaprops.session.collection import FoldCollector
+from pytest_nbaprops.session.context import Context, read_context, thread_share
+from pytest_nbaprops.session.planfile import write_plan
 
 WORKER_INPUT = "nbaprops"
 COLLECTOR_NAME = "nbaprops-collector"

@@ -181,7 +181,7 @@ def _first_caller(frame: FrameType | None) -> str:
 def _is_library_file(name: str) -> bool:
     if name.startswith("<frozen"):
         return True
-    own = str(Path(__file__).parents[1]) + os.sep
+    own = str(Path(__file__).parents[2]) + os.sep
     return name.startswith((*_library_folders(), own))
 
 

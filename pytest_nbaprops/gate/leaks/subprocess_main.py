@@ -9,9 +9,9 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_nbaprops.gate.elsewhere import Order, as_plain
-from pytest_nbaprops.gate.moves import Answer
-from pytest_nbaprops.gate.watch import watched
+from pytest_nbaprops.gate.leaks.answers import Answer
+from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.subprocess_check import Order, as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
