@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,14 +60,26 @@ def _context_on_demand(config: pytest.Config) -> Context:
     return config.stash[on_demand_key]
 
 
+def forget_on_demand(config: pytest.Config) -> None:
+    """Remove the session's folder, if one was made on demand."""
+    context = config.stash.get(on_demand_key, None)
+    if context is not None:
+        shutil.rmtree(context.folder, ignore_errors=True)
+        del config.stash[on_demand_key]
+
+
 def asks_for_fold(node: Any) -> bool:
     """Whether this item or function definition asks for the plugin's own `fold`, not for one of the user's.
 
-    A test with `parametrize("fold", range(5))`, or a project's own fixture of that name, has nothing to do with us.
-    pytest has no public way to see which fixture a name means.
+    A test with `parametrize("fold", range(5))`, or a project's own fixture of that name, has nothing to do with us,
+    unless that fixture asks for ours in turn. pytest has no public way to see which fixture a name means.
     """
     info = getattr(node, "_fixtureinfo", None)
     if info is None or "fold" not in info.names_closure:
         return False
-    definitions = info.name2fixturedefs.get("fold")
-    return bool(definitions) and getattr(definitions[-1].func, "__module__", None) == __name__
+    for definition in reversed(info.name2fixturedefs.get("fold", ())):
+        if getattr(definition.func, "__module__", None) == __name__:
+            return True
+        if "fold" not in definition.argnames:
+            return False
+    return False

@@ -125,6 +125,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Column map for sources with other names, a line each: THEIRS = OURS",
     ),
     Option(
+        name="known-columns",
+        ini_only=True,
+        repeatable=True,
+        help="Columns of your own in the games that are known before the game; all others count as its outcomes",
+    ),
+    Option(
         name="trusted-types",
         ini_only=True,
         repeatable=True,

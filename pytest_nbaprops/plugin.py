@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops import hookspecs, options
-from pytest_nbaprops.fixtures import asks_for_fold, fold, nbaprops_features, nbaprops_games
+from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
@@ -66,6 +66,11 @@ def _take_pasted_ids(config: pytest.Config) -> tuple[str, ...]:
     return pasted
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Games that a fixture read in an ordinary session go with it."""
+    forget_on_demand(config)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | pytest.ExitCode | None, Any]:
     """The last word on the exit code is the session's; a conftest's sessionfinish can change what pytest knows."""
@@ -77,7 +82,14 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | pytest.E
             raise
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - what pytest does with a usage error
         return final
+    except SystemExit as exit_:
+        return _final_code(config, _code_of(exit_))
     return code if code is None else _final_code(config, int(code))
+
+
+def _code_of(exit_: SystemExit) -> int:
+    """The exit code that the interpreter would make of it."""
+    return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
 
 
 def _final_code(config: pytest.Config, code: int) -> int:

@@ -19,6 +19,9 @@ from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_w
 PROMOTE_MODES = ("off", "dry-run", "enforce")
 ATTRIBUTE_MODES = ("changed", "all")
 SAMPLE_SUFFIX = "-sample"
+RESERVED_ALIAS = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
+ALIAS = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+JOURNAL_SUFFIX = ".nbaprops-journal"
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
@@ -52,6 +55,7 @@ class Settings:
     tracking_uri: str
     report: str
     use_cache: bool
+    known_columns: tuple[str, ...]
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
 
@@ -71,14 +75,10 @@ class Settings:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
-        tuples = {name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "trusted_types")}
+        tuples = {
+            name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "known_columns", "trusted_types")
+        }
         return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
-
-
-def redacted(settings: Settings) -> dict[str, Any]:
-    """As a dict for files that others read: no password in the tracking URI."""
-    uri = re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1***@", settings.tracking_uri)
-    return {**settings.to_dict(), "tracking_uri": uri}
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -132,6 +132,7 @@ class _Reader:
             tracking_uri=self.tracking_uri(),
             report=self.path("report") or "",
             use_cache=not self.config.getoption("nbaprops_no_cache"),
+            known_columns=self.lines("known-columns"),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,
         )
@@ -224,8 +225,8 @@ class _Reader:
     def named(self, name: str, *, simulated: bool) -> str:
         """Names of models and experiments on the sample league say so, whatever was asked for."""
         text = self.text(name)
-        if name == "model-name" and any(sign in text for sign in "/:@"):
-            raise SettingsError(f"{self.spelled(name)}: {text!r} holds '/', ':' or '@', which MLflow refuses in names")
+        if name == "model-name":
+            _refuse_model_name(text, self.spelled(name))
         return text + SAMPLE_SUFFIX if simulated and not text.endswith(SAMPLE_SUFFIX) else text
 
     def criteria(self) -> tuple[str, ...]:
@@ -239,7 +240,7 @@ class _Reader:
         """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""
         uri = self.optional("tracking-uri") or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
         if not uri:
-            return f"sqlite:///{self.root / 'mlflow.db'}"
+            return sqlite_in(self.root, "mlflow.db")
         return anchored_sqlite(uri, self.anchor("tracking-uri"))
 
     def anchor(self, name: str) -> Path:
@@ -277,7 +278,17 @@ def anchored_sqlite(uri: str, base: Path) -> str:
     prefix = "sqlite:///"
     if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
         return uri
-    return f"{prefix}{os.path.normpath(base / uri.removeprefix(prefix))}"
+    return sqlite_in(base, uri.removeprefix(prefix))
+
+
+def sqlite_in(folder: Path, name: str) -> str:
+    """The URI of a sqlite file, whatever the folder is called."""
+    path = Path(os.path.normpath(folder / name))
+    if set("%#?").isdisjoint(str(folder)):
+        return f"sqlite:///{path}"
+    from pytest_nbaprops.tracking.database import sqlite_uri  # noqa: PLC0415 - SQLAlchemy knows, and is heavy
+
+    return sqlite_uri(path)
 
 
 def _criterion(text: str, option: str) -> str:
@@ -287,9 +298,21 @@ def _criterion(text: str, option: str) -> str:
         raise SettingsError(str(error).replace("--nbaprops-criterion", option)) from None
 
 
+def _refuse_model_name(text: str, option: str) -> None:
+    if not text.isprintable() or any(sign in text for sign in "/:@"):
+        raise SettingsError(
+            f"{option}: {text!r} holds '/', ':', '@' or a control character, which MLflow refuses in names"
+        )
+    if text.endswith(JOURNAL_SUFFIX):
+        raise SettingsError(f"{option}: {text!r} is the journal of another model; choose another name")
+
+
 def _alias(text: str, option: str) -> str:
-    if text == "latest" or (text[:1] == "v" and text[1:].isdigit()):
-        raise SettingsError(f"{option}: {text!r} is reserved by MLflow; use a name such as staging or production")
+    if RESERVED_ALIAS.fullmatch(text) or not ALIAS.fullmatch(text):
+        raise SettingsError(
+            f"{option}: {text!r} can't be an alias: latest, v<number> and numbers are MLflow's own; use letters, "
+            "digits, - and _, such as staging or production"
+        )
     return text.lower()
 
 

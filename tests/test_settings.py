@@ -10,7 +10,8 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.markers import MARKER_SIGNATURE, marker_arguments
 from pytest_nbaprops.options import OPTIONS
 from pytest_nbaprops.plugin import WALK_FORWARD
-from pytest_nbaprops.settings import Settings, read_settings, redacted
+from pytest_nbaprops.redaction import redacted
+from pytest_nbaprops.settings import Settings, read_settings
 
 
 def settings(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
@@ -75,7 +76,7 @@ def test_settings_travel_as_builtins(pytester: pytest.Pytester) -> None:
 def test_passwords_are_masked(pytester: pytest.Pytester) -> None:
     """What is written for others holds no password."""
     found = settings(pytester, "--nbaprops-tracking-uri", "http://me:secret@host:5000")
-    assert redacted(found)["tracking_uri"] == "http://me:***@host:5000"
+    assert redacted(found.to_dict())["tracking_uri"] == "http://me:***@host:5000"
 
 
 def test_the_readme_lists_every_option() -> None:

@@ -13,7 +13,7 @@ import click
 import iniconfig  # pytest's own reader of ini files, so that both read the same
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite
+from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite, sqlite_in
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
@@ -59,7 +59,7 @@ class Project:
             return anchored_sqlite(in_file, self.root)
         if in_environment := os.environ.get("MLFLOW_TRACKING_URI", "").strip():
             return anchored_sqlite(in_environment, Path.cwd())
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        return sqlite_in(self.root, "mlflow.db")
 
 
 def find_project(start: Path) -> Project:

@@ -20,7 +20,7 @@ from pytest_nbaprops.gate.leaks.subprocess_check import Elsewhere
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from pytest_nbaprops.features.group import FeatureGroup
@@ -32,12 +32,13 @@ __all__ = ["Leak", "check_group", "check_groups", "check_rows", "guard_key", "le
 GUARD_VERSION = "2"
 
 
-def guard_key(line: GroupLineage, digest: str, cutoffs: Sequence[dt.date], *, seed: int = 0) -> str:
+def guard_key(
+    line: GroupLineage, digest: str, cutoffs: Sequence[dt.date], *, seed: int = 0, known: Collection[str] = ()
+) -> str:
     """SHA-256 (hex) of all that a group's leaks follow from: its code, the data, and how the guard looks at them."""
-    content = [
-        GUARD_VERSION, line.to_dict(), digest, [day.isoformat() for day in cutoffs], seed, pd.__version__,
-        np.__version__,
-    ]  # fmt: skip
+    libraries = (pd.__version__, np.__version__)
+    days = [day.isoformat() for day in cutoffs]
+    content = [GUARD_VERSION, line.to_dict(), digest, days, seed, sorted(known), libraries]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -49,24 +50,27 @@ def check_group(  # noqa: PLR0913 - the guard's interface
     cutoffs: Sequence[dt.date],
     root: Path | None = None,
     seed: int = 0,
+    known: Collection[str] = (),
 ) -> tuple[Leak, ...]:
     """The leaks of one group whose columns of all rows are `features` (float32, on the index of the games).
 
+    `known` names extra columns of the games that are known before the game; all others count as outcomes.
     Raises FeatureError when a declared source cannot be read.
     """
-    return check_groups(games, [(group, features)], cutoffs=cutoffs, root=root, seed=seed)[group.name]
+    return check_groups(games, [(group, features)], cutoffs=cutoffs, root=root, seed=seed, known=known)[group.name]
 
 
-def check_groups(
+def check_groups(  # noqa: PLR0913 - as above
     games: pd.DataFrame,
     features: Sequence[tuple[FeatureGroup, pd.DataFrame]],
     *,
     cutoffs: Sequence[dt.date],
     root: Path | None = None,
     seed: int = 0,
+    known: Collection[str] = (),
 ) -> dict[str, tuple[Leak, ...]]:
     """The leaks of each group, by its name: `check_group` for several, sharing changed games and the other process."""
-    material = Material(games, cutoffs=cutoffs, root=root, seed=seed)
+    material = Material(games, cutoffs=cutoffs, root=root, seed=seed, known=known)
     exams = {group.name: Exam(material, group, made) for group, made in features}
     with Elsewhere([(exam.group, exam.small_tables) for exam in exams.values()], material.small) as elsewhere:
         here = {name: exam.leaks() for name, exam in exams.items()}

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.redaction import redact, redacted
 
 SCHEMA_VERSION = 1
 DECISION, SUMMARY, ERROR = "decision.json", "summary.md", "error.txt"
@@ -30,7 +31,10 @@ PREDICTION_COLUMNS = (
 
 
 def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: str) -> dict[str, Any]:
-    """The decision of a session that has not come to one: nobody can read an older verdict by mistake."""
+    """The decision of a session that has not come to one: nobody can read an older verdict by mistake.
+
+    Others read it: passwords in the settings and on the command line are left out.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": "INCONCLUSIVE",
@@ -40,8 +44,8 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
         "simulated": settings["data"] is None,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": None,
-        "command": list(command),
-        "settings": dict(settings),
+        "command": [redact(argument) for argument in command],
+        "settings": redacted(settings),
         "dataset": None,
         "test_window": settings["test"],
         "champion": None,
@@ -98,6 +102,15 @@ def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataF
 
 
 def remove_old(folder: Path) -> None:
-    """Take away what an older session left beside its decision."""
+    """Take away what an older session left beside its decision.
+
+    Raises:
+        SettingsError: something else lies there.
+    """
     for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
-        (folder / name).unlink(missing_ok=True)
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"--nbaprops-report: {folder / name} cannot be removed ({error.strerror}); choose another folder"
+            ) from None

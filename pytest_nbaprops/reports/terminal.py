@@ -30,16 +30,27 @@ def header(context: Context) -> list[str]:
     ]
 
 
-def fold_status(report: pytest.TestReport) -> tuple[str, str, Any] | None:
-    """`PASSED mae 5.81, n 214` for a fold under -v."""
-    properties: dict[str, Any] = dict(report.user_properties)
-    if report.when != "call" or not report.passed or "nbaprops_key" not in properties or hasattr(report, "wasxfail"):
+SHOWN = frozenset({"nbaprops_key", "nbaprops_cached", "nbaprops_date", "nbaprops_mae", "nbaprops_n"})
+
+
+def fold_status(report: object) -> tuple[str, str, Any] | None:
+    """`PASSED mae 5.81, n 214` for a fold under -v; pytest asks about collection reports, too."""
+    if not isinstance(report, pytest.TestReport):
+        return None
+    properties = properties_of(report)
+    if report.when != "call" or not report.passed or not properties.keys() >= SHOWN or hasattr(report, "wasxfail"):
         return None
     source = ", stored" if properties["nbaprops_cached"] else ""
     said = (
         f"{properties['nbaprops_date']} mae {number(properties['nbaprops_mae'])}, n {properties['nbaprops_n']}{source}"
     )
     return "passed", ".", (f"PASSED ({said})", {"green": True})
+
+
+def properties_of(report: pytest.TestReport) -> dict[str, Any]:
+    """The report's properties by name; other plugins may leave whatever they like among them."""
+    pairs = (pair for pair in report.user_properties if isinstance(pair, tuple | list) and len(pair) == 2)  # noqa: PLR2004
+    return {name: value for name, value in pairs if isinstance(name, str)}
 
 
 def plan_line(context: Context, evidence: Evidence) -> str:

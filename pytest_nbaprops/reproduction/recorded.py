@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.reports.decision_file import DECISION
 from pytest_nbaprops.session.context import Context, thread_share
 from pytest_nbaprops.session.planfile import PLANS
-from pytest_nbaprops.settings import redacted
 from pytest_nbaprops.tracking import provenance
-from pytest_nbaprops.tracking.explain import redact
 
 if TYPE_CHECKING:
     from pytest_nbaprops.session.evidence import CandidateState
@@ -58,7 +57,7 @@ def record(context: Context, state: CandidateState, surroundings: Surroundings) 
             "target": candidate.target,
             "columns": list(candidate.columns),
             "recipe": candidate.recipe.identity() if candidate.recipe else None,
-            "estimator": None if candidate.recipe else state.estimator()[0],
+            "estimator": state.estimator()[0],
             "nodeids": [fold.nodeid for fold in state.evaluated],
             "folds_from_store": sum(fold.cached for fold in state.evaluated),
         },
@@ -77,7 +76,7 @@ def record(context: Context, state: CandidateState, surroundings: Surroundings) 
         "git": surroundings.checkout.to_dict(),
         "command": _command(Path(context.settings.report)),
         "directory": surroundings.directory,
-        "settings": redacted(context.settings),
+        "settings": redacted(context.settings.to_dict()),
         "environment": provenance.environment(os.environ),
     }
 

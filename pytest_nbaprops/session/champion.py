@@ -6,6 +6,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
@@ -24,9 +26,10 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState
 from pytest_nbaprops.session.rewalk import bench_for, walk
 from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
+from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.publish import DEFAULT_CHAMPION, Publication
 from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
 
@@ -40,6 +43,7 @@ def version_record(context: Context, state: CandidateState) -> dict[str, str]:
     candidate = context.candidate(spec)
     dates = [day for fold in state.planned.folds for day in fold.dates]
     return {
+        tags.CANDIDATE: state.planned.identity,
         "spec": json.dumps(spec.to_dict()),
         "recipe": json.dumps(candidate.recipe.identity() if candidate.recipe else None),
         "lineage": json.dumps(candidate.lineage.to_dict()),
@@ -49,6 +53,26 @@ def version_record(context: Context, state: CandidateState) -> dict[str, str]:
         "tested": json.dumps([dates[0].isoformat(), dates[-1].isoformat()]),
         "data_digests": json.dumps(data_digests(context.dataset.digest, dates)),
     }
+
+
+def content_of(context: Context, state: CandidateState) -> str | None:
+    """Identity of the model that the candidate would be registered with; None without predictions.
+
+    Beside the settings and the code it is told by all the data, which the final fit sees, by the estimator that the
+    test handed over and by what was predicted: fixtures and libraries that no digest knows of show there.
+    """
+    predictions = state.predictions()
+    if predictions is None:
+        return None
+    predicted = predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(dtype="float64")
+    return content_key(
+        {
+            "candidate": state.planned.identity,
+            "data": context.dataset.digest.full,
+            "estimator": state.estimator()[0],
+            "predicted": hashlib.sha256(predicted.tobytes()).hexdigest(),
+        }
+    )
 
 
 def data_digests(digest: DatasetDigest, dates: Sequence[date]) -> dict[str, str]:
@@ -111,8 +135,13 @@ class Opponent:
 
     @property
     def content(self) -> str | None:
-        """Identity of what the version was fitted on."""
+        """Identity of the model that the version is."""
         return self.at_start.content if isinstance(self.at_start, ChampionVersion) else None
+
+    @property
+    def candidate(self) -> str | None:
+        """Identity of the candidate that it came from, as far as that is known before the first fit."""
+        return self.at_start.tags.get(tags.CANDIDATE) if isinstance(self.at_start, ChampionVersion) else None
 
     @property
     def lineage(self) -> Lineage | None:

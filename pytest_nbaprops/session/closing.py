@@ -7,13 +7,14 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.errors import NBAPropsError, SettingsError
+from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
@@ -30,7 +31,6 @@ from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
-from pytest_nbaprops.settings import redacted
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
@@ -74,7 +74,7 @@ class Closing:
             self._check_storable(state)
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
-            if self.opponent.content == state.planned.identity:
+            if self.opponent.candidate == state.planned.identity:
                 self.log.defer(state.name)
 
     def _check_storable(self, state: CandidateState) -> None:
@@ -114,6 +114,8 @@ class Closing:
         with contextlib.suppress(NBAPropsError):  # decision.json says INCONCLUSIVE since the start
             write_text(trace, traceback.format_exc())
             write_decision(trace.parent, self.document)
+        for state in self.evidence.candidates:
+            self.publication.fail(state.name)
         return Verdict.ERROR.exit_code
 
     def _close(self, session: pytest.Session) -> int | None:
@@ -121,19 +123,22 @@ class Closing:
             return self._close_undecided(session)
         judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
         judgement = judge.judge(self.problems)
+        self.notes += judge.notes
         self._log_results(judgement)
         self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is half done
+        self.publication.flush()  # what MLflow refuses is known before the alias moves
         if self.settings.promote == "enforce":
             judgement = judge.promote(judgement)
-            self._leave_snapshot()
         if self.publication.error is not None:
             judgement = judgement.errored(self.publication.error)
+        self._write(self._document(judgement))  # said before anything else can break
+        if self.settings.promote == "enforce":
+            self._leave_snapshot()
         criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
-        self._write(self._document(judgement))
         self._finish_runs(judgement)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
-            self._write(self._document(judgement))
+        self._write(self._document(judgement))
         self._tell()
         return judgement.decision.exit_code
 
@@ -207,7 +212,7 @@ class Closing:
         command = ["pytest", *map(str, self.config.invocation_params.args)]
         digest, dates = self.context.dataset.digest, self.context.dataset.game_dates
         games = self.context.dataset.games
-        return unfinished(redacted(self.settings), command=command, reason=reason) | {
+        return unfinished(self.settings.to_dict(), command=command, reason=reason) | {
             "simulated": self.context.simulated,
             "git_commit": self.commit,
             "dataset": {
@@ -267,31 +272,42 @@ class Closing:
             *self.leaks.warnings(states),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
-            *([said] if (said := self.publication.attempt(lambda: self.opponent.tested_before(states))) else []),
+            *([said] if (said := self._tested_before) else []),
             *self.notes,
         ]
+
+    @cached_property
+    def _tested_before(self) -> str | None:
+        """What to say of earlier decisions on these dates; that they cannot be read is no error of this session."""
+        if self.publication.error is not None:
+            return None
+        try:
+            return self.opponent.tested_before(self.evidence.candidates)
+        except TrackingError as error:
+            return f"whether these dates decided earlier promotions is not known: {error}"
 
     def _weaker(self) -> list[str]:
         """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
         champion = self.opponent.at_start
         if not isinstance(champion, ChampionVersion) or "criteria" not in champion.tags:
             return []
-        before = parse_criteria(row["expression"] for row in json.loads(champion.tags["criteria"]))
-        warnings = []
-        for state in self.evidence.candidates:
-            warnings += [
-                f"{state.name}: the champion {champion.label} had to pass {expression!r}, which is not asked now"
-                for expression in weaker_than(criteria_of(state), before)
-            ]
-        return warnings
+        try:
+            before = parse_criteria(row["expression"] for row in json.loads(champion.tags["criteria"]))
+        except (NBAPropsError, ValueError, KeyError, TypeError):
+            return [f"what the champion {champion.label} had to pass cannot be read from its tags"]
+        return [
+            f"{state.name}: the champion {champion.label} had to pass {expression!r}, which is not asked now"
+            for state in self.evidence.candidates
+            for expression in weaker_than(criteria_of(state), before)
+        ]
 
     def _leave_snapshot(self) -> None:
         """Leave the version to beat as files, for sessions that cannot reach the registry; never an error."""
-        snapshot = self.publication.attempt(self.opponent.snapshot_now)
-        if snapshot is None:
+        if self.publication.error is not None:
             return
         try:
-            write_snapshot(Path(self.settings.report) / FOLDER, snapshot)
+            if (snapshot := self.opponent.snapshot_now()) is not None:
+                write_snapshot(Path(self.settings.report) / FOLDER, snapshot)
         except NBAPropsError as error:
             self.notes.append(f"no champion snapshot: {error}")
 

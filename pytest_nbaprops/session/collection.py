@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,12 @@ from pytest_nbaprops.walkforward.evaluate import Workbench
 from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
-FOLD_PROPERTY = "nbaprops_fold"
+FOLD_PROPERTY, ESTIMATOR_PROPERTY, RAISED_PROPERTY = "nbaprops_fold", "nbaprops_estimator", "nbaprops_raised"
+KEY_PROPERTY, PROBLEM_PROPERTY = "nbaprops_key", "nbaprops_problem"
+OURS = frozenset({FOLD_PROPERTY, ESTIMATOR_PROPERTY, KEY_PROPERTY, PROBLEM_PROPERTY})  # nobody else's count
 OWN_HOOKS = "pytest_nbaprops_"
+
+called_key = pytest.StashKey[bool]()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,31 +244,58 @@ class FoldCollector:
 
     # running
 
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note a failure as close to the test as can be: whatever a conftest makes of it, it is known."""
+        try:
+            return (yield)
+        except (pytest.skip.Exception, pytest.xfail.Exception):
+            raise
+        except Exception as error:
+            item.user_properties.append((RAISED_PROPERTY, f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            item.stash[called_key] = True
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Send what the fold left behind along with the report of the test's call."""
-        if self.rehearsals.bench is not None:
-            return (yield)
-        if call.when == "call" and (active := item.stash.get(active_fold_key, None)) is not None:
-            item.user_properties.extend(fold_properties(active))
-            item.user_properties.extend(self.rehearsals.properties(item, active))
-            if active.model is not None:
-                digest = estimators.hand_over(active.model, self.context.folder / estimators.HANDED_OVER)
-                item.user_properties.append(("nbaprops_estimator", digest))
-            del item.stash[active_fold_key]  # it holds the fold's rows
+        """Send what the fold left behind along with the report of the test's call; subtests report before it ends."""
+        if self.rehearsals.bench is None and call.when == "call" and item.stash.get(called_key, False):
+            self._leave_result(item)
         return (yield)
+
+    def _leave_result(self, item: pytest.Item) -> None:
+        active = item.stash.get(active_fold_key, None)
+        if active is None:
+            return
+        item.user_properties[:] = [pair for pair in item.user_properties if pair[0] not in OURS]
+        item.user_properties.extend(fold_properties(active))
+        item.user_properties.extend(self.rehearsals.properties(item, active))
+        item.user_properties.extend(self._estimator_properties(active))
+        del item.stash[active_fold_key]  # it holds the fold's rows
+
+    def _estimator_properties(self, active: ActiveFold) -> list[tuple[str, object]]:
+        """What could be registered for this fold: the recipe, a model that was handed over, or why nothing can."""
+        if active.evaluated:
+            return [(ESTIMATOR_PROPERTY, estimators.RECIPE)]
+        if active.model is None:
+            return []
+        if (problem := active.model_problem()) is not None:
+            return [("nbaprops_unregistrable", problem)]
+        digest = estimators.hand_over(active.model, self.context.folder / estimators.HANDED_OVER)
+        return [(ESTIMATOR_PROPERTY, digest)]
 
 
 def fold_properties(active: ActiveFold) -> list[tuple[str, object]]:
     """Exact builtins for the report, and so for JUnit XML."""
     properties: list[tuple[str, object]] = [(FOLD_PROPERTY, active.number)]
     if active.problem is not None:
-        properties.append(("nbaprops_problem", active.problem))
+        properties.append((PROBLEM_PROPERTY, active.problem))
     if active.result is not None and active.key is not None:
         metrics = active.result.metrics
         properties += [
             ("nbaprops_date", active.date.isoformat()),
-            ("nbaprops_key", active.key),
+            (KEY_PROPERTY, active.key),
             ("nbaprops_cached", int(active.cached)),
             ("nbaprops_mae", finite(metrics["mae"])),
             ("nbaprops_n", int(metrics["n_predictions"])),

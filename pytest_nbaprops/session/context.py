@@ -21,8 +21,8 @@ import pytest
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
-from pytest_nbaprops.data.schema import parse_target
-from pytest_nbaprops.errors import FeatureError, RecipeError
+from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
+from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
@@ -147,7 +147,9 @@ class Context:
 
     def _selected(self, expression: str | None, own: str) -> tuple[FeatureGroup, ...]:
         """The groups asked for, else the recipe's own plus the hooks'."""
-        default = [group.name for group in select_groups(self.groups, own, ())]
+        built = {group.name for group in self.groups}
+        # Of every group: what the command line left out is no mistake in the recipe's own list.
+        default = [group.name for group in select_groups(self.every_group, own, ()) if group.name in built]
         extra = [name for name in self.own_groups if name not in default]
         return select_groups(self.groups, expression, [*default, *extra])
 
@@ -164,6 +166,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     """
     target_columns = parse_target(settings.target)
     games, source = read_games(config, settings, target_columns)
+    _check_known_columns(games, settings.known_columns)
     groups = available_groups(config, settings)
     folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
     try:
@@ -182,6 +185,16 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _context(config, folder, stored, groups, threads)
+
+
+def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
+        if name in CANONICAL_COLUMNS or name not in games:
+            own = [str(column) for column in games.columns if column not in CANONICAL_COLUMNS]
+            raise SettingsError(
+                f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
+                f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
+            )
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:

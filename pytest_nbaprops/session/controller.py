@@ -20,7 +20,7 @@ from pytest_nbaprops.session.context import Context, prepare, thread_share
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
-from pytest_nbaprops.settings import Settings, redacted
+from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.tracking.publish import Publication
 
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
@@ -31,7 +31,8 @@ class Controller:
 
     def __init__(self, config: pytest.Config, settings: Settings, *, pasted: tuple[str, ...]) -> None:
         self.config, self.settings, self.pasted = config, settings, pasted
-        self.distributed = bool(config.getoption("tx", None)) and not config.option.collectonly
+        workers = config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
+        self.distributed = workers and not config.option.collectonly
         self.context: Context | None = None
         self.evidence: Evidence | None = None
         self.closing: Closing | None = None
@@ -73,12 +74,12 @@ class Controller:
         if self.config.option.collectonly:
             return
         report = Path(self.settings.report)
-        document = unfinished(redacted(self.settings), command=self._command(), reason="session did not finish")
+        document = unfinished(self.settings.to_dict(), command=self._command(), reason="session did not finish")
         write_decision(report, document)
         remove_old(report)
 
     def _write_error(self, reason: str) -> None:
-        document = unfinished(redacted(self.settings), command=self._command(), reason=reason)
+        document = unfinished(self.settings.to_dict(), command=self._command(), reason=reason)
         document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
         write_decision(Path(self.settings.report), document)
 
@@ -100,6 +101,11 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         self._collected(ids)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported may hold a candidate: with --continue-on-collection-errors nobody knows."""
+        if report.failed and self.closing is not None:
+            self.closing.problems.append(f"{report.nodeid or 'a test module'} could not be collected")
 
     def _collected(self, nodeids: list[str]) -> None:
         """Check what only the collected tests could tell; raises before the first fold runs."""

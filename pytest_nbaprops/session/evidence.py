@@ -15,11 +15,17 @@ import pytest
 from pytest_nbaprops.gate.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.metrics.side import side_metrics
-from pytest_nbaprops.session.collection import FOLD_PROPERTY
+from pytest_nbaprops.reports.terminal import properties_of
+from pytest_nbaprops.session.collection import (
+    ESTIMATOR_PROPERTY,
+    FOLD_PROPERTY,
+    KEY_PROPERTY,
+    PROBLEM_PROPERTY,
+    RAISED_PROPERTY,
+)
 from pytest_nbaprops.session.planfile import PlannedCandidate
 from pytest_nbaprops.session.rehearsing import CHECK_PROPERTY
 from pytest_nbaprops.walkforward.dataset import Dataset
-from pytest_nbaprops.walkforward.evaluate import covers
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
 
@@ -41,6 +47,7 @@ class FoldState:
     cached: bool = False
     own: dict[str, float] = field(default_factory=dict)
     estimator: str | None = None
+    unregistrable: str | None = None
     failure: str | None = None
     missing: str | None = None
 
@@ -137,7 +144,9 @@ class CandidateState:
         return side_metrics(sums) if any(sums) else {}
 
     def estimator(self) -> tuple[str | None, str | None]:
-        """Digest of the estimator that every fold was recorded with, or why there is not one."""
+        """Digest of the estimator that every fold was recorded with, RECIPE, or why there is not one."""
+        if (problem := next((state.unregistrable for state in self.folds if state.unregistrable), None)) is not None:
+            return None, problem
         digests = {state.estimator for state in self.folds}
         if digests == {None}:
             return None, "the test records predictions without their model: fold.record(predictions, model=model)"
@@ -192,27 +201,30 @@ class Evidence:
         state.collected = True
         had = state.entry
         _judge_report(state, report)
-        if report.when == "call":
-            properties = dict(report.user_properties)
+        _judge_raised(state, report)
+        properties = properties_of(report)
+        # A subtest's report comes before the fold has left anything.
+        if report.when == "call" and FOLD_PROPERTY in properties:
             self._take_result(state, properties)
             if state.fold == candidate.rehearsed and CHECK_PROPERTY in properties:
                 candidate.check = _check(str(properties[CHECK_PROPERTY]))
         return (candidate, state) if state.entry is not had else None
 
     def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:
-        if problem := properties.get("nbaprops_problem"):
+        if problem := properties.get(PROBLEM_PROPERTY):
             state.failure = str(problem)
-        key = properties.get("nbaprops_key")
+        key = properties.get(KEY_PROPERTY)
         if key is None or properties.get(FOLD_PROPERTY) != state.fold.number:
             if state.failure is None and state.missing is None:
                 state.missing = "its test passed without a result: call fold.evaluate() or fold.record(predictions)"
             return
         entry = self.store.fold(str(key))
-        if entry is None or not covers(entry, self.dataset.expected([state.fold])):
+        if entry is None or not self.dataset.covered_by(entry.predictions, state.fold):
             state.missing = "its stored result does not hold exactly the player-games to predict"
             return
         state.key, state.entry, state.cached = str(key), entry, bool(properties.get("nbaprops_cached"))
-        state.estimator = _text(properties.get("nbaprops_estimator"))
+        state.estimator = _text(properties.get(ESTIMATOR_PROPERTY))
+        state.unregistrable = _text(properties.get("nbaprops_unregistrable"))
         prefix = "nbaprops_own_"
         state.own = {k.removeprefix(prefix): _number(v) for k, v in properties.items() if k.startswith(prefix)}
 
@@ -244,6 +256,13 @@ def _judge_report(state: FoldState, report: pytest.TestReport) -> None:
         state.missing = f"{what}: {_message(report)}"
 
 
+def _judge_raised(state: FoldState, report: pytest.TestReport) -> None:
+    """A test that raised has failed, also where a hook made its report say otherwise."""
+    raised = properties_of(report).get(RAISED_PROPERTY)
+    if raised is not None and report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+        state.failure = f"it raised {_shortened(str(raised))}, though its report says that it passed"
+
+
 def _skip_reason(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
@@ -253,6 +272,9 @@ def _skip_reason(report: pytest.TestReport) -> str:
 def _message(report: pytest.TestReport) -> str:
     """The failure in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(crash.message if crash is not None else report.longrepr)
+    return _shortened(str(crash.message if crash is not None else report.longrepr))
+
+
+def _shortened(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else "no message"
     return line if len(line) <= 200 else f"{line[:197]}..."  # noqa: PLR2004 - one readable line

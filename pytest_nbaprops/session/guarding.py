@@ -16,6 +16,7 @@ from pytest_nbaprops.features.build import compute_group
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
+from pytest_nbaprops.gate.leaks.extra_columns import extra_outcomes
 from pytest_nbaprops.gate.leaks.rehearsal import copied_outcomes
 from pytest_nbaprops.gate.leaks.row_picking import picked_games
 from pytest_nbaprops.reports.criteria_tests import LeakTest
@@ -76,7 +77,8 @@ class Guard:
     def _check(self, groups: list[FeatureGroup], findings: Findings) -> None:
         keys = self._keys(groups)
         for group in groups:
-            if (kept := self.store.check(keys[group.name])) is not None:
+            kept = self.store.check(keys[group.name]) if self.context.settings.use_cache else None
+            if kept is not None:
                 findings.leaks[group.name] = tuple(Leak.from_dict(leak) for leak in kept["leaks"])
                 findings.known.append(group.name)
         found = self._examined([group for group in groups if group.name not in findings.leaks])
@@ -88,7 +90,11 @@ class Guard:
         """Under what each group's findings are kept."""
         digest = f"{self.context.dataset.digest.full}, recent {len(self._recent)}"
         lines = lineage_of(groups, self.context.columns, self.context.root).groups
-        return {line.name: guard_key(line, digest, self._cutoffs, seed=self.context.settings.seed) for line in lines}
+        settings = self.context.settings
+        return {
+            line.name: guard_key(line, digest, self._cutoffs, seed=settings.seed, known=settings.known_columns)
+            for line in lines
+        }
 
     def _examined(self, groups: Sequence[FeatureGroup]) -> dict[str, tuple[Leak, ...]]:
         broken = [group for group in groups if group.name in self.context.broken]
@@ -110,7 +116,9 @@ class Guard:
     def _leaks(self, games: pd.DataFrame, pairs: Pairs, cutoffs: Sequence[date]) -> dict[str, tuple[Leak, ...]]:
         if not pairs:
             return {}
-        return check_groups(games, pairs, cutoffs=cutoffs, root=self.context.root, seed=self.context.settings.seed)
+        settings, root = self.context.settings, self.context.root
+        known = settings.known_columns
+        return check_groups(games, pairs, cutoffs=cutoffs, root=root, seed=settings.seed, known=known)
 
     def _as_used(self, groups: Sequence[FeatureGroup]) -> Pairs:
         features = self.context.dataset.features
@@ -191,7 +199,14 @@ class LeakChecks:
 
     def warnings(self, states: Sequence[CandidateState]) -> list[str]:
         """What is said of the candidates without being judged."""
-        return [f"{state.name}: {state.check.warning}" for state in states if state.check and state.check.warning]
+        said = [f"{state.name}: {state.check.warning}" for state in states if state.check and state.check.warning]
+        known = self.context.settings.known_columns
+        if any(self.findings.leaks.values()) and (extra := extra_outcomes(self.context.dataset.games, known)):
+            said.append(
+                f"columns of your own count as outcomes of the game: {', '.join(extra)}; name those that are known "
+                "before it in nbaprops_known_columns"
+            )
+        return said
 
     def to_dict(self, states: Sequence[CandidateState]) -> dict[str, Any]:
         """How the guard looked, for decision.json; seconds include what it cost where the tests ran."""

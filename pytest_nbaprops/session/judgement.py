@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,13 @@ from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingEr
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
-from pytest_nbaprops.session.champion import Opponent, version_record
+from pytest_nbaprops.session.champion import Opponent, content_of, version_record
 from pytest_nbaprops.session.evidence import CandidateState, Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
+from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.active import METRIC_NAME
 from pytest_nbaprops.walkforward.evaluate import fit_recipe
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import parse_train_window
@@ -57,6 +60,7 @@ class Judge:
         self.config, self.opponent, self.evidence, self.leaks = config, opponent, evidence, leaks
         self.context, self.publication = opponent.context, opponent.publication
         self.settings = self.context.settings
+        self.notes: list[str] = []
 
     # the question
 
@@ -84,7 +88,7 @@ class Judge:
             failures=state.failures(),
             leaks=self.leaks.of_candidate(state),
             own_metrics=state.own_metrics() | self._hook_metrics(predictions),
-            identical_to=self._identical(state, predictions, champion),
+            identical_to=self._identical(state, champion),
         )
 
     def _with_slices(self, predictions: pd.DataFrame | None, criteria: Sequence[Criterion]) -> pd.DataFrame | None:
@@ -100,29 +104,27 @@ class Judge:
         if predictions is None:
             return {}
         visible = predictions.drop(columns=["candidate", "fold"])
-        answers = self.config.hook.pytest_nbaprops_metrics(predictions=visible)
-        return {name: float(value) for answer in answers for name, value in answer.items()}
+        try:
+            answers = self.config.hook.pytest_nbaprops_metrics(predictions=visible)
+            metrics = {str(name): value for answer in answers for name, value in dict(answer).items()}
+        except Exception as error:  # noqa: BLE001 - a user's hook may raise anything
+            self.notes.append(f"pytest_nbaprops_metrics gives no metric: {type(error).__name__}: {one_line(error)}")
+            return {}
+        refused = [name for name in metrics if not METRIC_NAME.fullmatch(name)]
+        self.notes += [f"pytest_nbaprops_metrics: {name!r} is no name that MLflow takes; left out" for name in refused]
+        return {name: value for name, value in metrics.items() if name not in refused}
 
-    def _identical(
-        self, state: CandidateState, predictions: pd.DataFrame | None, champion: Champion | None
-    ) -> str | None:
-        """The champion's label if this candidate is the same to the last bit of every prediction."""
-        if champion is None or champion.predictions is None or champion.version is None or predictions is None:
+    def _identical(self, state: CandidateState, champion: Champion | None) -> str | None:
+        """The champion's label if this candidate would be registered as the very same model."""
+        if champion is None or champion.version is None or champion.unavailable:
             return None
-        if self.opponent.content != state.planned.identity:
-            return None
-        columns = [*KEY_COLUMNS, "actual", "predicted"]
-        ours = predictions[columns].sort_values(list(KEY_COLUMNS), ignore_index=True)
-        theirs = champion.predictions[columns].sort_values(list(KEY_COLUMNS), ignore_index=True)
-        same = ours.astype({"GAME_ID": str}).to_dict("list") == theirs.astype({"GAME_ID": str}).to_dict("list")
-        return f"v{champion.version}" if same else None
+        content = content_of(self.context, state)
+        return f"v{champion.version}" if content is not None and content == self.opponent.content else None
 
     def _unregistrable(self, state: CandidateState) -> str | None:
         """Why the candidate could not be registered; recipes were checked before the first fold."""
-        if state.planned.spec.recipe is not None and state.estimator()[0] is None:
-            return None
         digest, problem = state.estimator()
-        if digest is None:
+        if digest is None or digest == estimators.RECIPE:
             return problem
         try:
             check_storable(self._handed_over(digest), self.settings.trusted_types)
@@ -151,7 +153,19 @@ class Judge:
         except ChampionMovedError as error:
             return replace(judgement, decision=decision.overtaken(str(error)))
         except TrackingError as error:
-            return replace(judgement, decision=decision.errored(str(error)))
+            return self._as_it_stands(replace(judgement, decision=decision.errored(str(error))), winner.name)
+
+    def _as_it_stands(self, judgement: Judgement, name: str) -> Judgement:
+        """What an error left behind: the alias may have been set before it."""
+        state = next(state for state in self.evidence.candidates if state.name == name)
+        content = content_of(self.context, state)
+        with contextlib.suppress(TrackingError):
+            registry = self.publication.registry()
+            version = registry.find_version(self.settings.model_name, content) if content is not None else None
+            if version is not None:
+                holds = registry.aliases(self.settings.model_name).get(self.settings.alias) == version
+                return replace(judgement, versions={name: version}, promoted=holds)
+        return judgement
 
     def _promoted(self, judgement: Judgement, name: str) -> Judgement:
         state = next(state for state in self.evidence.candidates if state.name == name)
@@ -162,7 +176,7 @@ class Judge:
             model=model,
             model_type=state.planned.spec.recipe or type(model).__name__,
             example=example,
-            identity=state.planned.identity,
+            content=content_of(self.context, state) or state.planned.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,
             expected=self.opponent.holders,
@@ -186,8 +200,8 @@ class Judge:
         fold = Fold(number=len(state.folds) + 1, dates=(after,), fitted_at=after, train_start=start)
         rows = self.context.dataset.train(fold, candidate.columns)
         digest, _ = state.estimator()
-        if digest is None:
+        if digest == estimators.RECIPE:
             model = fit_recipe(candidate, rows, threads=self.context.threads)
         else:
-            model = estimators.fit(self._handed_over(digest), rows, threads=self.context.threads)
+            model = estimators.fit(self._handed_over(str(digest)), rows, threads=self.context.threads)
         return model, rows.X.head(5)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.database import check_server_database, prepare_sqlite, sqlite_path, sqlite_uri
-from pytest_nbaprops.tracking.explain import one_line, redact
+from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():  # under -W error the import itself would fail

@@ -27,8 +27,8 @@ def sqlite_path(uri: str) -> Path:
 
 
 def sqlite_uri(path: Path) -> str:
-    """The URI of the file: how SQLAlchemy wants a `%` written depends on its version."""
-    if "%" not in str(path):  # MLflow would make folders of the encoded name of an é
+    """The URI of the file: how SQLAlchemy wants a `%` or `?` written depends on its version."""
+    if set("%?").isdisjoint(str(path)):  # MLflow would make folders of the encoded name of an é
         return f"sqlite:///{path}"
     return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
 

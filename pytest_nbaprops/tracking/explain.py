@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_USER_PASSWORD: Final = re.compile(r"://([^/\s:@]*):(\S*)@")
-_USER_ONLY: Final = re.compile(r"(https?)://[^/\s:@]+@")
-_QUERY_SECRET: Final = re.compile(r"([?&](?:\w*password|\w*passwd|\w*token|\w*secret|pwd)=)[^&\s]+", re.IGNORECASE)
+from pytest_nbaprops.redaction import redact
+
 _MAX_REASON: Final = 300
 
 # MLflow wraps what happened on the wire into long texts: the first pattern that is found names it.
@@ -24,13 +23,6 @@ _MEANINGS: Final = (
     (r"Can't locate revision", "it was written by a newer MLflow than the one installed here (upgrade mlflow)"),
     (r"out-of-date database schema", "it was written by an older MLflow (back it up and run mlflow db upgrade URI)"),
 )
-
-
-def redact(text: str) -> str:
-    """The text with the passwords and tokens of every URI in it replaced by `***`."""
-    text = _USER_PASSWORD.sub(r"://\1:***@", text)
-    text = _USER_ONLY.sub(r"\1://***@", text)
-    return _QUERY_SECRET.sub(r"\1***", text)
 
 
 def one_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.tracking.explain import redact
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():

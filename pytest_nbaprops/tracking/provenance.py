@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_nbaprops.tracking.explain import redact
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.walkforward.candidate import libraries
 
 SCHEMA_VERSION: Final = 1

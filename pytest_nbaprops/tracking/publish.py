@@ -92,7 +92,7 @@ class Publication:
         return registry.champion(self.model_name, alias)
 
     def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
-        """Numbers of the versions that were decided on dates from `first` to `last`, but those of these contents.
+        """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates.
 
         Raises:
             TrackingError: the registry cannot be read.
@@ -100,9 +100,8 @@ class Publication:
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
-        tested = (version for version in known if version.tags.get(tags.CONTENT) not in but and TESTED in version.tags)
-        overlap = (v for v in tested if _overlaps(json.loads(v.tags[TESTED]), first, last))
-        return sorted(int(version.version) for version in overlap)
+        decided = (v for v in known if tags.INTENT not in v.tags and v.tags.get(tags.CANDIDATE) not in but)
+        return sorted(int(version.version) for version in decided if _overlaps(version.tags.get(TESTED), first, last))
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())
@@ -163,6 +162,11 @@ class Publication:
         tracker.log_artifact(decision_file)
         tracker.end_run(status)
 
+    def flush(self) -> None:
+        """Send what is kept of all runs; a failure is kept like any other."""
+        for tracker in self._trackers.values():
+            self.attempt(tracker.flush)
+
     # the promotion
 
     def promote(  # noqa: PLR0913 - a promotion's whole story
@@ -172,7 +176,7 @@ class Publication:
         model: Any,
         model_type: str,
         example: pd.DataFrame,
-        identity: str,
+        content: str,
         trusted_types: tuple[str, ...],
         alias: str,
         expected: Mapping[str, str | None],
@@ -181,6 +185,7 @@ class Publication:
     ) -> Promotion:
         """Log the model, register it (once) and move the alias last.
 
+        `content` is the identity of the model: a version that has it already is promoted instead of a second one.
         `expected` is the version that each of some aliases must hold still, None for no one.
 
         Raises:
@@ -188,10 +193,10 @@ class Publication:
             TrackingError: it could not be done; the alias is where it was, or on the complete new version.
         """
         tracker = self._trackers[candidate]
-        uri = tracker.log_model(model, model_type, input_example=example, content=identity, trusted_types=trusted_types)
+        uri = tracker.log_model(model, model_type, input_example=example, content=content, trusted_types=trusted_types)
         registry = self.registry()
         version = registry.register_model(
-            uri, self.model_name, content=identity, run_id=tracker.run_id, alias=alias, version_tags=version_tags
+            uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=version_tags
         )
         told = {name: version_tags[name] for name in EVENT_DETAILS if name in version_tags}
         return registry.promote_model(
@@ -199,5 +204,10 @@ class Publication:
         )
 
 
-def _overlaps(tested: list[str], first: date, last: date) -> bool:
-    return date.fromisoformat(tested[0]) <= last and date.fromisoformat(tested[-1]) >= first
+def _overlaps(tested: str | None, first: date, last: date) -> bool:
+    """Whether a version's tag names dates of this span; one that cannot be read names none."""
+    try:
+        begin, *_, end = json.loads(tested or "[]")
+        return date.fromisoformat(begin) <= last and date.fromisoformat(end) >= first
+    except (ValueError, TypeError):
+        return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import FoldError
-from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key
@@ -21,6 +22,9 @@ from pytest_nbaprops.walkforward.dataset import Rows
 from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, predictions_frame, stored_fold
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.store import FoldEntry
+
+METRIC_NAME = re.compile(r"[\w\-. ]+", re.ASCII)  # what every MLflow store takes
+TOLERANCE = 1e-6  # estimators may answer in float32, in another order of summing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,8 @@ class ActiveFold:
         self._fold, self._candidate, self._bench = fold, candidate, bench
         self._metrics: dict[str, float] = {}
         self._model: Any = None
+        self._fitted: list[Any] = []
+        self.evaluated = False
         self.problem: str | None = None
         self.key: str | None = None
         self.cached = False
@@ -116,7 +122,12 @@ class ActiveFold:
 
     @cached_property
     def test(self) -> Rows:
-        """`.X`, `.y` and `.keys` of the rows to predict."""
+        """`.X`, `.y` and `.keys` of the rows to predict; a copy, which a test may change."""
+        return self._rows.copied()
+
+    @cached_property
+    def _rows(self) -> Rows:
+        """The rows to predict as they are, for what is kept."""
         return self._bench.dataset.test(self._fold, self._candidate.columns, self._candidate.groups)
 
     @property
@@ -129,20 +140,47 @@ class ActiveFold:
         """The estimator that `record` was given, if any."""
         return self._model
 
+    def model_problem(self) -> str | None:
+        """Why the model given to `record` is not what was judged, so that it must not be registered; None if it is.
+
+        What is registered is a copy of it, fitted on `train` of all dates: its own predictions have to be the recorded
+        ones, and so have those of a copy fitted on this fold's `train`.
+        """
+        if self.result is None or self._model is None:
+            return None
+        recorded = self.result.predictions["predicted"].to_numpy()
+        if not _same(recorded, lambda: estimators.predict(self._model, self._rows, threads=self._bench.threads)):
+            return f"{_name(self._model)} was handed over, but it does not make the recorded predictions"
+        if any(self._model is fitted for fitted in self._fitted) or _same(recorded, self._refitted):
+            return None
+        return (
+            f"{_name(self._model)}, fitted on fold.train, does not make the recorded predictions; fit it by "
+            "fold.fit(model), with its preprocessing in a pipeline"
+        )
+
+    def _refitted(self) -> npt.NDArray[np.float64]:
+        threads, seed = self._bench.threads, self._candidate.spec.seed
+        unfitted = estimators.prepared(self._model, seed=seed, threads=threads)
+        model = estimators.fit(unfitted, self._train_as_it_is(), threads=threads)
+        return estimators.predict(model, self._rows, threads=threads)
+
     def log(self, **metrics: float) -> None:
         """Log metrics of one's own for this fold; their mean over the folds can be a criterion.
 
         Raises:
-            FoldError: a value is not a number.
+            FoldError: a value is not a number, or a name is one of the plugin's own or one that MLflow refuses.
         """
         for name, value in metrics.items():
+            if name in STATISTICS or not METRIC_NAME.fullmatch(name):
+                own = ", ".join(STATISTICS)
+                raise self._refused(f"log({name}=…): a name is letters, digits, _, -, . and spaces, and none of {own}")
             try:
                 self._metrics[name] = float(value)
             except (TypeError, ValueError):
                 raise self._refused(f"log({name}={value!r}) is not a number") from None
 
     def fit(self, model: Any) -> Any:
-        """A fitted copy of a scikit-learn style estimator; folds that share a fit share it.
+        """A copy of a scikit-learn style estimator, fitted on `train` as it is; folds that share a fit share it.
 
         Seeds and thread counts that the estimator leaves open are set from the session's.
 
@@ -154,7 +192,13 @@ class ActiveFold:
         key = self._candidate.fit_key(
             self._fold, self._bench.dataset.digest, estimator=estimators.estimator_digest(unfitted)
         )
-        return self._bench.model(key, lambda: estimators.fit(unfitted, self.train, threads=threads))
+        model = self._bench.model(key, lambda: estimators.fit(unfitted, self._train_as_it_is(), threads=threads))
+        self._fitted.append(model)
+        return model
+
+    def _train_as_it_is(self) -> Rows:
+        """What a test has done to `train` must not be shared with the other folds of the fit."""
+        return self._bench.dataset.train(self._fold, self._candidate.columns)
 
     def evaluate(self) -> FoldResult:
         """Fit or reuse the recipe's model, predict the fold and record it; an unchanged fold comes from the store.
@@ -171,7 +215,8 @@ class ActiveFold:
         entry = stored_fold(self._candidate, self._fold, self._bench)
         self.cached = entry is not None
         if entry is None:
-            entry = evaluate_fold(self._candidate, self._fold, self.test, self._bench)
+            entry = evaluate_fold(self._candidate, self._fold, self._rows, self._bench)
+        self.evaluated = True
         return self._keep(self._candidate.fold_key(self._fold, self._bench.dataset.digest), entry)
 
     def record(self, predictions: npt.ArrayLike | pd.Series[float], *, model: Any = None) -> FoldResult:
@@ -179,7 +224,8 @@ class ActiveFold:
 
         Args:
             predictions: one number per row of `test`.
-            model: the estimator that made them; without it the candidate can be judged but not registered.
+            model: the estimator that made them; without it the candidate can be judged but not registered, and with
+                one that would not make them neither.
 
         Raises:
             FoldError: wrong length or shape, not numbers, a foreign index, or the fold was recorded before.
@@ -188,7 +234,7 @@ class ActiveFold:
         values = self._values(predictions)
         self._model = model
         details = {"importance": dict(estimators.importance(model, self._candidate.columns))}
-        entry = FoldEntry(predictions=predictions_frame(self.test, values), details=details)
+        entry = FoldEntry(predictions=predictions_frame(self._rows, values), details=details)
         key = content_key(
             {
                 "fold": self._fold.to_dict(),
@@ -220,20 +266,31 @@ class ActiveFold:
         return dataset.games.index[dataset.tested(self._fold)]
 
     def _values(self, predictions: Any) -> npt.NDArray[np.float64]:
-        rows = self.test
+        count = len(self.test_index)
+        if isinstance(predictions, pd.DataFrame) and predictions.shape[1] == 1:
+            predictions = predictions.iloc[:, 0]
         if isinstance(predictions, pd.Series):
-            predictions = self._aligned(predictions, rows.X.index)
-        try:
-            values = np.asarray(predictions, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise self._refused("record() got predictions that are not numbers") from None
+            predictions = self._aligned(predictions, self.test_index)
+        values = self._numbers(predictions)
         if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - a column vector, as some estimators return
             values = values[:, 0]
-        if values.shape != (len(rows),):
+        if values.shape != (count,):
             raise self._refused(
-                f"record() got predictions of shape {values.shape}, but the fold has {len(rows)} rows to predict; "
+                f"record() got predictions of shape {values.shape}, but the fold has {count} rows to predict; "
                 "predict every row of fold.test.X, in its order"
             )
+        return values
+
+    def _numbers(self, predictions: Any) -> npt.NDArray[np.float64]:
+        """As float64; what would lose its mask, its imaginary part or its unit on the way is refused."""
+        try:
+            given = np.asanyarray(predictions)
+            lossy = given.dtype.kind in "cmM" or np.ma.is_masked(given)
+            values = None if lossy else np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            values = None
+        if values is None:
+            raise self._refused("record() got predictions that are not numbers")
         return values
 
     def _aligned(self, predictions: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
@@ -247,3 +304,15 @@ class ActiveFold:
         """An error that counts even if the test catches it."""
         self.problem = problem
         return FoldError(f"fold {self.date} of {self._candidate.name}: {problem}")
+
+
+def _same(recorded: npt.NDArray[np.float64], predict: Callable[[], npt.NDArray[np.float64]]) -> bool:
+    """Whether these are the recorded predictions; not so where they cannot be made."""
+    try:
+        return bool(np.allclose(predict(), recorded, rtol=TOLERANCE, atol=TOLERANCE))
+    except Exception:  # noqa: BLE001 - a user's estimator may raise anything
+        return False
+
+
+def _name(model: object) -> str:
+    return type(model).__name__

@@ -45,6 +45,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
+    def copied(self) -> Rows:
+        """The same rows in memory of their own."""
+        return replace(self, X=self.X.copy(), y=self.y.copy(), keys=self.keys.copy(), baseline=self.baseline.copy())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -114,9 +118,20 @@ class Dataset:
 
     def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
         """Keys and actual value of every player-game that these folds must predict."""
-        positions = np.concatenate([self.tested(fold) for fold in folds])
+        return self._known(np.concatenate([self.tested(fold) for fold in folds]), ["actual"])
+
+    def covered_by(self, predictions: pd.DataFrame, fold: Fold) -> bool:
+        """Whether these are predictions of exactly the fold's player-games, with their actual values and baselines.
+
+        The baseline of a longer fold takes long to make and is left out.
+        """
+        wanted = self._known(self.tested(fold), ["actual", "baseline"] if len(fold.dates) == 1 else ["actual"])
+        found = predictions.get(list(wanted.columns))
+        return found is not None and found.reset_index(drop=True).equals(wanted)
+
+    def _known(self, positions: npt.NDArray[np.intp], names: list[str]) -> pd.DataFrame:
         keys = self.games.iloc[positions][list(KEY_COLUMNS)]
-        return keys.assign(actual=self.targets["actual"].iloc[positions]).reset_index(drop=True)
+        return pd.concat([keys, self.targets[names].iloc[positions]], axis=1).reset_index(drop=True)
 
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
         chosen = [self.positions(day, date.fromordinal(day.toordinal() + 1)) for day in fold.dates]

@@ -19,6 +19,8 @@ from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.walkforward.dataset import Rows
 
 HANDED_OVER = "estimators"
+RECIPE = "recipe"
+"""In place of the digest of an estimator that was handed over: the fold was evaluated by the recipe."""
 
 
 def prepared(estimator: Any, *, seed: int, threads: int) -> Any:

@@ -47,13 +47,7 @@ def stored_fold(candidate: Candidate, fold: Fold, bench: Workbench) -> FoldEntry
     if not bench.use_cache:
         return None
     entry = bench.store.fold(candidate.fold_key(fold, bench.dataset.digest))
-    return entry if entry is not None and covers(entry, bench.dataset.expected([fold])) else None
-
-
-def covers(entry: FoldEntry, expected: pd.DataFrame) -> bool:
-    """Whether the entry predicts these player-games and no others, with these actual values."""
-    found = entry.predictions.get(list(expected.columns))
-    return found is not None and found.reset_index(drop=True).equals(expected)
+    return entry if entry is not None and bench.dataset.covered_by(entry.predictions, fold) else None
 
 
 def evaluate_fold(candidate: Candidate, fold: Fold, rows: Rows, bench: Workbench) -> FoldEntry:

@@ -119,18 +119,65 @@ def test_a_declared_source_used_whole_is_a_leak(league: pd.DataFrame, tmp_path: 
     assert leak.kind == "future source rows"
 
 
-@pytest.mark.parametrize("column", ["PRA", "RESULT", "POSITION"])
-def test_extra_columns_that_a_box_score_explains_are_outcomes(league: pd.DataFrame, column: str) -> None:
-    """A column of one's own that is a sum or a result of the game counts as not yet known; others are known."""
+def with_columns(league: pd.DataFrame) -> pd.DataFrame:
+    """The games with columns of a user's own: outcomes in many dresses, and what is known."""
+    total = league["PTS"] + league["REB"] + league["AST"]
+    player, season = total.groupby(league["PLAYER_ID"]), total.groupby([league["PLAYER_ID"], league["SEASON"]])
+    return league.assign(
+        PRA=total,
+        RESULT=league["WL"].map({"W": 1, "L": 0}),
+        BAND=pd.cut(total, [-1, 10, 20, 200], labels=False),
+        SCORE=league.groupby("GAME_ID")["PTS"].transform("sum").astype(str),
+        ROLLING=player.transform(lambda values: values.rolling(5, min_periods=1).mean()),
+        SEASON_MEAN=season.transform("mean"),
+        CAREER_MEAN=player.transform("mean"),
+        CAREER_GAMES=player.transform("size"),
+        POSITION=(league["PLAYER_ID"] % 3).astype(str),
+        HEIGHT=190 + (league["PLAYER_ID"] * 7919) % 25,
+        HOLIDAY=league["GAME_DATE"].dt.day_of_week == 6,
+    )
+
+
+@pytest.fixture(scope="module")
+def own_columns() -> pd.DataFrame:
+    return with_columns(sample_league(seasons=2, players=40, seed=11))
+
+
+OUTCOMES = ["PRA", "RESULT", "BAND", "SCORE", "ROLLING"]
+SEASONAL = ["SEASON_MEAN", "CAREER_MEAN", "CAREER_GAMES"]
+
+
+@pytest.mark.parametrize("column", [*OUTCOMES, *SEASONAL, "POSITION", "HEIGHT", "HOLIDAY"])
+def test_columns_of_ones_own_count_as_outcomes_unless_they_cannot_be(own_columns: pd.DataFrame, column: str) -> None:
+    """Whatever hangs on more than the player or the date is not known before the game, nor are a player's means."""
 
     def extra(games: pd.DataFrame) -> Any:
-        return games[column].str[-1].map(ord).to_frame("extra")
+        return games[column].astype(float).to_frame("extra")
 
-    total = (league["PTS"] + league["REB"] + league["AST"]).astype(int).astype(str)
-    result, position = league["WL"].map({"W": "won", "L": "lost"}), (league["PLAYER_ID"] % 3).astype(str)
-    games = league.assign(PRA=total, RESULT=result, POSITION=position)
-    kinds = [leak.kind for leak in checked(games, group_of(extra))]
-    assert kinds == ([] if column == "POSITION" else ["same-day outcomes"])
+    kinds = [leak.kind for leak in checked(own_columns, group_of(extra))]
+    assert bool(kinds) == (column in (*OUTCOMES, *SEASONAL))
+
+
+@pytest.mark.parametrize("column", ["SEASON_MEAN", "CAREER_MEAN"])
+def test_the_mean_of_a_season_is_not_known_in_the_next_game_either(own_columns: pd.DataFrame, column: str) -> None:
+    """A shift does not help: the value of the last game holds the games to come."""
+
+    def shifted(games: pd.DataFrame) -> Any:
+        return games.groupby("PLAYER_ID")[column].shift(1).to_frame("shifted")
+
+    assert [leak.kind for leak in checked(own_columns, group_of(shifted))] == ["future outcomes"]
+
+
+def test_a_column_that_is_named_as_known_is_none_of_the_guards_business(own_columns: pd.DataFrame) -> None:
+    """The user's word counts."""
+
+    def line(games: pd.DataFrame) -> Any:
+        return games[["ROLLING"]]
+
+    group = group_of(line)
+    features = build_features(own_columns.copy(), [group]).frame
+    assert check_group(own_columns, features, group, cutoffs=cutoffs_of(own_columns), known=["ROLLING"]) == ()
+    assert check_group(own_columns, features, group, cutoffs=cutoffs_of(own_columns)) != ()
 
 
 def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:

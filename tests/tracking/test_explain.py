@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_nbaprops.tracking.explain import one_line, redact
+from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.tracking.explain import one_line
 
 
 @pytest.mark.parametrize(

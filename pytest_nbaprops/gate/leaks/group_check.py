@@ -11,13 +11,14 @@ import pandas as pd
 from pytest_nbaprops.features.sources import known_sources, read_sources
 from pytest_nbaprops.gate.leaks.answers import Answer, example, moved, moved_beyond_rounding, row_changes
 from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.extra_columns import unknown_columns
 from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
-from pytest_nbaprops.gate.leaks.perturb import Cutoff, Scene, outcome_columns
+from pytest_nbaprops.gate.leaks.perturb import Cutoff, Scene
 from pytest_nbaprops.gate.leaks.reachable import Reached, fresh, reached_by
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_nbaprops.features.group import FeatureGroup
@@ -33,12 +34,14 @@ SAFE_COPIES = int(pd.__version__.split(".")[0]) >= 3  # noqa: PLR2004 - from 3.0
 class Material:
     """Cutoffs and changed games, made once for all groups of a session."""
 
-    def __init__(self, games: pd.DataFrame, *, cutoffs: Sequence[dt.date], root: Path | None, seed: int) -> None:
+    def __init__(
+        self, games: pd.DataFrame, *, cutoffs: Sequence[dt.date], root: Path | None, seed: int, known: Collection[str]
+    ) -> None:
         self.games = games.reset_index(drop=True)
         self.root = root
-        outcomes = outcome_columns(self.games)
+        unknown = unknown_columns(self.games, known)
         days = [np.datetime64(day, "D") for day in cutoffs]
-        self.cutoffs = [Cutoff(self.games, day, seed=seed, outcomes=outcomes) for day in days]
+        self.cutoffs = [Cutoff(self.games, day, seed=seed, unknown=unknown) for day in days]
         self._scenes: dict[tuple[int, bool, bool], Scene] = {}
 
     @cached_property

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, NUMBER_COLUMNS, OUTCOME_COLUMNS
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from pytest_nbaprops.features.group import FeatureGroup
+    from pytest_nbaprops.gate.leaks.extra_columns import Unknown
 
     Mask = NDArray[np.bool_]
     Positions = NDArray[np.int64]
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 LOOK_AHEAD = np.timedelta64(4, "D")
 SHARE_SHOWN = 0.35
 SHARE_IDLE = 0.2
-# An extra column that the box score explains this well is itself an outcome (PRA, fantasy points, a result flag).
-EXPLAINED = 0.9
-SAMPLE = 4000
-FEW_VALUES = 12
 ATTEMPTS = 4
 
 
@@ -47,10 +42,11 @@ class Scene:
 class Cutoff:
     """One cutoff date: what is known on its morning is kept, the rest can be changed in several ways. Seeded."""
 
-    def __init__(self, games: pd.DataFrame, date: np.datetime64, *, seed: int, outcomes: tuple[str, ...]) -> None:
+    def __init__(self, games: pd.DataFrame, date: np.datetime64, *, seed: int, unknown: Unknown) -> None:
         self.games = games
         self.date = date
-        self.outcomes = outcomes
+        self.outcomes = unknown.outcomes
+        self.seasonal = unknown.seasonal
         self.seed = seed
         days = games["GAME_DATE"].to_numpy().astype("datetime64[D]")
         self.earlier: Positions = np.flatnonzero(days < date)
@@ -132,7 +128,7 @@ class Cutoff:
         return Scene(frame=frame.reset_index(drop=True), origin=origin, judged=judged)
 
     def _without_knowledge(self, scene: Scene, unknown: Mask, *, empty: bool) -> Scene:
-        names = [name for name in self.outcomes if name in scene.frame]
+        names = [name for name in (*self.outcomes, *self.seasonal) if name in scene.frame]
         if empty:
             changed = {name: scene.frame[name].mask(unknown) for name in names}
         else:
@@ -141,7 +137,18 @@ class Cutoff:
             source = np.where(scene.origin < 0, 0, scene.origin)
             source[rows] = donors
             changed = {name: self.games[name].take(source).reset_index(drop=True) for name in names}
+        changed |= self._other_seasonal(scene)
         return Scene(frame=scene.frame.assign(**changed), origin=scene.origin, judged=scene.judged)
+
+    def _other_seasonal(self, scene: Scene) -> dict[str, pd.Series[Any]]:
+        """What is one value for a season is not known on any date of it: exchanged on all of its rows so far, too."""
+        if not self.seasonal:
+            return {}
+        season = scene.frame["SEASON"].to_numpy()
+        now = season == season[np.searchsorted(scene.frame["GAME_DATE"].to_numpy(), self.date)]
+        source = np.where(scene.origin < 0, 0, scene.origin)
+        source[now] = self._rng(8).choice(len(self.games), int(now.sum()))
+        return {name: self.games[name].take(source).reset_index(drop=True) for name in self.seasonal}
 
     def _donors(self, rows: Positions) -> Positions:
         """For each row another played one with another result, other points and other minutes, where there is one.
@@ -219,47 +226,6 @@ class Cutoff:
         others = {name: table[name].take(source).to_numpy() for name in table.columns if name != as_of}
         dropped = unknown & (rng.random(len(table)) < 0.5)  # noqa: PLR2004 - a half
         return table.assign(**others).loc[~dropped].reset_index(drop=True)
-
-
-def outcome_columns(games: pd.DataFrame) -> tuple[str, ...]:
-    """The columns that are only known after the game: the schema's, and extra ones that a box score explains."""
-    own = [name for name in OUTCOME_COLUMNS if name in games]
-    extra = [str(name) for name in games.columns if name not in CANONICAL_COLUMNS]
-    if not extra:
-        return tuple(own)
-    played = np.flatnonzero(games["MIN"].notna().to_numpy())
-    rows = played[:: max(1, len(played) // SAMPLE)]
-    box = _box_scores(games.iloc[rows])
-    return (
-        *own,
-        *(name for name in extra if _only_when_played(games, name) or _explained(games[name].iloc[rows], box)),
-    )
-
-
-def _box_scores(rows: pd.DataFrame) -> NDArray[np.float64]:
-    columns = [rows[name].to_numpy(dtype=np.float64) for name in NUMBER_COLUMNS if name in rows]
-    won = rows["WL"].eq("W").to_numpy(dtype=np.float64) if "WL" in rows else np.zeros(len(rows))
-    box: NDArray[np.float64] = np.nan_to_num(np.column_stack([*columns, won, np.ones(len(rows))]))
-    return box
-
-
-def _only_when_played(games: pd.DataFrame, name: str) -> bool:
-    """Empty in every game not yet played, and in no other."""
-    unplayed = games["MIN"].isna()
-    return bool(unplayed.any()) and bool((games[name].isna() == unplayed).all())
-
-
-def _explained(column: pd.Series[Any], box: NDArray[np.float64]) -> bool:
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    if np.isnan(values).mean() > 0.5:  # noqa: PLR2004 - mostly text
-        codes, found = pd.factorize(column)
-        values = (codes == 0).astype(np.float64) if len(found) <= FEW_VALUES else np.full(len(codes), np.nan)
-    known = ~np.isnan(values)
-    if known.sum() <= 2 * box.shape[1] or np.ptp(values[known]) == 0:
-        return False
-    weights = np.linalg.lstsq(box[known], values[known], rcond=None)[0]
-    left = values[known] - box[known] @ weights
-    return bool(1 - left.var() / values[known].var() >= EXPLAINED)
 
 
 def _ascends(origin: Positions) -> bool:

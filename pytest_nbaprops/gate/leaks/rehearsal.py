@@ -16,8 +16,9 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.gate.leaks.extra_columns import unknown_columns
 from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE
-from pytest_nbaprops.gate.leaks.perturb import Cutoff, outcome_columns
+from pytest_nbaprops.gate.leaks.perturb import Cutoff
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
 from pytest_nbaprops.walkforward.plan import Fold
 
@@ -106,7 +107,7 @@ def rehearsal(dataset: Dataset, fold: Fold, *, seed: int, changes: Changes = EVE
     """The data on which a fold is run again."""
     games = dataset.games
     if changes.outcomes:
-        cutoff = Cutoff(games, np.datetime64(fold.cutoff, "D"), seed=seed, outcomes=outcome_columns(games))
+        cutoff = Cutoff(games, np.datetime64(fold.cutoff, "D"), seed=seed, unknown=unknown_columns(games))
         games = cutoff.other_ending().frame.set_axis(games.index)
     return Rehearsal(
         games=games,
