@@ -17,8 +17,8 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
 from pytest_nbaprops.gate.leaks.extra_columns import extra_outcomes
+from pytest_nbaprops.gate.leaks.missing_rows import WHOLE, incomplete_sides, picked_games
 from pytest_nbaprops.gate.leaks.rehearsal import copied_outcomes
-from pytest_nbaprops.gate.leaks.row_picking import picked_games
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState
@@ -206,6 +206,8 @@ class LeakChecks:
                 f"columns of your own count as outcomes of the game: {', '.join(extra)}; name those that are known "
                 "before it in nbaprops_known_columns"
             )
+        if not self.games and (share := incomplete_sides(self.context.dataset.games)) > 1 - WHOLE:
+            said.append(f"{share:.0%} of the games' sides lack players, and the guard cannot tell why")
         return said
 
     def to_dict(self, states: Sequence[CandidateState]) -> dict[str, Any]:

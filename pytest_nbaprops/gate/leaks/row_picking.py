@@ -1,4 +1,4 @@
-"""Rows picked by something that is known only after the game: in a fit, or in the games themselves."""
+"""Rows picked for a fit by something that is known only after the game."""
 
 from __future__ import annotations
 
@@ -147,56 +147,3 @@ def _by_target(train: Rows, fit: Fit) -> str | None:
         if missing >= SHARE_MISSING * len(actual) or missing >= SHARE_EXPLAINED * (len(actual) - fit.count) > 0:
             return f"none with {train.y.name} {side} {end:g}"
     return None
-
-
-# -- in the games themselves ----------------------------------------------------------------------------------------
-
-TEAM_MINUTES = 240.0
-MOST_COMPLETE = 236.0
-NBA_TEAMS = frozenset(
-    """
-    ATL BKN BOS CHA CHI CLE DAL DEN DET GSW HOU IND LAC LAL MEM MIA MIL MIN NOP NYK OKC ORL PHI PHX POR SAC SAS TOR
-    UTA WAS
-    """.split()  # noqa: SIM905 - thirty quoted names are no easier to read
-)
-ENOUGH_TEAMS = 28
-COUNTED = ("MIN", "PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF")
-
-
-def picked_games(games: pd.DataFrame) -> str | None:
-    """How the games lack rows that an outcome picked, or None: a side of five plays 240 minutes, and both sides play.
-
-    Only whole leagues are judged, those with at least 28 of the NBA's teams, and only by what is never true of one:
-    most sides short of minutes while nobody has few of a count that many have none of, or no side that lost.
-    """
-    played = games[games["MIN"].notna()]
-    if played["TEAM_ABBREVIATION"].nunique() < ENOUGH_TEAMS or not _is_nba(played):
-        return None
-    return _one_sided(played) or _short_of_minutes(played)
-
-
-def _is_nba(played: pd.DataFrame) -> bool:
-    return len(NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())) >= ENOUGH_TEAMS
-
-
-def _one_sided(played: pd.DataFrame) -> str | None:
-    sides = played.groupby("GAME_ID")["TEAM_ABBREVIATION"].nunique()
-    if "WL" not in played or (sides < 2).mean() < 0.5:  # noqa: PLR2004 - two sides, most games
-        return None
-    results = played["WL"].dropna().unique()
-    return f"only games with WL {results[0]}, one side of each" if len(results) == 1 else None
-
-
-def _short_of_minutes(played: pd.DataFrame) -> str | None:
-    minutes = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["MIN"].sum()
-    if minutes.median() >= MOST_COMPLETE:
-        return None
-    counted = [name for name in COUNTED if name in played and played[name].min() > 1]
-    if not counted:
-        return None
-    name = max(counted, key=lambda column: float(played[column].to_numpy().min() / played[column].to_numpy().mean()))
-    low = float(played[name].min())
-    return (
-        f"no row has {name} below {low:g}, and the median side has {minutes.median():.0f} of "
-        f"{TEAM_MINUTES:.0f} minutes: rows were left out by their outcome"
-    )

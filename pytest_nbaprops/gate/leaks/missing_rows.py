@@ -1,0 +1,135 @@
+"""Rows that the games themselves lack because of what happened in them: a side of five tells when players are missing.
+
+Pure, and only for whole NBA seasons: what is never true of one is what is looked for. A side's box scores add up, to
+240 minutes and more and to five times the margin in PLUS_MINUS; where they do not, players were left out, and an end of
+a distribution that every season has tells by what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+NBA_TEAMS = frozenset(
+    """
+    ATL BKN BOS CHA CHI CLE DAL DEN DET GSW HOU IND LAC LAL MEM MIA MIL MIN NOP NYK OKC ORL PHI PHX POR SAC SAS TOR
+    UTA WAS
+    """.split()  # noqa: SIM905 - thirty quoted names are no easier to read
+)
+ENOUGH_TEAMS = 28
+ENOUGH_GAMES = 300
+# Of the sides of nine real seasons 99.6% and more add up; rounded minutes are forgiven.
+WHOLE, TEAM_MINUTES = 0.95, 237.0
+OVERTIME_MINUTES = 250.0
+
+# What nine real seasons reach, and then some room. Lowest: someone has none of it, or one minute. Highest: 60 points,
+# 73 points + rebounds + assists, 51 minutes. A player with one game, one with a mean of two minutes; sides of 13; 40
+# points + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
+COUNTED = ("PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF", "PRA")
+LEAST_MINUTES = 1.0
+HIGHEST = {"PTS": 45.0, "PRA": 55.0, "MIN": 44.0}
+FEWEST_GAMES, FEWEST_MEAN_MINUTES = 5, 6.0
+LARGEST_SIDE, LARGEST_DEVIATION, LARGEST_MARGIN = 10, 25.0, 25.0
+
+
+def picked_games(games: pd.DataFrame) -> str | None:
+    """How a season lacks rows that an outcome picked, or None; seasons that are not whole NBA ones are not judged."""
+    for season, played in games[games["MIN"].notna()].groupby("SEASON"):
+        if _is_whole_league(played) and (said := _picked(played)) is not None:
+            return f"{season}: {said}"
+    return None
+
+
+def incomplete_sides(games: pd.DataFrame) -> float:
+    """The share of the sides of whole NBA seasons that lack players, whatever the reason; 0 where none is whole."""
+    seasons = [played for _, played in games[games["MIN"].notna()].groupby("SEASON") if _is_whole_league(played)]
+    if not seasons:
+        return 0.0
+    return float(1.0 - np.concatenate([_adds_up(_sides(played)) for played in seasons]).mean())
+
+
+def _is_whole_league(played: pd.DataFrame) -> bool:
+    teams = NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())
+    return len(teams) >= ENOUGH_TEAMS and played["GAME_ID"].nunique() >= ENOUGH_GAMES
+
+
+def _picked(played: pd.DataFrame) -> str | None:
+    sides = _sides(played)
+    if said := _one_sided(played, sides):
+        return said
+    whole = float(_adds_up(sides).mean())
+    if whole >= WHOLE:
+        return _games_left_out(sides) if _margins_add_up(sides).mean() >= WHOLE else None
+    said = next(_missing_ends(played.assign(PRA=played["PTS"] + played["REB"] + played["AST"]), sides), None)
+    return said and f"{said}, and {1 - whole:.0%} of the sides lack players: rows were left out by their outcome"
+
+
+def _sides(played: pd.DataFrame) -> pd.DataFrame:
+    """A row per game and team: minutes, points, the opponent's points, PLUS_MINUS and the number of players."""
+    plus_minus = played.get("PLUS_MINUS", np.nan)
+    grouped = played.assign(PLUS_MINUS=plus_minus).groupby(["GAME_ID", "TEAM_ABBREVIATION"])
+    sides = grouped.agg(minutes=("MIN", "sum"), points=("PTS", "sum"), players=("PTS", "size"))
+    sides["plus_minus"] = grouped["PLUS_MINUS"].sum(min_count=1)
+    sides["margin"] = 2 * sides["points"] - sides.groupby(level=0)["points"].transform("sum")
+    return sides
+
+
+def _adds_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    return (sides["minutes"] >= TEAM_MINUTES).to_numpy() | _margins_add_up(sides)
+
+
+def _margins_add_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Each of five players on the court at every point gets it in his PLUS_MINUS."""
+    equal: npt.NDArray[np.bool_] = (sides["plus_minus"] == 5 * sides["margin"]).to_numpy()
+    return equal
+
+
+def _one_sided(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
+    alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
+    if "WL" not in played or alone.mean() < 0.5:  # noqa: PLR2004 - most games
+        return None
+    results = played["WL"].dropna().unique()
+    return f"only games with WL {results[0]}, one side of each" if len(results) == 1 else None
+
+
+def _games_left_out(sides: pd.DataFrame) -> str | None:
+    """Whole games that are not there: their sides are missed by nobody, but a season without them is none."""
+    if (largest := sides["margin"].abs().max()) < LARGEST_MARGIN:
+        return f"no game was decided by more than {largest:.0f}: games were left out by their result"
+    if sides["minutes"].max() < OVERTIME_MINUTES:
+        return "no game went to overtime: games were left out by their length"
+    return None
+
+
+def _missing_ends(played: pd.DataFrame, sides: pd.DataFrame) -> Iterator[str]:
+    if played["MIN"].min() > LEAST_MINUTES:
+        yield f"no row has MIN below {played['MIN'].min():g}"
+    for name in COUNTED:
+        if name in played and played[name].min() >= 1:
+            yield f"no row has {name} below {played[name].min():g}"
+    for name, highest in HIGHEST.items():
+        if played[name].max() < highest:
+            yield f"no row has {name} above {played[name].max():g}"
+    yield from _missing_players(played)
+    if sides["players"].max() <= LARGEST_SIDE:
+        yield f"no side has more than {sides['players'].max()} players"
+    yield from _missing_surprises(played)
+
+
+def _missing_players(played: pd.DataFrame) -> Iterator[str]:
+    players = played.groupby("PLAYER_ID")["MIN"].agg(["size", "mean"])
+    if players["size"].min() >= FEWEST_GAMES:
+        yield f"no player has fewer than {players['size'].min()} games"
+    if players["mean"].min() >= FEWEST_MEAN_MINUTES:
+        yield f"no player has a mean of fewer than {players['mean'].min():.1f} minutes"
+
+
+def _missing_surprises(played: pd.DataFrame) -> Iterator[str]:
+    deviation = (played["PRA"] - played.groupby("PLAYER_ID")["PRA"].transform("mean")).abs().max()
+    if deviation < LARGEST_DEVIATION:
+        yield f"no row is more than {deviation:.0f} points + rebounds + assists away from the player's mean"
+    if "PLUS_MINUS" in played and not (played["PLUS_MINUS"] == 0).any():
+        yield "no row has PLUS_MINUS 0"
