@@ -31,6 +31,10 @@ class FoldError(NBAPropsError):
     """A fold was used in a way that gives no honest result (wrong length, recorded twice, ...)."""
 
 
+class StoreError(NBAPropsError):
+    """The fold store cannot be written: a full disk, a folder taken away."""
+
+
 class TrackingError(NBAPropsError):
     """The tracking store or the registry could not be reached, or refused."""
 

@@ -1,20 +1,22 @@
 """Content digests of Python code: what a function says and, recursively, what it calls.
 
 Digests are of the syntax tree: comments, docstrings, annotations of functions, layout and file location do not
-count. The standard library and installed packages do not count either (their versions are recorded elsewhere); this
-package does.
+count. Installed packages count with their version; the standard library, and the libraries whose versions are in every
+key of the fold store, do not. This package counts with its code.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import functools
 import hashlib
 import json
 import sys
 import sysconfig
 from enum import Enum
+from importlib import metadata
 from pathlib import Path, PurePath
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 OWN_PACKAGE = __name__.partition(".")[0]
 INSTALLED = ("site-packages", "dist-packages")
+# In the keys of fits and folds (walkforward/candidate.py), or nothing that computes.
+KNOWN_ELSEWHERE = frozenset(
+    {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}
+)
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
 
 
@@ -98,7 +104,7 @@ class _Walk:
         if isinstance(obj, WRAPPERS):
             return [type(obj).__name__, self.describe(obj.__wrapped__)]
         if isinstance(obj, FunctionType | type | ModuleType):
-            return self._code(obj) if is_project(obj) else ["library", _library_name(obj)]
+            return self._code(obj) if is_project(obj) else ["library", _library_name(obj), _library_version(obj)]
         return self._value(obj)
 
     def _code(self, obj: Any) -> Any:
@@ -180,6 +186,29 @@ def _outside_libraries(file: str) -> bool:
 
 def _library_name(obj: Any) -> str:
     return str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+
+
+def _library_version(obj: Any) -> str | None:
+    """The version of the package that the object comes from; None where it moves no result or is known anyway."""
+    package = str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__).partition(".")[0]
+    if package in sys.stdlib_module_names or package in KNOWN_ELSEWHERE:
+        return None
+    return _package_version(package)
+
+
+@functools.cache
+def _package_version(package: str) -> str | None:
+    """The installed version, else a digest of the package's own file."""
+    for distribution in (package, *_distributions().get(package, ())):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(distribution)
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:

@@ -35,10 +35,10 @@ _CRITERION = re.compile(
     r"\s*(?:\[(?P<slice>(?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\])?"
     rf"\s*(?:{_BOUND.format('bound_after')})?"
     r"\s*(?P<operator><=|>=|<|>)(?!=)\s*(?P<term>\S.*?)\s*",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
-_TERM_NUMBER = re.compile(rf"(?P<sign>[+-]?)\s*(?P<number>{_NUMBER})")
-_TERM_REFERENCE = re.compile(rf"(?P<reference>[A-Za-z_]\w*)\s*(?:(?P<sign>[+-])\s*(?P<number>{_NUMBER}))?")
+_TERM_NUMBER = re.compile(rf"(?P<sign>[+-]?)\s*(?P<number>{_NUMBER})", re.ASCII)
+_TERM_REFERENCE = re.compile(rf"(?P<reference>[A-Za-z_]\w*)\s*(?:(?P<sign>[+-])\s*(?P<number>{_NUMBER}))?", re.ASCII)
 _LONGEST = 500  # deep nesting of a pasted text would otherwise end in the parser's recursion limit
 _SLICE_NODES = (
     ast.Expression,

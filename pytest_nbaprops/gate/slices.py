@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The standard error of a MAE is about 0.5 points with this many player-games: less says nothing about a slice.
 MIN_SLICE_ROWS = 100
+BOOKKEEPING = ("candidate", "fold")  # how the session is organised, nothing that a bet could be picked by
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -49,7 +50,8 @@ def slice_mask(expression: str, columns: pd.DataFrame) -> Mask:
 
 
 def _refuse_unknown(names: tuple[str, ...], columns: pd.DataFrame) -> None:
-    allowed = [name for name in columns.columns if name not in OUTCOME_NAMES and name not in OUTCOME_COLUMNS]
+    hidden = {*OUTCOME_NAMES, *OUTCOME_COLUMNS, *BOOKKEEPING}
+    allowed = [name for name in columns.columns if name not in hidden]
     for name in names:
         if name in OUTCOME_COLUMNS or name in OUTCOME_NAMES:
             raise InconclusiveError(f"the slice reads {name}, which is known only after the game")

@@ -223,9 +223,14 @@ class Closing:
                 "last_date": dates[-1].day.isoformat(),
                 "source": self.context.source,
             },
+            "test_window": self._test_window(),
             "warnings": self.warnings,
             "leak_guard": self._guard(),
         }
+
+    def _test_window(self) -> str:
+        """What the candidates were tested on: the option's text, or where markers say otherwise all of theirs."""
+        return ", ".join(dict.fromkeys(state.planned.spec.test for state in self.evidence.candidates))
 
     def _guard(self) -> dict[str, Any]:
         """How the leak guard looked, and what share of the session it took."""

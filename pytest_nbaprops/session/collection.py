@@ -26,8 +26,10 @@ from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
 FOLD_PROPERTY, ESTIMATOR_PROPERTY, RAISED_PROPERTY = "nbaprops_fold", "nbaprops_estimator", "nbaprops_raised"
-KEY_PROPERTY, PROBLEM_PROPERTY = "nbaprops_key", "nbaprops_problem"
-OURS = frozenset({FOLD_PROPERTY, ESTIMATOR_PROPERTY, KEY_PROPERTY, PROBLEM_PROPERTY})  # nobody else's count
+KEY_PROPERTY, PROBLEM_PROPERTY, LOST_PROPERTY = "nbaprops_key", "nbaprops_problem", "nbaprops_lost"
+OURS = frozenset(
+    {FOLD_PROPERTY, ESTIMATOR_PROPERTY, KEY_PROPERTY, PROBLEM_PROPERTY, LOST_PROPERTY}
+)  # nobody else's count
 OWN_HOOKS = "pytest_nbaprops_"
 
 called_key = pytest.StashKey[bool]()
@@ -291,6 +293,8 @@ def fold_properties(active: ActiveFold) -> list[tuple[str, object]]:
     properties: list[tuple[str, object]] = [(FOLD_PROPERTY, active.number)]
     if active.problem is not None:
         properties.append((PROBLEM_PROPERTY, active.problem))
+    if active.lost is not None:
+        properties.append((LOST_PROPERTY, active.lost))
     if active.result is not None and active.key is not None:
         metrics = active.result.metrics
         properties += [

@@ -20,6 +20,7 @@ from pytest_nbaprops.session.collection import (
     ESTIMATOR_PROPERTY,
     FOLD_PROPERTY,
     KEY_PROPERTY,
+    LOST_PROPERTY,
     PROBLEM_PROPERTY,
     RAISED_PROPERTY,
 )
@@ -213,6 +214,9 @@ class Evidence:
     def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:
         if problem := properties.get(PROBLEM_PROPERTY):
             state.failure = str(problem)
+        if lost := properties.get(LOST_PROPERTY):
+            state.failure, state.missing = None, str(lost)
+            return
         key = properties.get(KEY_PROPERTY)
         if key is None or properties.get(FOLD_PROPERTY) != state.fold.number:
             if state.failure is None and state.missing is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pytest_nbaprops.errors import FoldError
+from pytest_nbaprops.errors import FoldError, StoreError
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.walkforward import estimators
@@ -69,6 +70,7 @@ class ActiveFold:
         self._fitted: list[Any] = []
         self.evaluated = False
         self.problem: str | None = None
+        self.lost: str | None = None
         self.key: str | None = None
         self.cached = False
         self.result: FoldResult | None = None
@@ -215,7 +217,8 @@ class ActiveFold:
         entry = stored_fold(self._candidate, self._fold, self._bench)
         self.cached = entry is not None
         if entry is None:
-            entry = evaluate_fold(self._candidate, self._fold, self._rows, self._bench)
+            with self._keeping():
+                entry = evaluate_fold(self._candidate, self._fold, self._rows, self._bench)
         self.evaluated = True
         return self._keep(self._candidate.fold_key(self._fold, self._bench.dataset.digest), entry)
 
@@ -243,8 +246,18 @@ class ActiveFold:
                 "data": self._bench.dataset.digest.through(self.dates[-1]),
             }
         )
-        self._bench.store.keep_fold(key, entry)
+        with self._keeping():
+            self._bench.store.keep_fold(key, entry)
         return self._keep(key, entry)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """A result that cannot be stored says nothing against the model: the fold is missing, not failed."""
+        try:
+            yield
+        except StoreError as error:
+            self.lost = str(error)
+            raise
 
     def _once(self) -> None:
         if self.key is not None:

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import SettingsError, StoreError
 
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
 DETAILS = b"nbaprops"
@@ -145,8 +145,11 @@ class FoldStore:
 
     def _write(self, kind: str, key: str, payload: bytes) -> None:
         path = self._path(kind, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+        except OSError as error:
+            raise StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})") from None
 
 
 def _seal(kind: str, key: str, payload: bytes) -> bytes:
