@@ -44,3 +44,6 @@ JOURNAL_ENTRY = "nbaprops.entry"
 
 JOURNAL_STATE = "nbaprops.state"
 """Version of a journal: `applied` once the alias is set, `void` where another change was first."""
+
+JOURNAL_SETTER = "nbaprops.setter."
+"""Version of a journal: `nbaprops.setter.<id>` with a time, while a session sets the alias as the entry wants it."""
