@@ -5,6 +5,9 @@ from __future__ import annotations
 CANDIDATE = "nbaprops.candidate"
 """Run: identity of the candidate (settings, data, code), by which a run left RUNNING is found again."""
 
+OWNER_PREFIX = "nbaprops.owner."
+"""Run: `nbaprops.owner.<id>`, one JSON object for each session that works on it: machine, process and heartbeat."""
+
 CONTENT = "nbaprops.content"
 """Model and version: identity of what was fitted, by which a version already registered is found again."""
 
@@ -16,6 +19,9 @@ MODEL_TYPE = "model_type"
 
 DATASET_DIGEST = "nbaprops.dataset_digest"
 """Run: full SHA-256 of the data; MLflow's own field holds 36 characters only."""
+
+N_NEW_FEATURES = "n_new_features"
+"""Run: how many columns the champion of the day does not have; no param, since a resumed run may meet another one."""
 
 NOT_FINITE = "nbaprops.not_finite"
 """Run: metrics that were NaN or infinite and therefore not stored."""
