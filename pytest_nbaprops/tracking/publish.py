@@ -6,6 +6,7 @@ After the first failure nothing more is tried: the fold store keeps every fold, 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -38,7 +39,7 @@ class RunRecord:
     """What is known of a candidate's run before its first fold.
 
     Attributes:
-        identity: same candidate, same data, same folds: same identity; a run left RUNNING is found by it.
+        identity: same candidate, same data, same folds: same identity; with the params it tells a run left RUNNING.
         run_name: template in which only `{n}` is left open.
     """
 
@@ -140,12 +141,13 @@ class Publication:
         """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
         tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
         owner = Owner.myself()
-        run_id = take_over(tracker.store, tracker.experiment_id, record.identity, owner)
+        same = _what_it_is(record, digest)
+        run_id = take_over(tracker.store, tracker.experiment_id, same, owner)
         name = None
         if run_id is None:
             number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
             name = record.run_name.replace("{n}", str(number))
-        told = {**record.tags, **owner.to_tag(), tags.CANDIDATE: record.identity}
+        told = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
         self._run_ids[candidate] = tracker.start_run(name, told, run_id=run_id)
         self._trackers[candidate], self._owners[candidate] = tracker, owner
         self._flushed[candidate] = time.monotonic()
@@ -220,6 +222,12 @@ class Publication:
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=told
         )
+
+
+def _what_it_is(record: RunRecord, digest: str) -> str:
+    """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
+    params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
+    return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"
 
 
 def _overlaps(tested: list[str], first: date, last: date) -> bool:
