@@ -45,6 +45,17 @@ class Project:
         value = self.ini.get(f"nbaprops_{name}")
         return str(value).strip() or None if value is not None else None
 
+    def sets(self, name: str) -> bool:
+        """Whether the file sets `nbaprops_<name>`, perhaps to nothing."""
+        return f"nbaprops_{name}" in self.ini
+
+    @property
+    def champion_alias(self) -> str | None:
+        """The alias in `nbaprops_champion`; None where it is not set, or is a champion snapshot's path."""
+        text = self.text("champion")
+        is_path = text is not None and (set("/\\.") & set(text) or (self.root / text).exists())
+        return None if is_path else text
+
     def lines(self, name: str) -> tuple[str, ...]:
         """The lines of `nbaprops_<name>`."""
         value = self.ini.get(f"nbaprops_{name}")
@@ -153,6 +164,6 @@ def lookup_in(project: Project, store: Store, model: str | None, experiment: str
     return Lookup(
         store=store,
         model_name=registered_name(project, store, model),
-        champion_alias=project.text("champion"),
+        champion_alias=project.champion_alias,
         experiment=experiment,
     )

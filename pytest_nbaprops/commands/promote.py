@@ -65,7 +65,7 @@ def promote(  # noqa: PLR0913 - its options
         version=version,
         alias=alias,
         criteria=criteria or _criteria(project),
-        champion_alias=project.text("champion"),
+        champion_alias=_champion_alias(project),
         force=force,
         reason=(reason or "").strip() or None,
     )
@@ -79,9 +79,18 @@ def promote(  # noqa: PLR0913 - its options
 
 
 def _criteria(project: Project) -> tuple[str, ...]:
+    """Those of the ini file; an empty list there stays empty, as in a session: nothing asked is nothing passed."""
     from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA  # noqa: PLC0415
 
-    return project.lines("criterion") or DEFAULT_CRITERIA
+    return project.lines("criterion") if project.sets("criterion") else DEFAULT_CRITERIA
+
+
+def _champion_alias(project: Project) -> str | None:
+    alias, text = project.champion_alias, project.text("champion")
+    if alias is None and text is not None:
+        said = f"nbaprops_champion = {text} is a champion snapshot, not an alias: compared with the registry's champion"
+        click.echo(said, err=True)
+    return alias
 
 
 def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:

@@ -18,8 +18,10 @@ from pytest_nbaprops.tracking import provenance
 if TYPE_CHECKING:
     from pytest_nbaprops.session.evidence import CandidateState
 
-SAME, DIFFERS = "same", "differs"
+SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
+OPTIONS_VARIABLE: Final = "PYTEST_ADDOPTS"
+"""Repeated as arguments, as far as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ class Check:
 
     @property
     def differs(self) -> bool:
-        return self.outcome == DIFFERS
+        return self.outcome in (DIFFERS, NOT_REPEATED)
 
 
 def checks(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Check]:
@@ -211,14 +213,31 @@ def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list
 
 
 def _variable_outcome(name: str) -> str:
-    if is_given_again(name):
+    if is_given_again(name) or name == OPTIONS_VARIABLE:
         return "as recorded"
     return "other store" if name.startswith("MLFLOW_") else DIFFERS  # where a run is logged moves no result
 
 
 def is_given_again(name: str) -> bool:
-    """Whether a repetition sets this variable as recorded; where MLflow is and who we are there stays as it is now."""
-    return name in provenance.VARIABLES
+    """Whether a repetition sets this variable as recorded.
+
+    Where MLflow is and who we are there stays as it is now, and so do pytest's plugins: a record must not load code.
+    """
+    return name in provenance.VARIABLES and name not in (OPTIONS_VARIABLE, "PYTEST_PLUGINS")
+
+
+def argument_checks(left_out: Sequence[str]) -> list[Check]:
+    """Recorded arguments that a repetition does without: they may have decided something."""
+    return [
+        Check(
+            what=f"argument {text}",
+            recorded="given",
+            now=NOT_REPEATED,
+            outcome=NOT_REPEATED,
+            cause=f"the argument {text}, which is not repeated",
+        )
+        for text in left_out
+    ]
 
 
 def likely_cause(found: Sequence[Check]) -> str:

@@ -1,8 +1,8 @@
 """A plugin of its own (`-p pytest_nbaprops.reproduction.replay`): a recorded session again, for one candidate.
 
-It leaves no trace, and only `nbaprops reproduce` loads it. The recorded command line is parsed as it was; then the
-recorded settings take the place of whatever command line, marker or ini file say now, and what would write into the
-project is switched off.
+It leaves no trace, and only `nbaprops reproduce` loads it. What of the recorded command line cannot load code is parsed
+as it was; then the recorded settings take the place of whatever command line, marker or ini file say now, and what
+would write into the project is switched off.
 """
 
 from __future__ import annotations

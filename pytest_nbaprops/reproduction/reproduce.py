@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,13 +24,25 @@ from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
 from pytest_nbaprops.errors import DataError
 from pytest_nbaprops.reports.decision_file import PREDICTIONS
+from pytest_nbaprops.reproduction.arguments import Arguments, sift
 from pytest_nbaprops.reproduction.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
-from pytest_nbaprops.reproduction.recorded import SAME, Check, checks, is_given_again, likely_cause, variable_checks
+from pytest_nbaprops.reproduction.recorded import (
+    OPTIONS_VARIABLE,
+    SAME,
+    Check,
+    argument_checks,
+    checks,
+    is_given_again,
+    likely_cause,
+    variable_checks,
+)
 from pytest_nbaprops.reproduction.replay import REPORT, REQUEST, Request
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.recordedrun import Recorded, ReproduceError
 
 HOOK: Final = "pytest_nbaprops_load_games"
+_NO_AUTOLOAD: Final = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+_NOT_PASSED_ON: Final = (OPTIONS_VARIABLE, "PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "MLFLOW_RUN_ID")
 
 
 # the data
@@ -163,14 +176,13 @@ def _can_be_said(value: object) -> bool:
 
 def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool) -> str:
     """Run the session from where it was called; what it printed."""
-    directory = (root / recorded.document["directory"]).resolve()
-    command = [sys.executable, "-m", "pytest", *recorded.document["command"][1:]]
+    command = [sys.executable, "-m", "pytest", *_command_line(recorded, root)]
     command += ["-p", "pytest_nbaprops.reproduction.replay", f"--rootdir={root}"]
     if not columns_given:
         command += ["-o", "nbaprops_columns="]  # the cut data has our names
-    done = subprocess.run(  # noqa: S603 - the user's own recorded command line
+    done = subprocess.run(  # noqa: S603 - what the record says was sifted
         command,
-        cwd=directory if directory.is_dir() else root,
+        cwd=_directory(recorded, root),
         env=_environment(recorded, folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -181,12 +193,38 @@ def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool
     return f"{done.stdout}\n{done.stderr}"
 
 
+def _directory(recorded: Recorded, root: Path) -> Path:
+    """Where the session was called from, if that is in the checkout: Python looks for modules there."""
+    directory = (root / recorded.document["directory"]).resolve()
+    return directory if directory.is_dir() and directory.is_relative_to(root.resolve()) else root
+
+
+def _arguments(recorded: Recorded, root: Path) -> Arguments:
+    options = shlex.split(recorded.document["environment"].get(OPTIONS_VARIABLE, ""))
+    words = [*options, *recorded.document["command"][1:]]
+    return sift(words, directory=_directory(recorded, root), root=root)
+
+
+def _command_line(recorded: Recorded, root: Path) -> list[str]:
+    """The arguments that are repeated, and the files of the tests where others were asked for."""
+    arguments = _arguments(recorded, root)
+    command = list(arguments.repeated)
+    if recorded.document["environment"].get(_NO_AUTOLOAD) and "nbaprops" not in os.environ.get("PYTEST_PLUGINS", ""):
+        command += ["-p", "nbaprops"]
+    if not arguments.places:
+        return command
+    asked = [Path(place) for place in arguments.places]
+    files = {(root / nodeid.partition("::")[0]).resolve() for nodeid in recorded.candidate["nodeids"]}
+    missing = [path for path in files if path.is_file() and not any(path.is_relative_to(place) for place in asked)]
+    return [*command, *arguments.places, *(str(path) for path in missing if path.is_relative_to(root.resolve()))]
+
+
 def _environment(recorded: Recorded, folder: Path) -> dict[str, str]:
     """The environment as it is, with the variables that decide as they were recorded."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not is_given_again(name) and not name.startswith(("PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "MLFLOW_RUN_ID"))
+        if not is_given_again(name) and not name.startswith(_NOT_PASSED_ON)
     }
     given = {name: value for name, value in recorded.document["environment"].items() if is_given_again(name)}
     coverage = {"COVERAGE_FILE": str(folder / "coverage")}  # a recorded --cov must not replace the user's figures
@@ -261,13 +299,14 @@ def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callabl
     """
     games, data_check = games_again(recorded, data=data, root=root)
     variables = variable_checks(recorded.document["environment"], provenance.environment(os.environ))
+    arguments = argument_checks(_arguments(recorded, root).left_out)
     count, threads = len(recorded.candidate["nodeids"]), recorded.document["threads"]
     tell(f"{recorded.run_name}: running {count} folds of {recorded.candidate['name']} again (threads: {threads}) …")
     with _folder() as folder:
         again = run_again(recorded, games, root=root, folder=folder)
     return Reproduction(
         run=recorded,
-        checks=(data_check, *checks(recorded.document, again.document), *variables),
+        checks=(data_check, *checks(recorded.document, again.document), *arguments, *variables),
         folds=compare_folds(recorded.predictions, again.predictions),
     )
 

@@ -43,7 +43,7 @@ def version_record(context: Context, state: CandidateState) -> dict[str, str]:
     candidate = context.candidate(spec)
     dates = [day for fold in state.planned.folds for day in fold.dates]
     return {
-        tags.CANDIDATE: state.planned.identity,
+        tags.IDENTITY: state.planned.identity,
         "spec": json.dumps(spec.to_dict()),
         "recipe": json.dumps(candidate.recipe.identity() if candidate.recipe else None),
         "lineage": json.dumps(candidate.lineage.to_dict()),
@@ -141,7 +141,7 @@ class Opponent:
     @property
     def candidate(self) -> str | None:
         """Identity of the candidate that it came from, as far as that is known before the first fit."""
-        return self.at_start.tags.get(tags.CANDIDATE) if isinstance(self.at_start, ChampionVersion) else None
+        return self.at_start.tags.get(tags.IDENTITY) if isinstance(self.at_start, ChampionVersion) else None
 
     @property
     def lineage(self) -> Lineage | None:

@@ -19,7 +19,7 @@ DONE: Final = "done"
 PROMOTE: Final = "promote"
 ROLLBACK: Final = "rollback"
 _REASON_CHARACTERS: Final = 1000
-_DETAIL_CHARACTERS: Final = 4000  # criteria and lineage are tags of the version anyway
+_DETAIL_CHARACTERS: Final = 20_000  # of 100,000 that a version's tag holds; lineage is a tag of its own anyway
 _OWN: Final = ("event", "state", "alias", "previous_version", "reason", "at")
 
 
@@ -32,7 +32,7 @@ class Event:
         kind: `promote` or `rollback`.
         previous: version that had the alias before, None for no one.
         at: when, ISO 8601 in UTC.
-        details: verdict, metrics (JSON), git_commit, forced and whatever else the promotion was given.
+        details: verdict, metrics and criteria (JSON), git_commit, forced and whatever else the promotion was given.
     """
 
     key: str
@@ -108,9 +108,13 @@ def new_event(  # noqa: PLR0913 - an event's whole story
 
 def events_of(version: ModelVersion, alias: str | None = None) -> list[Event]:
     """The version's events in the order of time, of one alias or of all."""
+    return events_in(version.tags, str(version.version), alias)
+
+
+def events_in(values: Mapping[str, str], number: str, alias: str | None = None) -> list[Event]:
+    """The same from the tags of the version of this number."""
     prefix = tags.EVENT_PREFIX + (f"{alias}." if alias else "")
-    number = str(version.version)
-    told = [Event.from_tag(number, key, value) for key, value in version.tags.items() if key.startswith(prefix)]
+    told = [Event.from_tag(number, key, value) for key, value in values.items() if key.startswith(prefix)]
     return sorted((event for event in told if event is not None), key=lambda event: (event.at, event.key))
 
 

@@ -11,7 +11,9 @@ by whoever changes an alias next.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_nbaprops.tracking import tags
@@ -22,7 +24,7 @@ with quiet():
     from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
@@ -40,6 +42,7 @@ _APPLIED: Final = "applied"
 _VOID: Final = "void"
 _PAGE: Final = 50
 _TRIES: Final = 5
+_STALL: Final = timedelta(hours=1)  # no process comes back after more between two calls to the registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +59,34 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A change as entered; `after` is the number of the last entry that counted when it was made, 0 for none."""
+    """A change as entered.
+
+    Attributes:
+        after: number of the last entry that counted when it was made, 0 for none.
+        setters: tags of the sessions that were about to set the alias as the entry wants it, with the time of each.
+    """
 
     number: int
     after: int
     state: str
     change: Change
+    setters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_applied(self) -> bool:
         return self.state == _APPLIED
+
+    @property
+    def dead_setters(self) -> list[str]:
+        """Those that were killed: the alias will not be set by them any more."""
+        return [key for key, since in self.setters.items() if datetime.now(UTC) - _time(since) > _STALL]
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def journal_name(model_name: str) -> str:
@@ -74,24 +95,39 @@ def journal_name(model_name: str) -> str:
 
 
 def last_entry(client: MlflowClient, model_name: str) -> Entry | None:
-    """The last entry that counts; applied ones always do, so nothing older needs to be read."""
+    """The last entry that counts."""
+    entries = counting_entries(client, model_name)
+    return entries[-1] if entries else None
+
+
+def last_of_alias(client: MlflowClient, model_name: str, alias: str) -> Entry | None:
+    """The last entry that counts and is about this alias, among the recent ones."""
+    return next((entry for entry in counting_entries(client, model_name)[::-1] if entry.change.alias == alias), None)
+
+
+def counting_entries(client: MlflowClient, model_name: str) -> list[Entry]:
+    """The recent entries that count, the oldest first.
+
+    Applied ones always do, so nothing needs to be read that is older than one of them. A page is read in any case: who
+    stalled before it set an alias may have been overtaken by several.
+    """
     entries: list[Entry] = []
-    for version in _newest_first(client, journal_name(model_name)):
+    for position, version in enumerate(_newest_first(client, journal_name(model_name)), 1):
         entry = _parsed(version)
         if entry is not None:
             entries.append(entry)
-            if entry.is_applied:
-                break
-    return _last_counting(entries[::-1])
+        if position >= _PAGE and any(entry.is_applied for entry in entries):
+            break
+    return _counting(entries[::-1])
 
 
-def _last_counting(entries: Sequence[Entry]) -> Entry | None:
-    last: Entry | None = None
+def _counting(entries: Sequence[Entry]) -> list[Entry]:
+    chain: list[Entry] = []
     for entry in entries:
-        follows = entry.after == (0 if last is None else last.number)
+        follows = entry.after == (chain[-1].number if chain else 0)
         if entry.is_applied or (follows and entry.state != _VOID):
-            last = entry
-    return last
+            chain.append(entry)
+    return chain
 
 
 def _newest_first(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
@@ -112,7 +148,9 @@ def _parsed(version: ModelVersion) -> Entry | None:
         plain = json.loads(version.tags[tags.JOURNAL_ENTRY])
         after = int(plain.pop("after"))
         state = version.tags.get(tags.JOURNAL_STATE, _ENTERED)
-        return Entry(number=int(version.version), after=after, state=state, change=Change(**plain))
+        setters = {key: text for key, text in version.tags.items() if key.startswith(tags.JOURNAL_SETTER)}
+        change = Change(**plain)
+        return Entry(number=int(version.version), after=after, state=state, change=change, setters=setters)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -184,3 +222,20 @@ def mark_applied(client: MlflowClient, model_name: str, entry: Entry) -> None:
 
 def mark_void(client: MlflowClient, model_name: str, entry: Entry) -> None:
     client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, _VOID)
+
+
+def announce(client: MlflowClient, model_name: str, entry: Entry) -> str:
+    """Say that this session is about to set the alias as the entry wants it; the tag that says so.
+
+    A session may stall just before, for as long as others need to promote another version, and be killed just after:
+    then the alias is where nobody wants it any more, and this tag tells such a change from one by hand.
+    """
+    key = f"{tags.JOURNAL_SETTER}{secrets.token_hex(4)}"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    client.set_model_version_tag(journal_name(model_name), str(entry.number), key, now)
+    return key
+
+
+def retract(client: MlflowClient, model_name: str, entry: Entry, key: str) -> None:
+    """Take back what `announce` said: the alias was set and looked at."""
+    client.delete_model_version_tag(journal_name(model_name), str(entry.number), key)

@@ -1,4 +1,4 @@
-"""Moving an alias: entered in the journal first, set last, and finished by the next one after a crash."""
+"""Moving an alias: conditions first, then an entry in the journal; `settling` sets the alias, last of all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
-from pytest_nbaprops.tracking import journal, tags
-from pytest_nbaprops.tracking.events import DONE, INTENDED, ROLLBACK, Event, events_of, happened, new_event
+from pytest_nbaprops.tracking import journal
+from pytest_nbaprops.tracking.events import DONE, INTENDED, ROLLBACK, events_of, happened, new_event
 from pytest_nbaprops.tracking.events import succession as succession_of
-from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.settling import apply, set_event, settle, tidy
 from pytest_nbaprops.tracking.versions import found, holders, known_version, listed, run_of, versions
-
-with quiet():
-    from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,7 +80,7 @@ def carry_out(store: Store, move: Move) -> Promotion:
                 return _done(move, previous, changed=False)
             _check_conditions(move, holding)
             if (entry := _entered(client, move, previous, last)) is not None:
-                _apply(client, move.name, entry)
+                apply(client, move.name, entry)
                 return _done(move, previous, changed=True)
             _check_overruled(client, move)
     raise TrackingError(f"could not {move.what}: {_TRIES} other changes came first each time; run again")
@@ -133,7 +130,7 @@ def _entered(
         details=move.details,
         after=None if last is None else last.change.at,
     )
-    _set_event(client, move.name, event)
+    set_event(client, move.name, event)
     change = journal.Change(
         alias=move.alias, version=move.version, previous=previous, kind=move.kind, event=event.key, at=event.at
     )
@@ -145,83 +142,14 @@ def _entered(
     return None
 
 
-def _apply(client: MlflowClient, name: str, entry: journal.Entry) -> None:
-    """Set the alias as the entry wants it, unless a later one wants otherwise, and say that it is done."""
-    change = entry.change
-    set_alias(client, name, change.alias, change.version)
-    if (holder := holders(client, name).get(change.alias)) != change.version and not _overtaken(client, name, entry):
-        now = "no version has it" if holder is None else f"v{holder} has it"
-        raise TrackingError(
-            f"could not move the alias {change.alias} of {name} to v{change.version}: it does not stay, {now};"
-            " another session moved the alias by hand or without this tool; run again"
-        )
-    _tell(client, name, change)
-    journal.mark_applied(client, name, entry)
-    if (later := _overtaken(client, name, entry)) is not None:  # ours may have been set over theirs
-        set_alias(client, name, later.change.alias, later.change.version)
-
-
-def _overtaken(client: MlflowClient, name: str, entry: journal.Entry) -> journal.Entry | None:
-    """The last entry where it is a later one of the same alias."""
-    last = journal.last_entry(client, name)
-    later = last is not None and last.number != entry.number and last.change.alias == entry.change.alias
-    return last if later else None
-
-
-def _tell(client: MlflowClient, name: str, change: journal.Change) -> None:
-    """Say on the version that its event is done."""
-    version = found(client.get_model_version, name, change.version)
-    if version is None:
-        return
-    event = Event.from_tag(change.version, change.event, version.tags.get(change.event, ""))
-    if event is not None:
-        _set_event(client, name, replace(event, state=DONE))
-    _tidy(client, version, change.alias, change.event)
-
-
-def _tidy(client: MlflowClient, version: ModelVersion, alias: str, event: str) -> None:
-    """Take away what killed sessions left on a version that has the alias now: intentions other than this event."""
-    left = [told.key for told in events_of(version, alias) if told.state == INTENDED and told.key != event]
-    for key in [*left, *({tags.INTENT} & version.tags.keys())]:
-        client.delete_model_version_tag(version.name, version.version, key)
-
-
-def _set_event(client: MlflowClient, name: str, event: Event) -> None:
-    client.set_model_version_tag(name, event.version, event.key, event.to_json())
-
-
-def settle(client: MlflowClient, name: str) -> journal.Entry | None:
-    """Finish what a killed session had entered but not set; the journal's last entry."""
-    last = journal.last_entry(client, name)
-    if last is None or last.is_applied:
-        return last
-    change = last.change
-    deleted = found(client.get_model_version, name, change.version) is None
-    if deleted or holders(client, name).get(change.alias) not in (change.previous, change.version):
-        journal.mark_applied(client, name, last)  # somebody cleaned up by hand in the meantime: that stays
-        return last
-    _apply(client, name, last)
-    return last
-
-
 def _complete(client: MlflowClient, move: Move) -> None:
     """The version has the alias: take away what a killed session left on it."""
     target = known_version(client, move.name, move.version)
     told = events_of(target, move.alias)
     last = told[-1] if told else None
     if last is not None and last.state == INTENDED:
-        _set_event(client, move.name, replace(last, state=DONE))
-    _tidy(client, target, move.alias, last.key if last is not None else "")
-
-
-def set_alias(client: MlflowClient, name: str, alias: str, number: str) -> None:
-    """Set it, a second time where two sessions wrote an alias that did not exist yet: the row is there now."""
-    try:
-        client.set_registered_model_alias(name, alias, number)
-    except MlflowException as error:
-        if "integrity" not in str(error).lower() and "unique constraint" not in str(error).lower():
-            raise
-        client.set_registered_model_alias(name, alias, number)
+        set_event(client, move.name, replace(last, state=DONE))
+    tidy(client, target, move.alias, last.key if last is not None else "")
 
 
 def _story(client: MlflowClient, version: ModelVersion) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion, Outcome
 from pytest_nbaprops.tracking.history import FORCED
-from pytest_nbaprops.tracking.versions import ChampionVersion, alias_name, listed, versions
+from pytest_nbaprops.tracking.judgeddata import other_data
+from pytest_nbaprops.tracking.versions import CRITERIA, ChampionVersion, alias_name, listed, versions
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.registry import ModelRegistry
@@ -68,7 +70,7 @@ def check_and_promote(registry: ModelRegistry, wish: Wish) -> Answer:
 def _judged(registry: ModelRegistry, wish: Wish, number: str, holding: Mapping[str, str]) -> Answer:
     alias = alias_name(wish.alias)
     champion_alias = wish.champion_alias or (_PRODUCTION if _PRODUCTION in holding else alias)
-    champion = _champion(registry, wish, champion_alias)
+    champion = _champion(registry, wish, number, champion_alias)
     checked = registry.evaluate_for_production(
         wish.name,
         number,
@@ -87,11 +89,17 @@ def _judged(registry: ModelRegistry, wish: Wish, number: str, holding: Mapping[s
         reason=wish.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria),
         expected_version=holding.get(alias),
         expected_aliases={champion_alias: holding.get(champion_alias)},
-        details={"verdict": _verdict(criteria, passed=passed), FORCED: str(not passed).lower()},
+        details=_details(criteria, passed=passed),
     )
     before = f", v{holding[alias]} was" if alias in holding else ""
     said = f"{wish.name} v{number} is {alias} now{before}" + ("" if passed else " (forced: not every criterion holds)")
     return _answer(wish, number, criteria, said, holds=True, changed=True, forced=not passed)
+
+
+def _details(criteria: Sequence[Mapping[str, Any]], *, passed: bool) -> dict[str, str]:
+    """What the event keeps of the judgement."""
+    verdict = _verdict(criteria, passed=passed)
+    return {"verdict": verdict, FORCED: str(not passed).lower(), CRITERIA: json.dumps(list(criteria))}
 
 
 def _answer(  # noqa: PLR0913 - the fields of the answer
@@ -128,28 +136,26 @@ def _number(registry: ModelRegistry, wish: Wish, holding: Mapping[str, str]) -> 
     )
 
 
-def _champion(registry: ModelRegistry, wish: Wish, alias: str) -> Champion | None:
+def _champion(registry: ModelRegistry, wish: Wish, number: str, alias: str) -> Champion | None:
     """The version to beat with its predictions, as the gate knows it; None where nobody has the alias."""
     known = registry.champion(wish.name, alias)
     if not isinstance(known, ChampionVersion):
         return None
-    predictions, unavailable = None, None
-    try:
-        predictions = registry.load_predictions(known)
-    except TrackingError as error:
-        unavailable = str(error)
-    return Champion(
-        name=known.name,
-        alias=alias,
-        version=known.version,
-        run_id=known.run_id,
-        predictions=predictions,
-        unavailable=unavailable,
+    champion = Champion(
+        name=known.name, alias=alias, version=known.version, run_id=known.run_id, predictions=None, unavailable=None
     )
+    try:
+        if (why := other_data(registry.store, wish.name, number, known.version)) is not None:
+            return replace(champion, unavailable=why)
+        return replace(champion, predictions=registry.load_predictions(known))
+    except TrackingError as error:
+        return replace(champion, unavailable=str(error))
 
 
 def _not_passed(criteria: Sequence[Mapping[str, Any]]) -> str:
     bad = [row for row in criteria if row["outcome"] not in (Outcome.PASSED.value, Outcome.NOT_APPLICABLE.value)]
+    if not criteria:
+        return "no criteria are asked for, so nothing speaks for it"
     if not bad:
         return "no criterion applies, so nothing speaks for it"
     return "; ".join(f"{row['expression']} {row['outcome']}" for row in bad)

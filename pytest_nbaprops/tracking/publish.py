@@ -5,6 +5,8 @@ After the first failure nothing more is tried: the fold store keeps every fold, 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -20,15 +22,16 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.ownership import BEAT_SECONDS, Owner, take_over
 from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
-from pytest_nbaprops.tracking.runs import find_resumable, next_version_number
+from pytest_nbaprops.tracking.runs import next_version_number
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 from pytest_nbaprops.tracking.versions import versions
 
 FLUSH_SECONDS = 5.0
 TESTED = "tested"
 DEFAULT_CHAMPION = "production"
-EVENT_DETAILS = ("verdict", "metrics", "champion_version")
+EVENT_DETAILS = ("verdict", "metrics", "champion_version", "criteria")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class RunRecord:
     """What is known of a candidate's run before its first fold.
 
     Attributes:
-        identity: same candidate, same data, same folds: same identity; a run left RUNNING is found by it.
+        identity: same candidate, same data, same folds: same identity; with the params it tells a run left RUNNING.
         run_name: template in which only `{n}` is left open.
     """
 
@@ -55,6 +58,8 @@ class Publication:
         self._store: Store | None = None
         self._trackers: dict[str, StandardNBAPropsTracker] = {}
         self._flushed: dict[str, float] = {}
+        self._owners: dict[str, Owner] = {}
+        self._run_ids: dict[str, str] = {}
 
     # the start
 
@@ -100,7 +105,7 @@ class Publication:
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
-        decided = (v for v in known if tags.INTENT not in v.tags and v.tags.get(tags.CANDIDATE) not in but)
+        decided = (v for v in known if tags.INTENT not in v.tags and v.tags.get(tags.IDENTITY) not in but)
         return sorted(int(version.version) for version in decided if _overlaps(version.tags.get(TESTED), first, last))
 
     def registry(self) -> ModelRegistry:
@@ -126,8 +131,7 @@ class Publication:
         return None
 
     def run_id(self, candidate: str) -> str | None:
-        tracker = self._trackers.get(candidate)
-        return tracker.run_id if tracker is not None else None
+        return self._run_ids.get(candidate)
 
     def tracker(self, candidate: str) -> StandardNBAPropsTracker:
         return self._trackers[candidate]
@@ -135,13 +139,16 @@ class Publication:
     def start(self, candidate: str, record: RunRecord, games: pd.DataFrame, source: str, digest: str) -> None:
         """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
         tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
-        run_id = find_resumable(tracker.store, tracker.experiment_id, record.identity)
+        owner = Owner.myself()
+        same = _what_it_is(record, digest)
+        run_id = take_over(tracker.store, tracker.experiment_id, same, owner)
         name = None
         if run_id is None:
             number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
             name = record.run_name.replace("{n}", str(number))
-        tracker.start_run(name, {**record.tags, tags.CANDIDATE: record.identity}, run_id=run_id)
-        self._trackers[candidate] = tracker
+        told = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
+        self._run_ids[candidate] = tracker.start_run(name, told, run_id=run_id)
+        self._trackers[candidate], self._owners[candidate] = tracker, owner
         self._flushed[candidate] = time.monotonic()
         tracker.log_training_config(record.params)
         tracker.log_dataset_info(games, Path(source).name, source, digest=digest)
@@ -152,8 +159,16 @@ class Publication:
         tracker = self._trackers[candidate]
         tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
         if time.monotonic() - self._flushed[candidate] > FLUSH_SECONDS:
+            self._beat(candidate)
             tracker.flush()
             self._flushed[candidate] = time.monotonic()
+
+    def _beat(self, candidate: str) -> None:
+        """Keep a sign of life for the flush, unless the last one is recent."""
+        owner = self._owners[candidate]
+        if time.time() - owner.at > BEAT_SECONDS:
+            self._owners[candidate] = owner.beat()
+            self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
 
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
         """The last entries of a run: its verdict and decision.json."""
@@ -166,6 +181,16 @@ class Publication:
         """Send what is kept of all runs; a failure is kept like any other."""
         for tracker in self._trackers.values():
             self.attempt(tracker.flush)
+
+    def fail(self, candidate: str) -> None:
+        """End the candidate's run as FAILED with the verdict ERROR if it is still open; never raises.
+
+        For a session that broke: a run left RUNNING would be taken over by the next one as if it had been killed.
+        """
+        tracker = self._trackers.get(candidate)
+        if tracker is not None and tracker.is_open:
+            with contextlib.suppress(Exception):
+                tracker.abandon({"verdict": "ERROR"})
 
     # the promotion
 
@@ -202,6 +227,12 @@ class Publication:
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=told
         )
+
+
+def _what_it_is(record: RunRecord, digest: str) -> str:
+    """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
+    params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
+    return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"
 
 
 def _overlaps(tested: str | None, first: date, last: date) -> bool:

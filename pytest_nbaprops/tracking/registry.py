@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.tracking import moves, tags
+from pytest_nbaprops.tracking import moves, settling, tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.evaluation import Requirements, Version, all_pass, evaluate_version
@@ -172,9 +172,9 @@ class ModelRegistry:
         return moves.roll_back(self.store, model_name, alias_name(stage), reason)
 
     def settle(self, model_name: str) -> None:
-        """Finish an alias change that a killed session had entered but not carried out."""
+        """Finish an alias change that a killed session had entered, and take back one that it made too late."""
         with self.store.calling(f"finish what was left of {model_name}") as client:
-            moves.settle(client, model_name)
+            settling.settle(client, model_name)
 
     def evaluate_for_production(  # noqa: PLR0913  what is checked, and against whom
         self,

@@ -19,9 +19,11 @@ with quiet():
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
     from pytest_nbaprops.tracking.connection import Store
+
+_UNFINISHED = 20
 
 
 def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None) -> str:
@@ -80,8 +82,8 @@ def _check_artifacts(experiment: Experiment) -> None:
         ) from error
 
 
-def find_resumable(store: Store, experiment_id: str, candidate: str) -> str | None:
-    """Id of the newest run of this candidate that a killed session left RUNNING.
+def find_running(store: Store, experiment_id: str, candidate: str) -> list[Run]:
+    """Runs of this candidate that are RUNNING, the newest first: of sessions that live, or that were killed.
 
     Args:
         store: Where.
@@ -90,8 +92,8 @@ def find_resumable(store: Store, experiment_id: str, candidate: str) -> str | No
     """
     condition = f"attributes.status = 'RUNNING' AND tags.`{tags.CANDIDATE}` = {quoted(candidate)}"
     with store.calling("look for an unfinished run") as client:
-        runs = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
-    return runs[0].info.run_id if runs else None
+        order = ["attributes.start_time DESC"]
+        return list(client.search_runs([experiment_id], condition, max_results=_UNFINISHED, order_by=order))
 
 
 def next_version_number(store: Store, experiment_id: str, template: str) -> int:

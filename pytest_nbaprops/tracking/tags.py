@@ -5,8 +5,14 @@ from __future__ import annotations
 CANDIDATE = "nbaprops.candidate"
 """Run: identity of the candidate (settings, data, code), by which a run left RUNNING is found again."""
 
+OWNER_PREFIX = "nbaprops.owner."
+"""Run: `nbaprops.owner.<id>`, one JSON object for each session that works on it: machine, process and heartbeat."""
+
+IDENTITY = "nbaprops.identity"
+"""Version: identity of the candidate that it came from, as far as that is known before the first fit."""
+
 CONTENT = "nbaprops.content"
-"""Model and version: identity of what was fitted, by which a version already registered is found again."""
+"""Model and version: identity of the model, by which a version already registered is found again."""
 
 MODEL_URI = "nbaprops.model_uri"
 """Run: `models:/m-…` of the final model, written once all of it is stored."""
@@ -16,6 +22,9 @@ MODEL_TYPE = "model_type"
 
 DATASET_DIGEST = "nbaprops.dataset_digest"
 """Run: full SHA-256 of the data; MLflow's own field holds 36 characters only."""
+
+N_NEW_FEATURES = "n_new_features"
+"""Run: how many columns the champion of the day does not have; no param, since a resumed run may meet another one."""
 
 NOT_FINITE = "nbaprops.not_finite"
 """Run: metrics that were NaN or infinite and therefore not stored."""
@@ -44,3 +53,6 @@ JOURNAL_ENTRY = "nbaprops.entry"
 
 JOURNAL_STATE = "nbaprops.state"
 """Version of a journal: `applied` once the alias is set, `void` where another change was first."""
+
+JOURNAL_SETTER = "nbaprops.setter."
+"""Version of a journal: `nbaprops.setter.<id>` with a time, while a session sets the alias as the entry wants it."""

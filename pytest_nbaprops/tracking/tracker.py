@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pytest_nbaprops.errors import TrackingError
@@ -14,10 +11,12 @@ from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.models import ModelContent, log_model
 from pytest_nbaprops.tracking.registry import ModelRegistry
+from pytest_nbaprops.tracking.runfiles import RunFiles
 from pytest_nbaprops.tracking.runs import ensure_experiment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import pandas as pd
@@ -29,10 +28,10 @@ _FOLD_METRICS = ("mae", "rmse", "r2", "bias", "n_predictions")
 DEFAULT_EXPERIMENT = "NBA_Props_Model/Phase1_Features"
 
 
-class StandardNBAPropsTracker:
+class StandardNBAPropsTracker(RunFiles):
     """Logs one run at a time: fold metrics, params and tags are kept and sent together by `flush` and `end_run`.
 
-    Every method but `flush` and those that write files only keeps its values, until 1,000 metrics are waiting.
+    Every method but `flush` and those that write files only keeps its values, until 800 metrics are waiting.
     A metric that is NaN or infinite is not stored (a stored infinity would pass a threshold): its name goes into the
     tag `nbaprops.not_finite`. Every failure is a TrackingError of one line; nothing is swallowed.
     """
@@ -51,9 +50,8 @@ class StandardNBAPropsTracker:
             TrackingError: The store can't be used.
         """
         self.experiment_name = experiment_name
-        self.store = as_store(store, tracking_uri, artifact_root=artifact_root)
+        super().__init__(as_store(store, tracking_uri, artifact_root=artifact_root))
         self.experiment_id = ensure_experiment(self.store, experiment_name, artifact_root)
-        self._run_id: str | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -61,17 +59,6 @@ class StandardNBAPropsTracker:
         self._params: list[Param] = []
         self._tags: list[RunTag] = []
         self._not_finite: dict[str, int] = {}
-
-    @property
-    def run_id(self) -> str:
-        """Id of the run that is open.
-
-        Raises:
-            TrackingError: None is.
-        """
-        if self._run_id is None:
-            raise TrackingError("no run is open: call start_run first")
-        return self._run_id
 
     # -- the run ------------------------------------------------------------------------------------------------
 
@@ -111,6 +98,15 @@ class StandardNBAPropsTracker:
             client.set_terminated(run_id, status=status)
         self._run_id = None
 
+    def abandon(self, tags: Mapping[str, object]) -> None:
+        """End the run as FAILED with these tags; what is waiting is dropped, since it may be what failed."""
+        run_id = self.run_id
+        with self.store.calling(f"end the run {run_id}") as client:
+            client.log_batch(run_id, tags=payload.as_tags(tags))
+            client.set_terminated(run_id, status="FAILED")
+        self._run_id = None
+        self._forget()
+
     def __enter__(self) -> Self:
         return self
 
@@ -124,19 +120,21 @@ class StandardNBAPropsTracker:
         self.end_run(outcome)
 
     def flush(self) -> None:
-        """Send everything that is waiting, at most 1,000 metrics, 100 params and 100 tags a request.
+        """Send everything that is waiting, at most 800 metrics, 100 params and 100 tags a request.
 
         What was sent stays sent: sending the same folds again changes nothing.
         """
         run_id = self.run_id
         self._report_not_finite()
+        batches = zip_longest(
+            payload.chunks(self._params, payload.ENTRIES_A_REQUEST),
+            payload.chunks(self._tags, payload.ENTRIES_A_REQUEST),
+            payload.chunks(self._metrics, payload.METRICS_A_REQUEST),
+            fillvalue=(),
+        )
         with self.store.calling(f"log to the run {run_id}") as client:
-            for params in payload.chunks(self._params, payload.ENTRIES_A_REQUEST):
-                client.log_batch(run_id, params=params)
-            for entries in payload.chunks(self._tags, payload.ENTRIES_A_REQUEST):
-                client.log_batch(run_id, tags=entries)
-            for metrics in payload.chunks(self._metrics, payload.METRICS_A_REQUEST):
-                client.log_batch(run_id, metrics=metrics)
+            for params, entries, metrics in batches:
+                client.log_batch(run_id, params=params, tags=entries, metrics=metrics)
         self._metrics, self._params, self._tags = [], [], []
 
     def _report_not_finite(self) -> None:
@@ -235,8 +233,8 @@ class StandardNBAPropsTracker:
             details: More to keep in the file, such as the groups' versions and code digests.
         """
         columns = sum(len(names) for names in feature_categories.values())
-        self.set_tags({tags.FEATURE_VERSION: feature_version})
-        self.log_params({"n_features": columns, "n_new_features": len(new_features)})
+        self.set_tags({tags.FEATURE_VERSION: feature_version, tags.N_NEW_FEATURES: len(new_features)})
+        self.log_params({"n_features": columns})
         document = {
             "feature_version": feature_version,
             "baseline_version": baseline_version,
@@ -264,52 +262,6 @@ class StandardNBAPropsTracker:
         self.set_tags({tags.BASELINE_RUN: baseline_run_id})
         self.log_json({"baseline_run_id": baseline_run_id, "metrics": comparison}, "baseline_comparison.json")
         return comparison
-
-    # -- files --------------------------------------------------------------------------------------------------
-
-    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
-        """Store one file under its own name, in `folder` of the run's artifacts."""
-        with self.store.calling(f"store {Path(path).name}", artifacts=True) as client:
-            client.log_artifact(self.run_id, str(path), folder)
-
-    def log_artifacts(self, directory: str | Path) -> None:
-        """Store everything in the directory."""
-        with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
-            client.log_artifacts(self.run_id, str(directory))
-
-    def log_json(self, document: Mapping[str, Any], name: str) -> None:
-        """Store the document as a JSON file of this name; NaN and infinity are refused."""
-        with self._files() as folder:
-            (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-    def log_predictions(self, df: pd.DataFrame) -> None:
-        """Store the predictions as `predictions.parquet`, in the order given."""
-        with self._files() as folder:
-            artifacts.write_predictions(df, folder)
-
-    def log_feature_importance(
-        self, names: Sequence[str] | pd.Series, values: Sequence[float] | None = None
-    ) -> pd.DataFrame:
-        """Store `feature_importance.csv` and a plot of the first 30; give the table.
-
-        Args:
-            names: Features, or a Series of importances indexed by feature.
-            values: One importance for each name.
-        """
-        table = artifacts.importance_table(names, values)
-        with self._files() as folder:
-            artifacts.write_importance(table, folder)
-        return table
-
-    @contextmanager
-    def _files(self) -> Iterator[Path]:
-        """A temporary folder, stored as it is when the block ends."""
-        _ = self.run_id
-        with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
-            yield Path(folder)
-            names = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
-            with self.store.calling(f"store {names}", artifacts=True) as client:
-                client.log_artifacts(self.run_id, folder)
 
     # -- the model ----------------------------------------------------------------------------------------------
 

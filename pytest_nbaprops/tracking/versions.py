@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.events import events_in
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.runs import quoted
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+CRITERIA: Final = "criteria"
+"""Tag of a version and detail of its events: the criteria it was judged by, rows as in decision.json."""
 
 _RESERVED: Final = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
 _ALIAS: Final = re.compile(r"[A-Za-z_][\w-]*")
@@ -41,6 +46,23 @@ class ChampionVersion:
     def label(self) -> str:
         """How people call it: `v4`."""
         return f"v{self.version}"
+
+    @property
+    def criteria(self) -> tuple[str, ...] | None:
+        """Expressions that it was judged by when it last was promoted to the alias; None where nobody wrote them down.
+
+        A version that is promoted once more was perhaps judged by others than when it was registered.
+        """
+        told = [event.details.get(CRITERIA) for event in events_in(self.tags, self.version, self.alias)]
+        text = next((text for text in reversed(told) if text), self.tags.get(CRITERIA))
+        return None if text is None else _expressions(text)
+
+
+def _expressions(text: str) -> tuple[str, ...] | None:
+    try:
+        return tuple(str(row["expression"]) for row in json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,21 @@ def test_promote_takes_criteria_from_the_line_or_the_ini_file(run: Run, project:
     assert holder(project) == "3"
 
 
+def test_an_empty_list_of_criteria_promotes_nothing(run: Run, project: Path) -> None:
+    """As in a session: it is not the same as no list."""
+    (project / "pytest.ini").write_text("[pytest]\nnbaprops_criterion =\n")
+    assert "no criteria are asked for" in run("promote", "3", code=1)
+    assert holder(project) == "1"
+
+
+def test_a_champion_snapshot_is_no_alias(run: Run, project: Path) -> None:
+    """The registry's own champion is compared with, and that is said in a line."""
+    (project / "pytest.ini").write_text("[pytest]\nnbaprops_champion = report/champion\n")
+    said = run("promote", "3")
+    assert "nbaprops_champion = report/champion is a champion snapshot, not an alias" in said
+    assert "NBAPropsModel v3 is production now" in said
+
+
 def test_force_needs_a_reason_and_is_remembered(run: Run, project: Path) -> None:
     """Without one it is wrong use; with one the history shows it."""
     assert "--force needs --reason" in run("promote", "2", "--force", code=2)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -19,6 +19,9 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.commands.reproduce import reproduce
 from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.reproduction.reproduce import reproduce as again
+from pytest_nbaprops.tracking.connection import connect
+from pytest_nbaprops.tracking.recordedrun import read_run
 
 CONFTEST = """
 import pytest
@@ -182,6 +185,30 @@ def test_a_test_with_a_model_of_its_own_is_identical(project: Project) -> None:
     code, said = project.reproduce(project.runs["test_ridge"])
     assert code == 0, said
     assert "identical (4 folds" in said
+
+
+def test_a_record_loads_no_code(project: Project) -> None:
+    """Whoever may write into MLflow could have recorded it; what is left out is shown, and the rest is identical."""
+    (project.folder / "evil.py").write_text("import pathlib; pathlib.Path('evil').touch()\nclass Oh(Warning): pass\n")
+    (project.folder / "evil.ini").write_text("[pytest]\naddopts = -p evil\n")
+    store = connect(f"sqlite:///{project.folder / 'mlflow.db'}")
+    recorded = read_run(store, project.runs["test_quick[quick]"], "run")
+    loading = ["-p", "evil", "-c", "evil.ini", "-o", "addopts=-p evil", "-W", "error::evil.Oh", "-pevil"]
+    harmless = ["-p", "no:randomly", "-k", "quick", "-n", "2", "--nbaprops-train", "test_models.py::test_quick"]
+    environment = {"PYTEST_PLUGINS": "evil", "PYTEST_ADDOPTS": "-q -p evil"}
+    document = {**recorded.document, "command": ["pytest", *harmless, *loading], "environment": environment}
+    result = again(replace(recorded, document=document), data=None, root=project.folder, tell=lambda _: None)
+    assert result.outcome == "identical"
+    assert not (project.folder / "evil").exists()
+    left_out = [check.what for check in result.checks if check.outcome == "not repeated"]
+    assert left_out == [
+        "argument -p evil",
+        "argument -p evil",
+        "argument -c evil.ini",
+        "argument -o addopts=-p evil",
+        "argument -W error::evil.Oh",
+        "argument -p evil",
+    ]
 
 
 def test_a_changed_project_is_different_and_says_why(project: Project) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,28 @@ from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.registry import ModelRegistry
 
 KILLED, FINISHED = 9, 0
-VERBS = ("promote", "rollback")
+OVERTAKEN = "overtaken"
+VERBS = ("promote", "rollback", OVERTAKEN)
 
 
 class Mortal:
-    """An MLflow client with so many calls to live."""
+    """An MLflow client with so many calls to live, counted from when it set an alias if `meanwhile` is to come before.
 
-    def __init__(self, client: Any, calls: int) -> None:
-        self.client, self.left = client, calls
+    `meanwhile` is what others do while this one stalls, just before it sets an alias for the first time.
+    """
+
+    def __init__(self, client: Any, calls: int, *, meanwhile: Callable[[], object] | None = None) -> None:
+        self.client, self.left, self.meanwhile = client, calls, meanwhile
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.client, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
+            if self.meanwhile is not None and name == "set_registered_model_alias":
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
             answer = method(*arguments, **named)
-            self.left -= 1
+            self.left -= self.meanwhile is None
             if self.left == 0:
                 os._exit(KILLED)
             return answer
@@ -40,7 +48,7 @@ class Mortal:
 
 
 def act(registry: ModelRegistry, verb: str, model_uri: str) -> None:
-    if verb == "promote":
+    if verb != "rollback":
         version = registry.register_model(model_uri, "League", alias="staging")
         registry.promote_model("League", version, "staging", reason="because", expected_version="2")
     else:
@@ -53,7 +61,11 @@ def attempt(database: Path, verb: str, model_uri: str, calls: int) -> int:
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     store = connect(f"sqlite:///{database}")
-    store.client = Mortal(store.client, calls)
+    if verb == OVERTAKEN:
+        other = ModelRegistry(f"sqlite:///{database}")
+        store.client = Mortal(store.client, calls, meanwhile=lambda: other.promote_model("League", "1", "staging"))
+    else:
+        store.client = Mortal(store.client, calls)
     act(ModelRegistry(store=store), verb, model_uri)
     os._exit(FINISHED)
 
@@ -72,7 +84,7 @@ def killed(source: Path, folder: Path, verb: str, model_uri: str) -> list[str]:
 
 
 def main(source: Path, folder: Path, model_uri: str) -> None:
-    """Print, as JSON, the databases that killed promotions and killed rollbacks left."""
+    """Print, as JSON, the databases that killed promotions, killed rollbacks and overtaken promotions left."""
     warm = ModelRegistry(f"sqlite:///{shutil.copyfile(source, folder / 'warm.db')}")
     for verb in VERBS:  # what is imported and compiled now, no child has to
         act(warm, verb, model_uri)

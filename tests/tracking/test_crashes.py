@@ -130,3 +130,19 @@ def test_another_candidate_after_a_kill_sees_that_the_champion_moved(killed: Kil
         else:
             assert_complete(registry, {"1"})
     assert moved >= 1
+
+
+def test_who_stalled_never_undoes_a_later_promotion(killed: Killed, tmp_path: Path) -> None:
+    """Overtaken just before it sets the alias, killed after any later call: v1, promoted meanwhile, is the champion.
+
+    At the latest after settling. v3, which it had entered, counts: the other session set it before v1.
+    """
+    seen = set()
+    for store in killed.stores("overtaken", tmp_path):
+        registry = ModelRegistry(store=store)
+        seen.add(registry.aliases("League")["staging"])
+        registry.settle("League")
+        assert_complete(registry, {"1"})
+        assert_clean(store, "1")
+        assert [tenure.version for tenure in registry.history("League", "staging")] == ["1", "3", "2", "1"]
+    assert seen == {"1", "3"}

@@ -9,7 +9,7 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.runs import (
     artifact_location,
     ensure_experiment,
-    find_resumable,
+    find_running,
     next_version_number,
     quoted,
 )
@@ -58,14 +58,14 @@ def test_a_name_can_not_leave_the_artifact_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_left_running_is_found_by_its_candidate(store: Store) -> None:
-    """Only a RUNNING run of the same candidate in the same experiment is resumed."""
+    """Only RUNNING runs of the same candidate in the same experiment."""
     ours, other = ensure_experiment(store, "a"), ensure_experiment(store, "b")
     run(store, ours, "done", "FINISHED", **{tags.CANDIDATE: "it's"})
     run(store, ours, "else", **{tags.CANDIDATE: "else"})
     run(store, other, "elsewhere", **{tags.CANDIDATE: "it's"})
-    assert find_resumable(store, ours, "it's") is None
+    assert find_running(store, ours, "it's") == []
     killed = run(store, ours, "killed", **{tags.CANDIDATE: "it's"})
-    assert find_resumable(store, ours, "it's") == killed
+    assert [found.info.run_id for found in find_running(store, ours, "it's")] == [killed]
 
 
 def test_runs_of_one_name_are_numbered_on(store: Store) -> None:
