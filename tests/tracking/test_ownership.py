@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.tracking.connection import Store
 
-    Start = Callable[[str], str]
-
 
 def dead() -> Owner:
     """A process of this machine that is over."""
@@ -109,14 +107,14 @@ def test_of_two_that_take_over_at_once_one_withdraws(
 
 
 @pytest.fixture
-def start(uri: str) -> Callable[[str], Publication]:
+def start(uri: str) -> Callable[..., Publication]:
     """Starts the run of a candidate in a session of its own."""
     games = pd.DataFrame({"PTS": [1.0]})
 
-    def one(candidate: str) -> Publication:
+    def one(candidate: str, *, digest: str = "d" * 64, **params: object) -> Publication:
         session = Publication(uri=uri, experiment="a", model_name="League")
-        record = RunRecord(identity="same", run_name="run_v{n}", params={"depth": 3}, tags={"phase": "p1"})
-        session.start(candidate, record, games, "games.csv", "d" * 64)
+        record = RunRecord(identity="same", run_name="run_v{n}", params={"depth": 3, **params}, tags={"phase": "p1"})
+        session.start(candidate, record, games, "games.csv", digest)
         return session
 
     return one
@@ -129,15 +127,27 @@ def stored(session: Publication, candidate: str = "c") -> Any:
         return client.get_run(run_id)
 
 
-def test_two_sessions_of_one_commit_have_a_run_each(start: Callable[[str], Publication]) -> None:
+def test_two_sessions_of_one_commit_have_a_run_each(start: Callable[..., Publication]) -> None:
     """Nobody's verdict is overwritten."""
     first, second = start("c"), start("c")
     assert first.run_id("c") != second.run_id("c")
     assert [stored(session).info.run_name for session in (first, second)] == ["run_v1", "run_v2"]
 
 
+def test_a_killed_sessions_run_is_resumed_only_where_no_param_differs(
+    start: Callable[..., Publication], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow refuses another value: the same candidate on data that has grown, or spelled otherwise, is another run."""
+    killed = dead()
+    monkeypatch.setattr(Owner, "myself", lambda: killed)
+    first = start("c")
+    assert start("c", digest="e" * 64).run_id("c") != first.run_id("c")
+    assert start("c", test="last 8 dates").run_id("c") != first.run_id("c")
+    assert start("c").run_id("c") == first.run_id("c")
+
+
 def test_a_flush_now_and_then_carries_a_sign_of_life(
-    start: Callable[[str], Publication], predictions: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Publication], predictions: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the same request as the fold's metrics."""
     session = start("c")
@@ -151,7 +161,7 @@ def test_a_flush_now_and_then_carries_a_sign_of_life(
     assert (owner.key, owner.at > before[0].at) == (before[0].key, True)
 
 
-def test_a_broken_session_leaves_no_run_that_is_running(start: Callable[[str], Publication]) -> None:
+def test_a_broken_session_leaves_no_run_that_is_running(start: Callable[..., Publication]) -> None:
     """FAILED with the verdict ERROR, whatever waits; and its id stays known."""
     session = start("c")
     session.tracker("c").log_params({"depth": 4})  # refused: it is 3
@@ -162,7 +172,7 @@ def test_a_broken_session_leaves_no_run_that_is_running(start: Callable[[str], P
     assert (run.info.status, run.data.tags["verdict"]) == ("FAILED", "ERROR")
 
 
-def test_a_run_that_ended_is_not_failed(start: Callable[[str], Publication]) -> None:
+def test_a_run_that_ended_is_not_failed(start: Callable[..., Publication]) -> None:
     """And a store that is lost is no error."""
     session = start("c")
     session.tracker("c").end_run()
