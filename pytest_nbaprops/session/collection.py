@@ -249,6 +249,7 @@ class FoldCollector:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note a failure as close to the test as can be: whatever a conftest makes of it, it is known."""
+        item.stash[called_key] = False
         try:
             return (yield)
         except (pytest.skip.Exception, pytest.xfail.Exception):
