@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -294,11 +293,11 @@ class Closing:
     def _weaker(self) -> list[str]:
         """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
         champion = self.opponent.at_start
-        if not isinstance(champion, ChampionVersion) or "criteria" not in champion.tags:
+        if not isinstance(champion, ChampionVersion) or champion.criteria is None:
             return []
         try:
-            before = parse_criteria(row["expression"] for row in json.loads(champion.tags["criteria"]))
-        except (NBAPropsError, ValueError, KeyError, TypeError):
+            before = parse_criteria(champion.criteria)
+        except NBAPropsError:
             return [f"what the champion {champion.label} had to pass cannot be read from its tags"]
         return [
             f"{state.name}: the champion {champion.label} had to pass {expression!r}, which is not asked now"
