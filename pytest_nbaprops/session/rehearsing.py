@@ -263,7 +263,7 @@ class Rehearsals:
         y = dataset.targets["actual"].iloc[rows].rename("+".join(dataset.target_columns))
 
         def moves(y: pd.Series[float], far: pd.Index[Any] | None = None) -> bool:
-            data = self._changed(fold, Changes(), train_y=y, far=far)
+            data = self._changed(fold, Changes(), train=(y, far))
             again = self._again(item, active, data)
             return again is None or self._move(data, _predicted(active), again) is not None
 

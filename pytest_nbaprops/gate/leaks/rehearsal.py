@@ -144,15 +144,14 @@ def rehearsal(
     *,
     seed: int,
     changes: Changes = EVERYTHING,
-    train_y: pd.Series[float] | None = None,
-    far: pd.Index[Any] | None = None,
+    train: tuple[pd.Series[float], pd.Index[Any] | None] | None = None,
 ) -> Rehearsal:
-    """The data on which a fold is run again, if wanted with another target or far features of training rows."""
+    """The data on which a fold is run again, if wanted with `train`: a target, and the rows whose features are far."""
     games = _other_ending(dataset, fold, seed, changes) if changes.outcomes else dataset.games
     games, origin = _other_rows(games, dataset, fold, seed, changes)
     actual = target_values(games, dataset.target_columns)
-    if train_y is not None:
-        actual.loc[train_y.index] = train_y
+    if train is not None:
+        actual.loc[train[0].index] = train[0]
     baseline = dataset.targets["baseline"].take(np.maximum(origin, 0)).set_axis(games.index)
     return Rehearsal(
         games=games,
@@ -166,7 +165,7 @@ def rehearsal(
         seed=seed,
         changes=changes,
         origin=origin,
-        far=far,
+        far=None if train is None else train[1],
     )
 
 
