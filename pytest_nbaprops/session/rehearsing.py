@@ -176,7 +176,8 @@ class Rehearsals:
         with watched(done.reads, libraries=False), done.fits.counted():
             done.problem = phase(item, "setup", lambda: item.ihook.pytest_runtest_setup(item=item))
             if done.problem is None:
-                done.company = company_of(item.obj, handed_by_others(item))
+                code = [where for part in code_of([item]) for where in company_of(part, {})]
+                done.company = tuple(dict.fromkeys([*company_of(item.obj, handed_by_others(item)), *code]))
                 done.problem = phase(item, "call", lambda: item.ihook.pytest_runtest_call(item=item))
         phase(item, "teardown", lambda: item.ihook.pytest_runtest_teardown(item=item, nextitem=item.parent))
         forget_fixtures(item)
@@ -262,8 +263,8 @@ class Rehearsals:
         rows = dataset.positions(fold.train_start, fold.fitted_at)
         y = dataset.targets["actual"].iloc[rows].rename("+".join(dataset.target_columns))
 
-        def moves(y: pd.Series[float], far: pd.Index[Any] | None = None) -> bool:
-            data = self._changed(fold, Changes(), train=(y, far))
+        def moves(y: pd.Series[float], mixed: pd.Index[Any] | None = None) -> bool:
+            data = self._changed(fold, Changes(), train=(y, mixed))
             again = self._again(item, active, data)
             return again is None or self._move(data, _predicted(active), again) is not None
 

@@ -55,7 +55,7 @@ def forget_fixtures(item: Any) -> None:
 
 
 def handed_by_others(item: Any) -> dict[str, object]:
-    """Fixture values that are made without ours, so that changed games cannot reach them."""
+    """Parameters, and fixture values that are made without ours, so that changed games cannot reach them."""
     definitions = _definitions(item)
 
     def made_of_ours(name: str, seen: frozenset[str] = frozenset()) -> bool:
@@ -65,7 +65,8 @@ def handed_by_others(item: Any) -> dict[str, object]:
         return any(made_of_ours(argument, seen | {name}) for argument in arguments)
 
     own = (name for name, definition in definitions.items() if is_project(definition.func))
-    return {name: item.funcargs[name] for name in own if name in item.funcargs and not made_of_ours(name)}
+    values = {name: item.funcargs[name] for name in own if name in item.funcargs and not made_of_ours(name)}
+    return values | {name: value for name, value in item.callspec.params.items() if name not in OURS}
 
 
 def code_of(items: Iterable[Any]) -> list[object]:

@@ -75,7 +75,7 @@ class Rehearsal(Dataset):
         seed: of what is exchanged with what.
         changes: what is changed.
         origin: each row's position in the true data, -1 where it was made up; rows up to the fold keep their places.
-        far: training rows whose features are far off.
+        mixed: training rows that have each other's features; whatever imputes or scales by their columns sees the same.
     """
 
     true: Dataset
@@ -83,15 +83,16 @@ class Rehearsal(Dataset):
     seed: int
     changes: Changes
     origin: npt.NDArray[np.intp]
-    far: pd.Index[Any] | None = None
+    mixed: pd.Index[Any] | None = None
 
     def rows(self, positions: npt.NDArray[np.intp], columns: Sequence[str]) -> Rows:
         rows = self._otherwise(self.true.rows(positions, columns))
-        if self.far is None:
+        if self.mixed is None:
             return rows
-        features, chosen = rows.X.copy(), rows.X.index.isin(self.far)
-        features.loc[chosen] = _far(features.loc[chosen], _rng(self.seed, self.fold, 6))
-        return replace(rows, X=features)
+        places = np.arange(len(rows))
+        chosen = np.flatnonzero(rows.X.index.isin(self.mixed))
+        places[chosen] = _rng(self.seed, self.fold, 6).permutation(chosen)
+        return replace(rows, X=rows.X.take(places).set_axis(rows.X.index))
 
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
         return np.flatnonzero(np.isin(self.origin, self.true.tested(fold)))
@@ -146,7 +147,7 @@ def rehearsal(
     changes: Changes = EVERYTHING,
     train: tuple[pd.Series[float], pd.Index[Any] | None] | None = None,
 ) -> Rehearsal:
-    """The data on which a fold is run again, if wanted with `train`: a target, and the rows whose features are far."""
+    """The data on which a fold is run again, if wanted with `train`: a target, and rows that swap their features."""
     games = _other_ending(dataset, fold, seed, changes) if changes.outcomes else dataset.games
     games, origin = _other_rows(games, dataset, fold, seed, changes)
     actual = target_values(games, dataset.target_columns)
@@ -165,7 +166,7 @@ def rehearsal(
         seed=seed,
         changes=changes,
         origin=origin,
-        far=None if train is None else train[1],
+        mixed=None if train is None else train[1],
     )
 
 

@@ -21,9 +21,9 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Moves(Protocol):
-    """Runs the fold with another target of the training rows, and with far features of those in `far`."""
+    """Runs the fold with another target of the training rows, in which those of `mixed` have each other's features."""
 
-    def __call__(self, y: pd.Series[float], far: pd.Index[Any] | None = None) -> bool:
+    def __call__(self, y: pd.Series[float], mixed: pd.Index[Any] | None = None) -> bool:
         """Whether a prediction moved."""
 
 
@@ -65,7 +65,7 @@ def _moved(name: str, rows: Mask, y: pd.Series[Any]) -> pd.Series[Any]:
 def _left_out(low: Mask, y: pd.Series[Any], moves: Moves) -> bool:
     """Whether low targets were left out, and do not only count less than others: a median does not mind them.
 
-    A median minds no other target below it either, and what is fitted for it minds the features of all rows.
+    A median minds no other target below it either, but what is fitted for it minds who has which features.
     """
     if moves(y.mask(~low & (y < y.median()) & (y > 0), 0.0)):
         return True
