@@ -50,6 +50,7 @@ DATA_READ = (
 # What libraries start to count the cores before they use them.
 COUNTS_CORES = ("subprocess.Popen 'lscpu'", "subprocess.Popen 'sysctl'", "subprocess.Popen 'powershell.exe'")
 USUAL_FOLDS = 4
+LOCK_OF_TMP_PATH = "/.lock'"
 # More folds than one are run again while that is cheap.
 FREE_SECONDS, SHARE_OF_FOLDS = 2.0, 0.1
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
@@ -316,7 +317,8 @@ class Rehearsals:
 def _is_data(read: str) -> bool:
     """Whether something that was heard may tell a test about games; not where libraries look for libraries."""
     modules = tuple(f"open {path!r}" for path in sys.path if path)
-    return read.startswith(DATA_READ) and not read.startswith(COUNTS_CORES) and read not in modules
+    harmless = read.startswith(COUNTS_CORES) or read.endswith(LOCK_OF_TMP_PATH) or read in modules
+    return read.startswith(DATA_READ) and not harmless
 
 
 def _predicted(active: ActiveFold) -> pd.DataFrame:

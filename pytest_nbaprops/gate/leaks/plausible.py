@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 FEWEST_ROWS = 100
-FEWEST_REHEARSED = 40
+FEWEST_REHEARSED = 20
 # A fold's error changes from night to night; half of it, measured in the baseline's error of that night, does not.
 SHARE_TOO_GOOD = 0.5
+# No honest model is that much better than the baseline, however bad it was elsewhere.
+MOST_TOO_GOOD = 0.6
 
 
 def too_good_folds(predictions: pd.DataFrame, rehearsed: Collection[int]) -> str | None:
@@ -26,7 +28,7 @@ def too_good_folds(predictions: pd.DataFrame, rehearsed: Collection[int]) -> str
     sums = errors.assign(rows=1).groupby(predictions["fold"]).sum()
     looked, others = sums[sums.index.isin(list(rehearsed))], sums[~sums.index.isin(list(rehearsed))]
     usual = _ratio(looked)
-    good = others[others["predicted"] < SHARE_TOO_GOOD * usual * others["baseline"]]
+    good = others[others["predicted"] < min(SHARE_TOO_GOOD * usual, MOST_TOO_GOOD) * others["baseline"]]
     if looked["rows"].sum() < FEWEST_REHEARSED or good["rows"].sum() < FEWEST_ROWS:
         return None
     return (
