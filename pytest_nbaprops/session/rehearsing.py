@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.session.collection import FoldCollector
 
 CHECK_PROPERTY = "nbaprops_check"
+REHEARSAL_VERSION = "2"  # with another one nothing is taken from the store
 DATA_READ = (
     "open ", "sqlite3.connect", "socket.connect", "urllib.Request", "http.client.connect", "mmap.__new__", "glob.glob",
     "gc.get_objects", "gc.get_referrers", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
@@ -311,7 +312,13 @@ class Rehearsals:
 
     def _key(self, candidate: Candidate, fold: Fold) -> str:
         digest = self.collector.context.dataset.digest
-        return content_key({"rehearsal": GUARD_VERSION, "fold": candidate.fold_key(fold, digest), "data": digest.full})
+        return content_key(
+            {
+                "rehearsal": [GUARD_VERSION, REHEARSAL_VERSION],
+                "fold": candidate.fold_key(fold, digest),
+                "data": digest.full,
+            }
+        )
 
 
 def _is_data(read: str) -> bool:
