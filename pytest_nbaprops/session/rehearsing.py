@@ -145,7 +145,8 @@ class Rehearsals:
         if not costs or asked or self._is_main(candidate, fold):
             return True
         expected = sum(costs) + 2 * sum(costs) / len(costs)
-        return expected <= max(FREE_SECONDS, SHARE_OF_FOLDS * min(costs) * len(self.collector.plans[candidate.name]))
+        fits = len({planned.fitted_at for planned in self.collector.plans[candidate.name]})  # a rehearsal shares none
+        return expected <= max(FREE_SECONDS, SHARE_OF_FOLDS * min(costs) * fits)
 
     def _rehearse(self, item: pytest.Item, candidate: Candidate, fold: Fold) -> Rehearsed:
         started = time.perf_counter()
