@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.gate.leaks.plausible import too_good_folds
 from pytest_nbaprops.gate.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.metrics.side import side_metrics
@@ -75,12 +76,13 @@ class Check:
 
 
 class CandidateState:
-    """All folds of one candidate, and the leak check of its test."""
+    """All folds of one candidate, and the leak checks of its test."""
 
     def __init__(self, planned: PlannedCandidate, rehearsed: Fold) -> None:
+        """`rehearsed`: the fold whose check there must be; others are looked at while that is cheap."""
         self.planned = planned
         self.rehearsed = rehearsed
-        self.check: Check | None = None
+        self.checks: dict[int, Check] = {}
         self.folds = [
             FoldState(fold=fold, nodeid=nodeid) for fold, nodeid in zip(planned.folds, planned.nodeids, strict=True)
         ]
@@ -114,11 +116,33 @@ class CandidateState:
         return missing or ((self.check_problem,) if self.check_problem is not None else ())
 
     @property
+    def check(self) -> Check | None:
+        """What all checked folds found, every kind of leak once; None without the one there must be."""
+        if self.rehearsed.number not in self.checks:
+            return None
+        checks = [self.checks[self.rehearsed.number], *self.checks.values()]
+        leaks = {str(leak["kind"]): leak for check in reversed(checks) for leak in check.leaks}
+        return Check(
+            leaks=tuple(leaks.values()),
+            unknown=self._unknown(),
+            warning=next((check.warning for check in checks if check.warning), None),
+            seconds=sum(check.seconds for check in self.checks.values()),
+        )
+
+    def _unknown(self) -> str | None:
+        ids = {state.fold.number: state.fold.id for state in self.folds}
+        said = {ids[number]: check.unknown for number, check in self.checks.items() if check.unknown}
+        return next((f"leak check on the fold {day}: {reason}" for day, reason in said.items()), None)
+
+    @property
     def check_problem(self) -> str | None:
-        """Why the leak check of the test says nothing."""
+        """Why the leak check of the test says nothing, or not enough."""
         if self.check is None:
             return f"the leak check of its test, on the fold {self.rehearsed.id}, did not run"
-        return self.check.unknown and f"leak check on the fold {self.rehearsed.id}: {self.check.unknown}"
+        predictions = self.predictions()
+        if self.check.unknown or self.check.leaks or predictions is None:
+            return self.check.unknown
+        return too_good_folds(predictions, self.checks)
 
     def predictions(self) -> pd.DataFrame | None:
         """Predictions of all folds that have some, with candidate and fold, in the order of the games."""
@@ -207,8 +231,8 @@ class Evidence:
         # A subtest's report comes before the fold has left anything.
         if report.when == "call" and FOLD_PROPERTY in properties:
             self._take_result(state, properties)
-            if state.fold == candidate.rehearsed and CHECK_PROPERTY in properties:
-                candidate.check = _check(str(properties[CHECK_PROPERTY]))
+            if CHECK_PROPERTY in properties:
+                candidate.checks[state.fold.number] = _check(str(properties[CHECK_PROPERTY]))
         return (candidate, state) if state.entry is not had else None
 
     def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:

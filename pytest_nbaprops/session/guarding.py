@@ -217,6 +217,7 @@ class LeakChecks:
             "dates": [day.isoformat() for day in self.findings.cutoffs],
             "groups": len(self.findings.leaks),
             "groups_known": len(self.findings.known),
+            "folds_run_again": {state.name: len(state.checks) for state in states},
             "seconds": round(self.findings.seconds + rehearsed, 2),
         }
 

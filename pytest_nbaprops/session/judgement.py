@@ -17,6 +17,7 @@ from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingEr
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
+from pytest_nbaprops.gate.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import Opponent, content_of, version_record
 from pytest_nbaprops.session.evidence import CandidateState, Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
@@ -100,19 +101,23 @@ class Judge:
         return predictions.merge(keyed, on=list(KEY_COLUMNS), how="left", validate="many_to_one")
 
     def _hook_metrics(self, predictions: pd.DataFrame | None) -> dict[str, float]:
-        """What the hooks compute; one that raises gives no metric, and so no criterion on it can pass."""
+        """What the hooks compute, without what no criterion may rest on: then none on it can pass."""
         if predictions is None:
             return {}
         visible = predictions.drop(columns=["candidate", "fold"])
         try:
-            answers = self.config.hook.pytest_nbaprops_metrics(predictions=visible)
-            metrics = {str(name): value for answer in answers for name, value in dict(answer).items()}
+            metrics = self._asked_of_hooks(visible)
         except Exception as error:  # noqa: BLE001 - a user's hook may raise anything
             self.notes.append(f"pytest_nbaprops_metrics gives no metric: {type(error).__name__}: {one_line(error)}")
             return {}
-        refused = [name for name in metrics if not METRIC_NAME.fullmatch(name)]
-        self.notes += [f"pytest_nbaprops_metrics: {name!r} is no name that MLflow takes; left out" for name in refused]
+        refused = {name: "is no name that MLflow takes" for name in metrics if not METRIC_NAME.fullmatch(name)}
+        refused |= picked_metrics(visible, self._asked_of_hooks) if metrics else {}
+        self.notes += [f"pytest_nbaprops_metrics: {name!r} is left out: {why}" for name, why in refused.items()]
         return {name: value for name, value in metrics.items() if name not in refused}
+
+    def _asked_of_hooks(self, predictions: pd.DataFrame) -> dict[str, Any]:
+        answers = self.config.hook.pytest_nbaprops_metrics(predictions=predictions)
+        return {str(name): value for answer in answers for name, value in dict(answer).items()}
 
     def _identical(self, state: CandidateState, champion: Champion | None) -> str | None:
         """The champion's label if this candidate would be registered as the very same model."""

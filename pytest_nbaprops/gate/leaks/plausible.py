@@ -1,0 +1,41 @@
+"""Folds that are too good: a test may leak in the very folds that were not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+FEWEST_ROWS = 100
+FEWEST_REHEARSED = 20
+# A fold's error changes from night to night; half of it, measured in the baseline's error of that night, does not.
+SHARE_TOO_GOOD = 0.5
+# No honest model is that much better than the baseline, however bad it was elsewhere.
+MOST_TOO_GOOD = 0.6
+
+
+def too_good_folds(predictions: pd.DataFrame, rehearsed: Collection[int]) -> str | None:
+    """What is said where folds that were not run again are far better than those that were, or None.
+
+    Args:
+        predictions: fold, actual, predicted and baseline of all rows.
+        rehearsed: numbers of the folds that were run again.
+    """
+    errors = pd.DataFrame(
+        {name: (predictions[name] - predictions["actual"]).abs() for name in ("predicted", "baseline")}
+    )
+    sums = errors.assign(rows=1).groupby(predictions["fold"]).sum()
+    looked, others = sums[sums.index.isin(list(rehearsed))], sums[~sums.index.isin(list(rehearsed))]
+    usual = _ratio(looked)
+    good = others[others["predicted"] < min(SHARE_TOO_GOOD * usual, MOST_TOO_GOOD) * others["baseline"]]
+    if looked["rows"].sum() < FEWEST_REHEARSED or good["rows"].sum() < FEWEST_ROWS:
+        return None
+    return (
+        f"the error of {len(good)} of {len(sums)} folds is {_ratio(good):.0%} of the baseline's, but {usual:.0%} on "
+        f"the {len(looked)} that were run again; raise --nbaprops-leak-dates to look at more"
+    )
+
+
+def _ratio(sums: pd.DataFrame) -> float:
+    return float(np.divide(sums["predicted"].sum(), max(float(sums["baseline"].sum()), 1e-12)))
