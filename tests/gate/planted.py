@@ -31,7 +31,7 @@ for _position, _team in enumerate(("ATL", "BOS", "BKN")):
     CODES[_team] = _position  # noqa: PERF403 - filled by a loop on purpose
 CALLS = 0
 FIRST = None
-TABLE = pd.DataFrame({"PLAYER_ID": range(9_000_001, 9_000_500), "RATING": range(499)})
+TABLE = pd.DataFrame({"PLAYER_ID": range(9_000_001, 9_000_500), "RATING": np.random.default_rng(1).random(499)})
 FILE = str(Path(__file__).with_name("nothing_of_the_kind.csv"))
 
 

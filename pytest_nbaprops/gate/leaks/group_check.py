@@ -11,6 +11,7 @@ import pandas as pd
 from pytest_nbaprops.features.sources import known_sources, read_sources
 from pytest_nbaprops.gate.leaks.answers import Answer, example, moved, moved_beyond_rounding, row_changes
 from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.callers import folders_of
 from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
 from pytest_nbaprops.gate.leaks.perturb import Cutoff, Scene, outcome_columns
 from pytest_nbaprops.gate.leaks.reachable import Reached, fresh, reached_by
@@ -66,6 +67,7 @@ class Exam:
         self.columns = tuple(map(str, features.columns))
         self.tables = read_sources(group, material.root)
         self.reached: Reached = reached_by(group.function)
+        self.folders = folders_of(group.function)
         self.reads: list[str] = []
         self.small_answer: Answer | None = None
 
@@ -81,14 +83,19 @@ class Exam:
         return (*self._source_leaks(), *behaviour, *values, *state)
 
     def leaks_elsewhere(self, elsewhere: Elsewhere) -> tuple[Leak, ...]:
-        """Other values or other reading in new processes with other hash seeds, where the group can be sent there."""
+        """Other values or other reading in new processes with other hash seeds, where the group can be sent there.
+
+        What is data and what is code shows when modules are imported: a model may have been fitted here since, and a
+        small table may have been read then. Only where nobody can be asked it is judged by what is in memory here.
+        """
         there = elsewhere.answer(self.group.name)
         here = self.small_answer
+        data = self.reached.data if there is None else there.data
+        self.reads += () if there is None else there.reads
+        if data or self.reads:
+            return self._source_leaks(data)
         if there is None or here is None or here.problem:
             return ()
-        self.reads += there.reads
-        if there.reads:
-            return self._source_leaks()
         found = self._differences(there, here, self.material.small)
         if not found and not self.reached.hashes:
             return ()
@@ -101,8 +108,8 @@ class Exam:
                 return (self._leak("not deterministic", found or unlike),)
         return (self._leak("keeps state", found),) if found else ()
 
-    def _source_leaks(self) -> tuple[Leak, ...]:
-        what = [*self.reads, *self.reached.readers, *(f"data kept in memory: {name}" for name in self.reached.data)]
+    def _source_leaks(self, data: Sequence[str] = ()) -> tuple[Leak, ...]:
+        what = [*self.reads, *self.reached.readers, *(f"data kept in memory: {name}" for name in data)]
         if not what:
             return ()
         detail = "; ".join(dict.fromkeys(what))
@@ -243,7 +250,7 @@ class Exam:
         handed = games if clock else _copy(games)
         given = {name: table.copy() for name, table in self._cut(tables, games).items()}
         try:
-            with fresh(self.reached if renew else Reached()), watched(self.reads, clock=clock):
+            with fresh(self.reached if renew else Reached()), watched(self.reads, clock=clock, project=self.folders):
                 raw = self.group(handed, **given)
         except Exception as problem:  # noqa: BLE001 - a user's code may raise anything
             return Answer.failed(f"{type(problem).__name__}: {' '.join(str(problem).split())}")
