@@ -11,7 +11,7 @@ from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.gate.leakage import check_groups, check_rows, leak_dates
-from tests.gate.planted import HONEST, LEAKS
+from tests.gate.planted_memory import PLANTED
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.features.group import FeatureGroup
     from pytest_nbaprops.gate.leakage import Leak
+
+LEAKS, HONEST = PLANTED
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.gate.leaks.callers import first_caller, is_harmless, is_library_file
-from pytest_nbaprops.gate.leaks.readers import silent_reads
+from pytest_nbaprops.gate.leaks.readers import may_read, silent_reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,16 +59,12 @@ class Listener:
         self.project: tuple[str, ...] = ()
         self.own_files = True
         self.written: set[str] = set()
-        self.threads: list[Any] = []
+        self.threads: list[threading.Thread] = []
         self._busy = threading.local()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         note = self.note
-        if note is None or getattr(self._busy, "looking", False):
-            return
-        if event == "_thread.start_new_thread" and self.is_own_thread():
-            self.threads.append(getattr(arguments[0], "__self__", None))
-        if event not in EVENTS:
+        if note is None or event not in EVENTS or getattr(self._busy, "looking", False):
             return
         self._busy.looking = True  # what looking at it opens must not be heard
         try:
@@ -89,7 +85,7 @@ class Listener:
     def is_own_thread(self) -> bool:
         """Whether the block runs here: in its own thread, or in one that was started inside of it."""
         here = threading.get_ident()
-        return here == self.thread or any(getattr(one, "ident", None) == here for one in self.threads)
+        return here == self.thread or any(one.ident == here for one in self.threads)
 
     def counts(self, frame: FrameType | None) -> bool:
         """Whether the block is behind this; imports by a library read what libraries read."""
@@ -153,10 +149,27 @@ def noted(
     listener.libraries, listener.project = libraries, project
     listener.own_files, listener.written, listener.note = own_files, set(), note
     try:
-        with _profiled(note, listener) if clock else nullcontext():
+        with _threads_noted(listener), _profiled(note, listener) if clock else nullcontext():
             yield
     finally:
         listener.note = None
+
+
+@contextmanager
+def _threads_noted(listener: Listener) -> Iterator[None]:
+    """Know the threads that the block starts; no event tells before Python 3.12."""
+    original = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if listener.is_own_thread():
+            listener.threads.append(thread)
+        original(thread)
+
+    try:
+        threading.Thread.start = start  # type: ignore[assignment, method-assign]
+        yield
+    finally:
+        threading.Thread.start = original  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -186,17 +199,22 @@ def _random_use(before: tuple[Any, Any]) -> Iterator[str]:
 
 
 def _heard(note: Note, listener: Listener, frame: FrameType, event: str, function: Any) -> None:
+    # Called for every call there is, so what it mostly does is nothing.
     if event == "call":
-        listener.hear_call(frame)
-    # Libraries time themselves and stamp log records; only who asks for the time himself is meant.
-    if event != "c_call" or is_library_file(frame.f_code.co_filename):
-        return
+        if may_read(frame.f_code.co_name):
+            listener.hear_call(frame)
+    elif event == "c_call" and (name := _clock(function)) and not is_library_file(frame.f_code.co_filename):
+        # Libraries time themselves and stamp log records; only who asks for the time himself is meant.
+        note(f"the clock ({name})", frame)
+
+
+def _clock(function: Any) -> str | None:
     if id(function) in CLOCKS:
-        note(f"the clock ({CLOCKS[id(function)]})", frame)
-        return
+        return CLOCKS[id(function)]
+    if function.__name__ not in CLOCK_METHODS:
+        return None
     owner = getattr(function, "__self__", None)
-    if isinstance(owner, type) and issubclass(owner, dt.date) and function.__name__ in CLOCK_METHODS:
-        note(f"the clock ({owner.__name__}.{function.__name__})", frame)
+    return f"{owner.__name__}.{function.__name__}" if isinstance(owner, type) and issubclass(owner, dt.date) else None
 
 
 def _listen_to_timestamps(note: Note) -> None:

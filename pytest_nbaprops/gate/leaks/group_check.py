@@ -169,8 +169,12 @@ class Exam:
         if self.tables:
             yield "future source rows", lambda cutoff: (cutoff.all_rows(), True)
         yield "future outcomes", lambda cutoff: (cutoff.future_outcomes(), False)
-        yield "future rows", lambda cutoff: (cutoff.future_rows(), False)
+        # Who fills a gap with what comes next looks at the next row too, but tonight's outcome is what gets in.
         yield "same-day outcomes", lambda cutoff: (cutoff.same_day_outcomes(), False)
+        yield "future rows", lambda cutoff: (cutoff.future_rows(), False)
+        # Sums and thresholds of tonight's outcomes also move when players are hidden.
+        yield "same-day outcomes", lambda cutoff: (cutoff.same_day_extreme(high=True), False)
+        yield "same-day outcomes", lambda cutoff: (cutoff.same_day_extreme(high=False), False)
         yield "row order", lambda cutoff: (cutoff.row_order(), False)
         if self._hides:
             yield "same-day presence", lambda cutoff: (cutoff.same_day_presence(), False)

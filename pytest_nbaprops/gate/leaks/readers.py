@@ -34,10 +34,16 @@ def silent_reads(frame: FrameType) -> Iterator[str]:
 
 
 @functools.lru_cache(maxsize=16384)
+def may_read(name: str) -> bool:
+    """Whether a function of this name may be a reader; asked of every call, so it is quick."""
+    return name == "__init__" or READS.match(name) is not None
+
+
+@functools.lru_cache(maxsize=16384)
 def _is_reader(file: str, name: str) -> bool:
     if not is_library_file(file):
         return False
-    return bool(READS.match(name)) or (name == "__init__" and not SILENT_LIBRARIES.isdisjoint(Path(file).parts))
+    return name != "__init__" or not SILENT_LIBRARIES.isdisjoint(Path(file).parts)
 
 
 def _arguments(code: CodeType) -> tuple[str, ...]:

@@ -67,12 +67,13 @@ def _steps(body: Sequence[ast.AST]) -> Iterator[Step]:
 def _step(node: Any, parts: Sequence[ast.AST], targets: Sequence[ast.AST]) -> Step:
     inside = [one for part in parts for one in ast.walk(part)]
     filled = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+    inner = _inner(inside)
     last = node.end_lineno if parts[0] is node else max(part.end_lineno or node.lineno for part in parts)  # type: ignore[attr-defined]
     imported = tuple(_imports(node))
     return Step(
         lines=range(node.lineno, last + 1),
-        fills=frozenset(filled | _filled(node, inside) | {name for name, *_ in imported}),
-        uses=_loaded(inside),
+        fills=frozenset(filled | (_filled(node, inside) - inner) | {name for name, *_ in imported}),
+        uses=_loaded(inside) - inner,
         asks=_asked(inside),
         own=frozenset(filled | _stored(inside)),
         imported=imported,
@@ -82,15 +83,25 @@ def _step(node: Any, parts: Sequence[ast.AST], targets: Sequence[ast.AST]) -> St
 def _definition(node: Any) -> Step:
     inside = list(ast.walk(node))
     first = min((one.lineno for one in node.decorator_list), default=node.lineno)
-    arguments = {one.arg for one in inside if isinstance(one, ast.arg)}
+    own = _inner(inside) | (_stored(inside) - _declared(inside))
     return Step(
         lines=range(first, node.end_lineno + 1),
         fills=frozenset({node.name}),
-        uses=_loaded(inside),
+        uses=_loaded(inside) - own,
         asks=_asked(inside),
-        own=frozenset(arguments | _stored(inside)),
+        own=frozenset(own),
         defines=True,
     )
+
+
+def _inner(nodes: Sequence[ast.AST]) -> set[str]:
+    """Arguments and the variables of comprehensions, which no other statement sees."""
+    targets = [part for one in nodes if isinstance(one, ast.comprehension) for part in ast.walk(one.target)]
+    return {one.arg for one in nodes if isinstance(one, ast.arg)} | _stored(targets)
+
+
+def _declared(nodes: Sequence[ast.AST]) -> set[str]:
+    return {name for one in nodes if isinstance(one, ast.Global) for name in one.names}
 
 
 def _loaded(nodes: Sequence[ast.AST]) -> frozenset[str]:

@@ -60,12 +60,12 @@ class Modules:
     def __init__(self, order: Order) -> None:
         self._files = order.files
         self.listens = order.listens
-        self._before = set(sys.modules)
         self._loaded: dict[str, dict[str, ModuleType]] = {}
         self._origins: dict[str, Origins] = {}
         for library in sorted(_libraries(order.files)):
             with suppress(Exception):
                 importlib.import_module(library)
+        self._known = dict.fromkeys(sys.modules, False)
 
     def imported(self, name: str, asked: Asked) -> Origins | None:
         """Have `name` and what it imports as the only project modules there are; None where it cannot be imported.
@@ -92,14 +92,15 @@ class Modules:
         self._origins[name] = origins
 
     def _own(self, asked: Asked) -> dict[str, ModuleType]:
-        new = [name for name in sys.modules if name not in self._before]
-        return {name: sys.modules[name] for name in new if self._is_project(name, asked)}
+        return {name: module for name, module in sys.modules.items() if self._is_project(name, asked)}
 
     def _is_project(self, name: str, asked: Asked) -> bool:
-        top = name.partition(".")[0]
-        if top == OWN_PACKAGE:
-            return False
-        return name in self._files or top == asked.package or is_module_of_project(sys.modules[name])
+        if name in self._files or name.partition(".")[0] == asked.package:
+            return True
+        if name not in self._known:
+            own = name.partition(".")[0] == OWN_PACKAGE
+            self._known[name] = not own and is_module_of_project(sys.modules[name])
+        return self._known[name]
 
 
 def _libraries(files: Mapping[str, str]) -> set[str]:
