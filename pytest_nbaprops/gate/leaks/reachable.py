@@ -200,7 +200,10 @@ def _visit_global(scope: dict[str, Any], name: str, code: CodeType, found: Reach
 def _visit_unless_literal(scope: dict[str, Any], name: str, value: Any, found: Reached) -> None:
     """Numbers that follow from what the source says are code, however many; a model may have been fitted since."""
     what = described(value)
-    if what is not None and not what.startswith(("fitted", "open")) and is_from_literals(scope, name):
+    # Where nobody watched the import, a long table is not taken at its source's word.
+    long_table = isinstance(value, TABLES) and getattr(value, "size", MOST_NUMBERS + 1) > MOST_NUMBERS
+    trusted = found.origins is not None or not long_table
+    if what is not None and trusted and not what.startswith(("fitted", "open")) and is_from_literals(scope, name):
         found.seen[id(value)] = value
     else:
         _visit(value, name, found)
