@@ -79,7 +79,7 @@ def test_what_was_not_read_is_left_alone(imported: Import, text: str) -> None:
     ("text", "expected"),
     [
         ("import numpy as np\nT = np.linspace(0, 60, 601)", True),
-        ("import math\nA = {1: (2, 3)}\nT = {(a, b): math.dist(a, b) for a in A for b in A}", True),
+        ("import math\nA = {1: (2, 3)}\nT = {(a, b): math.dist(A[a], A[b]) for a in A for b in A}", True),
         ("import pandas as pd\ndef f(n):\n    return n / 2\nT = pd.Series([f(n) for n in range(999)])", True),
         ("import numpy as np\nT = np.random.default_rng(1).random(999)", False),
         ("import pandas as pd, io\nT = pd.read_csv(io.StringIO('a\\n1'))", False),
