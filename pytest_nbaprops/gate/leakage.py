@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Leak", "check_group", "check_groups", "check_rows", "guard_key", "leak_dates"]
 
 # Goes into every key: raise it when the guard sees something that it did not see before.
-GUARD_VERSION = "2"
+GUARD_VERSION = "3"
 
 
 def guard_key(
@@ -72,6 +72,7 @@ def check_groups(  # noqa: PLR0913 - as above
     """The leaks of each group, by its name: `check_group` for several, sharing changed games and the other process."""
     material = Material(games, cutoffs=cutoffs, root=root, seed=seed, known=known)
     exams = {group.name: Exam(material, group, made) for group, made in features}
-    with Elsewhere([(exam.group, exam.small_tables) for exam in exams.values()], material.small) as elsewhere:
+    asked = [(exam.group, exam.small_tables, exam.reached.hashes) for exam in exams.values()]
+    with Elsewhere(asked, material.small) as elsewhere:
         here = {name: exam.leaks() for name, exam in exams.items()}
         return {name: found or exams[name].leaks_elsewhere(elsewhere) for name, found in here.items()}

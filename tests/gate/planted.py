@@ -31,7 +31,7 @@ for _position, _team in enumerate(("ATL", "BOS", "BKN")):
     CODES[_team] = _position  # noqa: PERF403 - filled by a loop on purpose
 CALLS = 0
 FIRST = None
-TABLE = pd.DataFrame({"PLAYER_ID": range(9_000_001, 9_000_500), "RATING": range(499)})
+TABLE = pd.DataFrame({"PLAYER_ID": range(9_000_001, 9_000_500), "RATING": np.random.default_rng(1).random(499)})
 FILE = str(Path(__file__).with_name("nothing_of_the_kind.csv"))
 
 
@@ -479,7 +479,7 @@ def constant(games: pd.DataFrame) -> Any:
 @honest
 def calendar(games: pd.DataFrame) -> Any:
     date = games["GAME_DATE"].dt
-    return pd.DataFrame({"month": date.month, "weekday": date.dayofweek, "day": date.dayofyear})
+    return pd.DataFrame({"month": date.month, "weekday": date.day_of_week, "day": date.dayofyear})
 
 
 @honest
@@ -576,7 +576,7 @@ def seeded_noise(games: pd.DataFrame) -> Any:
 
 @honest
 def tip_off_in_new_york(games: pd.DataFrame) -> Any:
-    return games["GAME_DATE"].dt.tz_localize("America/New_York").dt.dayofweek.to_frame("weekday")
+    return games["GAME_DATE"].dt.tz_localize("America/New_York").dt.day_of_week.to_frame("weekday")
 
 
 TIPOFF = feature_group(tier="core", known_at="tipoff", name="team_mates_at_tipoff")(team_mates_tonight)

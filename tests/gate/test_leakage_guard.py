@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +190,34 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     groups = [*builtin_groups()[:4], group_of(last_points)]
     features = [(group, build_features(games, [group]).frame) for group in groups]
     assert not any(check_groups(games, features, cutoffs=cutoffs_of(games)).values())
+
+
+def test_what_a_notebook_defines_is_not_asked_elsewhere(league: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process has no file of `__main__`, and a helper that is missing there is no state."""
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec("def helper(games):\n    return games.groupby('PLAYER_ID')['PTS'].shift(1)", scope)  # noqa: S102 - a notebook
+    exec("def cell(games):\n    return helper(games).to_frame('last')", scope)  # noqa: S102 - as above
+    monkeypatch.setattr(sys.modules["__main__"], "helper", scope["helper"], raising=False)
+    assert checked(league, group_of(scope["cell"])) == ()
+
+
+def test_data_of_an_installed_project_is_no_library_file(
+    league: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package among the libraries that defines a group is a project, and its files are data."""
+    package = tmp_path / "site-packages" / "planted_pkg"
+    package.mkdir(parents=True)
+    (package / "t.csv").write_text("A\n1\n", encoding="utf-8")
+    (package / "__init__.py").write_text(
+        "import pandas as pd\nfrom pathlib import Path\nfrom pytest_nbaprops import feature_group\n"
+        "TABLE = pd.read_csv(Path(__file__).with_name('t.csv'))['A'].tolist()\n"
+        "@feature_group(tier='core')\ndef installed(games):\n    return games[['PLAYER_ID']] * TABLE[0]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(package.parent))
+    (leak,) = checked(league, importlib.import_module("planted_pkg").installed)
+    assert leak.kind == "undeclared source"
+    assert "t.csv" in str(leak.example)
 
 
 def season(first: str, count: int) -> list[dt.date]:

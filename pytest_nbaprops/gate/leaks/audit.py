@@ -7,20 +7,22 @@ import functools
 import os
 import random
 import sys
-import sysconfig
 import threading
 import time
-import zoneinfo
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.gate.leaks.callers import first_caller, is_harmless, is_library_file
+from pytest_nbaprops.gate.leaks.readers import may_read, silent_reads
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+
+    Note = Callable[[str, FrameType | None], None]
 
 EVENTS = (
     "open", "os.listdir", "os.scandir", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn",
@@ -30,8 +32,7 @@ EVENTS = (
     "http.client.connect", "ftplib.connect", "smtplib.connect", "shelve.open", "dbm.open", "glob.glob",
     "gc.get_objects", "gc.get_referrers",
 )  # fmt: skip
-CODE_SUFFIXES = {".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth"}
-IMPORTLIB = "<frozen importlib"
+ABOUT_FILES = ("open", "os.listdir", "os.scandir", "mmap.__new__")
 CLOCKS: dict[int, str] = {
     id(function): f"time.{function.__name__}"
     for function in (
@@ -52,21 +53,49 @@ class Listener:
     """The process's one audit hook; it can never be removed, so it does nothing while nobody watches."""
 
     def __init__(self) -> None:
-        self.found: list[str] | None = None
+        self.note: Note | None = None
         self.thread = 0
         self.libraries = True
+        self.project: tuple[str, ...] = ()
+        self.own_files = True
         self.written: set[str] = set()
+        self.threads: list[threading.Thread] = []
+        self._busy = threading.local()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.found is None or event not in EVENTS:
+        note = self.note
+        if note is None or event not in EVENTS or getattr(self._busy, "looking", False):
             return
-        found, self.found = self.found, None  # what looking at it opens must not be heard
+        self._busy.looking = True  # what looking at it opens must not be heard
         try:
-            own = self.libraries and threading.get_ident() == self.thread
-            if _counts(event, arguments, sys._getframe(1), own=own) and not self._writes(event, arguments):  # noqa: SLF001
-                found.append(_described(event, arguments))
+            frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
+            if not self._tells_nothing(event, arguments) and self.counts(frame):
+                note(_described(event, arguments), frame)
         finally:
-            self.found = found
+            self._busy.looking = False
+
+    def hear_call(self, frame: FrameType) -> None:
+        """Note the files that a silent reader is called with."""
+        note = self.note
+        for path in silent_reads(frame):
+            known = os.path.abspath(path) in self.written or is_harmless(path, self.project)  # noqa: PTH100 - as below
+            if note is not None and not known and self.counts(frame):
+                note(f"open {path!r}", frame)
+
+    def is_own_thread(self) -> bool:
+        """Whether the block runs here: in its own thread, or in one that was started inside of it."""
+        here = threading.get_ident()
+        return here == self.thread or any(one.ident == here for one in self.threads)
+
+    def counts(self, frame: FrameType | None) -> bool:
+        """Whether the block is behind this; imports by a library read what libraries read."""
+        caller = first_caller(frame, self.project)
+        # Other threads of the session have business of their own.
+        return caller == "project" or (self.libraries and caller == "library" and self.is_own_thread())
+
+    def _tells_nothing(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        path = arguments[0] if arguments else None
+        return (event in ABOUT_FILES and is_harmless(path, self.project)) or self._writes(event, arguments)
 
     def _writes(self, event: str, arguments: tuple[Any, ...]) -> bool:
         """Whether a file is only written, or was written by the block itself: neither tells it anything."""
@@ -75,7 +104,8 @@ class Listener:
         path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - as below
         mode, flags = str(arguments[1] or ""), int(arguments[2] or 0)
         if mode[:1] in ("w", "x") or (not mode and flags & os.O_TRUNC):
-            self.written.add(path)
+            self.written |= {path} if self.own_files else set()
+            return True
         return path in self.written or (mode[:1] == "a" and "+" not in mode)
 
 
@@ -87,28 +117,74 @@ def _listener() -> Listener:
 
 
 @contextmanager
-def watched(found: list[str], *, clock: bool = False, libraries: bool = True) -> Iterator[None]:
+def watched(
+    found: list[str], *, clock: bool = False, libraries: bool = True, project: tuple[str, ...] = ()
+) -> Iterator[None]:
     """Append to `found` what the block reads besides memory; imports and the files of libraries do not count.
 
-    With `clock`, calls are profiled to see who asks for the time; that makes calls of Python functions slower.
-    Without `libraries` only what project code asks for counts, not what libraries do on their own.
+    With `clock`, calls are profiled to see who asks for the time and who hands paths to compiled readers; that makes
+    calls of Python functions slower. Without `libraries` only what project code asks for counts, not what libraries
+    do on their own. What lies in the folders `project` is no library, wherever they are.
+    """
+    before = (random.getstate(), np.random.get_state())  # noqa: NPY002 - the global state is what is watched
+    try:
+        with noted(
+            lambda text, _: found.append(text), clock=clock, libraries=libraries, own_files=True, project=project
+        ):
+            yield
+    finally:
+        found.extend(_random_use(before))
+
+
+@contextmanager
+def noted(
+    note: Note, *, clock: bool = True, libraries: bool = True, own_files: bool = False, project: tuple[str, ...] = ()
+) -> Iterator[None]:
+    """Call `note` with a text and the frame behind it for each read of the block, as `watched` does.
+
+    With `own_files` what the block wrote itself tells it nothing.
     """
     listener = _listener()
-    before = (random.getstate(), np.random.get_state())  # noqa: NPY002 - the global state is what is watched
-    profile, stamps = sys.getprofile(), {name: vars(pd.Timestamp).get(name) for name in PANDAS_CLOCKS}
-    listener.found, listener.thread = found, threading.get_ident()
-    listener.libraries, listener.written = libraries, set()
+    listener.thread, listener.threads = threading.get_ident(), []
+    listener.libraries, listener.project = libraries, project
+    listener.own_files, listener.written, listener.note = own_files, set(), note
     try:
-        if clock:
-            _listen_to_timestamps(found)
-            sys.setprofile(functools.partial(_heard, found))
+        with _threads_noted(listener), _profiled(note, listener) if clock else nullcontext():
+            yield
+    finally:
+        listener.note = None
+
+
+@contextmanager
+def _threads_noted(listener: Listener) -> Iterator[None]:
+    """Know the threads that the block starts; no event tells before Python 3.12."""
+    original = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if listener.is_own_thread():
+            listener.threads.append(thread)
+        original(thread)
+
+    try:
+        threading.Thread.start = start  # type: ignore[assignment, method-assign]
         yield
     finally:
-        if clock:
-            sys.setprofile(profile)
-            _restore_timestamps(stamps)
-        listener.found = None
-        found.extend(_random_use(before))
+        threading.Thread.start = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _profiled(note: Note, listener: Listener) -> Iterator[None]:
+    profiles, stamps = (sys.getprofile(), threading.getprofile()), {n: vars(pd.Timestamp).get(n) for n in PANDAS_CLOCKS}
+    heard = functools.partial(_heard, note, listener)
+    try:
+        _listen_to_timestamps(note)
+        threading.setprofile(heard)
+        sys.setprofile(heard)
+        yield
+    finally:
+        sys.setprofile(profiles[0])
+        threading.setprofile(profiles[1])
+        _restore_timestamps(stamps)
 
 
 def _random_use(before: tuple[Any, Any]) -> Iterator[str]:
@@ -122,26 +198,34 @@ def _random_use(before: tuple[Any, Any]) -> Iterator[str]:
         yield "the global random state (numpy.random)"
 
 
-def _heard(found: list[str], frame: FrameType, event: str, function: Any) -> None:
-    # Libraries time themselves and stamp log records; only who asks for the time himself is meant.
-    if event != "c_call" or _is_library_file(frame.f_code.co_filename):
-        return
+def _heard(note: Note, listener: Listener, frame: FrameType, event: str, function: Any) -> None:
+    # Called for every call there is, so what it mostly does is nothing.
+    if event == "call":
+        if may_read(frame.f_code.co_name):
+            listener.hear_call(frame)
+    elif event == "c_call" and (name := _clock(function)) and not is_library_file(frame.f_code.co_filename):
+        # Libraries time themselves and stamp log records; only who asks for the time himself is meant.
+        note(f"the clock ({name})", frame)
+
+
+def _clock(function: Any) -> str | None:
     if id(function) in CLOCKS:
-        found.append(f"the clock ({CLOCKS[id(function)]})")
-        return
+        return CLOCKS[id(function)]
+    if function.__name__ not in CLOCK_METHODS:
+        return None
     owner = getattr(function, "__self__", None)
-    if isinstance(owner, type) and issubclass(owner, dt.date) and function.__name__ in CLOCK_METHODS:
-        found.append(f"the clock ({owner.__name__}.{function.__name__})")
+    return f"{owner.__name__}.{function.__name__}" if isinstance(owner, type) and issubclass(owner, dt.date) else None
 
 
-def _listen_to_timestamps(found: list[str]) -> None:
+def _listen_to_timestamps(note: Note) -> None:
     # Compiled code is not profiled, and this class can be changed.
     for name in PANDAS_CLOCKS:
         original = getattr(pd.Timestamp, name)
 
         def tell(*arguments: Any, _name: str = name, _original: Any = original, **named: Any) -> Any:
-            if _first_caller(sys._getframe(1)) == "project":  # noqa: SLF001 - the only way to see who asks
-                found.append(f"the clock (pandas.Timestamp.{_name})")
+            frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
+            if first_caller(frame, _listener().project) == "project":
+                note(f"the clock (pandas.Timestamp.{_name})", frame)
             return _original(*arguments, **named)
 
         setattr(pd.Timestamp, name, staticmethod(tell))
@@ -153,55 +237,6 @@ def _restore_timestamps(stamps: dict[str, Any]) -> None:
             delattr(pd.Timestamp, name)
         else:
             setattr(pd.Timestamp, name, original)
-
-
-def _counts(event: str, arguments: tuple[Any, ...], frame: FrameType | None, *, own: bool) -> bool:
-    if event in ("open", "os.listdir", "os.scandir", "mmap.__new__") and _is_harmless(arguments):
-        return False
-    caller = _first_caller(frame)
-    if caller == "project":
-        return True
-    # Other threads of the session have business of their own; imports by a library read what libraries read.
-    return own and caller == "library"
-
-
-def _first_caller(frame: FrameType | None) -> str:
-    """Whether project code, an import, or neither of them is behind this, from the inside out."""
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(IMPORTLIB):
-            return "import"
-        if not _is_library_file(name):
-            return "project"
-        frame = frame.f_back
-    return "library"
-
-
-@functools.lru_cache(maxsize=2048)
-def _is_library_file(name: str) -> bool:
-    if name.startswith("<frozen"):
-        return True
-    own = str(Path(__file__).parents[2]) + os.sep
-    return name.startswith((*_library_folders(), own))
-
-
-@functools.cache
-def _library_folders() -> tuple[str, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = {sysconfig.get_path(name) for name in names} | set(zoneinfo.TZPATH)
-    folders |= {os.path.realpath(folder) for folder in folders}
-    return tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
-
-
-def _is_harmless(arguments: tuple[Any, ...]) -> bool:
-    path = arguments[0] if arguments else None
-    if not isinstance(path, str | bytes | os.PathLike):
-        # A descriptor that is open already, or a mapping without a file.
-        return True
-    text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - Path is slower and does the same
-    # macOS and Linux tell libraries about processors and time zones through these.
-    system = ("/proc/", "/sys/", "/dev/", "/etc/localtime", "/usr/share/zoneinfo/")
-    return Path(text).suffix in CODE_SUFFIXES or text.startswith((*system, *_library_folders()))
 
 
 def _described(event: str, arguments: tuple[Any, ...]) -> str:

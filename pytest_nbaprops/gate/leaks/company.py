@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
+from pytest_nbaprops.gate.leaks.held import is_fitted
 from pytest_nbaprops.gate.leaks.reachable import reached_by
+
+__all__ = ["company_of", "company_of_estimator", "is_fitted"]
 
 
 def company_of(function: object, values: Mapping[str, object]) -> tuple[str, ...]:
@@ -31,17 +34,6 @@ def _parts(estimator: Any) -> list[Any]:
     values = parameters(deep=True).values() if callable(parameters) else ()
     steps = [step for value in values if isinstance(value, list | tuple) for step in value if isinstance(step, tuple)]
     return [*values, *(part for step in steps for part in step)]
-
-
-def is_fitted(value: Any) -> bool:
-    """Whether this is a model that was fitted: scikit-learn's trailing underscore, or a booster."""
-    if isinstance(value, type) or not callable(getattr(value, "predict", None)):
-        return False
-    state = getattr(value, "__dict__", {})
-    steps = getattr(value, "steps", None) or ()
-    inside = any(is_fitted(step[-1]) for step in steps if isinstance(step, tuple))
-    learned = any(name.endswith("_") and not name.startswith("_") for name in state)
-    return inside or learned or state.get("_Booster") is not None or type(value).__name__ == "Booster"
 
 
 def _fitted_globals(function: object) -> list[str]:

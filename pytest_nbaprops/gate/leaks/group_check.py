@@ -11,6 +11,7 @@ import pandas as pd
 from pytest_nbaprops.features.sources import known_sources, read_sources
 from pytest_nbaprops.gate.leaks.answers import Answer, example, moved, moved_beyond_rounding, row_changes
 from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.gate.leaks.callers import folders_of
 from pytest_nbaprops.gate.leaks.extra_columns import unknown_columns
 from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
 from pytest_nbaprops.gate.leaks.perturb import Cutoff, Scene
@@ -69,6 +70,7 @@ class Exam:
         self.columns = tuple(map(str, features.columns))
         self.tables = read_sources(group, material.root)
         self.reached: Reached = reached_by(group.function)
+        self.folders = folders_of(group.function)
         self.reads: list[str] = []
         self.small_answer: Answer | None = None
 
@@ -84,14 +86,19 @@ class Exam:
         return (*self._source_leaks(), *behaviour, *values, *state)
 
     def leaks_elsewhere(self, elsewhere: Elsewhere) -> tuple[Leak, ...]:
-        """Other values or other reading in new processes with other hash seeds, where the group can be sent there."""
+        """Other values or other reading in new processes with other hash seeds, where the group can be sent there.
+
+        What is data and what is code shows when modules are imported: a model may have been fitted here since, and a
+        small table may have been read then. Only where nobody can be asked it is judged by what is in memory here.
+        """
         there = elsewhere.answer(self.group.name)
         here = self.small_answer
+        data = self.reached.data if there is None else there.data
+        self.reads += () if there is None else there.reads
+        if data or self.reads:
+            return self._source_leaks(data)
         if there is None or here is None or here.problem:
             return ()
-        self.reads += there.reads
-        if there.reads:
-            return self._source_leaks()
         found = self._differences(there, here, self.material.small)
         if not found and not self.reached.hashes:
             return ()
@@ -104,8 +111,8 @@ class Exam:
                 return (self._leak("not deterministic", found or unlike),)
         return (self._leak("keeps state", found),) if found else ()
 
-    def _source_leaks(self) -> tuple[Leak, ...]:
-        what = [*self.reads, *self.reached.readers, *(f"data kept in memory: {name}" for name in self.reached.data)]
+    def _source_leaks(self, data: Sequence[str] = ()) -> tuple[Leak, ...]:
+        what = [*self.reads, *self.reached.readers, *(f"data kept in memory: {name}" for name in data)]
         if not what:
             return ()
         detail = "; ".join(dict.fromkeys(what))
@@ -165,8 +172,12 @@ class Exam:
         if self.tables:
             yield "future source rows", lambda cutoff: (cutoff.all_rows(), True)
         yield "future outcomes", lambda cutoff: (cutoff.future_outcomes(), False)
-        yield "future rows", lambda cutoff: (cutoff.future_rows(), False)
+        # Who fills a gap with what comes next looks at the next row too, but tonight's outcome is what gets in.
         yield "same-day outcomes", lambda cutoff: (cutoff.same_day_outcomes(), False)
+        yield "future rows", lambda cutoff: (cutoff.future_rows(), False)
+        # Sums and thresholds of tonight's outcomes also move when players are hidden.
+        yield "same-day outcomes", lambda cutoff: (cutoff.same_day_extreme(high=True), False)
+        yield "same-day outcomes", lambda cutoff: (cutoff.same_day_extreme(high=False), False)
         yield "row order", lambda cutoff: (cutoff.row_order(), False)
         if self._hides:
             yield "same-day presence", lambda cutoff: (cutoff.same_day_presence(), False)
@@ -246,7 +257,7 @@ class Exam:
         handed = games if clock else _copy(games)
         given = {name: table.copy() for name, table in self._cut(tables, games).items()}
         try:
-            with fresh(self.reached if renew else Reached()), watched(self.reads, clock=clock):
+            with fresh(self.reached if renew else Reached()), watched(self.reads, clock=clock, project=self.folders):
                 raw = self.group(handed, **given)
         except Exception as problem:  # noqa: BLE001 - a user's code may raise anything
             return Answer.failed(f"{type(problem).__name__}: {' '.join(str(problem).split())}")

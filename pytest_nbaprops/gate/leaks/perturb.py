@@ -73,6 +73,18 @@ class Cutoff:
     def same_day_outcomes(self) -> Scene:
         return self._without_knowledge(self._everything(), self._is(self.tonight), empty=False)
 
+    def same_day_extreme(self, *, high: bool) -> Scene:
+        """Every one of tonight's box scores the fullest or the emptiest there is: crosses whatever threshold."""
+        rows = self._is(self.tonight) & self.games["MIN"].notna().to_numpy()
+        names = [name for name in self.outcomes if name in self.games]
+        source = np.arange(len(self.games))
+        if len(self._pool):
+            size = self.games[["MIN", "PTS", "PF"]].sum(axis=1).to_numpy()[self._pool]
+            source[rows] = self._pool[size.argmax() if high else size.argmin()]
+        scene = self._everything()
+        changed = {name: self.games[name].take(source).reset_index(drop=True) for name in names}
+        return Scene(frame=scene.frame.assign(**changed), origin=scene.origin, judged=scene.judged)
+
     def same_day_presence(self) -> Scene:
         return self._scene(np.concatenate([self.earlier, self.shown, self.later]))
 
