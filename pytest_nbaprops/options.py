@@ -87,7 +87,7 @@ OPTIONS: tuple[Option, ...] = (
         name="leak-dates",
         metavar="N",
         default="4",
-        help="Cutoff dates on which the leak guard looks at every feature group",
+        help="Cutoff dates on which the leak guard looks at every feature group, and folds of own tests it runs again",
     ),
     Option(
         name="promote",
