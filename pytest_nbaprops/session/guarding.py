@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ import pandas as pd
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.build import compute_group
 from pytest_nbaprops.features.group import FeatureGroup
-from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.features.lineage import GroupLineage
 from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
 from pytest_nbaprops.gate.leaks.extra_columns import extra_outcomes
 from pytest_nbaprops.gate.leaks.missing_rows import WHOLE, incomplete_sides, picked_games
@@ -56,8 +56,9 @@ class Guard:
     on all games, against the very features that the folds use.
     """
 
-    def __init__(self, context: Context, *, last_tested: date) -> None:
-        self.context = context
+    def __init__(self, context: Context, lines: Mapping[str, GroupLineage], *, last_tested: date) -> None:
+        """`lines`: the lineage of every group that may be looked at, by its name."""
+        self.context, self.lines = context, lines
         self.store = context.bench.store
         self.last_tested = last_tested
 
@@ -89,11 +90,10 @@ class Guard:
     def _keys(self, groups: Sequence[FeatureGroup]) -> dict[str, str]:
         """Under what each group's findings are kept."""
         digest = f"{self.context.dataset.digest.full}, recent {len(self._recent)}"
-        lines = lineage_of(groups, self.context.columns, self.context.root).groups
-        settings = self.context.settings
+        seed, known = self.context.settings.seed, self.context.settings.known_columns
         return {
-            line.name: guard_key(line, digest, self._cutoffs, seed=settings.seed, known=settings.known_columns)
-            for line in lines
+            group.name: guard_key(self.lines[group.name], digest, self._cutoffs, seed=seed, known=known)
+            for group in groups
         }
 
     def _examined(self, groups: Sequence[FeatureGroup]) -> dict[str, tuple[Leak, ...]]:
@@ -164,7 +164,9 @@ class LeakChecks:
         used = {group.name: group for state in states for group in self._groups(state)}
         last = max((state.folds[-1].fold.dates[-1] for state in states), default=None)
         if last is not None:
-            self.findings = Guard(self.context, last_tested=last).check(used.values())
+            lineages = [self.context.candidate(state.planned.spec).lineage for state in states]
+            lines = {line.name: line for lineage in lineages for line in lineage.groups}
+            self.findings = Guard(self.context, lines, last_tested=last).check(used.values())
         if (picked := picked_games(self.context.dataset.games)) is not None:
             leak = Leak(group="games", columns=(), kind="rows picked by outcome", example={"detail": picked})
             self.games = (leak.to_dict(),)

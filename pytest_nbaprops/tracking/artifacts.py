@@ -58,10 +58,11 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  0.3 s
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(8, 1 + 0.25 * len(table)), layout="constrained")
+    # Labels are fitted by saving: a layout engine would draw the figure several times.
+    figure = Figure(figsize=(8, 1 + 0.25 * len(table)))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.barh(table["feature"].astype(str).to_list(), table["importance"].to_numpy())
     axes.set_xlabel("importance")
     axes.set_title(f"The {len(table)} most important features")
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    figure.savefig(path, dpi=100, bbox_inches="tight", metadata={"Software": None})

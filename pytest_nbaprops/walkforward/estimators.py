@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.walkforward.dataset import Rows
@@ -149,5 +151,12 @@ def importance(estimator: Any, columns: tuple[str, ...]) -> Mapping[str, float]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    with threadpool_limits(limits=count):
+    with _thread_pools(len(sys.modules)).limit(limits=count):
         yield
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> ThreadpoolController:
+    """The thread pools of all libraries loaded so far; looked for again only when more of them may be there."""
+    del modules
+    return ThreadpoolController()

@@ -106,9 +106,31 @@ def leak_checks(tmp_path_factory: pytest.TempPathFactory, league: Path) -> Path:
     return folder / ".nbaprops" / "checks"
 
 
+IMPORTED_ONCE = (
+    "hypothesis",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.utils.search_logged_model_utils",
+    "pandas.core.arrays.arrow.extension_types",
+    "PIL.PngImagePlugin",
+    "pyarrow.parquet",
+    "rich.console",
+    "rich.progress",
+    "skops.io",
+    "sklearn.compose",
+    "sklearn.dummy",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "xgboost.sklearn",
+)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-    for name in ("mlflow.store.tracking.sqlalchemy_store", "pandas.core.arrays.arrow.extension_types"):
+    for name in IMPORTED_ONCE:
         import_module(name)
 
 Train = Callable[..., Session]

@@ -479,7 +479,7 @@ def constant(games: pd.DataFrame) -> Any:
 @honest
 def calendar(games: pd.DataFrame) -> Any:
     date = games["GAME_DATE"].dt
-    return pd.DataFrame({"month": date.month, "weekday": date.day_of_week, "day": date.dayofyear})
+    return pd.DataFrame({"month": date.month, "weekday": date.day_of_week, "day": date.day_of_year})
 
 
 @honest

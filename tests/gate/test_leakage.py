@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LEAKS, HONEST = PLANTED
 
 
+# All of them share what the guard found, which takes a minute: one worker has to do it, not each.
+pytestmark = pytest.mark.xdist_group("planted")
+
+
 @pytest.fixture(scope="session")
 def league() -> pd.DataFrame:
     return sample_league(seasons=2, players=40, seed=7)
