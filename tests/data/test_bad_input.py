@@ -18,7 +18,7 @@ from tests.data.logs import HEADER, LOG, ROWS, with_cell, without_column
 if TYPE_CHECKING:
     from pathlib import Path
 
-GZIPPED = gzip.compress(LOG.encode())
+GZIPPED = gzip.compress(LOG.encode(), mtime=0)
 ZSTD = pa.compress(LOG.encode(), "zstd", asbytes=True)
 
 
