@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ from click.testing import CliRunner
 
 import pytest_nbaprops
 from pytest_nbaprops.cli import VERBS, main, spelled
-from pytest_nbaprops.commands.starter import STARTER
+from pytest_nbaprops.commands.starter import STARTER, WORKFLOW
 from pytest_nbaprops.walkforward.store import FoldStore
 
 
@@ -56,6 +59,38 @@ def test_init_writes_a_project_once(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("mine")
     assert "pytest.ini: exists, left alone" in run("init", str(tmp_path))
     assert (tmp_path / "pytest.ini").read_text() == "mine"
+
+
+def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
+    """It trains as it is written, and its example of a feature group is no leak."""
+    run("init", str(tmp_path))
+    run("sample", "--seasons", "1", "--players", "40", "--out", str(tmp_path / "league.csv"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
+    command += ["--nbaprops-test=last 20 dates", "--nbaprops-data=league.csv", "--nbaprops-criterion=mae <= 50"]
+    around = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
+    decision = json.loads((tmp_path / "nbaprops-report" / "decision.json").read_text())
+    (candidate,) = decision["candidates"]
+    assert (candidate["verdict"], candidate["leaks"]) == ("PROMOTE", []), done.stdout
+    assert "hot_hand" in json.dumps(candidate["lineage"])
+
+
+def test_the_starter_workflow_is_a_dry_run_without_a_store(tmp_path: Path) -> None:
+    """Its script is run with a pytest that only tells its arguments: no secret, no `enforce`, and a warning."""
+    script = re.findall(r"        run: \|\n((?:          .*\n)+)", WORKFLOW)[-1]
+    stub = 'pytest() { echo pytest "$@"; }\n'
+    for uri, mode in (("", "dry-run"), ("http://mlflow", "enforce")):
+        around = {**os.environ, "MODE": "enforce", "MLFLOW_TRACKING_URI": uri}
+        done = subprocess.run(
+            ["/bin/bash", "-e", "-c", stub + script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=around,
+        )
+        assert f"--nbaprops-promote {mode} " in done.stdout
+        assert ("::warning::" in done.stdout) == (not uri)
 
 
 @pytest.mark.parametrize("verb", [*((name,) for name in VERBS), ("cache", "clean"), ("cache", "size")])
