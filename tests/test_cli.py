@@ -78,17 +78,10 @@ def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
 def test_the_starter_workflow_is_a_dry_run_without_a_store(tmp_path: Path) -> None:
     """Its script is run with a pytest that only tells its arguments: no secret, no `enforce`, and a warning."""
     script = re.findall(r"        run: \|\n((?:          .*\n)+)", WORKFLOW)[-1]
-    stub = 'pytest() { echo pytest "$@"; }\n'
+    command = ["/bin/bash", "-e", "-c", 'pytest() { echo pytest "$@"; }\n' + script]
     for uri, mode in (("", "dry-run"), ("http://mlflow", "enforce")):
         around = {**os.environ, "MODE": "enforce", "MLFLOW_TRACKING_URI": uri}
-        done = subprocess.run(
-            ["/bin/bash", "-e", "-c", stub + script],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-            env=around,
-        )
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=around)
         assert f"--nbaprops-promote {mode} " in done.stdout
         assert ("::warning::" in done.stdout) == (not uri)
 

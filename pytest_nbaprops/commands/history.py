@@ -24,7 +24,7 @@ from pytest_nbaprops.commands.compare import short_commit
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.history import Tenure
 
-_REASON_SHOWN = 80
+_REASON_SHOWN = 60
 
 
 @click.command()
@@ -47,7 +47,8 @@ def history(alias: str | None, style: str, model: str | None, tracking_uri: str 
     tenures = registry.history(name, alias)
     notes = [] if tenures else [f"no alias of {name} was ever set: nothing was promoted yet"]
     columns = ["version", "alias", "from", "until", "by", "verdict", "mae", "r2", "reason", "commit"]
-    table = Table(columns=columns, rows=[_row(tenure, style) for tenure in tenures], title=name)
+    rows = [_row(tenure, style) for tenure in tenures]
+    table = Table(columns=columns, rows=rows, title=name, folding=("reason",))
     show(Report(tables=[table], notes=notes, document=[tenure.to_dict() for tenure in tenures]), style)
 
 

@@ -150,7 +150,7 @@ def _report(forecast: Forecast, style: str) -> Report:
         frame = frame[[*SHORT, *(name for name in SHORT_ODDS if name in frame)]]
     plain = frame.astype(object).where(frame.notna(), None)
     rows = list(plain.to_dict("split")["data"])
-    table = Table(columns=list(frame.columns), rows=rows, title=_who(forecast), texts=NUMBERS)
+    table = Table(columns=list(frame.columns), rows=rows, title=_who(forecast), texts=NUMBERS, folding=("player",))
     notes = [f"low to high: {forecast.level:.0%} interval", *forecast.notes]
     return Report(tables=[table], document=forecast.to_dict(), notes=notes)
 

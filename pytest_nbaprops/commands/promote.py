@@ -98,4 +98,4 @@ def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
         [row["expression"], row["value"], row["threshold"], row["outcome"], row["reason"]] for row in criteria
     ]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, folding=("criterion", "reason"))
