@@ -32,6 +32,17 @@ def test_sample_writes_a_league(tmp_path: Path) -> None:
     assert f"{len(pd.read_csv(out)):,} simulated player-games" in said
 
 
+def test_sample_writes_over_nothing_unless_forced(tmp_path: Path) -> None:
+    """A file that is there may be somebody's game logs."""
+    out = tmp_path / "league.csv"
+    out.write_text("mine")
+    arguments = ["sample", "--seasons", "1", "--players", "30", "--out", str(out)]
+    assert "--force" in run(*arguments, code=2)
+    assert out.read_text() == "mine"
+    run(*arguments, "--force")
+    assert len(pd.read_csv(out)) > 0
+
+
 @pytest.mark.parametrize("name", ["league.xlsx", "missing/league.csv"])
 def test_sample_says_what_is_wrong_in_one_line(tmp_path: Path, name: str) -> None:
     """A suffix it cannot write, or a folder that is not there."""
