@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -114,6 +115,40 @@ def test_help_lists_every_verb_without_loading_any() -> None:
     for name, verb in VERBS.items():
         assert f"  {name} " in done.stdout
         assert verb.help.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("cache", "size")])
+def test_a_full_disk_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Exit code 1, no traceback."""
+    (tmp_path / ".nbaprops").mkdir()
+    command = [sys.executable, "-c", "from pytest_nbaprops.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "Error: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that is read-only, with the file."""
+    FoldStore(tmp_path / ".nbaprops").keep_model("a" * 64, b"x")
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f"{path}", missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    (line,) = run("cache", "clean", "--root", str(tmp_path), code=1).splitlines()
+    assert line.startswith("Error: ")
+    assert line.endswith("Read-only file system")
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
+    """A folder's name on a terminal of Western Europe."""
+    folder = tmp_path / "Dončić"
+    (folder / ".nbaprops").mkdir(parents=True)
+    command = [sys.executable, "-c", "from pytest_nbaprops.cli import main; main()", "cache", "size"]
+    around = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([*command, "--root", str(folder)], capture_output=True, check=True, env=around)
+    assert b"Don\\u010di\\u0107" in done.stdout
 
 
 def test_an_unknown_verb_is_wrong_use() -> None:
