@@ -52,6 +52,8 @@ def compare(  # noqa: PLR0913 - its options
     """
     if len(runs) < 2:  # noqa: PLR2004 - a comparison
         raise click.UsageError("compare needs two runs or more, such as: nbaprops compare champion latest")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise click.UsageError(f"--html {html}: the folder {html.parent} does not exist; make it first")
     from pytest_nbaprops.tracking.compare import compare as compare_stored  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())

@@ -43,6 +43,11 @@ class Table:
     texts: Mapping[str, str] = field(default_factory=dict)
     folding: Collection[str] = ()
 
+    def is_number(self, column: int) -> bool:
+        """Whether a column holds numbers alone, which stand at the right."""
+        kinds = {type(row[column]) for row in self.rows if row[column] is not None}
+        return bool(kinds) and kinds <= {int, float}
+
     def shown(self, row: int, column: int) -> str:
         """A cell as people read it, the best ones with a star."""
         text = cell_text(self.rows[row][column], self.texts.get(self.columns[column], ".4f"))
@@ -100,11 +105,6 @@ def _texts(table: Table) -> list[list[str]]:
     return [[table.shown(row, column) for column in range(len(table.columns))] for row in range(len(table.rows))]
 
 
-def is_number(table: Table, column: int) -> bool:
-    kinds = {type(row[column]) for row in table.rows if row[column] is not None}
-    return bool(kinds) and kinds <= {int, float}
-
-
 def _show_plain(report: Report) -> None:
     for position, table in enumerate(report.tables):
         if position:
@@ -121,7 +121,7 @@ def aligned(table: Table) -> list[str]:
     """Header and rows in columns two blanks apart, numbers to the right."""
     rows = [list(table.columns), *_texts(table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
-    right = [is_number(table, column) for column in range(len(table.columns))]
+    right = [table.is_number(column) for column in range(len(table.columns))]
     return [
         "  ".join(
             text.rjust(width) if numeric else text.ljust(width)
@@ -162,7 +162,7 @@ def _draw(console: Console, table: Table, part: Sequence[int]) -> None:
 
     rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for column, width in zip(part, widths, strict=True):
-        side: Literal["left", "right"] = "right" if is_number(table, column) else "left"
+        side: Literal["left", "right"] = "right" if table.is_number(column) else "left"
         name = Text(table.columns[column])
         rich.add_column(name, justify=side, overflow="fold", width=width)
     for row in range(len(table.rows)):
@@ -215,7 +215,9 @@ def _show_csv(report: Report) -> None:
 
 
 def _raw(value: Cell) -> str:
-    """Every digit: a CSV file is read by programs."""
+    """Every digit, and True or False as pandas writes them: a CSV file is read by programs."""
+    if isinstance(value, bool):
+        return str(value)
     return repr(value) if isinstance(value, float) else cell_text(value)
 
 
@@ -229,7 +231,7 @@ def _show_markdown(report: Report) -> None:
 
 
 def _markdown(table: Table) -> list[str]:
-    rule = ["---:" if is_number(table, column) else "---" for column in range(len(table.columns))]
+    rule = ["---:" if table.is_number(column) else "---" for column in range(len(table.columns))]
     rows = [list(table.columns), rule, *_texts(table)]
     return [f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows]
 
