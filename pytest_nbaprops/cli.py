@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -61,11 +65,43 @@ class LazyCommands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        _say_anything()
+        with _one_line():  # --help is printed while arguments are read
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except NBAPropsError as error:
-            raise click.ClickException(spelled(str(error))) from None
+        with _one_line():
+            answer = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk shows here, not when Python ends
+        return answer
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turns what a user or the system can cause into click's one line and exit code 1."""
+    try:
+        yield
+    except NBAPropsError as error:
+        raise click.ClickException(spelled(str(error))) from None
+    except BrokenPipeError:  # click ends quietly: whoever read has read enough
+        raise
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(_line(error)) from None
+
+
+def _line(error: OSError | UnicodeError) -> str:
+    """What the system or a codec refused, and the file if there is one."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return " ".join(str(error).split())
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+
+
+def _say_anything() -> None:
+    """A terminal's encoding may lack letters that names have: they are escaped there, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def spelled(text: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +16,7 @@ from click.testing import CliRunner
 
 import pytest_nbaprops
 from pytest_nbaprops.cli import VERBS, main, spelled
-from pytest_nbaprops.commands.starter import STARTER
+from pytest_nbaprops.commands.starter import STARTER, WORKFLOW
 from pytest_nbaprops.walkforward.store import FoldStore
 
 
@@ -27,6 +31,17 @@ def test_sample_writes_a_league(tmp_path: Path) -> None:
     out = tmp_path / "league.csv"
     said = run("sample", "--seasons", "1", "--players", "30", "--out", str(out))
     assert f"{len(pd.read_csv(out)):,} simulated player-games" in said
+
+
+def test_sample_writes_over_nothing_unless_forced(tmp_path: Path) -> None:
+    """A file that is there may be somebody's game logs."""
+    out = tmp_path / "league.csv"
+    out.write_text("mine")
+    arguments = ["sample", "--seasons", "1", "--players", "30", "--out", str(out)]
+    assert "--force" in run(*arguments, code=2)
+    assert out.read_text() == "mine"
+    run(*arguments, "--force")
+    assert len(pd.read_csv(out)) > 0
 
 
 @pytest.mark.parametrize("name", ["league.xlsx", "missing/league.csv"])
@@ -58,6 +73,31 @@ def test_init_writes_a_project_once(tmp_path: Path) -> None:
     assert (tmp_path / "pytest.ini").read_text() == "mine"
 
 
+def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
+    """It trains as it is written, and its example of a feature group is no leak."""
+    run("init", str(tmp_path))
+    run("sample", "--seasons", "1", "--players", "40", "--out", str(tmp_path / "league.csv"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
+    command += ["--nbaprops-test=last 20 dates", "--nbaprops-data=league.csv", "--nbaprops-criterion=mae <= 50"]
+    around = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
+    decision = json.loads((tmp_path / "nbaprops-report" / "decision.json").read_text())
+    (candidate,) = decision["candidates"]
+    assert (candidate["verdict"], candidate["leaks"]) == ("PROMOTE", []), done.stdout
+    assert "hot_hand" in json.dumps(candidate["lineage"])
+
+
+def test_the_starter_workflow_is_a_dry_run_without_a_store(tmp_path: Path) -> None:
+    """Its script is run with a pytest that only tells its arguments: no secret, no `enforce`, and a warning."""
+    script = re.findall(r"        run: \|\n((?:          .*\n)+)", WORKFLOW)[-1]
+    command = ["/bin/bash", "-e", "-c", 'pytest() { echo pytest "$@"; }\n' + script]
+    for uri, mode in (("", "dry-run"), ("http://mlflow", "enforce")):
+        around = {**os.environ, "MODE": "enforce", "MLFLOW_TRACKING_URI": uri}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=around)
+        assert f"--nbaprops-promote {mode} " in done.stdout
+        assert ("::warning::" in done.stdout) == (not uri)
+
+
 @pytest.mark.parametrize("verb", [*((name,) for name in VERBS), ("cache", "clean"), ("cache", "size")])
 def test_every_verb_has_help_with_an_example(verb: tuple[str, ...]) -> None:
     """--help answers everywhere, and shows how it is used."""
@@ -75,6 +115,40 @@ def test_help_lists_every_verb_without_loading_any() -> None:
     for name, verb in VERBS.items():
         assert f"  {name} " in done.stdout
         assert verb.help.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("cache", "size")])
+def test_a_full_disk_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Exit code 1, no traceback."""
+    (tmp_path / ".nbaprops").mkdir()
+    command = [sys.executable, "-c", "from pytest_nbaprops.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "Error: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that is read-only, with the file."""
+    FoldStore(tmp_path / ".nbaprops").keep_model("a" * 64, b"x")
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f"{path}", missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    (line,) = run("cache", "clean", "--root", str(tmp_path), code=1).splitlines()
+    assert line.startswith("Error: ")
+    assert line.endswith("Read-only file system")
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
+    """A folder's name on a terminal of Western Europe."""
+    folder = tmp_path / "Dončić"
+    (folder / ".nbaprops").mkdir(parents=True)
+    command = [sys.executable, "-c", "from pytest_nbaprops.cli import main; main()", "cache", "size"]
+    around = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([*command, "--root", str(folder)], capture_output=True, check=True, env=around)
+    assert b"Don\\u010di\\u0107" in done.stdout
 
 
 def test_an_unknown_verb_is_wrong_use() -> None:

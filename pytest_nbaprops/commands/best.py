@@ -72,7 +72,7 @@ def _table(ranking: Ranking) -> Table:
         ]
         for run in ranking.runs
     ]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, folding=("name", "test"))
 
 
 def _plain(run: RunFacts) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def compare(  # noqa: PLR0913 - its options
     """
     if len(runs) < 2:  # noqa: PLR2004 - a comparison
         raise click.UsageError("compare needs two runs or more, such as: nbaprops compare champion latest")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise click.UsageError(f"--html {html}: the folder {html.parent} does not exist; make it first")
     from pytest_nbaprops.tracking.compare import compare as compare_stored  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
@@ -98,7 +100,7 @@ def _runs(comparison: Comparison) -> Table:
         for run in comparison.runs
     ]
     best = frozenset((row, 2 + at) for at, metric in enumerate(metrics) for row in comparison.best(metric))
-    return Table(columns=columns, rows=rows, best=best)
+    return Table(columns=columns, rows=rows, best=best, folding=("name",))
 
 
 def short_commit(commit: str | None) -> str | None:
@@ -115,18 +117,20 @@ def _paired(comparison: Comparison) -> Table:
     ]
     columns = ["runs", "difference", "low", "high", "player-games", "dates", "note"]
     texts = dict.fromkeys(("difference", "low", "high"), "+.4f")
-    return Table(title="Paired MAE difference with its 95% interval", columns=columns, rows=rows, texts=texts)
+    title = "Paired MAE difference with its 95% interval"
+    return Table(title=title, columns=columns, rows=rows, texts=texts, folding=("runs", "note"))
 
 
 def _params(comparison: Comparison) -> Table:
     columns = ["parameter", *(run.label for run in comparison.runs)]
     rows: list[list[Cell]] = [[name, *values] for name, values in comparison.params.items()]
-    return Table(title="Parameters that differ", columns=columns, rows=rows)
+    return Table(title="Parameters that differ", columns=columns, rows=rows, folding=columns)
 
 
 def _lineage(comparison: Comparison) -> Table:
     rows = [row for difference in comparison.lineage for row in _lineage_rows(difference)]
-    return Table(title="Features that differ", columns=["runs", "what", "names"], rows=rows)
+    columns = ["runs", "what", "names"]
+    return Table(title="Features that differ", columns=columns, rows=rows, folding=("runs", "names"))
 
 
 def _lineage_rows(difference: LineageDifference) -> list[list[Cell]]:

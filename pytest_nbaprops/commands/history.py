@@ -23,8 +23,10 @@ from pytest_nbaprops.commands.compare import short_commit
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.history import Tenure
+    from pytest_nbaprops.tracking.registry import ModelRegistry
 
-_REASON_SHOWN = 80
+_REASON_SHOWN = 60
+_JOURNAL = ".nbaprops-journal"
 
 
 @click.command()
@@ -39,16 +41,30 @@ def history(alias: str | None, style: str, model: str | None, tracking_uri: str 
 
     Example: nbaprops history --alias production
     """
-    from pytest_nbaprops.tracking.registry import ModelRegistry  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.tracking.registry import ModelRegistry as Registry  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
-    registry = ModelRegistry(store=open_store(project, tracking_uri))
+    registry = Registry(store=open_store(project, tracking_uri))
     name = registered_name(project, registry.store, model)
     tenures = registry.history(name, alias)
-    notes = [] if tenures else [f"no alias of {name} was ever set: nothing was promoted yet"]
+    notes = [] if tenures else [_nothing(registry, name, alias)]
     columns = ["version", "alias", "from", "until", "by", "verdict", "mae", "r2", "reason", "commit"]
-    table = Table(columns=columns, rows=[_row(tenure, style) for tenure in tenures], title=name)
+    rows = [_row(tenure, style) for tenure in tenures]
+    table = Table(columns=columns, rows=rows, title=name, folding=("reason",))
     show(Report(tables=[table], notes=notes, document=[tenure.to_dict() for tenure in tenures]), style)
+
+
+def _nothing(registry: ModelRegistry, name: str, alias: str | None) -> str:
+    """Why there is no history, with the names that have one."""
+    known = sorted({tenure.alias for tenure in registry.history(name)}) if alias else []
+    if known:
+        return f"the alias {alias} of {name} was never set; aliases: {', '.join(known)}"
+    with registry.store.calling("list the registered models") as client:
+        models = sorted(str(model.name) for model in client.search_registered_models())
+    others = [model for model in models if not model.endswith(_JOURNAL)]
+    if name in models:
+        return f"no alias of {name} was ever set: nothing was promoted yet"
+    return f"there is no registered model {name}, so no alias of it was ever set; models: {', '.join(others) or 'none'}"
 
 
 def _row(tenure: Tenure, style: str) -> list[Cell]:

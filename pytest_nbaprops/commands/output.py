@@ -8,28 +8,45 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FORMATS: Final = ("table", "csv", "json", "md")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOTHING: Final = "-"
+BETWEEN: Final = 2  # blanks between two columns
+NARROWEST: Final = 16  # a column of text is not folded below this
 
 Cell = str | float | int | bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of cells; `best` holds (row, column) positions to mark, `texts` how a column's numbers are written."""
+    """Rows of cells.
+
+    Attributes:
+        best: (row, column) positions to mark.
+        texts: how a column's numbers are written.
+        folding: columns of text that may go on in the next line on a narrow terminal; others are never broken.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     title: str | None = None
     best: frozenset[tuple[int, int]] = frozenset()
     texts: Mapping[str, str] = field(default_factory=dict)
+    folding: Collection[str] = ()
+
+    def is_number(self, column: int) -> bool:
+        """Whether a column holds numbers alone, which stand at the right."""
+        kinds = {type(row[column]) for row in self.rows if row[column] is not None}
+        return bool(kinds) and kinds <= {int, float}
 
     def shown(self, row: int, column: int) -> str:
         """A cell as people read it, the best ones with a star."""
@@ -88,11 +105,6 @@ def _texts(table: Table) -> list[list[str]]:
     return [[table.shown(row, column) for column in range(len(table.columns))] for row in range(len(table.rows))]
 
 
-def _is_number(table: Table, column: int) -> bool:
-    kinds = {type(row[column]) for row in table.rows if row[column] is not None}
-    return bool(kinds) and kinds <= {int, float}
-
-
 def _show_plain(report: Report) -> None:
     for position, table in enumerate(report.tables):
         if position:
@@ -109,7 +121,7 @@ def aligned(table: Table) -> list[str]:
     """Header and rows in columns two blanks apart, numbers to the right."""
     rows = [list(table.columns), *_texts(table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
-    right = [_is_number(table, column) for column in range(len(table.columns))]
+    right = [table.is_number(column) for column in range(len(table.columns))]
     return [
         "  ".join(
             text.rjust(width) if numeric else text.ljust(width)
@@ -120,21 +132,74 @@ def aligned(table: Table) -> list[str]:
 
 
 def _show_rich(report: Report) -> None:
+    """For the terminal's width: columns of text fold, and a table that is still too wide goes on below itself."""
     from rich.console import Console  # noqa: PLC0415 - only on a terminal
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False)
+    for position, table in enumerate(report.tables):
+        if position:
+            console.print()
+        if table.title:
+            console.print(Text(cell_text(table.title)))
+        for number, part in enumerate(_parts(table, console.width)):
+            if number:
+                console.print()
+            _draw(console, table, part)
+    for note in report.notes:
+        console.print(Text(cell_text(note)))
+
+
+def _draw(console: Console, table: Table, part: Sequence[int]) -> None:
+    """Some of the table's columns; as plain lines where not even they fit."""
+    widths = _widths(table, part, console.width)
+    if widths is None:
+        console.print("\n".join(aligned(table)), soft_wrap=True)
+        return
+    from rich import box  # noqa: PLC0415 - only on a terminal
     from rich.table import Table as RichTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console()
-    for table in report.tables:
-        rich = RichTable(title=Text(cell_text(table.title)) if table.title else None, title_justify="left")
-        for column, name in enumerate(table.columns):
-            rich.add_column(Text(name), justify="right" if _is_number(table, column) else "left", overflow="fold")
-        for row, texts in enumerate(_texts(table)):
-            marked = ["bold green" if (row, column) in table.best else "" for column in range(len(texts))]
-            rich.add_row(*(Text(text, style=style) for text, style in zip(texts, marked, strict=True)))
-        console.print(rich)
-    for note in report.notes:
-        console.print(Text(cell_text(note)))
+    rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    for column, width in zip(part, widths, strict=True):
+        side: Literal["left", "right"] = "right" if table.is_number(column) else "left"
+        name = Text(table.columns[column])
+        rich.add_column(name, justify=side, overflow="fold", width=width)
+    for row in range(len(table.rows)):
+        styles = ["bold green" if (row, column) in table.best else "" for column in part]
+        texts = [table.shown(row, column) for column in part]
+        rich.add_row(*(Text(text, style=style) for text, style in zip(texts, styles, strict=True)))
+    console.print(rich)
+
+
+def _parts(table: Table, room: int) -> list[list[int]]:
+    """All columns, or groups of them that fit, each with the first column, which says whose row it is."""
+    parts: list[list[int]] = [[]]
+    for column in range(len(table.columns)):
+        tried = [*parts[-1], column]
+        if len(parts[-1]) > 1 and _widths(table, tried, room) is None:
+            parts.append([0, column])
+        else:
+            parts[-1] = tried
+    return parts
+
+
+def _widths(table: Table, part: Sequence[int], room: int) -> list[int] | None:
+    """The columns' widths, those that may fold made narrower where they must be; None where that is not enough."""
+    widths = [_whole_width(table, column) for column in part]
+    over = sum(widths) + BETWEEN * (len(part) - 1) - room
+    for at in sorted(range(len(part)), key=lambda at: -widths[at]):
+        least = min(widths[at], max(NARROWEST, len(table.columns[part[at]])))
+        if over > 0 and table.columns[part[at]] in table.folding:
+            saved = min(over, widths[at] - least)
+            widths[at], over = widths[at] - saved, over - saved
+    return widths if over <= 0 else None
+
+
+def _whole_width(table: Table, column: int) -> int:
+    from rich.cells import cell_len  # noqa: PLC0415 - only on a terminal
+
+    return max(map(cell_len, (table.columns[column], *(table.shown(row, column) for row in range(len(table.rows))))))
 
 
 def _show_csv(report: Report) -> None:
@@ -150,7 +215,9 @@ def _show_csv(report: Report) -> None:
 
 
 def _raw(value: Cell) -> str:
-    """Every digit: a CSV file is read by programs."""
+    """Every digit, and True or False as pandas writes them: a CSV file is read by programs."""
+    if isinstance(value, bool):
+        return str(value)
     return repr(value) if isinstance(value, float) else cell_text(value)
 
 
@@ -164,7 +231,7 @@ def _show_markdown(report: Report) -> None:
 
 
 def _markdown(table: Table) -> list[str]:
-    rule = ["---:" if _is_number(table, column) else "---" for column in range(len(table.columns))]
+    rule = ["---:" if table.is_number(column) else "---" for column in range(len(table.columns))]
     rows = [list(table.columns), rule, *_texts(table)]
     return [f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from pytest_nbaprops.commands.common import (
     show,
     tracking_option,
 )
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def predict(**asked: Any) -> None:
     if (asked["schedule"] is None) == (asked["date"] is None):
         raise click.UsageError("name the players with --schedule FILE or with --date YYYY-MM-DD, one of the two")
     if asked["out"] is not None:
-        _check_out(asked["out"])
+        _check_out(asked["out"], [asked["schedule"], asked["odds"], asked["data"]])
     from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas and MLflow only where they are needed
     from pytest_nbaprops.data.upcoming import ScheduleError  # noqa: PLC0415
 
@@ -105,6 +106,8 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         store=open_store(find_project(Path.cwd()), settings.tracking_uri),
         trusted_types=settings.trusted_types,
     )
+    if asked["out"] is not None:
+        _check_no_input(asked["out"], [settings.data])
     games, _ = read_games(config, settings, target)
     if schedule is None:
         upcoming = unplayed_rows(games, asked["date"])
@@ -150,16 +153,34 @@ def _report(forecast: Forecast, style: str) -> Report:
         frame = frame[[*SHORT, *(name for name in SHORT_ODDS if name in frame)]]
     plain = frame.astype(object).where(frame.notna(), None)
     rows = list(plain.to_dict("split")["data"])
-    table = Table(columns=list(frame.columns), rows=rows, title=_who(forecast), texts=NUMBERS)
+    table = Table(columns=list(frame.columns), rows=rows, title=_who(forecast), texts=NUMBERS, folding=("player",))
     notes = [f"low to high: {forecast.level:.0%} interval", *forecast.notes]
     return Report(tables=[table], document=forecast.to_dict(), notes=notes)
 
 
-def _check_out(path: Path) -> None:
+def _check_out(path: Path, inputs: Sequence[str | Path | None]) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"--out {path}: the suffix is not one of {', '.join(SUFFIXES)}")
     if not path.absolute().parent.is_dir():
         raise click.UsageError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+    try:
+        _check_no_input(path, inputs)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        SettingsError: It is one of the files that the inputs stand for.
+    """
+    from pytest_nbaprops.data.files import find_files  # noqa: PLC0415 - pyarrow only where it is needed
+
+    for source in inputs:
+        with contextlib.suppress(DataError):  # whoever reads it says what is wrong with it
+            if source is not None and path.exists() and any(path.samefile(file) for file in find_files(source)):
+                raise SettingsError(f"--out {path} is read as {source}: it would be written over; choose another path")
 
 
 def _write(forecast: Forecast, path: Path) -> None:

@@ -19,6 +19,7 @@ from pytest_nbaprops.commands.common import (
     show,
     tracking_option,
 )
+from pytest_nbaprops.errors import NBAPropsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ def promote(  # noqa: PLR0913 - its options
     from pytest_nbaprops.tracking.promoting import Wish, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.tracking.registry import ModelRegistry  # noqa: PLC0415
 
+    _check_use(alias, criteria)
     project = find_project(Path.cwd())
     registry = ModelRegistry(store=open_store(project, tracking_uri))
     name = registered_name(project, registry.store, model)
@@ -70,12 +72,24 @@ def promote(  # noqa: PLR0913 - its options
         reason=(reason or "").strip() or None,
     )
     done = check_and_promote(registry, wish)
-    if done.criteria:
+    if done.criteria or style in {"csv", "json"}:
         show(Report(tables=[_table(done.criteria)], notes=[done.said], document=done.to_dict()), style)
     else:
         click.echo(done.said)
     if not done.holds:
         raise click.exceptions.Exit(1)
+
+
+def _check_use(alias: str, criteria: Sequence[str]) -> None:
+    """What is wrong with the command line alone is wrong use."""
+    from pytest_nbaprops.gate.criteria import parse_criteria  # noqa: PLC0415 - pandas only where it is needed
+    from pytest_nbaprops.tracking.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
+
+    try:
+        alias_name(alias)
+        parse_criteria(criteria)
+    except NBAPropsError as error:
+        raise click.UsageError(str(error).replace("--nbaprops-criterion", "--criteria")) from None
 
 
 def _criteria(project: Project) -> tuple[str, ...]:
@@ -98,4 +112,4 @@ def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
         [row["expression"], row["value"], row["threshold"], row["outcome"], row["reason"]] for row in criteria
     ]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, folding=("criterion", "reason"))

@@ -68,11 +68,33 @@ class Players:
         return cls(by_id=by_id, names={name: frozenset(ids) for name, ids in names.items()})
 
     def called(self, name: str) -> tuple[Player, ...]:
-        """Who is meant: the exact name, else the plain one, else the one without suffix; newest first."""
-        for found in (self.names.get(name), self._plain.get(plain_name(name)), self._bare.get(bare_name(name))):
-            if found:
-                return tuple(sorted((self.by_id[i] for i in found), key=lambda player: player.last_date, reverse=True))
+        """Everyone who can be meant: by the exact name, the plain one or the one without suffix; newest first."""
+        ids = frozenset[int]().union(*self._spellings(name))
+        return tuple(sorted((self.by_id[i] for i in ids), key=lambda player: player.last_date, reverse=True))
+
+    def meant(self, name: str, team: str) -> tuple[Player, ...]:
+        """Of those, whoever is spelt the closest: among the team's, if it has any, else among all.
+
+        Where the team has none, only a spelling with something that people leave out (a suffix, an accent) decides:
+        `Jaren Jackson` is also how they write `Jaren Jackson Jr.`.
+        """
+        found = self.called(name)
+        here = tuple(player for player in found if player.team == team)
+        if not here and name.casefold() == bare_name(name):
+            return found
+        for ids in self._spellings(name):
+            if closest := tuple(player for player in here or found if player.player_id in ids):
+                return closest
         return ()
+
+    def _spellings(self, name: str) -> tuple[frozenset[int], ...]:
+        """Ids by the exact name, by the plain one, by the one without suffix."""
+        nobody: frozenset[int] = frozenset()
+        return (
+            self.names.get(name, nobody),
+            self._plain.get(plain_name(name), nobody),
+            self._bare.get(bare_name(name), nobody),
+        )
 
     def near(self, name: str) -> tuple[Player, ...]:
         """A few players with names like this one."""

@@ -204,9 +204,7 @@ class _Reader:
         if not name:
             self._problem(number, "player", "a player's name or PLAYER_ID", "fill the cell in")
             return "", None, None
-        found = self.players.called(name)
-        if len(found) > 1:
-            found = tuple(player for player in found if player.team == team) or found
+        found = self.players.meant(name, team)
         if len(found) > 1:
             listing = "; ".join(str(player) for player in found)
             self._problem(number, "player", f"one player, it could be {listing}", "give the PLAYER_ID")
@@ -228,6 +226,10 @@ class _Reader:
         if player is None and not name and not self.allow_new_players:
             way_out = "correct it, or give a debutant's name in the column player, too"
             self._problem(number, column, "the PLAYER_ID of a player of the data", way_out)
+        if player is not None and name and player not in self.players.called(name):
+            named = "; ".join(str(other) for other in self.players.called(name))
+            expected = f"the name of {player}, as player_id says{f', or the id of {named}' if named else ''}"
+            self._problem(number, "player", expected, "correct the name or the id, or leave one of them out")
         return player.name if player else name or f"player {text}", int(text), player
 
 

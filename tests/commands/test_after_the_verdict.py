@@ -59,7 +59,7 @@ def test_compare_writes_one_page(run: Run, project: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "http" not in page
-    assert "cannot be written" in run("compare", "fair", "good", "--html", "pytest.ini/page.html", code=1)
+    assert "the folder no does not exist" in run("compare", "fair", "good", "--html", "no/page.html", code=2)
 
 
 @pytest.mark.usefixtures("project")
@@ -81,6 +81,7 @@ def test_promote_checks_again(run: Run, project: Path) -> None:
     assert "NBAPropsModel v3 is production now, v1 was" in run("promote", "v3")
     assert holder(project) == "3"
     assert "v3 is production already" in run("promote", "3")
+    assert json.loads(run("promote", "3", "--format", "json"))["changed"] is False
     newest = json.loads(run("history", "--format", "json"))[0]
     assert (newest["version"], newest["verdict"], newest["forced"]) == ("3", "PROMOTE", False)
     assert newest["commit"] == "c" * 40
@@ -91,7 +92,7 @@ def test_promote_takes_criteria_from_the_line_or_the_ini_file(run: Run, project:
     (project / "pytest.ini").write_text("[pytest]\nnbaprops_criterion =\n    mae <= 1\n")
     assert "mae <= 1 failed" in run("promote", "3", code=1)
     assert "mae[minutes>=24] <= 9 inconclusive" in run("promote", "3", "--criteria", "mae[minutes>=24] <= 9", code=1)
-    assert "Error: --criteria 'mae': " in run("promote", "3", "--criteria", "mae", code=1)
+    assert "Error: --criteria 'mae': " in run("promote", "3", "--criteria", "mae", code=2)
     assert holder(project) == "1"
     run("promote", "3", "--criteria", "mae <= 6", "--criteria", "mae < baseline")
     assert holder(project) == "3"
@@ -163,7 +164,7 @@ def test_rollback_goes_back(run: Run, project: Path) -> None:
         (("best", "--experiment", "Nope"), 1, "no experiment 'Nope'"),
         (("promote", "9"), 1, "NBAPropsModel has no version 9; there are: v1, v2, v3"),
         (("promote", "nine"), 1, "no version or alias 'nine'; versions: v1, v2, v3; aliases: production (v1)"),
-        (("promote", "2", "--alias", "latest"), 1, "'latest' can't be an alias"),
+        (("promote", "2", "--alias", "latest"), 2, "'latest' can't be an alias"),
         (("rollback",), 2, "Missing option '--reason'"),
         (("rollback", "--reason", " "), 2, "--reason is empty"),
         (("rollback", "--alias", "beta", "--reason", "x"), 1, "no version has the alias"),
@@ -184,7 +185,13 @@ def test_wrong_use_is_one_line_with_the_way_out(run: Run, arguments: tuple[str, 
 def test_an_empty_history_says_so(run: Run, project: Path, filled: Path) -> None:
     """Nothing was promoted yet."""
     shutil.copyfile(filled, project / "mlflow.db")
-    assert "was ever set" in run("history", "--model", "Nobody")
+    assert "there is no registered model Nobody" in (said := run("history", "--model", "Nobody"))
+    assert said.strip().endswith("models: NBAPropsModel")
+    assert (
+        run("history", "--alias", "nope")
+        .strip()
+        .endswith("alias nope of NBAPropsModel was never set; aliases: production")
+    )
 
 
 def test_the_sample_leagues_model_is_found(run: Run, project: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 
-from pytest_nbaprops.commands.output import FORMATS, Report, Table, cell_text, show
+from pytest_nbaprops.commands.output import FORMATS, Cell, Report, Table, cell_text, show
 
 REPORT = Report(
     tables=[
@@ -60,7 +61,24 @@ def test_a_terminal_gets_a_drawn_table(capsys: pytest.CaptureFixture[str], monke
     show(Report(tables=[Table(columns=["run"], rows=[["[bold]name[/bold]"]])], document=None), "table")
     said = capsys.readouterr().out
     assert "[bold]name[/bold]" in said
-    assert "━" in said
+    assert "─" in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_breaks_text_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Numbers, dates and ids stay whole; what does not fit goes on below, with the first column again."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = ["run", "name", "started", "mae", "rmse", "dataset", "commit", "verdict"]
+    row: list[Cell] = ["a1b2c3d4", "2024-01-05_p1_advanced_walkforward_v1", "2024-01-05 19:30", 6.1, 7.9]
+    row += ["d" * 12, "c" * 18, "OK"]
+    show(Report(tables=[Table(columns=columns, rows=[row], folding=("name",))], document=None), "table")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, said.splitlines())) <= width
+    assert all(text in said for text in ("2024-01-05 19:30", "6.1000", "7.9000", "d" * 12, "c" * 18))
+    assert said.count("a1b2c3d4") > 1
 
 
 def test_cells() -> None:

@@ -101,6 +101,17 @@ def test_a_schedule_is_predicted_into_a_file(project: Path, expected: pd.DataFra
     assert not list(project.glob(".nbaprops-*"))
 
 
+@pytest.mark.parametrize(("name", "code"), [("tomorrow.csv", 2), ("./lines.csv", 2), ("games.csv", 1), ("link.csv", 1)])
+def test_nothing_that_is_read_is_written_over(project: Path, name: str, code: int) -> None:
+    """Schedule, odds and the project's games, by whatever path."""
+    (project / "lines.csv").write_text("player_name,event_date,home_team,away_team,line\nA,2024-01-01,B,C,9.5\n")
+    (project / "link.csv").symlink_to("games.csv")
+    before = (project / name).read_bytes()
+    said = refused(call("--schedule", "tomorrow.csv", "--odds", "lines.csv", "--out", name), code)
+    assert "it would be written over; choose another path" in said
+    assert (project / name).read_bytes() == before
+
+
 def test_the_unplayed_rows_of_a_date_are_predicted(project: Path, expected: pd.DataFrame) -> None:
     """--date takes them from the data; a table of plain text when piped."""
     result = call("--date", f"{world().tonight:%Y-%m-%d}")

@@ -111,6 +111,56 @@ def test_a_name_that_two_players_have_is_settled_by_the_team_or_the_id(tmp_path:
     assert line.endswith("give the PLAYER_ID")
 
 
+@cache
+def pairs() -> pd.DataFrame:
+    """The league with a father and a son on two teams, and two men of one team whom only an accent tells apart."""
+    latest = league().drop_duplicates("PLAYER_ID", keep="last")
+    team = latest["TEAM_ABBREVIATION"].value_counts().index
+    first, second = (latest.loc[latest["TEAM_ABBREVIATION"] == name, "PLAYER_ID"].tolist() for name in team[:2])
+    names = {
+        first[0]: "Jaren Jackson Jr.",
+        second[0]: "Jaren Jackson",
+        first[1]: "Nikola Jović",
+        first[2]: "Nikola Jovic",
+    }
+    return league().assign(PLAYER_NAME=league()["PLAYER_ID"].map(names).fillna(league()["PLAYER_NAME"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "of", "meant"),
+    [
+        ("Jaren Jackson", "Jaren Jackson Jr.", ["Jaren Jackson Jr."]),
+        ("Jaren Jackson", "Jaren Jackson", ["Jaren Jackson"]),
+        ("Jaren Jackson", "nobody", ["Jaren Jackson", "Jaren Jackson Jr."]),
+        ("jaren jackson jr", "nobody", ["Jaren Jackson Jr."]),
+        ("Nikola Jovic", "Nikola Jović", ["Nikola Jovic"]),
+        ("Nikola Jović", "Nikola Jović", ["Nikola Jović"]),
+        ("NIKOLA JOVIC", "Nikola Jović", ["Nikola Jovic", "Nikola Jović"]),
+    ],
+)
+def test_names_alike_are_settled_by_team_then_spelling(written: str, of: str, meant: list[str]) -> None:
+    """Never by the spelling against the team; where neither settles it, both are left, for the error to name."""
+    players = Players.of(pairs())
+    team = next((player.team for player in players.by_id.values() if player.name == of), "XXX")
+    assert sorted(player.name for player in players.meant(written, team)) == meant
+
+
+def test_a_name_must_be_that_of_its_id(tmp_path: Path) -> None:
+    """As people write it; another one is a problem that names both."""
+    home, away = teams()[:2]
+    header = "player,player_id,team,opponent,date,home\n"
+    (luka,), (jaime,) = named("Luka Dončić"), named("Jaime Jaquez Jr.")
+    path = schedule(
+        tmp_path,
+        f"luka doncic,{luka},{home},{away},{DATE},1",
+        f"Luka Dončić,{jaime},{away},{home},{DATE},0",
+        header=header,
+    )
+    (line,) = problems(path)
+    assert line.startswith(f"row 3, column player: found 'Luka Dončić', expected the name of Jaime Jaquez Jr. ({jaime}")
+    assert f"or the id of Luka Dončić ({luka}" in line
+
+
 def test_every_problem_is_one_line(tmp_path: Path) -> None:
     """All rows are checked; file, row, column, found, expected, way out."""
     home, away = teams()[:2]
