@@ -175,6 +175,7 @@ class Publication:
         tracker = self._trackers[candidate]
         tracker.set_tags({"verdict": verdict})
         tracker.log_artifact(decision_file)
+        tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
 
     def flush(self) -> None:
