@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.redaction import redact
-from pytest_nbaprops.tracking.database import check_server_database, prepare_sqlite, sqlite_path, sqlite_uri
+from pytest_nbaprops.tracking.database import (
+    check_server_database,
+    check_writable,
+    prepare_sqlite,
+    sqlite_path,
+    sqlite_uri,
+)
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
 
@@ -52,6 +58,15 @@ class Store:
         """Whether an MLflow server answers, which then decides where artifacts are kept."""
         return self.uri.startswith(("http://", "https://"))
 
+    def check_writable(self) -> None:
+        """Ask before the first change: whoever only reads needs no right to write.
+
+        Raises:
+            TrackingError: It is a sqlite file that can't be written.
+        """
+        if self.uri.startswith("sqlite"):
+            check_writable(sqlite_path(self.uri))
+
     @contextmanager
     def calling(self, what: str, *, artifacts: bool = False) -> Iterator[MlflowClient]:
         """Give the client for one piece of work; `what` completes "could not …".
@@ -79,7 +94,12 @@ class Store:
 
 
 def connect(
-    uri: str | None = None, *, timeout: float = 5.0, artifact_root: Path | None = None, root: Path | None = None
+    uri: str | None = None,
+    *,
+    timeout: float = 5.0,
+    artifact_root: Path | None = None,
+    root: Path | None = None,
+    create: bool = True,
 ) -> Store:
     """Open the tracking store after one short try; a new sqlite file is created and migrated at once.
 
@@ -89,6 +109,7 @@ def connect(
         timeout: Seconds that a server may take to answer.
         artifact_root: Folder for the artifacts of stores without a server; only used when a sqlite file is created.
         root: Folder that relative sqlite paths start from; None: the working directory.
+        create: Whether a sqlite file that is missing or empty is made a store.
 
     Raises:
         TrackingError: The store does not answer, is not a tracking store, or is of a kind that cannot be used.
@@ -97,23 +118,23 @@ def connect(
     _check_scheme(uri)
     with limits(max(1, round(timeout)), retries=0), quiet():
         try:
-            return _opened(uri, timeout, artifact_root)
+            return _opened(uri, timeout, artifact_root, create=create)
         except NBAPropsError:
             raise
         except Exception as error:
             raise _unreachable(uri, one_line(error)) from error
 
 
-def _opened(uri: str, timeout: float, artifact_root: Path | None) -> Store:
+def _opened(uri: str, timeout: float, artifact_root: Path | None, *, create: bool) -> Store:
     if uri.startswith("sqlite"):
-        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root), uri)
+        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root, create=create), uri)
     if uri.startswith(_DATABASES):
         within(timeout, lambda: check_server_database(uri, timeout), uri)
     return within(timeout, lambda: _probed(uri), uri)
 
 
-def _sqlite(uri: str, artifact_root: Path | None) -> Store:
-    prepare_sqlite(sqlite_path(uri), artifact_root)
+def _sqlite(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
+    prepare_sqlite(sqlite_path(uri), artifact_root, create=create)
     return _probed(uri)
 
 

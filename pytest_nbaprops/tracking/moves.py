@@ -67,6 +67,7 @@ def carry_out(store: Store, move: Move) -> Promotion:
         ChampionMovedError: A condition does not hold, or no longer does.
         TrackingError: No such version, or the alias does not stay.
     """
+    store.check_writable()
     with store.calling(move.what) as client:
         target = known_version(client, move.name, move.version)
         _refuse_incomplete(move, target)
@@ -193,6 +194,7 @@ def version_before(client: MlflowClient, name: str, alias: str) -> tuple[str, st
 
 def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
     """Give the alias back to the version that had it before."""
+    store.check_writable()
     with store.calling(f"roll {alias} of {name} back") as client:
         settle(client, name)
         holder, before = version_before(client, name, alias)

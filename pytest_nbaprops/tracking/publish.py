@@ -113,7 +113,9 @@ class Publication:
 
     def _connected(self) -> Store:
         if self._store is None:
-            self._store = connect(self.uri)
+            store = connect(self.uri)
+            store.check_writable()  # known before the first fold
+            self._store = store
         return self._store
 
     # runs
