@@ -38,6 +38,7 @@ _API_SECONDS = 10
 _ARTIFACT_SECONDS = 20
 _SQLITE_SECONDS = 60  # a new file takes 3; MLflow tries 100 where it can't open one
 _DATABASES = ("postgresql", "mysql", "mssql")
+_FILES = (".db", ".sqlite", ".sqlite3")
 
 
 class Store:
@@ -179,9 +180,13 @@ def _resolved(uri: str | None, root: Path) -> str:
 
 
 def _check_scheme(uri: str) -> None:
-    scheme = urlsplit(uri).scheme
+    scheme = _scheme(uri)
     if scheme in ("http", "https", "databricks") or scheme.split("+")[0] in ("sqlite", *_DATABASES):
         return
+    if scheme == "" and uri.endswith(_FILES):
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} is a path: write sqlite:///{redact(uri).removeprefix('./')}"
+        )
     if scheme in ("", "file"):
         raise TrackingError(
             f"the tracking URI {redact(uri)!r} is a folder, and MLflow's file store has no model registry to rely on"
@@ -191,6 +196,16 @@ def _check_scheme(uri: str) -> None:
         f"the tracking URI {redact(uri)!r} is of an unknown kind: use http(s)://…, sqlite:///mlflow.db,"
         " postgresql://…, mysql://… or mssql://…"
     )
+
+
+def _scheme(uri: str) -> str:
+    try:
+        return urlsplit(uri).scheme
+    except ValueError:  # its text may hold the password
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} can't be read: its host is none; use http(s)://host:port,"
+            " sqlite:///mlflow.db, postgresql://…, mysql://… or mssql://…"
+        ) from None
 
 
 def _unreachable(uri: str, reason: str) -> TrackingError:

@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.quiet import quiet
 
 _MAGIC = b"SQLite format 3\x00"
@@ -26,9 +27,12 @@ def sqlite_path(uri: str) -> Path:
     Raises:
         TrackingError: The URI names no file.
     """
-    database = sqlalchemy.make_url(uri).database
+    try:
+        database = sqlalchemy.make_url(uri).database
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise TrackingError(f"the tracking URI {redact(uri)!r} can't be read: write sqlite:///mlflow.db") from None
     if database in _IN_MEMORY:
-        raise TrackingError(f"the tracking URI {uri!r} keeps nothing: name a file, such as sqlite:///mlflow.db")
+        raise TrackingError(f"the tracking URI {redact(uri)!r} keeps nothing: name a file, such as sqlite:///mlflow.db")
     return Path(str(database))
 
 
