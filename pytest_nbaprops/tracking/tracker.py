@@ -219,9 +219,10 @@ class StandardNBAPropsTracker(RunFiles):
             metrics: Further ones of this fold, logged as `fold_<name>`.
         """
         _ = self.run_id
+        step, timestamp = _fold_step(fold_num), _fold_timestamp(fold_date)
         values = _fold_metrics(predictions) | dict(metrics or {})
         named = {f"fold_{name}": value for name, value in values.items()}
-        self._keep_metrics(named, step=int(fold_num), timestamp=payload.date_timestamp(fold_date))
+        self._keep_metrics(named, step=step, timestamp=timestamp)
         return named
 
     def log_feature_lineage(
@@ -308,10 +309,30 @@ class StandardNBAPropsTracker(RunFiles):
         return uri
 
 
+def _fold_step(number: object) -> int:
+    try:
+        return int(number)  # type: ignore[call-overload, no-any-return]  # numpy's too
+    except (TypeError, ValueError):
+        raise TrackingError(f"a fold's number must be one, not {number!r:.60}") from None
+
+
+def _fold_timestamp(day: object) -> int:
+    try:
+        return payload.date_timestamp(day)
+    except (TypeError, ValueError):
+        raise TrackingError(f"a fold's date must be one, such as 2024-01-05, not {day!r:.60}") from None
+
+
 def _fold_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    if not hasattr(predictions, "columns"):
+        raise TrackingError(f"predictions of a fold must be a DataFrame, not a {type(predictions).__name__}")
     missing = [name for name in ("actual", "predicted") if name not in predictions.columns]
     if missing:
         found = ", ".join(map(str, predictions.columns)) or "none"
         raise TrackingError(f"predictions of a fold need the columns actual and predicted; there are: {found}")
-    values = point_metrics(predictions["actual"].to_numpy(), predictions["predicted"].to_numpy())
+    try:
+        actual, predicted = (predictions[name].to_numpy(dtype="float64") for name in ("actual", "predicted"))
+    except (TypeError, ValueError) as error:
+        raise TrackingError(f"predictions of a fold must be numbers: {error}") from None
+    values = point_metrics(actual, predicted)
     return {name: values[name] for name in _FOLD_METRICS}

@@ -11,6 +11,7 @@ import pytest
 from xgboost import XGBRegressor
 
 from pytest_nbaprops.tracking.registry import ModelRegistry
+from pytest_nbaprops.tracking.serving import ProductionModelLoader
 from tests.tracking.league import outcomes
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def test_the_readme_runs_on_a_fresh_store(names: dict[str, Any], capsys: pytest.
     exec(compile(after, "README.md", "exec"), names)  # noqa: S102
     assert ModelRegistry().aliases("NBAPropsModel") == {"production": "2"}
     assert capsys.readouterr().out.count("my run") == 2
+    told = ProductionModelLoader("NBAPropsModel").get_model_info()
+    assert told["metrics"]["mae"] == pytest.approx(names["checked"]["criteria"][0]["value"])
+    assert len(told["dataset_digest"]) == 64
     assert names["registry"].register_model(names["uri"], "NBAPropsModel") == "2"
     exec(compile(later, "README.md", "exec"), names)  # noqa: S102
     assert ModelRegistry().aliases("NBAPropsModel") == {"production": "1"}

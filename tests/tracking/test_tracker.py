@@ -16,6 +16,8 @@ from pytest_nbaprops.tracking.runs import find_running
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow.entities import Run
 
     from pytest_nbaprops.tracking.connection import Store
@@ -188,6 +190,55 @@ def test_files_are_kept(tracker: StandardNBAPropsTracker, tmp_path: Path, predic
     assert names == {
         "predictions.parquet", "feature_importance.csv", "feature_importance.png", "folds.csv", "more",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop(columns=["GAME_ID", "predicted"]), "the predictions lack GAME_ID, predicted"),
+        (lambda rows: pd.concat([rows, rows.head(1)]), "one player-game twice: 2024-01-05 game 0022300001 player 0"),
+        (lambda rows: rows.assign(predicted="x"), "the predictions cannot be read"),
+        (lambda rows: rows.assign(predicted=math.nan), "predicted missing or not finite"),
+    ],
+)
+def test_predictions_that_nothing_can_be_judged_by_are_refused(
+    tracker: StandardNBAPropsTracker,
+    predictions: pd.DataFrame,
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    message: str,
+) -> None:
+    """Missing columns, repeated player-games and what is no number are told at once; nothing is stored."""
+    run_id = tracker.start_run("v1")
+    with pytest.raises(TrackingError, match=message):
+        tracker.log_predictions(change(predictions))
+    with tracker.store.calling("look") as client:
+        assert client.list_artifacts(run_id) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nope", "2024-01-05"), "a fold's number must be one, not 'nope'"),
+        ((1, "nope"), "a fold's date must be one, such as 2024-01-05, not 'nope'"),
+    ],
+)
+def test_a_fold_has_a_number_and_a_date(
+    tracker: StandardNBAPropsTracker, predictions: pd.DataFrame, arguments: tuple[Any, Any], message: str
+) -> None:
+    """Anything else is one clear line."""
+    tracker.start_run("v1")
+    with pytest.raises(TrackingError, match=message):
+        tracker.log_walk_forward_fold(*arguments, predictions)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"actual": [1.0], "predicted": [1.0]}, pd.DataFrame({"actual": ["a"], "predicted": ["b"]})]
+)
+def test_a_folds_predictions_are_a_frame_of_numbers(tracker: StandardNBAPropsTracker, wrong: Any) -> None:
+    """A dict and texts are one clear line."""
+    tracker.start_run("v1")
+    with pytest.raises(TrackingError, match="predictions of a fold"):
+        tracker.log_walk_forward_fold(1, "2024-01-05", wrong)
 
 
 def test_nan_never_gets_into_a_json_file(tracker: StandardNBAPropsTracker) -> None:
