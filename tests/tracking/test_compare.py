@@ -139,6 +139,21 @@ def test_what_means_no_run_is_one_line(store: Store, two: list[str], runs: list[
     assert "\n" not in str(caught.value)
 
 
+def test_a_deleted_run_is_told_alike_by_every_name(
+    store: Store, registry: ModelRegistry, booster: XGBRegressor
+) -> None:
+    """By id, prefix, name, version and alias: that it was deleted, and how it comes back."""
+    gone = log(store, Logged(name="gone", model=booster, register="League", keep=False))
+    log(store, Logged(name="there", keep=False))
+    registry.promote_model("League", 1, "production")
+    with store.calling("delete") as client:
+        client.delete_run(gone)
+    lookup = Lookup(store=store, model_name="League")
+    for reference in (gone, gone[:20], "gone", "v1", "@production", "champion"):
+        with pytest.raises(TrackingError, match=rf"the run {gone[:8]} \(gone\) was deleted .*restore --run-id {gone}"):
+            lookup.runs([reference])
+
+
 def test_an_unknown_metric_names_those_there_are(store: Store, two: list[str]) -> None:
     """The line lists the metrics of the runs."""
     with pytest.raises(TrackingError, match="has the metric 'maee'; there are: bias, mae"):

@@ -81,7 +81,8 @@ def test_an_exception_without_text_is_named() -> None:
         ("API request to endpoint /y failed with error code 404 != 200.", "HTTP status 404"),
         ("NameResolutionError(...)", "host name"),
         ("Can't locate revision identified by 'abc'", "newer MLflow"),
-        ("Detected out-of-date database schema (found version a)", "mlflow db upgrade"),
+        ("Detected out-of-date database schema (found version 728d730b5ebd, but", "mlflow db upgrade"),
+        ("Detected out-of-date database schema (found version ffffffffffff, but", "newer MLflow"),
     ],
 )
 def test_what_mlflow_wraps_is_unwrapped(text: str, meaning: str) -> None:
