@@ -266,7 +266,7 @@ def test_a_store_that_is_lost_in_a_promotion_may_still_finish_it(
         raise ConnectionError("gone")
 
     monkeypatch.setattr(registry.store.client, "set_registered_model_alias", gone)
-    with pytest.raises(TrackingError, match="may have been entered already, and the next change .* finishes it"):
+    with pytest.raises(TrackingError, match=r"may have been entered already, and the next change .* finishes it"):
         registry.promote_model("League", 1, "staging")
     with pytest.raises(TrackingError, match="stopped answering") as caught:
         registry.promote_model("League", 1, "staging")
