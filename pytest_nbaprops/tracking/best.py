@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -63,9 +62,25 @@ def best_runs(lookup: Lookup, question: Question) -> Ranking:
         if not newest:
             raise TrackingError(f"no run in {lookup.store.name} has the metric {metric!r}{_among(lookup, question)}")
         conditions, notes = (asked, []) if question.any_data else _same_data(client, ids, asked)
-        runs = _ranked(client, ids, conditions, question)
-    facts = [facts_of(run) for run in runs]
-    return Ranking(metric=metric, runs=facts, notes=[*notes, *unfairness(facts)])
+        ranked = _ranked(client, ids, conditions, question)
+    return Ranking(metric=metric, runs=ranked, notes=[*notes, *_told(ranked, question), *unfairness(ranked)])
+
+
+def _told(ranked: Sequence[RunFacts], question: Question) -> list[str]:
+    doubts = _doubts(ranked, question)
+    named = [f"{run.label} ({doubts[run.run_id]})" for run in ranked if run.run_id in doubts]
+    return [f"listed last, since they may be partial: {', '.join(named)}"] if named else []
+
+
+def _doubts(runs: Sequence[RunFacts], question: Question) -> dict[str, str]:
+    """Why a run is not one to choose, by its id: it did not end well, or was tested on fewer rows than the others."""
+    most = 0 if question.any_data else max((run.n_predictions or 0 for run in runs), default=0)
+    doubts = {run.run_id: doubt for run in runs if (doubt := run.doubt) is not None}
+    for run in runs:
+        if run.n_predictions is not None and run.n_predictions < most:
+            short = f"{run.n_predictions:,} of {most:,} predictions"
+            doubts[run.run_id] = ", ".join(filter(None, (run.doubt, short)))
+    return doubts
 
 
 def _among(lookup: Lookup, question: Question) -> str:
@@ -88,18 +103,35 @@ def _same_data(client: MlflowClient, ids: list[str], asked: list[str]) -> tuple[
     ]
 
 
-def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], question: Question) -> list[Run]:
-    """The best first: of 10,000 runs sqlite sorts only those at least as good as the best of the newest ones."""
+def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], question: Question) -> list[RunFacts]:
+    """The best first, and those that may be partial last.
+
+    Of 10,000 runs sqlite sorts only those at least as good as the best of the newest ones.
+    """
     metric, less = question.metric, question.metric in LESS_IS_BETTER
-    recent = _search(client, ids, conditions, ["attributes.start_time DESC"], _SAMPLE)
-    values = sorted(run.data.metrics[metric] for run in recent if math.isfinite(run.data.metrics[metric]))
-    if len(recent) < _SAMPLE:  # these are all there are
-        ordered = sorted(recent, key=lambda run: run.data.metrics[metric], reverse=not less)
-        return ordered[: question.limit]
-    threshold = values[: question.limit][-1] if less else values[-question.limit :][0]
-    bounded = [*conditions, f"metrics.{metric} {'<=' if less else '>='} {Decimal(threshold):f}"]
-    order = [f"metrics.{metric} {'ASC' if less else 'DESC'}", "attributes.start_time DESC"]
-    return _search(client, ids, bounded, order, question.limit)
+    found = _search(client, ids, conditions, ["attributes.start_time DESC"], _SAMPLE)
+    recent = _facts(found, metric)
+    whole = [run for run in recent if run.run_id not in _doubts(recent, question)]
+    runs = recent
+    if len(found) >= _SAMPLE and whole:  # else these are all there are
+        values = sorted(run.metrics[metric] for run in whole)
+        threshold = values[: question.limit][-1] if less else values[-question.limit :][0]
+        bounded = [*conditions, f"metrics.{metric} {'<=' if less else '>='} {Decimal(threshold):f}"]
+        order = [f"metrics.{metric} {'ASC' if less else 'DESC'}", "attributes.start_time DESC"]
+        runs = [*_facts(_search(client, ids, bounded, order, question.limit + _SAMPLE), metric), *whole]
+    return _whole_first({run.run_id: run for run in runs}, question)[: question.limit]
+
+
+def _whole_first(runs: Mapping[str, RunFacts], question: Question) -> list[RunFacts]:
+    metric, sign = question.metric, 1 if question.metric in LESS_IS_BETTER else -1
+    ordered = sorted(runs.values(), key=lambda run: sign * run.metrics[metric])
+    doubts = _doubts(ordered, question)
+    return sorted(ordered, key=lambda run: run.run_id in doubts)
+
+
+def _facts(runs: Sequence[Run], metric: str) -> list[RunFacts]:
+    """Without those whose value is no number."""
+    return [facts for run in runs if metric in (facts := facts_of(run)).metrics]
 
 
 def _search(client: MlflowClient, ids: list[str], conditions: list[str], order: list[str], most: int) -> list[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ DEFAULT_METRICS: Final = ("mae", "r2", "rmse", "within_5_pct")
 DEFAULT_MODEL: Final = "NBAPropsModel"
 _SEED: Final = 42
 _CROWD: Final = 2
+_NOT_FAIR: Final = "not a fair comparison"
+_UNSURE: Final = "not surely a fair comparison"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,12 @@ class Comparison:
     unfair: Sequence[str]
 
     def best(self, metric: str) -> frozenset[int]:
-        """Positions of the runs with the best value; none where nobody knows what is better, or it is one run's."""
+        """Positions of the runs with the best value.
+
+        None where the comparison is not fair, nobody knows what is better, or only one run has the metric.
+        """
+        if any(reason.startswith(_NOT_FAIR) for reason in self.unfair):
+            return frozenset()
         values = {place: run.metrics[metric] for place, run in enumerate(self.runs) if metric in run.metrics}
         worth = {place: score for place, value in values.items() if (score := _worth(metric, value)) is not None}
         if len(worth) < _CROWD:
@@ -80,7 +88,7 @@ class Comparison:
         return frozenset(place for place, score in worth.items() if score == max(worth.values()))
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per run: name, metrics, features, digest, commit, verdict."""
+        """A row per run: name, metrics, features, digest, commit, verdict, status."""
         rows = [
             {
                 "run_id": run.run_id,
@@ -90,6 +98,7 @@ class Comparison:
                 "dataset_digest": run.digest,
                 "commit": run.commit,
                 "verdict": run.verdict,
+                "status": run.status,
             }
             for run in self.runs
         ]
@@ -110,6 +119,8 @@ class Comparison:
                     "test_window": run.window,
                     "commit": run.commit,
                     "verdict": run.verdict,
+                    "status": run.status,
+                    "n_predictions": run.n_predictions,
                 }
                 for place, run in enumerate(self.runs)
             ],
@@ -190,15 +201,35 @@ def _worth(metric: str, value: float) -> float | None:
 
 
 def unfairness(facts: Sequence[RunFacts]) -> list[str]:
-    """Why metrics of these runs must not be compared."""
+    """Why metrics of these runs must not be compared; the kept predictions are looked at where they are loaded."""
+    said: dict[str, list[object]] = {
+        "data": [run.digest for run in facts],
+        "test window": [run.window for run in facts],
+        "number of predictions": [run.n_predictions for run in facts],
+    }
     reasons = []
-    for what, values in (("data", [run.digest for run in facts]), ("test window", [run.window for run in facts])):
+    for what, values in said.items():
         known = {value for value in values if value is not None}
         if len(known) > 1:
-            reasons.append(f"not a fair comparison: the runs differ in {what} ({len(known)} different)")
+            reasons.append(f"{_NOT_FAIR}: the runs differ in {what} ({len(known)} different)")
         elif None in values and known:
-            reasons.append(f"not surely a fair comparison: not every run says its {what}")
-    return reasons
+            reasons.append(f"{_UNSURE}: not every run says its {what}")
+    unfinished = [f"{run.label} is {run.status}" for run in facts if run.status != "FINISHED"]
+    return [*reasons, *_other_rows(facts), *([f"{_UNSURE}: {', '.join(unfinished)}"] if unfinished else [])]
+
+
+def _other_rows(facts: Sequence[RunFacts]) -> list[str]:
+    """What the first pair of kept predictions that are not of the same player-games says."""
+    kept: list[pd.DataFrame] = []
+    for run in facts:
+        with contextlib.suppress(InconclusiveError):
+            kept.append(_rows(run))
+    for rows in kept[1:]:
+        try:
+            _refuse_other_rows(rows, kept[0])
+        except InconclusiveError as difference:
+            return [f"{_NOT_FAIR}: {difference}"]
+    return []
 
 
 def _differing_params(facts: Sequence[RunFacts]) -> dict[str, list[str | None]]:

@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.redaction import redact
-from pytest_nbaprops.tracking.database import check_server_database, prepare_sqlite, sqlite_path, sqlite_uri
+from pytest_nbaprops.tracking.database import (
+    check_server_database,
+    check_writable,
+    prepare_sqlite,
+    sqlite_path,
+    sqlite_uri,
+)
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
 
@@ -32,6 +38,7 @@ _API_SECONDS = 10
 _ARTIFACT_SECONDS = 20
 _SQLITE_SECONDS = 60  # a new file takes 3; MLflow tries 100 where it can't open one
 _DATABASES = ("postgresql", "mysql", "mssql")
+_FILES = (".db", ".sqlite", ".sqlite3")
 
 
 class Store:
@@ -51,6 +58,15 @@ class Store:
     def is_remote(self) -> bool:
         """Whether an MLflow server answers, which then decides where artifacts are kept."""
         return self.uri.startswith(("http://", "https://"))
+
+    def check_writable(self) -> None:
+        """Ask before the first change: whoever only reads needs no right to write.
+
+        Raises:
+            TrackingError: It is a sqlite file that can't be written.
+        """
+        if self.uri.startswith("sqlite"):
+            check_writable(sqlite_path(self.uri))
 
     @contextmanager
     def calling(self, what: str, *, artifacts: bool = False) -> Iterator[MlflowClient]:
@@ -79,7 +95,12 @@ class Store:
 
 
 def connect(
-    uri: str | None = None, *, timeout: float = 5.0, artifact_root: Path | None = None, root: Path | None = None
+    uri: str | None = None,
+    *,
+    timeout: float = 5.0,
+    artifact_root: Path | None = None,
+    root: Path | None = None,
+    create: bool = True,
 ) -> Store:
     """Open the tracking store after one short try; a new sqlite file is created and migrated at once.
 
@@ -89,6 +110,7 @@ def connect(
         timeout: Seconds that a server may take to answer.
         artifact_root: Folder for the artifacts of stores without a server; only used when a sqlite file is created.
         root: Folder that relative sqlite paths start from; None: the working directory.
+        create: Whether a sqlite file that is missing or empty is made a store.
 
     Raises:
         TrackingError: The store does not answer, is not a tracking store, or is of a kind that cannot be used.
@@ -97,23 +119,23 @@ def connect(
     _check_scheme(uri)
     with limits(max(1, round(timeout)), retries=0), quiet():
         try:
-            return _opened(uri, timeout, artifact_root)
+            return _opened(uri, timeout, artifact_root, create=create)
         except NBAPropsError:
             raise
         except Exception as error:
             raise _unreachable(uri, one_line(error)) from error
 
 
-def _opened(uri: str, timeout: float, artifact_root: Path | None) -> Store:
+def _opened(uri: str, timeout: float, artifact_root: Path | None, *, create: bool) -> Store:
     if uri.startswith("sqlite"):
-        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root), uri)
+        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root, create=create), uri)
     if uri.startswith(_DATABASES):
         within(timeout, lambda: check_server_database(uri, timeout), uri)
     return within(timeout, lambda: _probed(uri), uri)
 
 
-def _sqlite(uri: str, artifact_root: Path | None) -> Store:
-    prepare_sqlite(sqlite_path(uri), artifact_root)
+def _sqlite(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
+    prepare_sqlite(sqlite_path(uri), artifact_root, create=create)
     return _probed(uri)
 
 
@@ -158,9 +180,13 @@ def _resolved(uri: str | None, root: Path) -> str:
 
 
 def _check_scheme(uri: str) -> None:
-    scheme = urlsplit(uri).scheme
+    scheme = _scheme(uri)
     if scheme in ("http", "https", "databricks") or scheme.split("+")[0] in ("sqlite", *_DATABASES):
         return
+    if scheme == "" and uri.endswith(_FILES):
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} is a path: write sqlite:///{redact(uri).removeprefix('./')}"
+        )
     if scheme in ("", "file"):
         raise TrackingError(
             f"the tracking URI {redact(uri)!r} is a folder, and MLflow's file store has no model registry to rely on"
@@ -170,6 +196,16 @@ def _check_scheme(uri: str) -> None:
         f"the tracking URI {redact(uri)!r} is of an unknown kind: use http(s)://…, sqlite:///mlflow.db,"
         " postgresql://…, mysql://… or mssql://…"
     )
+
+
+def _scheme(uri: str) -> str:
+    try:
+        return urlsplit(uri).scheme
+    except ValueError:  # its text may hold the password
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} can't be read: its host is none; use http(s)://host:port,"
+            " sqlite:///mlflow.db, postgresql://…, mysql://… or mssql://…"
+        ) from None
 
 
 def _unreachable(uri: str, reason: str) -> TrackingError:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.tracking.quiet import quiet
 
 _MAGIC = b"SQLite format 3\x00"
 _IN_MEMORY = (None, "", ":memory:")
+_REVISION_TABLE = "alembic_version"
+_SHOWN = 3
+_WAY_OUT = "choose another file with --nbaprops-tracking-uri (tracking_uri=) sqlite:///PATH"
 
 
 def sqlite_path(uri: str) -> Path:
@@ -20,9 +27,12 @@ def sqlite_path(uri: str) -> Path:
     Raises:
         TrackingError: The URI names no file.
     """
-    database = sqlalchemy.make_url(uri).database
+    try:
+        database = sqlalchemy.make_url(uri).database
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise TrackingError(f"the tracking URI {redact(uri)!r} can't be read: write sqlite:///mlflow.db") from None
     if database in _IN_MEMORY:
-        raise TrackingError(f"the tracking URI {uri!r} keeps nothing: name a file, such as sqlite:///mlflow.db")
+        raise TrackingError(f"the tracking URI {redact(uri)!r} keeps nothing: name a file, such as sqlite:///mlflow.db")
     return Path(str(database))
 
 
@@ -33,23 +43,47 @@ def sqlite_uri(path: Path) -> str:
     return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
 
 
-def prepare_sqlite(path: Path, artifact_root: Path | None) -> None:
-    """Make sure that there is a sqlite tracking store at the path.
+def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = True) -> None:
+    """Make sure that there is a sqlite tracking store at the path; that it can be written is not asked here.
+
+    Args:
+        path: The file.
+        artifact_root: Folder for the artifacts of a new store.
+        create: Whether a file that is missing or empty is made a store.
 
     Raises:
         TrackingError: The folder or file can't be written, or the file is something else.
     """
-    way_out = "choose another file with --nbaprops-tracking-uri sqlite:///PATH"
     try:
+        if path.exists() and (path.is_dir() or path.stat().st_size):
+            _refuse_other_file(path)
+            return
+        if not create:
+            raise TrackingError(f"the tracking store {path} is empty: run pytest --nbaprops-train first")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.stat().st_size == 0:
-            _create(path, artifact_root or path.parent / "mlartifacts")
-        elif path.is_dir() or not _is_sqlite(path):
-            raise TrackingError(f"the tracking store {path} is no sqlite database: {way_out}")
+        _create(path, artifact_root or path.parent / "mlartifacts")
     except OSError as error:
-        raise TrackingError(f"the tracking store {path} can't be created: {error.strerror}; {way_out}") from error
+        raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Sqlite writes into the folder, too.
+
+    Raises:
+        TrackingError: File or folder can't be written.
+    """
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise TrackingError(f"the tracking store {path} can't be written: {way_out}")
+        raise TrackingError(f"the tracking store {path} can't be written: {_WAY_OUT}")
+
+
+def _refuse_other_file(path: Path) -> None:
+    """MLflow would migrate whatever database it is given."""
+    if path.is_dir() or not _is_sqlite(path):
+        raise TrackingError(f"the tracking store {path} is no sqlite database: {_WAY_OUT}")
+    names = _table_names(path)
+    if names and _REVISION_TABLE not in names:
+        shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        raise TrackingError(f"{path} is no MLflow store: it is a database with the tables {shown}; {_WAY_OUT}")
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -57,11 +91,16 @@ def _is_sqlite(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
+def _table_names(path: Path) -> list[str]:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        return [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
 def _create(path: Path, artifact_root: Path) -> None:
     """Migrate a file of another name, then move it in: sessions that start at once or die half way break nothing."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  0.5 s, rarely needed
+    with quiet(), tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  0.5 s, rarely needed
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
         fresh = Path(folder) / "fresh.db"
         store = SqlAlchemyStore(sqlite_uri(fresh), artifact_root.resolve().as_uri())
         store.engine.dispose()

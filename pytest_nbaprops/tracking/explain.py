@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 from pytest_nbaprops.redaction import redact
 
 _MAX_REASON: Final = 300
+
+_NEWER: Final = "it was written by a newer MLflow than the one installed here (upgrade mlflow)"
+_FOUND_VERSION: Final = re.compile(r"out-of-date database schema \(found version (\w+)")
 
 # MLflow wraps what happened on the wire into long texts: the first pattern that is found names it.
 _MEANINGS: Final = (
@@ -20,9 +24,20 @@ _MEANINGS: Final = (
     ),
     (r"error code (\d+) != 200", r"it answers with HTTP status \1, as no MLflow server does"),
     (r"API request to \S+ failed with exception", "the connection broke off"),
-    (r"Can't locate revision", "it was written by a newer MLflow than the one installed here (upgrade mlflow)"),
+    (r"Can't locate revision", _NEWER),
     (r"out-of-date database schema", "it was written by an older MLflow (back it up and run mlflow db upgrade URI)"),
 )
+
+
+def _is_newer(text: str) -> bool:
+    """Whether MLflow calls a schema out of date that it has never heard of."""
+    told = _FOUND_VERSION.search(text)
+    if told is None:
+        return False
+    from mlflow.store import db_migrations  # noqa: PLC0415  only for this one message
+
+    versions = Path(str(db_migrations.__file__)).parent / "versions"
+    return versions.is_dir() and not any(versions.glob(f"{told[1]}_*.py"))
 
 
 def one_line(error: BaseException) -> str:
@@ -30,5 +45,5 @@ def one_line(error: BaseException) -> str:
     text = " ".join(redact(str(error)).split()) or type(error).__name__
     for pattern, meaning in _MEANINGS:
         if match := re.search(pattern, text):
-            return match.expand(meaning)
+            return _NEWER if _is_newer(text) else match.expand(meaning)
     return text if len(text) <= _MAX_REASON else text[:_MAX_REASON] + "…"

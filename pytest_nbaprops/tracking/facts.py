@@ -25,11 +25,16 @@ _DIGEST_TAGS: Final = (tags.DATASET_DIGEST, "dataset_digest")
 _COMMIT_TAGS: Final = ("git_commit", "mlflow.source.git.commit")
 WINDOW: Final = ("target", "first_test_date", "last_test_date")
 """Params that say what was predicted, and for which dates."""
+_INFINITE: Final = 1e300  # MLflow stores infinity as 1.8e308
+_UNDECIDED: Final = ("INCONCLUSIVE", "ERROR")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """One run. `metrics` are those of the whole validation; `lineage` is its feature_lineage.json."""
+    """One run. `metrics` are the finite ones of the whole validation; `lineage` is its feature_lineage.json.
+
+    `status` is MLflow's: RUNNING, FINISHED, FAILED or KILLED.
+    """
 
     run_id: str
     name: str
@@ -39,6 +44,7 @@ class RunFacts:
     digest: str | None
     commit: str | None
     verdict: str | None
+    status: str
     lineage: Mapping[str, Any] | None = None
     predictions: pd.DataFrame | None = None
 
@@ -52,6 +58,20 @@ class RunFacts:
         """Target and test dates, None where the run does not say."""
         told = [self.params[name] for name in WINDOW if name in self.params]
         return " ".join(told) if len(told) == len(WINDOW) else None
+
+    @property
+    def n_predictions(self) -> int | None:
+        """How many player-games it was tested on, None where the run does not say."""
+        if "n_predictions" in self.metrics:
+            return int(self.metrics["n_predictions"])
+        return None if self.predictions is None else len(self.predictions)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the run may not have got to its end: its status or its verdict; None where nothing says so."""
+        if self.status != "FINISHED":
+            return self.status
+        return self.verdict if self.verdict in _UNDECIDED else None
 
     @property
     def features(self) -> int | None:
@@ -84,12 +104,18 @@ def facts_of(run: Run) -> RunFacts:
         run_id=run.info.run_id,
         name=run.info.run_name or "",
         started=started(run),
-        metrics={key: value for key, value in run.data.metrics.items() if not key.startswith("fold_")},
+        metrics={key: value for key, value in run.data.metrics.items() if _is_overall(key, value)},
         params=dict(run.data.params),
         digest=next((told[key] for key in _DIGEST_TAGS if key in told), None),
         commit=next((told[key] for key in _COMMIT_TAGS if key in told), None),
         verdict=told.get("verdict"),
+        status=run.info.status,
     )
+
+
+def _is_overall(name: str, value: float) -> bool:
+    """Whether it is a metric of the whole validation, and a number: NaN is not at most anything."""
+    return not name.startswith("fold_") and abs(value) <= _INFINITE
 
 
 def with_files(store: Store, facts: RunFacts) -> RunFacts:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 LEVEL: Final = 0.8
 DEFAULT_TARGET: Final = "PTS+REB+AST"
 NAMED: Final = 3
+_REGISTERED_BY_HAND: Final = (
+    "; a session with --nbaprops-train writes it, a script gives it as version_tags= to register_model"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,7 @@ def staleness(
 def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
     trained = served.trained_through
     if trained is None:
-        return ["it does not say through which date it was trained (no tag trained_through)"]
+        return [f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"]
     played = past.loc[past["MIN"].notna(), "GAME_DATE"]
     last = f"{played.max():%Y-%m-%d}" if len(played) else "0000-00-00"
     if last < trained:
@@ -174,7 +177,7 @@ def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
 def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root: Path | None) -> list[str]:
     lineage = served.lineage
     if lineage is None:
-        return ["it does not say what its features are made of (no tag lineage)"]
+        return [f"it does not say what its features are made of (no tag lineage{_REGISTERED_BY_HAND})"]
     there = {line.name: line for line in lineage.groups if line.name in available}
     found = lineage_of([available[n] for n in there], {n: line.columns for n, line in there.items()}, root)
     changed = [line.name for line in found.groups if line.code != there[line.name].code]

@@ -9,8 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.runs import quoted
 from pytest_nbaprops.tracking.versions import alias_name, found, holders, known_version, run_of
+
+with quiet():
+    from mlflow.entities import ViewType
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,7 +60,17 @@ class Lookup:
         """
         ids = self.experiment_ids()
         with self.store.calling("look the runs up") as client:
-            return [self._run(client, reference.strip(), ids) for reference in references]
+            found_runs = [self._run(client, reference.strip(), ids) for reference in references]
+        for run in found_runs:
+            if run.info.lifecycle_stage == "deleted":
+                raise self._deleted(run)
+        return found_runs
+
+    def _deleted(self, run: Run) -> TrackingError:
+        return TrackingError(
+            f"the run {run.info.run_id[:8]} ({run.info.run_name}) was deleted in {self.store.name}: restore it with"
+            f" `mlflow runs restore --run-id {run.info.run_id}`, or name another"
+        )
 
     def _run(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
         if reference == "champion":
@@ -116,7 +130,18 @@ class Lookup:
             raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
         return newest[0]
 
+    @staticmethod
+    def _among_deleted(client: MlflowClient, reference: str, ids: list[str]) -> Run | None:
+        conditions = [f"attributes.run_name = {quoted(reference)}"]
+        if _PREFIX.fullmatch(reference.lower()):
+            conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
+        gone = [run for condition in conditions for run in _matches(client, ids, condition, ViewType.DELETED_ONLY)]
+        return gone[0] if gone else None
+
     def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
+        deleted = self._among_deleted(client, reference, ids)
+        if deleted is not None:
+            raise self._deleted(deleted)
         recent = client.search_runs(ids, max_results=3, order_by=["attributes.start_time DESC"]) if ids else []
         newest = f"; the newest runs: {_candidates(recent)}" if recent else "; there is no run yet"
         raise TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
@@ -133,8 +158,8 @@ def _all_experiments(client: MlflowClient) -> list[tuple[str, str]]:
             return listed
 
 
-def _matches(client: MlflowClient, ids: list[str], condition: str) -> list[Run]:
-    return list(client.search_runs(ids, condition, max_results=_SHOWN + 1)) if ids else []
+def _matches(client: MlflowClient, ids: list[str], condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    return list(client.search_runs(ids, condition, view, max_results=_SHOWN + 1)) if ids else []
 
 
 def _candidates(runs: Sequence[Run]) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
 
 _TRIES: Final = 20
+_PERHAPS_ENTERED: Final = (
+    "the change may have been entered already, and the next change of an alias then finishes it: look at the history"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,17 @@ def carry_out(store: Store, move: Move) -> Promotion:
         ChampionMovedError: A condition does not hold, or no longer does.
         TrackingError: No such version, or the alias does not stay.
     """
+    store.check_writable()
+    was_there = store.lost is None
+    try:
+        return _carried_out(store, move)
+    except TrackingError as error:
+        if was_there and store.lost is not None:
+            raise TrackingError(f"{error}; {_PERHAPS_ENTERED}") from error
+        raise
+
+
+def _carried_out(store: Store, move: Move) -> Promotion:
     with store.calling(move.what) as client:
         target = known_version(client, move.name, move.version)
         _refuse_incomplete(move, target)
@@ -193,6 +207,7 @@ def version_before(client: MlflowClient, name: str, alias: str) -> tuple[str, st
 
 def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
     """Give the alias back to the version that had it before."""
+    store.check_writable()
     with store.calling(f"roll {alias} of {name} back") as client:
         settle(client, name)
         holder, before = version_before(client, name, alias)

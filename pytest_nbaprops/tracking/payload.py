@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.quiet import quiet
 
@@ -41,10 +42,20 @@ def finite(metrics: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     """The metrics that can be stored, as floats, and the names of those that are NaN or infinite.
 
     MLflow keeps infinity as 1.8e308, which would pass a `>=` threshold when read back.
+
+    Raises:
+        TrackingError: A value is no number.
     """
-    values = {str(name): float(value) for name, value in metrics.items()}
+    values = {str(name): _number(str(name), value) for name, value in metrics.items()}
     kept = {name: value for name, value in values.items() if math.isfinite(value)}
     return kept, [name for name in values if name not in kept]
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # whatever a script takes for a number
+    except (TypeError, ValueError):
+        raise TrackingError(f"the metric {name!r} must be a number, not {value!r:.60}") from None
 
 
 def as_metrics(values: Mapping[str, float], *, step: int, timestamp: int) -> list[Metric]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion, Outcome
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.history import FORCED
 from pytest_nbaprops.tracking.judgeddata import other_data
+from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.versions import CRITERIA, ChampionVersion, alias_name, listed, versions
+
+with quiet():
+    from mlflow.artifacts import list_artifacts
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.registry import ModelRegistry
 
 _PRODUCTION: Final = "production"
+_DESCRIPTION: Final = "MLmodel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,8 @@ def _judged(registry: ModelRegistry, wish: Wish, number: str, holding: Mapping[s
     if not passed and not wish.force:
         why = f"{wish.name} v{number} is not promoted: {_not_passed(criteria)}"
         return _answer(wish, number, criteria, f"{why}; --force --reason TEXT overrules the criteria", holds=False)
+    if not passed:
+        _refuse_lost_model(registry, wish.name, number)
     registry.promote_model(
         wish.name,
         number,
@@ -94,6 +103,18 @@ def _judged(registry: ModelRegistry, wish: Wish, number: str, holding: Mapping[s
     before = f", v{holding[alias]} was" if alias in holding else ""
     said = f"{wish.name} v{number} is {alias} now{before}" + ("" if passed else " (forced: not every criterion holds)")
     return _answer(wish, number, criteria, said, holds=True, changed=True, forced=not passed)
+
+
+def _refuse_lost_model(registry: ModelRegistry, name: str, number: str) -> None:
+    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none."""
+    with registry.store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
+        source = client.get_model_version_download_uri(name, number)
+        files = list_artifacts(artifact_uri=source, tracking_uri=registry.store.uri)
+    if not any(Path(file.path).name == _DESCRIPTION for file in files):
+        raise TrackingError(
+            f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
+            " with StandardNBAPropsTracker.log_model and register it again"
+        )
 
 
 def _details(criteria: Sequence[Mapping[str, Any]], *, passed: bool) -> dict[str, str]:

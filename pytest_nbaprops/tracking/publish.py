@@ -113,7 +113,9 @@ class Publication:
 
     def _connected(self) -> Store:
         if self._store is None:
-            self._store = connect(self.uri)
+            store = connect(self.uri)
+            store.check_writable()  # known before the first fold
+            self._store = store
         return self._store
 
     # runs
@@ -175,6 +177,7 @@ class Publication:
         tracker = self._trackers[candidate]
         tracker.set_tags({"verdict": verdict})
         tracker.log_artifact(decision_file)
+        tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
 
     def flush(self) -> None:

@@ -42,6 +42,7 @@ def version_of_content(store: Store, model_name: str, content: str) -> str | Non
 
 def register(store: Store, wanted: Registration) -> str:
     """Number of the version of this content, a new one only if there is none yet."""
+    store.check_writable()
     with store.calling(f"register {wanted.model_uri}") as client:
         model = client.get_logged_model(_model_id(client, wanted.model_uri))
     content = wanted.content or model.tags.get(tags.CONTENT) or model.model_id

@@ -173,6 +173,7 @@ class ModelRegistry:
 
     def settle(self, model_name: str) -> None:
         """Finish an alias change that a killed session had entered, and take back one that it made too late."""
+        self.store.check_writable()
         with self.store.calling(f"finish what was left of {model_name}") as client:
             settling.settle(client, model_name)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.rows import keyed
+from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.tracking import artifacts
 
 if TYPE_CHECKING:
@@ -58,7 +60,19 @@ class RunFiles:
             (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
     def log_predictions(self, df: pd.DataFrame) -> None:
-        """Store the predictions as `predictions.parquet`, in the order given."""
+        """Store the predictions as `predictions.parquet`, in the order given.
+
+        Args:
+            df: GAME_DATE, GAME_ID, PLAYER_ID, actual and predicted, one row for each player-game; more may be there.
+
+        Raises:
+            TrackingError: A column is missing, a player-game is there twice, or a number is none.
+        """
+        _ = self.run_id
+        try:
+            keyed(df, "predictions", numbers=("actual", "predicted"))
+        except InconclusiveError as problem:
+            raise TrackingError(f"{problem}; the run keeps none: criteria could not be judged by them") from None
         with self._files() as folder:
             artifacts.write_predictions(df, folder)
 

@@ -38,6 +38,7 @@ def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None
     Raises:
         TrackingError: The experiment was deleted, or its artifact folder can't be written.
     """
+    store.check_writable()
     with store.calling(f"open the experiment {name!r}") as client:
         experiment = client.get_experiment_by_name(name) or _create(store, client, name, artifact_root)
     if experiment.lifecycle_stage == "deleted":

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +19,10 @@ from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import as_store, connect
 from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.facts import facts_of
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry, UnknownChampion, alias_name
+from pytest_nbaprops.tracking.versions import found
 
 with quiet():
     from mlflow.artifacts import download_artifacts
@@ -270,7 +272,20 @@ class ProductionModelLoader:
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             path = _downloaded(self._registry.store, champion, Path(folder))
             model, names = read_model(path, champion, self.trusted_types)
+        champion = replace(champion, tags=_told_by_run(self._registry.store, champion) | dict(champion.tags))
         return ServedModel(champion=champion, model=model, columns=tuple(names))
+
+
+def _told_by_run(store: Store, champion: ChampionVersion) -> dict[str, str]:
+    """Target, data and metrics as the version's run tells them, for a version that a script registered without tags."""
+    with store.calling(f"read the run of {champion.name} {champion.label}") as client:
+        run = found(client.get_run, champion.run_id) if champion.run_id else None
+    if run is None:
+        return {}
+    facts = facts_of(run)
+    told = {"target": facts.params.get("target"), "dataset_digest": facts.digest}
+    metrics = {"metrics": json.dumps(dict(facts.metrics))} if facts.metrics else {}
+    return {name: value for name, value in told.items() if value} | metrics
 
 
 def _nobody(name: str, answer: UnknownChampion | None, registry: ModelRegistry) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.metrics.point import point_metrics
@@ -13,6 +13,7 @@ from pytest_nbaprops.tracking.models import ModelContent, log_model
 from pytest_nbaprops.tracking.registry import ModelRegistry
 from pytest_nbaprops.tracking.runfiles import RunFiles
 from pytest_nbaprops.tracking.runs import ensure_experiment
+from pytest_nbaprops.tracking.waiting import Waiting, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import pandas as pd
-    from mlflow.entities import Metric, Param, RunTag
-
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+_STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 _FOLD_METRICS = ("mae", "rmse", "r2", "bias", "n_predictions")
 DEFAULT_EXPERIMENT = "NBA_Props_Model/Phase1_Features"
@@ -32,6 +32,7 @@ class StandardNBAPropsTracker(RunFiles):
     """Logs one run at a time: fold metrics, params and tags are kept and sent together by `flush` and `end_run`.
 
     Every method but `flush` and those that write files only keeps its values, until 800 metrics are waiting.
+    What MLflow would refuse (a name, another value for a param) is refused at once, and nothing of that call is kept.
     A metric that is NaN or infinite is not stored (a stored infinity would pass a threshold): its name goes into the
     tag `nbaprops.not_finite`. Every failure is a TrackingError of one line; nothing is swallowed.
     """
@@ -52,13 +53,7 @@ class StandardNBAPropsTracker(RunFiles):
         self.experiment_name = experiment_name
         super().__init__(as_store(store, tracking_uri, artifact_root=artifact_root))
         self.experiment_id = ensure_experiment(self.store, experiment_name, artifact_root)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._metrics: list[Metric] = []
-        self._params: list[Param] = []
-        self._tags: list[RunTag] = []
-        self._not_finite: dict[str, int] = {}
+        self._waiting = Waiting()
 
     # -- the run ------------------------------------------------------------------------------------------------
 
@@ -72,40 +67,51 @@ class StandardNBAPropsTracker(RunFiles):
         """
         if self._run_id is not None:
             raise TrackingError(f"the run {self._run_id} is still open: call end_run before the next start_run")
-        self._forget()
-        entries = payload.as_tags(tags or {})
-        self._run_id = self._create(run_name, entries) if run_id is None else self._resume(run_id, entries)
+        check_names("tag", tags or {})
+        self._waiting = Waiting()
+        self._run_id = self._create(run_name, tags or {}) if run_id is None else self._resume(run_id, tags or {})
         return self._run_id
 
-    def _create(self, run_name: str | None, entries: list[RunTag]) -> str:
-        values = {tag.key: tag.value for tag in entries}
+    def _create(self, run_name: str | None, told: Mapping[str, object]) -> str:
+        values = {tag.key: tag.value for tag in payload.as_tags(told)}
         with self.store.calling(f"start the run {run_name or ''!r}") as client:
             return str(client.create_run(self.experiment_id, run_name=run_name, tags=values).info.run_id)
 
-    def _resume(self, run_id: str, entries: list[RunTag]) -> str:
+    def _resume(self, run_id: str, told: Mapping[str, object]) -> str:
         with self.store.calling(f"resume the run {run_id}") as client:
             run = client.get_run(run_id)
             if run.info.status != "RUNNING":
                 client.update_run(run_id, status="RUNNING")
-        self._tags.extend(entries)
+        self._waiting = Waiting(run.data.params)
+        self._waiting.add_tags(told)
         return run_id
 
     def end_run(self, status: Status = "FINISHED") -> None:
-        """Send what is waiting and close the run."""
-        run_id = self.run_id
-        self.flush()
-        with self.store.calling(f"end the run {run_id}") as client:
-            client.set_terminated(run_id, status=status)
+        """Send what is waiting and close the run; as FAILED where it could not be sent, which is raised all the same.
+
+        Raises:
+            TrackingError: Something was not stored, or `status` is none of FINISHED, FAILED and KILLED.
+        """
+        if status not in _STATUSES:
+            raise TrackingError(f"a run can't end as {status!r}: use {', '.join(_STATUSES)}")
+        try:
+            self.flush()
+        except BaseException:
+            self._close("FAILED")
+            raise
+        self._close(status)
+
+    def _close(self, status: Status) -> None:
+        with self.store.calling(f"end the run {self.run_id}") as client:
+            client.set_terminated(self.run_id, status=status)
         self._run_id = None
+        self._waiting = Waiting()
 
     def abandon(self, tags: Mapping[str, object]) -> None:
         """End the run as FAILED with these tags; what is waiting is dropped, since it may be what failed."""
-        run_id = self.run_id
-        with self.store.calling(f"end the run {run_id}") as client:
-            client.log_batch(run_id, tags=payload.as_tags(tags))
-            client.set_terminated(run_id, status="FAILED")
-        self._run_id = None
-        self._forget()
+        with self.store.calling(f"end the run {self.run_id}") as client:
+            client.log_batch(self.run_id, tags=payload.as_tags(tags))
+        self._close("FAILED")
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +119,19 @@ class StandardNBAPropsTracker(RunFiles):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close an open run: FINISHED, FAILED after an exception, KILLED after an interrupt."""
-        if self._run_id is None or isinstance(error, TrackingError):
+        """Close an open run: FINISHED, FAILED after an exception, KILLED after an interrupt.
+
+        An exception of the block passes through: that the run could not be closed as well becomes a note on it.
+        """
+        if self._run_id is None:
             return
-        outcome: Status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
-        self.end_run(outcome)
+        if error is None:
+            self.end_run()
+            return
+        try:
+            self.end_run("FAILED" if isinstance(error, Exception) else "KILLED")
+        except TrackingError as problem:
+            error.add_note(str(problem))
 
     def flush(self) -> None:
         """Send everything that is waiting, at most 800 metrics, 100 params and 100 tags a request.
@@ -125,29 +139,21 @@ class StandardNBAPropsTracker(RunFiles):
         What was sent stays sent: sending the same folds again changes nothing.
         """
         run_id = self.run_id
-        self._report_not_finite()
+        waiting = self._waiting
         batches = zip_longest(
-            payload.chunks(self._params, payload.ENTRIES_A_REQUEST),
-            payload.chunks(self._tags, payload.ENTRIES_A_REQUEST),
-            payload.chunks(self._metrics, payload.METRICS_A_REQUEST),
+            payload.chunks(waiting.params, payload.ENTRIES_A_REQUEST),
+            payload.chunks(waiting.tags, payload.ENTRIES_A_REQUEST),
+            payload.chunks(waiting.metrics, payload.METRICS_A_REQUEST),
             fillvalue=(),
         )
         with self.store.calling(f"log to the run {run_id}") as client:
             for params, entries, metrics in batches:
                 client.log_batch(run_id, params=params, tags=entries, metrics=metrics)
-        self._metrics, self._params, self._tags = [], [], []
-
-    def _report_not_finite(self) -> None:
-        if self._not_finite:
-            names = (f"{name} ({count})" if count > 1 else name for name, count in sorted(self._not_finite.items()))
-            self._tags.extend(payload.as_tags({tags.NOT_FINITE: ", ".join(names)}))
+        waiting.sent()
 
     def _keep_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
-        kept, dropped = payload.finite(values)
-        for name in dropped:
-            self._not_finite[name] = self._not_finite.get(name, 0) + 1
-        self._metrics.extend(payload.as_metrics(kept, step=step, timestamp=timestamp))
-        if len(self._metrics) >= payload.METRICS_A_REQUEST:
+        self._waiting.add_metrics(values, step=step, timestamp=timestamp)
+        if len(self._waiting.metrics) >= payload.METRICS_A_REQUEST:
             self.flush()
 
     # -- what is logged -----------------------------------------------------------------------------------------
@@ -155,12 +161,16 @@ class StandardNBAPropsTracker(RunFiles):
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Keep tags for the next flush; a later value replaces an earlier one."""
         _ = self.run_id
-        self._tags.extend(payload.as_tags(values))
+        self._waiting.add_tags(values)
 
     def log_params(self, params: Mapping[str, object]) -> None:
-        """Keep params for the next flush; nested mappings become dotted names."""
+        """Keep params for the next flush; nested mappings become dotted names.
+
+        Raises:
+            TrackingError: A param of this run has another value already.
+        """
         _ = self.run_id
-        self._params.extend(payload.as_params(params))
+        self._waiting.add_params(params)
 
     def log_training_config(self, config: Mapping[str, object]) -> None:
         """Keep the configuration as params; nested mappings become dotted names."""
@@ -209,9 +219,10 @@ class StandardNBAPropsTracker(RunFiles):
             metrics: Further ones of this fold, logged as `fold_<name>`.
         """
         _ = self.run_id
+        step, timestamp = _fold_step(fold_num), _fold_timestamp(fold_date)
         values = _fold_metrics(predictions) | dict(metrics or {})
         named = {f"fold_{name}": value for name, value in values.items()}
-        self._keep_metrics(named, step=int(fold_num), timestamp=payload.date_timestamp(fold_date))
+        self._keep_metrics(named, step=step, timestamp=timestamp)
         return named
 
     def log_feature_lineage(
@@ -298,10 +309,30 @@ class StandardNBAPropsTracker(RunFiles):
         return uri
 
 
+def _fold_step(number: object) -> int:
+    try:
+        return int(number)  # type: ignore[call-overload, no-any-return]  # numpy's too
+    except (TypeError, ValueError):
+        raise TrackingError(f"a fold's number must be one, not {number!r:.60}") from None
+
+
+def _fold_timestamp(day: object) -> int:
+    try:
+        return payload.date_timestamp(day)
+    except (TypeError, ValueError):
+        raise TrackingError(f"a fold's date must be one, such as 2024-01-05, not {day!r:.60}") from None
+
+
 def _fold_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    if not hasattr(predictions, "columns"):
+        raise TrackingError(f"predictions of a fold must be a DataFrame, not a {type(predictions).__name__}")
     missing = [name for name in ("actual", "predicted") if name not in predictions.columns]
     if missing:
         found = ", ".join(map(str, predictions.columns)) or "none"
         raise TrackingError(f"predictions of a fold need the columns actual and predicted; there are: {found}")
-    values = point_metrics(predictions["actual"].to_numpy(), predictions["predicted"].to_numpy())
+    try:
+        actual, predicted = (predictions[name].to_numpy(dtype="float64") for name in ("actual", "predicted"))
+    except (TypeError, ValueError) as error:
+        raise TrackingError(f"predictions of a fold must be numbers: {error}") from None
+    values = point_metrics(actual, predicted)
     return {name: values[name] for name in _FOLD_METRICS}

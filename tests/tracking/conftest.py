@@ -86,4 +86,5 @@ def booster(features: pd.DataFrame, target: pd.Series) -> XGBRegressor:
 @pytest.fixture
 def predictions() -> pd.DataFrame:
     actual = np.arange(12, dtype=np.float64)
-    return pd.DataFrame({"actual": actual, "predicted": actual + 1.5, "baseline": actual - 2})
+    keys = {"GAME_DATE": pd.Timestamp("2024-01-05"), "GAME_ID": "0022300001", "PLAYER_ID": np.arange(12)}
+    return pd.DataFrame({**keys, "actual": actual, "predicted": actual + 1.5, "baseline": actual - 2})

@@ -90,6 +90,32 @@ def test_other_data_is_not_fair(store: Store, two: list[str]) -> None:
     assert "not every run says its data" in doubt
 
 
+def test_a_partial_run_is_no_fair_comparison(store: Store, two: list[str]) -> None:
+    """Fewer predictions on the same data and window: it is said, and nothing is called the best."""
+    partial = log(store, Logged(name="partial", spread=1, rows=outcomes(dates=5), keep=False))
+    found = compare_runs([two[0], partial], store=store)
+    assert list(found.unfair) == ["not a fair comparison: the runs differ in number of predictions (2 different)"]
+    assert not found.best("mae")
+    assert found.to_dict()["runs"][1]["n_predictions"] == 100
+
+
+def test_other_player_games_are_no_fair_comparison(store: Store, two: list[str]) -> None:
+    """As many predictions, but of other games: the kept rows tell."""
+    other = log(store, Logged(name="other", rows=outcomes(first="2024-01-02")))
+    found = compare_runs([two[0], other], store=store)
+    assert "not a fair comparison: not the same player-games" in found.unfair[0]
+    assert not found.best("mae")
+
+
+def test_a_run_that_did_not_finish_is_named(store: Store, two: list[str]) -> None:
+    """Its status is told with the comparison."""
+    with store.calling("end") as client:
+        client.set_terminated(two[1], status="FAILED")
+    found = compare_runs(two, store=store)
+    assert list(found.unfair) == [f"not surely a fair comparison: {two[1][:8]} is FAILED"]
+    assert list(found.to_frame()["status"]) == ["FINISHED", "FAILED"]
+
+
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
@@ -111,6 +137,21 @@ def test_what_means_no_run_is_one_line(store: Store, two: list[str], runs: list[
     with pytest.raises(TrackingError, match=message) as caught:
         compare_runs(runs, store=store)
     assert "\n" not in str(caught.value)
+
+
+def test_a_deleted_run_is_told_alike_by_every_name(
+    store: Store, registry: ModelRegistry, booster: XGBRegressor
+) -> None:
+    """By id, prefix, name, version and alias: that it was deleted, and how it comes back."""
+    gone = log(store, Logged(name="gone", model=booster, register="League", keep=False))
+    log(store, Logged(name="there", keep=False))
+    registry.promote_model("League", 1, "production")
+    with store.calling("delete") as client:
+        client.delete_run(gone)
+    lookup = Lookup(store=store, model_name="League")
+    for reference in (gone, gone[:20], "gone", "v1", "@production", "champion"):
+        with pytest.raises(TrackingError, match=rf"the run {gone[:8]} \(gone\) was deleted .*restore --run-id {gone}"):
+            lookup.runs([reference])
 
 
 def test_an_unknown_metric_names_those_there_are(store: Store, two: list[str]) -> None:
@@ -174,6 +215,43 @@ def test_of_many_runs_the_best_are_found_too(store: Store, monkeypatch: pytest.M
     lookup = Lookup(store=store, model_name="League")
     assert [run.name for run in best_runs(lookup, Question(limit=2)).runs] == ["s2", "s3"]
     assert [run.name for run in best_runs(lookup, Question(metric="r2", limit=2)).runs] == ["s2", "s3"]
+
+
+@pytest.mark.parametrize("sample", [2, 200])
+def test_runs_that_may_be_partial_come_last(
+    store: Store, two: list[str], monkeypatch: pytest.MonkeyPatch, sample: int
+) -> None:
+    """A good value of fewer rows, of a session that failed or of one that could not decide is not the best."""
+    monkeypatch.setattr("pytest_nbaprops.tracking.best._SAMPLE", sample)
+    log(store, Logged(name="partial", spread=1, rows=outcomes(dates=5), keep=False))
+    log(store, Logged(name="undecided", spread=2, tags={"verdict": "INCONCLUSIVE"}, keep=False))
+    failed = log(store, Logged(name="failed", spread=3, keep=False))
+    for spread in (8, 9):
+        log(store, Logged(name=f"newer{spread}", spread=spread, keep=False))
+    with store.calling("end") as client:
+        client.set_terminated(failed, status="FAILED")
+    ranking = best_runs(Lookup(store=store, model_name="League"), Question())
+    names = [run.name for run in ranking.runs]
+    assert names[0] == "better"
+    assert names[-3:] == ["partial", "undecided", "failed"]
+    (said,) = [note for note in ranking.notes if note.startswith("listed last")]
+    assert said.split(": ")[1] == ", ".join(
+        f"{run.label} ({why})"
+        for run, why in zip(ranking.runs[-3:], ["100 of 600 predictions", "INCONCLUSIVE", "FAILED"], strict=True)
+    )
+    assert two[1] == ranking.runs[0].run_id
+
+
+def test_an_infinite_metric_is_none(store: Store, two: list[str]) -> None:
+    """What MLflow stores for infinity and NaN, by whatever script, is no value to be the best."""
+    for name, value in (("mae", float("-inf")), ("r2", float("inf")), ("rmse", float("nan"))):
+        with store.calling("log") as client:
+            client.log_metric(two[0], name, value)
+    found = compare_runs(two, store=store)
+    assert not {"mae", "r2", "rmse"} & found.runs[0].metrics.keys()
+    assert not found.best("mae")
+    ranking = best_runs(Lookup(store=store, model_name="League"), Question())
+    assert [run.run_id for run in ranking.runs] == [two[1]]
 
 
 @pytest.mark.parametrize(

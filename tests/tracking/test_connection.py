@@ -70,6 +70,22 @@ def test_the_file_store_is_refused(uri: str) -> None:
     assert "sqlite:///mlflow.db" in refusal(uri)
 
 
+@pytest.mark.parametrize(
+    "uri", ["http://user:hunter2@[::bad/x", "http://user:hunter2\u2100@h", "sqlite:user:hunter2@h", "user:hunter2@h:9"]
+)
+def test_an_address_that_can_not_be_read_is_one_line(uri: str) -> None:
+    """What no parser takes is refused, without its password."""
+    said = refusal(uri)
+    assert "sqlite:///mlflow.db" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("uri", ["./mlflow.db", "mlflow.db"])
+def test_a_database_file_is_told_its_uri(uri: str) -> None:
+    """A path is answered with how it is written."""
+    assert refusal(uri).endswith("is a path: write sqlite:///mlflow.db")
+
+
 def test_an_unknown_kind_of_store_is_refused() -> None:
     """An unknown scheme is answered with those there are."""
     assert "postgresql://" in refusal("ftp://host/x")

@@ -5,12 +5,18 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.database import prepare_sqlite, sqlite_path, sqlite_uri
+from pytest_nbaprops.tracking.lookup import Lookup
+from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.tracking.registry import ModelRegistry
 
 
 @pytest.mark.parametrize(
@@ -84,15 +90,50 @@ def test_a_folder_is_no_store(tmp_path: Path) -> None:
 def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     """A file in place of the folder is refused in one line."""
     (tmp_path / "file").touch()
-    with pytest.raises(TrackingError, match=r"can't be created: .*--nbaprops-tracking-uri"):
+    with pytest.raises(TrackingError, match=r"can't be used: .*--nbaprops-tracking-uri"):
         prepare_sqlite(tmp_path / "file" / "mlflow.db", None)
 
 
-def test_a_store_that_can_not_be_written_is_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store without write access is refused before anything is logged."""
+def test_a_store_that_can_not_be_written_is_read(
+    uri: str, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading needs no right to write; every way to change something is refused before it is tried."""
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(TrackingError, match="can't be written"):
-        connect(uri)
+    store = connect(uri)
+    assert Lookup(store=store, model_name="League").experiment_ids()
+    for change in (
+        lambda: StandardNBAPropsTracker("League", store=store),
+        lambda: registry.register_model("models:/m-1", "League"),
+        lambda: registry.promote_model("League", 1, "staging"),
+        lambda: registry.rollback_model("League", "staging", "why not"),
+        lambda: registry.settle("League"),
+    ):
+        with pytest.raises(TrackingError, match="can't be written"):
+            change()
+
+
+def test_another_programs_database_is_not_migrated(tmp_path: Path) -> None:
+    """A database without MLflow's table is refused, and stays as it is to the byte."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE customers (name TEXT)")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(TrackingError, match=r"other\.db is no MLflow store: .*tables customers; choose another file"):
+        connect(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_whoever_only_reads_makes_no_store(tmp_path: Path, *, exists: bool) -> None:
+    """An empty or missing file stays so, where asked for."""
+    path = tmp_path / "mlflow.db"
+    if exists:
+        path.touch()
+    with pytest.raises(TrackingError, match="is empty: run pytest --nbaprops-train first"):
+        connect(f"sqlite:///{path}", create=False)
+    assert path.exists() == exists
+    assert not exists or path.stat().st_size == 0
 
 
 def test_a_store_of_a_newer_mlflow_is_refused(uri: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.promoting import Answer, Wish, check_and_promote
 from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    from xgboost import XGBRegressor
 
     from pytest_nbaprops.tracking.connection import Store
 
@@ -105,6 +107,22 @@ def test_no_criteria_promote_nothing(registry: ModelRegistry, store: Store) -> N
     version(store, "good", {})
     answer = promoted(registry)
     assert (answer.holds, "no criteria are asked for" in answer.said) == (False, True)
+
+
+def test_force_promotes_no_lost_model(registry: ModelRegistry, store: Store) -> None:
+    """A version whose model's files are gone gets no alias, whoever insists."""
+    version(store, "old", {})
+    wish = Wish(name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must")
+    with pytest.raises(TrackingError, match="v1"):
+        check_and_promote(registry, wish)
+    assert registry.aliases("League") == {}
+
+
+def test_force_promotes_a_model_that_is_there(registry: ModelRegistry, store: Store, booster: XGBRegressor) -> None:
+    """Criteria that fail are overruled."""
+    log(store, Logged(name="bad", model=booster, register="League", keep=False))
+    wish = Wish(name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must")
+    assert check_and_promote(registry, wish).forced
 
 
 def test_a_champion_is_remembered_by_the_criteria_of_its_last_promotion(registry: ModelRegistry, store: Store) -> None:

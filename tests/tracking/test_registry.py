@@ -256,6 +256,23 @@ def test_stages_mean_aliases() -> None:
     ]  # fmt: skip
 
 
+def test_a_store_that_is_lost_in_a_promotion_may_still_finish_it(
+    registry: ModelRegistry, log: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said that the change may have been entered; a store that was lost before says nothing of the kind."""
+    registry.register_model(log("c1"), "League")
+
+    def gone(*_: object) -> None:
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(registry.store.client, "set_registered_model_alias", gone)
+    with pytest.raises(TrackingError, match=r"may have been entered already, and the next change .* finishes it"):
+        registry.promote_model("League", 1, "staging")
+    with pytest.raises(TrackingError, match="stopped answering") as caught:
+        registry.promote_model("League", 1, "staging")
+    assert "entered" not in str(caught.value)
+
+
 def test_the_champions_predictions_come_back(
     registry: ModelRegistry, log: Callable[[str], str], predictions: pd.DataFrame
 ) -> None:
@@ -284,9 +301,14 @@ def test_lost_predictions_are_a_reason(
     assert registry.store.lost is None
 
 
-def test_a_version_is_evaluated_by_its_runs_metrics(registry: ModelRegistry, log: Callable[[str], str]) -> None:
-    """Every criterion has its result, and all of them have to pass."""
-    version = registry.register_model(log("c1"), "League")
+def test_a_version_is_evaluated_by_its_runs_metrics(
+    registry: ModelRegistry, tracker: StandardNBAPropsTracker, booster: XGBRegressor
+) -> None:
+    """Every criterion has its result, and all of them have to pass; its run kept no predictions."""
+    with tracker:
+        tracker.start_run("c1")
+        tracker.log_validation_metrics({"mae": 5.9})
+        version = registry.register_model(tracker.log_model(booster, "xgboost"), "League")
     good = registry.evaluate_for_production("League", version, ["mae <= 6.2"])
     assert good["passed"] is True
     assert (good["model_name"], good["version"]) == ("League", "1")

@@ -16,6 +16,8 @@ from pytest_nbaprops.tracking.runs import find_running
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow.entities import Run
 
     from pytest_nbaprops.tracking.connection import Store
@@ -190,6 +192,55 @@ def test_files_are_kept(tracker: StandardNBAPropsTracker, tmp_path: Path, predic
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop(columns=["GAME_ID", "predicted"]), "the predictions lack GAME_ID, predicted"),
+        (lambda rows: pd.concat([rows, rows.head(1)]), "one player-game twice: 2024-01-05 game 0022300001 player 0"),
+        (lambda rows: rows.assign(predicted="x"), "the predictions cannot be read"),
+        (lambda rows: rows.assign(predicted=math.nan), "predicted missing or not finite"),
+    ],
+)
+def test_predictions_that_nothing_can_be_judged_by_are_refused(
+    tracker: StandardNBAPropsTracker,
+    predictions: pd.DataFrame,
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    message: str,
+) -> None:
+    """Missing columns, repeated player-games and what is no number are told at once; nothing is stored."""
+    run_id = tracker.start_run("v1")
+    with pytest.raises(TrackingError, match=message):
+        tracker.log_predictions(change(predictions))
+    with tracker.store.calling("look") as client:
+        assert client.list_artifacts(run_id) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nope", "2024-01-05"), "a fold's number must be one, not 'nope'"),
+        ((1, "nope"), "a fold's date must be one, such as 2024-01-05, not 'nope'"),
+    ],
+)
+def test_a_fold_has_a_number_and_a_date(
+    tracker: StandardNBAPropsTracker, predictions: pd.DataFrame, arguments: tuple[Any, Any], message: str
+) -> None:
+    """Anything else is one clear line."""
+    tracker.start_run("v1")
+    with pytest.raises(TrackingError, match=message):
+        tracker.log_walk_forward_fold(*arguments, predictions)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"actual": [1.0], "predicted": [1.0]}, pd.DataFrame({"actual": ["a"], "predicted": ["b"]})]
+)
+def test_a_folds_predictions_are_a_frame_of_numbers(tracker: StandardNBAPropsTracker, wrong: Any) -> None:
+    """A dict and texts are one clear line."""
+    tracker.start_run("v1")
+    with pytest.raises(TrackingError, match="predictions of a fold"):
+        tracker.log_walk_forward_fold(1, "2024-01-05", wrong)
+
+
 def test_nan_never_gets_into_a_json_file(tracker: StandardNBAPropsTracker) -> None:
     """A document with NaN is a mistake, and nothing of it is stored."""
     run_id = tracker.start_run("v1")
@@ -254,13 +305,99 @@ def test_predictions_need_their_columns(tracker: StandardNBAPropsTracker) -> Non
 
 
 def test_other_params_for_the_same_run_are_an_error(tracker: StandardNBAPropsTracker) -> None:
-    """A param can't change its value: it is said, not swallowed."""
-    tracker.start_run("v1")
+    """A param can't change its value: it is said at once with both, and the run can still be logged to and ended."""
+    run_id = tracker.start_run("v1")
     tracker.log_params({"a": 1})
-    tracker.flush()
-    tracker.log_params({"a": 2})
-    with pytest.raises(TrackingError, match="could not log to the run"):
-        tracker.flush()
+    for flushed in (False, True):
+        if flushed:
+            tracker.flush()
+        with pytest.raises(TrackingError, match="the param 'a' has the value '1' already and can't become '2'"):
+            tracker.log_params({"b": 1, "a": 2})
+    tracker.log_params({"a": 1})
+    tracker.end_run()
+    run = stored(tracker.store, run_id)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"a": "1"})
+
+
+def test_other_params_for_a_resumed_run_are_an_error(tracker: StandardNBAPropsTracker) -> None:
+    """What the run has stored already counts, too."""
+    run_id = tracker.start_run("v1")
+    tracker.log_params({"a": 1})
+    tracker.end_run()
+    tracker.start_run(run_id=run_id)
+    with pytest.raises(TrackingError, match="the param 'a' has the value '1' already"):
+        tracker.log_params({"a": 2})
+
+
+@pytest.mark.parametrize("name", ["mae|x", "", "/a", "a//b", "../a", "n" * 251, "a\nb"])
+def test_names_that_mlflow_refuses_are_refused_at_once(tracker: StandardNBAPropsTracker, name: str) -> None:
+    """Metrics, params and tags of such a name are an error when they are logged, and the run goes on without them."""
+    run_id = tracker.start_run("v1")
+    for call in (tracker.log_validation_metrics, tracker.log_params, tracker.set_tags):
+        with pytest.raises(TrackingError, match=r"MLflow takes no (metric|param|tag) of the name"):
+            call({"good": 1.0, name: 5.0})
+    tracker.end_run()
+    run = stored(tracker.store, run_id)
+    assert (run.info.status, run.data.metrics, run.data.params) == ("FINISHED", {}, {})
+
+
+def test_a_metric_is_a_number(tracker: StandardNBAPropsTracker) -> None:
+    """Text is refused with the metric's name, and nothing of the call is kept."""
+    run_id = tracker.start_run("v1")
+    with pytest.raises(TrackingError, match="the metric 'mae' must be a number, not 'five'"):
+        tracker.log_validation_metrics({"r2": 0.5, "mae": "five"})  # type: ignore[dict-item]
+    tracker.end_run()
+    assert stored(tracker.store, run_id).data.metrics == {}
+
+
+def test_a_status_that_there_is_not_is_refused(tracker: StandardNBAPropsTracker) -> None:
+    """The line names those there are, and the run is still open."""
+    tracker.start_run("v1")
+    with pytest.raises(TrackingError, match="can't end as 'DONE': use FINISHED, FAILED, KILLED"):
+        tracker.end_run("DONE")  # type: ignore[arg-type]
+    assert tracker.is_open
+
+
+def refuse_batches(tracker: StandardNBAPropsTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(tracker.store.client, "log_batch", refuse)
+
+
+def test_a_run_ends_as_failed_where_the_rest_is_refused(
+    tracker: StandardNBAPropsTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """end_run raises what the store said, the run is FAILED, and the next one can be started."""
+    run_id = tracker.start_run("v1")
+    tracker.log_params({"a": 1})
+    refuse_batches(tracker, monkeypatch)
+    with pytest.raises(TrackingError, match="no room"):
+        tracker.end_run()
+    assert stored(tracker.store, run_id).info.status == "FAILED"
+    tracker.start_run("v2")
+
+
+def test_the_blocks_own_exception_is_never_masked(
+    tracker: StandardNBAPropsTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the run can't be logged to either, that is a note on the exception; the run is FAILED."""
+    run_id = tracker.start_run("v1")
+    tracker.log_params({"a": 1})
+    refuse_batches(tracker, monkeypatch)
+    with pytest.raises(KeyError, match="mine") as caught, tracker:
+        raise KeyError("mine")
+    assert "no room" in caught.value.__notes__[0]
+    assert stored(tracker.store, run_id).info.status == "FAILED"
+
+
+def test_a_tracking_error_in_the_block_ends_the_run(tracker: StandardNBAPropsTracker) -> None:
+    """A refused value that nobody caught leaves no run RUNNING."""
+    run_id = tracker.start_run("v1")
+    tracker.log_params({"a": 1})
+    with pytest.raises(TrackingError, match="can't become '2'"), tracker:
+        tracker.log_params({"a": 2})
+    assert stored(tracker.store, run_id).info.status == "FAILED"
 
 
 def test_numpy_values_are_stored_as_plain_numbers(tracker: StandardNBAPropsTracker) -> None:
