@@ -22,6 +22,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
+from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
@@ -315,21 +316,10 @@ class Closing:
         except NBAPropsError as error:
             self.notes.append(f"no champion snapshot: {error}")
 
-    # for the terminal
-
     def highlights(self) -> Mapping[str, pd.DataFrame]:
-        """The worst dates and the worst misses of all candidates."""
+        """What the terminal shows of the predictions: the worst dates and the worst misses of all candidates."""
         frames = [frame for state in self.evidence.candidates if (frame := state.predictions()) is not None]
-        if not frames:
-            return {}
-        table = pd.concat(frames, ignore_index=True)
-        table["error"] = table["predicted"] - table["actual"]
-        return {"dates": _worst_dates(table), "misses": self._worst_misses(table)}
-
-    def _worst_misses(self, table: pd.DataFrame) -> pd.DataFrame:
-        largest = table.assign(size=table["error"].abs()).nlargest(5, "size", keep="first")
-        names = self.context.dataset.games.drop_duplicates("PLAYER_ID").set_index("PLAYER_ID")["PLAYER_NAME"]
-        return largest.assign(PLAYER_NAME=largest["PLAYER_ID"].map(names))
+        return worst_of(frames, self.context.dataset.games)
 
 
 def _telling(config: pytest.Config) -> Callable[[str], object]:
@@ -340,12 +330,6 @@ def _telling(config: pytest.Config) -> Callable[[str], object]:
     reporter.write("\n")  # ends the line of the folds' progress, which ensure_newline does not know of
     write: Callable[[str], object] = reporter.write_line
     return write
-
-
-def _worst_dates(table: pd.DataFrame) -> pd.DataFrame:
-    grouped = table.assign(size=table["error"].abs()).groupby(["candidate", "GAME_DATE"], sort=True)
-    dates = grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
-    return dates.nlargest(5, "mae", keep="first")
 
 
 def _overall(state: CandidateState) -> dict[str, float]:
