@@ -164,7 +164,10 @@ def test_a_flush_now_and_then_carries_a_sign_of_life(
 def test_a_broken_session_leaves_no_run_that_is_running(start: Callable[..., Publication]) -> None:
     """FAILED with the verdict ERROR, whatever waits; and its id stays known."""
     session = start("c")
-    session.tracker("c").log_params({"depth": 4})  # refused: it is 3
+    tracker = session.tracker("c")
+    tracker.log_params({"late": 4})
+    with tracker.store.calling("log") as client:
+        client.log_param(tracker.run_id, "late", 3)  # what waits will be refused
     session.fail("c")
     session.fail("c")
     session.fail("unknown")
