@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import errno
+import importlib
 import json
 import os
 import re
@@ -164,3 +166,15 @@ def test_what_the_package_exports_is_there() -> None:
 def test_messages_name_the_commands_own_options() -> None:
     """The library speaks of the plugin's options."""
     assert spelled("set --nbaprops-tracking-uri\nor --nbaprops-data") == "set --tracking-uri or --nbaprops-data"
+
+
+def test_readme_python_blocks_compile() -> None:
+    """Every example is Python, and what it imports of this package is there."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pytest_nbaprops":
+                module = importlib.import_module(node.module or "")
+                assert all(hasattr(module, name.name) for name in node.names), block

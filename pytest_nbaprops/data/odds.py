@@ -5,6 +5,7 @@ Sportsbooks write names their own way and date games in UTC, so a line is matche
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 from pytest_nbaprops.data.cells import Cells, clean_cells, filled_texts, game_dates, numbers
 from pytest_nbaprops.data.csvtext import parse_csv
 from pytest_nbaprops.data.files import find_files, is_parquet, read_bytes
-from pytest_nbaprops.data.problems import Place, Problem, file_problem, header_problem, listed, reason
+from pytest_nbaprops.data.problems import Place, Problem, RowsError, file_problem, header_problem, listed, reason
+from pytest_nbaprops.errors import DataError
 
 COLUMNS: Final = {
     "player_name": "PLAYER",
@@ -49,7 +51,8 @@ def read_odds(path: str | Path) -> pd.DataFrame:
     missing). player_name, event_date, home_team, away_team and line must be there.
 
     Raises:
-        DataError: one line with file, row, column, found, expected and the way out.
+        DataError: one line with file, row, column, found, expected and the way out; RowsError has one for every
+            bad cell.
     """
     files = find_files(path)
     frames = [_checked(*_read(file)) for file in files]
@@ -80,8 +83,32 @@ def _checked(table: pa.Table, place: Place) -> pd.DataFrame:
             raise header_problem(place.name, name, found, f"the columns {', '.join(NEEDED)}", f"add or rename {name}")
     if table.num_rows == 0:
         raise file_problem(place.name, "a header without rows", "one row per line", "export the file again")
-    values = {ours: _column(name, table, theirs.get(name), place) for name, ours in COLUMNS.items()}
-    return pd.DataFrame(values)
+    try:
+        return pd.DataFrame(_values(table, theirs, place))
+    except DataError:
+        raise RowsError(_all_problems(table, theirs, place)) from None
+
+
+def _values(table: pa.Table, theirs: Mapping[str, str], place: Place) -> dict[str, Any]:
+    return {ours: _column(name, table, theirs.get(name), place) for name, ours in COLUMNS.items()}
+
+
+def _all_problems(table: pa.Table, theirs: Mapping[str, str], place: Place) -> list[str]:
+    """A line for every bad cell: columns are read whole, which stops at the first one, so now row by row."""
+    found = []
+    for row in range(table.num_rows):
+        alone, here = table.slice(row, 1), _only(place, row)
+        for name in COLUMNS:
+            try:
+                _column(name, alone, theirs.get(name), here)
+            except DataError as error:
+                found.append(str(error))
+    return found
+
+
+def _only(place: Place, row: int) -> Place:
+    """The place of a row that was taken out of its file."""
+    return Place(name=place.name, row_number=lambda _: place.row_number(row))
 
 
 def _column(name: str, table: pa.Table, theirs: str | None, place: Place) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from pytest_nbaprops.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +45,15 @@ class Problem:
             f"{place.at(first)}, column {column}: found {shown(found(first))}{others}, "
             f"expected {self.expected}; {self.way_out}"
         )
+
+
+class RowsError(DataError):
+    """Rows cannot be used: `problems` holds a line for each problem, the error's text the first of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        super().__init__(problems[0] + more)
+        self.problems = tuple(problems)
 
 
 def file_problem(name: str, found: str, expected: str, way_out: str) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,17 +78,25 @@ def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: P
         for ours, names in COLUMNS.items()
         if lower.keys() & set(names)
     }
-    wanted = [*NEEDED, *([] if columns.keys() & {"player", "player_id"} else ["player"])]
-    for name in wanted:
-        if name not in columns:
-            found = f"no such column, only {listed(list(header))}"
-            raise header_problem(
-                place.name, name, found, "the columns player, team, opponent, date, home", f"add the column {name}"
-            )
+    _check_header(header, columns, place)
     if not rows:
         raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
     texts = tuple({ours: _text(row[theirs]) for ours, theirs in columns.items()} for row in rows)
     return Schedule(place=place, columns=columns, cells=texts)
+
+
+def _check_header(header: Sequence[str], columns: Mapping[str, str], place: Place) -> None:
+    """Every column once, and none missing."""
+    expected = "the columns player, team, opponent, date, home"
+    counted = Counter(name.strip().lower() for name in header)
+    if twice := [name for name, times in counted.items() if times > 1 and name]:
+        found = f"it {counted[twice[0]]} times"
+        raise header_problem(place.name, ", ".join(twice), found, "every column once", "rename or drop one of them")
+    wanted = [*NEEDED, *([] if columns.keys() & {"player", "player_id"} else ["player"])]
+    if missing := [name for name in wanted if name not in columns]:
+        found = f"no such column, only {listed(list(header))}"
+        way_out = f"add the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        raise header_problem(place.name, ", ".join(missing), found, expected, way_out)
 
 
 def _text(value: Any) -> str:

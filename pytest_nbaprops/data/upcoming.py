@@ -13,7 +13,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.cells import FIRST_DATE, LAST_DATE
 from pytest_nbaprops.data.names import Player, Players
-from pytest_nbaprops.data.problems import shown
+from pytest_nbaprops.data.problems import RowsError, shown
 from pytest_nbaprops.data.schedulefile import Schedule
 from pytest_nbaprops.data.schema import season_of_date
 from pytest_nbaprops.errors import DataError
@@ -21,16 +21,12 @@ from pytest_nbaprops.errors import DataError
 YES: Final = frozenset({"1", "true", "t", "yes", "y", "home", "h", "vs", "vs."})
 NO: Final = frozenset({"0", "false", "f", "no", "n", "away", "a", "@"})
 MIDNIGHT: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?$", re.ASCII)
+USUAL_GAP: Final = 10  # days; the All-Star break is the longest one within a season
 FIRST_NEW_ID: Final = 2_000_000_000  # beyond stats.nba.com's own
 
 
-class ScheduleError(DataError):
-    """A schedule's rows cannot be used: `problems` holds a line for each, the error's text the first of them."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        super().__init__(problems[0] + more)
-        self.problems = tuple(problems)
+class ScheduleError(RowsError):
+    """A schedule's rows cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +78,18 @@ def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players:
     reader.check_together(checked)
     if reader.problems:
         raise ScheduleError([text for _, text in sorted(reader.problems)])
-    return _canonical(list(checked.values()), games, tuple(reader.notes))
+    late = _old_data(list(checked.values()), games)
+    return _canonical(list(checked.values()), games, (*reader.notes, *late))
+
+
+def _old_data(rows: Sequence[_Row], games: pd.DataFrame) -> list[str]:
+    """A note where the games end long before the first one to come."""
+    first = min(row.date for row in rows)
+    played = games.loc[games["MIN"].notna() & (games["GAME_DATE"] < pd.Timestamp(first)), "GAME_DATE"]
+    days = 0 if played.empty else (pd.Timestamp(first) - played.max()).days
+    if days <= USUAL_GAP:
+        return []
+    return [f"the data ends on {played.max():%Y-%m-%d}, {days} days before {first}: what was played since is not in it"]
 
 
 @dataclass(kw_only=True)
@@ -144,6 +151,9 @@ class _Reader:
             self._once(
                 seen, other, (number, row.opponent), "opponent", "one opponent a date", "correct one of the rows"
             )
+            mirrored = ("team", row.opponent, row.date)
+            expected = "an opponent that plays one team a date"
+            self._once(seen, mirrored, (number, row.team), "opponent", expected, "correct one of the rows")
             if row.game_id:
                 game = ("game", row.pair)
                 self._once(seen, game, (number, row.game_id), "game_id", "one id a game", "correct one of the rows")

@@ -9,6 +9,7 @@ import pytest
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.odds import read_odds
 from pytest_nbaprops.data.oddsmatch import match_players
+from pytest_nbaprops.data.problems import RowsError
 from pytest_nbaprops.errors import DataError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
@@ -112,6 +113,24 @@ def test_a_bad_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     """One line with row, column, found and expected."""
     with pytest.raises(DataError, match=message):
         odds(tmp_path, row)
+
+
+def test_every_bad_cell_is_a_line(tmp_path: Path) -> None:
+    """In the order of the rows; good ones are not named."""
+    rows = [
+        line("Trae Young"),
+        "A,e,soon,MIL,ATL,FD,many,,-110,-110",
+        line("Bobby Portis"),
+        ",e,2024-01-05,M,A,FD,9,,1,",
+    ]
+    with pytest.raises(RowsError) as error:
+        odds(tmp_path, *rows)
+    assert [text.partition(", ")[2].partition(":")[0] for text in error.value.problems] == [
+        "row 3, column event_date",
+        "row 3, column line",
+        "row 5, column player_name",
+        "row 5, column over_price",
+    ]
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:

@@ -204,11 +204,31 @@ def test_rows_must_fit_together(tmp_path: Path) -> None:
     ]
 
 
+def test_a_team_plays_once_a_date_whoever_is_its_opponent(tmp_path: Path) -> None:
+    """Also where only its opponents have rows."""
+    a, b, c = teams()[:3]
+    (line,) = problems(schedule(tmp_path, f"Luka Dončić,{a},{b},{DATE},1", f"Jaime Jaquez,{c},{b},{DATE},1"))
+    assert line.startswith(
+        f"row 3, column opponent: found '{b}', and something else in row 2, expected an opponent that"
+    )
+
+
+def test_data_that_ends_long_before_the_game_is_noted(tmp_path: Path) -> None:
+    """With both dates; not within the usual gap."""
+    a, b = teams()[:2]
+    last = league()["GAME_DATE"].max()
+    for days, noted in ((10, 0), (11, 1)):
+        date = f"{last + pd.Timedelta(days=days):%Y-%m-%d}"
+        notes = read(schedule(tmp_path, f"Luka Dončić,{a},{b},{date},1")).notes
+        assert len(notes) == noted
+    assert notes[0].startswith(f"the data ends on {last:%Y-%m-%d}, 11 days before {date}")
+
+
 def test_both_sides_at_home_is_noted(tmp_path: Path) -> None:
     """Right at neutral sites only."""
     a, b = teams()[:2]
     found = read(schedule(tmp_path, f"Luka Dončić,{a},{b},{DATE},1", f"Jaime Jaquez,{b},{a},{DATE},1"))
-    assert found.notes == (
+    assert found.notes[:1] == (
         f"{tmp_path / 'tomorrow.csv'}: {a} and {b} are both at home on {DATE}; right at neutral sites",
     )
 
@@ -261,6 +281,11 @@ def test_columns_may_have_their_usual_other_names(tmp_path: Path) -> None:
             "row 1, column home: found no such column, only player, team",
         ),
         ("team,opponent,date,home\ny,z,2024-01-01,1\n", "row 1, column player: found no such column"),
+        ("date\n2024-01-01\n", "row 1, column team, opponent, home, player: found no such column, only date"),
+        (
+            "player,Player,team,opponent,date,home\n",
+            "row 1, column player: found it 2 times, expected every column once",
+        ),
         (HEADER, "found a header without rows"),
         ("", "found an empty file"),
     ],
