@@ -54,7 +54,7 @@ class FoldResult:
         table = self.predictions.assign(error=self.predictions["predicted"] - self.predictions["actual"])
         largest = table.sort_values("error", key=lambda error: -error.abs(), kind="stable").head(n)
         columns = ["GAME_DATE", "PLAYER_NAME", "actual", "predicted", "error"]
-        return f"the {len(largest)} worst misses:\n{largest[columns].round(1).to_string(index=False)}"
+        return f"the {len(largest)} worst misses:\n{largest[columns].to_string(index=False, float_format="%.1f")}"
 
 
 class ActiveFold:
