@@ -51,10 +51,11 @@ class FoldResult:
 
     def worst(self, n: int = 5) -> str:
         """The n largest misses as a table."""
-        table = self.predictions.assign(error=self.predictions["predicted"] - self.predictions["actual"])
-        largest = table.sort_values("error", key=lambda error: -error.abs(), kind="stable").head(n)
+        misses = self.predictions.assign(error=self.predictions["predicted"] - self.predictions["actual"])
+        largest = misses.sort_values("error", key=lambda error: -error.abs(), kind="stable").head(n)
         columns = ["GAME_DATE", "PLAYER_NAME", "actual", "predicted", "error"]
-        return f"the {len(largest)} worst misses:\n{largest[columns].to_string(index=False, float_format="%.1f")}"
+        table = largest[columns].to_string(index=False, float_format="{:.1f}".format)
+        return f"the {len(largest)} worst misses:\n{table}"
 
 
 class ActiveFold:
