@@ -83,7 +83,7 @@ def booster(features: pd.DataFrame, target: pd.Series) -> XGBRegressor:
     return XGBRegressor(n_estimators=5, max_depth=2, n_jobs=1).fit(features, target)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def predictions() -> pd.DataFrame:
     actual = np.arange(12, dtype=np.float64)
     keys = {"GAME_DATE": pd.Timestamp("2024-01-05"), "GAME_ID": "0022300001", "PLAYER_ID": np.arange(12)}

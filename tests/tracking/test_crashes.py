@@ -44,12 +44,14 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(migrated: Path, booster: XGBRegressor, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+def killed(
+    migrated: Path, booster: XGBRegressor, predictions: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Killed:
     folder = tmp_path_factory.mktemp("killed")
     source = shutil.copyfile(migrated, folder / "source.db")
     store = connect(f"sqlite:///{source}")
     registry = ModelRegistry(store=store)
-    log = LogModel(StandardNBAPropsTracker("League", store=store), booster, pd.DataFrame({"actual": [1.0]}))
+    log = LogModel(StandardNBAPropsTracker("League", store=store), booster, predictions)
     logged = [log(content) for content in ("c1", "c2", "c3")]
     for uri in logged[:2]:
         registry.promote_model("League", registry.register_model(uri, "League"), "staging", reason="good")

@@ -58,13 +58,13 @@ def folder() -> Iterator[Path]:
 
 
 def test_of_two_promotions_at_once_exactly_one_goes_through(
-    migrated: Path, folder: Path, booster: XGBRegressor
+    migrated: Path, folder: Path, booster: XGBRegressor, predictions: pd.DataFrame
 ) -> None:
     """Every time one wins, the other hears that the champion moved, and the next champion is the winner's version."""
     with mlflow_server.running(shutil.copyfile(migrated, folder / "mlflow.db"), folder) as running:
         store = connect(running.uri)
         registry = ModelRegistry(store=store)
-        log = LogModel(StandardNBAPropsTracker("League", store=store), booster, pd.DataFrame({"actual": [1.0]}))
+        log = LogModel(StandardNBAPropsTracker("League", store=store), booster, predictions)
         for content in ("c1", "c2", "c3"):
             registry.register_model(log(content), "League")
         registry.promote_model("League", 1, "production")
