@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_nbaprops.features.group import FeatureGroup, Source, feature_group
-    from pytest_nbaprops.tracking.compare import compare_runs
-    from pytest_nbaprops.tracking.registry import ModelRegistry
-    from pytest_nbaprops.tracking.serving import ProductionModelLoader
+    from pytest_nbaprops.registry.registry import ModelRegistry
+    from pytest_nbaprops.runs.compare import compare_runs
+    from pytest_nbaprops.serving.loader import ProductionModelLoader
     from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 __all__ = [
@@ -29,10 +29,10 @@ _HOMES = {
     "FeatureGroup": "features.group",
     "Source": "features.group",
     "feature_group": "features.group",
-    "ModelRegistry": "tracking.registry",
-    "ProductionModelLoader": "tracking.serving",
+    "ModelRegistry": "registry.registry",
+    "ProductionModelLoader": "serving.loader",
     "StandardNBAPropsTracker": "tracking.tracker",
-    "compare_runs": "tracking.compare",
+    "compare_runs": "runs.compare",
 }
 
 

@@ -20,8 +20,8 @@ from pytest_nbaprops.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.best import Ranking
-    from pytest_nbaprops.tracking.facts import RunFacts
+    from pytest_nbaprops.runs.best import Ranking
+    from pytest_nbaprops.runs.facts import RunFacts
 
 _SHORT = 12
 
@@ -48,7 +48,7 @@ def best(  # noqa: PLR0913 - its options
 
     Example: nbaprops best --where "params.recipe = 'two_stage'"
     """
-    from pytest_nbaprops.tracking.best import Question, best_runs  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.runs.best import Question, best_runs  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
     lookup = lookup_in(project, open_store(project, tracking_uri), None, experiment)

@@ -21,7 +21,7 @@ from pytest_nbaprops.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.compare import Comparison, LineageDifference
+    from pytest_nbaprops.runs.compare import Comparison, LineageDifference
 
 _SHORT = 12
 _COLUMNS_SHOWN = 8
@@ -54,7 +54,7 @@ def compare(  # noqa: PLR0913 - its options
         raise click.UsageError("compare needs two runs or more, such as: nbaprops compare champion latest")
     if html is not None and not html.absolute().parent.is_dir():
         raise click.UsageError(f"--html {html}: the folder {html.parent} does not exist; make it first")
-    from pytest_nbaprops.tracking.compare import compare as compare_stored  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.runs.compare import compare as compare_stored  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
     lookup = lookup_in(project, open_store(project, tracking_uri), model)

@@ -14,10 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pytest_nbaprops.commands.compare import remarks, tables
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.reports.decision_file import write_text
-from pytest_nbaprops.tracking.facts import mae_by_date
+from pytest_nbaprops.runs.facts import mae_by_date
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.compare import Comparison
+    from pytest_nbaprops.runs.compare import Comparison
     from pytest_nbaprops.tracking.connection import Store
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"

@@ -22,8 +22,8 @@ from pytest_nbaprops.commands.common import (
 from pytest_nbaprops.commands.compare import short_commit
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.history import Tenure
-    from pytest_nbaprops.tracking.registry import ModelRegistry
+    from pytest_nbaprops.registry.history import Tenure
+    from pytest_nbaprops.registry.registry import ModelRegistry
 
 _REASON_SHOWN = 60
 _JOURNAL = ".nbaprops-journal"
@@ -41,7 +41,7 @@ def history(alias: str | None, style: str, model: str | None, tracking_uri: str 
 
     Example: nbaprops history --alias production
     """
-    from pytest_nbaprops.tracking.registry import ModelRegistry as Registry  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.registry import ModelRegistry as Registry  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
     registry = Registry(store=open_store(project, tracking_uri))

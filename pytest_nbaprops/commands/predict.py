@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pytest
 
+    from pytest_nbaprops.serving.forecast import Forecast
     from pytest_nbaprops.settings import Settings
-    from pytest_nbaprops.tracking.forecast import Forecast
 
 SUFFIXES: Final = (".csv", ".parquet", ".json")
 SHORT: Final = ("date", "player", "team", "opponent", "home", "predicted", "low", "high")
@@ -89,13 +89,13 @@ def predict(**asked: Any) -> None:
 
 def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) -> Forecast:
     """Whatever can be refused quickly is looked at first."""
-    from pytest_nbaprops.data.odds import read_odds  # noqa: PLC0415
     from pytest_nbaprops.data.schedulefile import read_schedule  # noqa: PLC0415
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
     from pytest_nbaprops.data.upcoming import unplayed_rows, upcoming_rows  # noqa: PLC0415
+    from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
+    from pytest_nbaprops.serving.forecast import predict_upcoming  # noqa: PLC0415
+    from pytest_nbaprops.serving.loader import ProductionModelLoader  # noqa: PLC0415
     from pytest_nbaprops.session.context import available_groups, read_games  # noqa: PLC0415 - heavy
-    from pytest_nbaprops.tracking.forecast import predict_upcoming  # noqa: PLC0415
-    from pytest_nbaprops.tracking.serving import ProductionModelLoader  # noqa: PLC0415
 
     target = parse_target(settings.target)
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])

@@ -16,8 +16,8 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite, sqlite_in
 
 if TYPE_CHECKING:
+    from pytest_nbaprops.runs.lookup import Lookup
     from pytest_nbaprops.tracking.connection import Store
-    from pytest_nbaprops.tracking.lookup import Lookup
 
 # In the order in which pytest looks, and the table that makes a file pytest's.
 _TABLES: Final = (
@@ -147,7 +147,7 @@ def registered_name(project: Project, store: Store, given: str | None) -> str:
 
     Sessions on the sample league add `-sample` to the name, so an unset name means whichever of the two is there.
     """
-    from pytest_nbaprops.tracking.versions import is_registered  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.versions import is_registered  # noqa: PLC0415 - MLflow takes 1.5 s
 
     if given:
         return given
@@ -159,7 +159,7 @@ def registered_name(project: Project, store: Store, given: str | None) -> str:
 
 def lookup_in(project: Project, store: Store, model: str | None, experiment: str | None = None) -> Lookup:
     """Where run references are looked up: `champion` is the version that the plugin would compare with."""
-    from pytest_nbaprops.tracking.lookup import Lookup  # noqa: PLC0415
+    from pytest_nbaprops.runs.lookup import Lookup  # noqa: PLC0415
 
     return Lookup(
         store=store,

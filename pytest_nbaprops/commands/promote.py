@@ -55,8 +55,8 @@ def promote(  # noqa: PLR0913 - its options
     """
     if force and not (reason or "").strip():
         raise click.UsageError("--force needs --reason TEXT: it overrules the criteria, and the history says why")
-    from pytest_nbaprops.tracking.promoting import Wish, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
-    from pytest_nbaprops.tracking.registry import ModelRegistry  # noqa: PLC0415
+    from pytest_nbaprops.registry.promoting import Wish, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.registry import ModelRegistry  # noqa: PLC0415
 
     _check_use(alias, criteria)
     project = find_project(Path.cwd())
@@ -83,7 +83,7 @@ def promote(  # noqa: PLR0913 - its options
 def _check_use(alias: str, criteria: Sequence[str]) -> None:
     """What is wrong with the command line alone is wrong use."""
     from pytest_nbaprops.gate.criteria import parse_criteria  # noqa: PLC0415 - pandas only where it is needed
-    from pytest_nbaprops.tracking.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
 
     try:
         alias_name(alias)

@@ -21,7 +21,7 @@ def rollback(alias: str, reason: str, model: str | None, tracking_uri: str | Non
     """
     if not reason.strip():
         raise click.UsageError("--reason is empty: say why, the history keeps it")
-    from pytest_nbaprops.tracking.registry import ModelRegistry  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.registry import ModelRegistry  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
     registry = ModelRegistry(store=open_store(project, tracking_uri))

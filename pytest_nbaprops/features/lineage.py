@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_nbaprops.code.reached import CodeReader, code_digest
 from pytest_nbaprops.errors import FeatureError
-from pytest_nbaprops.features.code import CodeReader, code_digest
 from pytest_nbaprops.features.sources import source_path
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
-from pytest_nbaprops.gate.leaks.leak import leak_text
 from pytest_nbaprops.gate.rows import checked_rows
 from pytest_nbaprops.gate.verdict import (
     CandidateDecision,
@@ -22,6 +21,7 @@ from pytest_nbaprops.gate.verdict import (
     SessionDecision,
     Verdict,
 )
+from pytest_nbaprops.leaks.leak import leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 if TYPE_CHECKING:

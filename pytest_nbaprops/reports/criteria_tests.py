@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.gate.leaks.leak import leak_text
 from pytest_nbaprops.gate.verdict import CandidateDecision, CriterionResult, Outcome, SessionDecision
+from pytest_nbaprops.leaks.leak import leak_text
 
 PREFIX, LEAK_PREFIX = "promotion", "leak"
 # The cache of last failures must not hold what nobody can select, and pytest's own counts are closed by now.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_nbaprops.gate.effect import effect_text
-from pytest_nbaprops.gate.leaks.leak import leak_text
+from pytest_nbaprops.leaks.leak import leak_text
 
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
 MODES = {"dry-run": "dry run, nothing registered", "enforce": "enforced", "off": "promotion off"}

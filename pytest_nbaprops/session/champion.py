@@ -22,13 +22,13 @@ from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.registry.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState
 from pytest_nbaprops.session.rewalk import bench_for, walk
 from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.publish import DEFAULT_CHAMPION, Publication
-from pytest_nbaprops.tracking.registry import ChampionVersion, UnknownChampion
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.gate.leaks.plausible import too_good_folds
-from pytest_nbaprops.gate.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.gate.verdict import FoldCounts
+from pytest_nbaprops.leaks.plausible import too_good_folds
+from pytest_nbaprops.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.reports.terminal import properties_of
 from pytest_nbaprops.session.collection import (

@@ -15,10 +15,10 @@ from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.build import compute_group
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import GroupLineage
-from pytest_nbaprops.gate.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
-from pytest_nbaprops.gate.leaks.extra_columns import extra_outcomes
-from pytest_nbaprops.gate.leaks.missing_rows import WHOLE, incomplete_sides, picked_games
-from pytest_nbaprops.gate.leaks.rehearsal import copied_outcomes
+from pytest_nbaprops.leaks.extra_columns import extra_outcomes
+from pytest_nbaprops.leaks.leakage import Leak, check_groups, check_rows, guard_key, leak_dates
+from pytest_nbaprops.leaks.missing_rows import WHOLE, incomplete_sides, picked_games
+from pytest_nbaprops.leaks.rehearsal import copied_outcomes
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState

@@ -17,7 +17,7 @@ from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingEr
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
-from pytest_nbaprops.gate.leaks.picked_metrics import picked_metrics
+from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import Opponent, content_of, version_record
 from pytest_nbaprops.session.evidence import CandidateState, Evidence
 from pytest_nbaprops.session.guarding import LeakChecks

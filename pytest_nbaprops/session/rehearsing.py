@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.features.code import is_project
-from pytest_nbaprops.gate.leakage import GUARD_VERSION
-from pytest_nbaprops.gate.leaks.audit import watched
-from pytest_nbaprops.gate.leaks.company import company_of, company_of_estimator
-from pytest_nbaprops.gate.leaks.leak import NO_EXAMPLE, Leak
-from pytest_nbaprops.gate.leaks.rehearsal import (
+from pytest_nbaprops.code.reached import is_project
+from pytest_nbaprops.leaks.audit import watched
+from pytest_nbaprops.leaks.company import company_of, company_of_estimator
+from pytest_nbaprops.leaks.leak import NO_EXAMPLE, Leak
+from pytest_nbaprops.leaks.leakage import GUARD_VERSION
+from pytest_nbaprops.leaks.rehearsal import (
     EVERYTHING,
     KINDS,
     MIRRORED,
@@ -29,9 +29,9 @@ from pytest_nbaprops.gate.leaks.rehearsal import (
     sampled_fold,
     sampled_folds,
 )
-from pytest_nbaprops.gate.leaks.row_picking import Fits, picked_rows
-from pytest_nbaprops.gate.leaks.state import Kept, as_first
-from pytest_nbaprops.gate.leaks.weightless import weightless_rows
+from pytest_nbaprops.leaks.row_picking import Fits, picked_rows
+from pytest_nbaprops.leaks.state import Kept, as_first
+from pytest_nbaprops.leaks.weightless import weightless_rows
 from pytest_nbaprops.session.rerunning import Nowhere, code_of, forget_fixtures, handed_by_others, phase, quiet
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key

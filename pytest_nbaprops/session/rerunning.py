@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_nbaprops.features.code import is_project
+from pytest_nbaprops.code.reached import is_project
 from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
 
 OURS = ("fold", "nbaprops_games", "nbaprops_features")

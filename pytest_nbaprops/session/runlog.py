@@ -16,7 +16,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import write_tables
-from pytest_nbaprops.reproduction.recorded import Surroundings, write_record
+from pytest_nbaprops.runs.recorded import Surroundings, write_record
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState, FoldState
 from pytest_nbaprops.tracking.publish import Publication, RunRecord

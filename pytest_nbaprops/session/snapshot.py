@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.registry.registry import ChampionVersion
 from pytest_nbaprops.reports.decision_file import write_bytes, write_text
-from pytest_nbaprops.tracking.registry import ChampionVersion
 
 FOLDER, VERSION, PREDICTIONS = "champion", "version.json", "predictions.parquet"
 OPTION = "--nbaprops-champion"

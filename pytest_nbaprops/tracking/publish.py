@@ -18,15 +18,15 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
+from pytest_nbaprops.registry.versions import versions
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.ownership import BEAT_SECONDS, Owner, take_over
-from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
 from pytest_nbaprops.tracking.runs import next_version_number
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
-from pytest_nbaprops.tracking.versions import versions
 
 FLUSH_SECONDS = 5.0
 TESTED = "tested"

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from xgboost import XGBRegressor
 
 from pytest_nbaprops.cli import main
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.registry import ModelRegistry
 from tests.tracking.league import Logged, log
 
 Run = Callable[..., str]

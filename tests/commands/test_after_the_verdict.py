@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Run

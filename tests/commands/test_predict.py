@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.cli import main
 from pytest_nbaprops.features.build import without_outcomes
+from pytest_nbaprops.serving.forecast import predict_upcoming
+from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.forecast import predict_upcoming
-from pytest_nbaprops.tracking.serving import ProductionModelLoader
 from tests import mlflow_server
 from tests.tracking.served import promote, world
 

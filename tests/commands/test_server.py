@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from xgboost import XGBRegressor
 
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.registry import ModelRegistry
 from tests import mlflow_server
 from tests.tracking.league import Logged, log
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.load import load_games, normalize_games
-from pytest_nbaprops.data.odds import read_odds
-from pytest_nbaprops.data.oddsmatch import match_players
 from pytest_nbaprops.data.problems import RowsError
 from pytest_nbaprops.errors import DataError
+from pytest_nbaprops.market.match import match_players
+from pytest_nbaprops.market.odds import read_odds
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
 HEADER = "player_name,event_id,event_date,home_team,away_team,bookmaker,line,timestamp,over_price,under_price\n"

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.commands.reproduce import reproduce
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.reproduction.reproduce import reproduce as again
+from pytest_nbaprops.runs.recordedrun import read_run
+from pytest_nbaprops.runs.reproduce import reproduce as again
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.recordedrun import read_run
 
 CONFTEST = """
 import pytest

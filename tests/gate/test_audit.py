@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import xgboost
 
-from pytest_nbaprops.gate.leaks.audit import watched
+from pytest_nbaprops.leaks.audit import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

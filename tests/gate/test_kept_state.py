@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sklearn.linear_model import Ridge
 
-from pytest_nbaprops.gate.leaks.state import Kept, as_first
+from pytest_nbaprops.leaks.state import Kept, as_first
 
 MEANS: dict[str, list[int]] = {"kept": [1]}
 LEVEL: int | None = None

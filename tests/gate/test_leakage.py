@@ -10,7 +10,7 @@ from pytest_nbaprops.data.sample import sample_league
 from pytest_nbaprops.errors import RowsChangedError
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
-from pytest_nbaprops.gate.leakage import check_groups, check_rows, leak_dates
+from pytest_nbaprops.leaks.leakage import check_groups, check_rows, leak_dates
 from tests.gate.planted_memory import PLANTED
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pytest_nbaprops.features.group import FeatureGroup
-    from pytest_nbaprops.gate.leakage import Leak
+    from pytest_nbaprops.leaks.leakage import Leak
 
 LEAKS, HONEST = PLANTED
 

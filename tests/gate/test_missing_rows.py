@@ -10,7 +10,7 @@ import pytest
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import sample_league
-from pytest_nbaprops.gate.leaks.missing_rows import incomplete_sides, picked_games
+from pytest_nbaprops.leaks.missing_rows import incomplete_sides, picked_games
 from tests.data.logs import REAL_LOGS
 
 Pick = Callable[[pd.DataFrame], Any]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.gate.leaks.audit import noted
-from pytest_nbaprops.gate.leaks.imports import Origins
-from pytest_nbaprops.gate.leaks.reachable import fresh, reached_by
-from pytest_nbaprops.gate.leaks.steps import is_from_literals
+from pytest_nbaprops.leaks.audit import noted
+from pytest_nbaprops.leaks.imports import Origins
+from pytest_nbaprops.leaks.reachable import fresh, reached_by
+from pytest_nbaprops.leaks.steps import is_from_literals
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from xgboost import XGBRegressor
 
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import Store, connect
-from pytest_nbaprops.tracking.registry import ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:

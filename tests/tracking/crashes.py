@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.registry import ModelRegistry
 
 KILLED, FINISHED = 9, 0
 OVERTAKEN = "overtaken"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_nbaprops.errors import ChampionMovedError
-from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
+from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

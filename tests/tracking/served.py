@@ -18,7 +18,7 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.tracking.registry import ModelRegistry
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:

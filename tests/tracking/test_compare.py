@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.tracking.best import Question, best_runs
-from pytest_nbaprops.tracking.compare import compare_runs
-from pytest_nbaprops.tracking.lookup import Lookup
+from pytest_nbaprops.runs.best import Question, best_runs
+from pytest_nbaprops.runs.compare import compare_runs
+from pytest_nbaprops.runs.lookup import Lookup
 from tests.tracking.league import Logged, log, outcomes
 
 if TYPE_CHECKING:
     from xgboost import XGBRegressor
 
+    from pytest_nbaprops.registry.registry import ModelRegistry
     from pytest_nbaprops.tracking.connection import Store
-    from pytest_nbaprops.tracking.registry import ModelRegistry
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_the_best_are_those_on_the_same_data(store: Store, two: list[str]) -> No
 
 def test_of_many_runs_the_best_are_found_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are more runs than are looked at first, the answer is the same."""
-    monkeypatch.setattr("pytest_nbaprops.tracking.best._SAMPLE", 3)
+    monkeypatch.setattr("pytest_nbaprops.runs.best._SAMPLE", 3)
     for spread in (2, 9, 3, 8, 4, 7):
         log(store, Logged(name=f"s{spread}", spread=spread, keep=False, rows=outcomes(dates=2)))
     lookup = Lookup(store=store, model_name="League")
@@ -222,7 +222,7 @@ def test_runs_that_may_be_partial_come_last(
     store: Store, two: list[str], monkeypatch: pytest.MonkeyPatch, sample: int
 ) -> None:
     """A good value of fewer rows, of a session that failed or of one that could not decide is not the best."""
-    monkeypatch.setattr("pytest_nbaprops.tracking.best._SAMPLE", sample)
+    monkeypatch.setattr("pytest_nbaprops.runs.best._SAMPLE", sample)
     log(store, Logged(name="partial", spread=1, rows=outcomes(dates=5), keep=False))
     log(store, Logged(name="undecided", spread=2, tags={"verdict": "INCONCLUSIVE"}, keep=False))
     failed = log(store, Logged(name="failed", spread=3, keep=False))

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import ChampionMovedError
+from pytest_nbaprops.registry.events import INTENDED, events_of
+from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
+from pytest_nbaprops.registry.versions import versions
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.events import INTENDED, events_of
-from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
-from pytest_nbaprops.tracking.versions import versions
 from tests.tracking.conftest import LogModel
 
 if TYPE_CHECKING:

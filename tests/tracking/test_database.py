@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.database import prepare_sqlite, sqlite_path, sqlite_uri
-from pytest_nbaprops.tracking.lookup import Lookup
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.registry import ModelRegistry
+    from pytest_nbaprops.registry.registry import ModelRegistry
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.tracking.evaluation import evaluate, expressions
+from pytest_nbaprops.registry.evaluation import evaluate, expressions
 
 METRICS = {"mae": 5.9, "r2": 0.6, "bias": 0.1, "rmse": math.nan, "roi": 1.797e308}
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
+from pytest_nbaprops.registry.events import Event, new_event, succession
+from pytest_nbaprops.registry.journal import journal_name
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.events import Event, new_event, succession
-from pytest_nbaprops.tracking.journal import journal_name
 
 if TYPE_CHECKING:
+    from pytest_nbaprops.registry.registry import ModelRegistry
     from pytest_nbaprops.tracking.connection import Store
-    from pytest_nbaprops.tracking.registry import ModelRegistry
     from tests.tracking.conftest import LogModel
 
 

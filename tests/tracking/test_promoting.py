@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.promoting import Answer, Wish, check_and_promote
+from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.promoting import Answer, Wish, check_and_promote
-from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
 from tests.tracking.league import Logged, log, outcomes
 
 if TYPE_CHECKING:

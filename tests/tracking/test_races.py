@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.registry.journal import journal_name
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.journal import journal_name
-from pytest_nbaprops.tracking.registry import ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 from tests import mlflow_server
 from tests.tracking import racers

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from xgboost import XGBRegressor
 
-from pytest_nbaprops.tracking.registry import ModelRegistry
-from pytest_nbaprops.tracking.serving import ProductionModelLoader
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.serving.loader import ProductionModelLoader
 from tests.tracking.league import outcomes
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from pytest_nbaprops.errors import ChampionMovedError, SettingsError, TrackingError
-from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.registry import (
+from pytest_nbaprops.registry.registry import (
     ChampionVersion,
     ModelRegistry,
     Promotion,
     UnknownChampion,
     alias_name,
 )
+from pytest_nbaprops.tracking import tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 from tests import mlflow_server
 

@@ -22,11 +22,11 @@ from pytest_nbaprops.errors import DataError, FeatureError, TrackingError
 from pytest_nbaprops.features.build import without_outcomes
 from pytest_nbaprops.features.group import feature_group
 from pytest_nbaprops.recipes.two_stage import two_stage
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.serving.forecast import predict_upcoming
+from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking.connection import connect
-from pytest_nbaprops.tracking.forecast import predict_upcoming
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.registry import ModelRegistry
-from pytest_nbaprops.tracking.serving import ProductionModelLoader
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.dataset import read_dataset, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
@@ -421,7 +421,7 @@ def test_a_server_that_goes_away_and_comes_back(
         for _ in range(3):
             np.testing.assert_array_equal(loader.predict(frame), other_model().predict(frame))
     # How a killed server looks depends on when the connection breaks: nothing answers, or it broke off.
-    ours = [record.getMessage() for record in caplog.records if record.name == "pytest_nbaprops.tracking.serving"]
+    ours = [record.getMessage() for record in caplog.records if record.name == "pytest_nbaprops.serving.loader"]
     assert len(ours) == 1
     assert ours[0].startswith("League v2 serves on: could not ")
     assert loader.get_model_info()["registry_problem"].startswith("could not ")

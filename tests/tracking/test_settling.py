@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_nbaprops.tracking import journal, moves, settling
+from pytest_nbaprops.registry import journal, moves, settling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow import MlflowClient
 
+    from pytest_nbaprops.registry.registry import ModelRegistry
     from pytest_nbaprops.tracking.connection import Store
-    from pytest_nbaprops.tracking.registry import ModelRegistry
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""Which run people mean: a unique prefix of its id, its name, `champion`, `latest`, `v3` or `@staging`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.versions import alias_name, found, holders, known_version, run_of
+from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.runs import quoted
+
+with quiet():
+    from mlflow.entities import ViewType
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from pytest_nbaprops.tracking.connection import Store
+
+_PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
+_VERSION: Final = re.compile(r"v\d+")
+_ID_LENGTH: Final = 32
+_SHOWN: Final = 5
+_WAYS: Final = "a run is named by the beginning of its id, its name, champion, latest, v<version> or @<alias>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """Where to look: `model_name` is the registered model that `champion`, `v3` and `@staging` speak of."""
+
+    store: Store
+    model_name: str
+    champion_alias: str | None = None
+    experiment: str | None = None
+
+    def experiment_ids(self) -> list[str]:
+        """Ids of the experiment asked for, else of all.
+
+        Raises:
+            TrackingError: There is none of this name; the line says which there are.
+        """
+        with self.store.calling("list the experiments") as client:
+            experiments = _all_experiments(client)
+        named = [one for one in experiments if self.experiment in (None, one[1])]
+        if self.experiment is not None and not named:
+            there = ", ".join(sorted(name for _, name in experiments)[:20]) or "none"
+            raise TrackingError(f"there is no experiment {self.experiment!r} in {self.store.name}; there are: {there}")
+        return [identity for identity, _ in named]
+
+    def runs(self, references: Sequence[str]) -> list[Run]:
+        """The run of each reference, in their order.
+
+        Raises:
+            TrackingError: A reference means no run, or several; the line says which.
+        """
+        ids = self.experiment_ids()
+        with self.store.calling("look the runs up") as client:
+            found_runs = [self._run(client, reference.strip(), ids) for reference in references]
+        for run in found_runs:
+            if run.info.lifecycle_stage == "deleted":
+                raise self._deleted(run)
+        return found_runs
+
+    def _deleted(self, run: Run) -> TrackingError:
+        return TrackingError(
+            f"the run {run.info.run_id[:8]} ({run.info.run_name}) was deleted in {self.store.name}: restore it with"
+            f" `mlflow runs restore --run-id {run.info.run_id}`, or name another"
+        )
+
+    def _run(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
+        if reference == "champion":
+            return self._champion(client)
+        if reference == "latest":
+            return self._latest(client, ids)
+        if reference.startswith("@"):
+            return self._holder(client, alias_name(reference[1:]))
+        if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
+            run = found(client.get_run, reference.lower())
+            return run if run is not None else self._unknown(client, reference, ids)
+        return self._searched(client, reference, ids)
+
+    def _searched(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
+        matches = _matches(client, ids, f"attributes.run_name = {quoted(reference)}")
+        if _PREFIX.fullmatch(reference.lower()):
+            by_id = _matches(client, ids, f"attributes.run_id LIKE '{reference.lower()}%'")
+            matches += [run for run in by_id if run.info.run_id not in {other.info.run_id for other in matches}]
+        if not matches and _VERSION.fullmatch(reference):
+            return self._of_version(client, reference)
+        if not matches:
+            self._unknown(client, reference, ids)
+        if len(matches) > 1:
+            raise TrackingError(f"{reference!r} means several runs: {_candidates(matches)}; give more of the id")
+        return matches[0]
+
+    def _champion(self, client: MlflowClient) -> Run:
+        holding = holders(client, self.model_name)
+        names = [self.champion_alias] if self.champion_alias else ["production", "staging"]
+        for alias in names:
+            if alias in holding:
+                return self._of_version(client, holding[alias])
+        there = ", ".join(f"{alias} (v{number})" for alias, number in sorted(holding.items())) or "none"
+        raise TrackingError(
+            f"there is no champion: no version of {self.model_name} has the alias {' or '.join(names)}"
+            f" (aliases: {there}); promote one, or name another model with --nbaprops-model-name"
+        )
+
+    def _holder(self, client: MlflowClient, alias: str) -> Run:
+        holding = holders(client, self.model_name)
+        if alias in holding:
+            return self._of_version(client, holding[alias])
+        there = ", ".join(sorted(holding)) or "none"
+        raise TrackingError(f"no version of {self.model_name} has the alias {alias!r}; aliases: {there}")
+
+    def _of_version(self, client: MlflowClient, number: str) -> Run:
+        version = known_version(client, self.model_name, number)
+        run_id = run_of(version)
+        run = found(client.get_run, run_id) if run_id else None
+        if run is None:
+            raise TrackingError(f"{self.model_name} v{version.version} names no run that there is")
+        return run
+
+    def _latest(self, client: MlflowClient, ids: list[str]) -> Run:
+        newest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
+        if not newest:
+            raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
+        return newest[0]
+
+    @staticmethod
+    def _among_deleted(client: MlflowClient, reference: str, ids: list[str]) -> Run | None:
+        conditions = [f"attributes.run_name = {quoted(reference)}"]
+        if _PREFIX.fullmatch(reference.lower()):
+            conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
+        gone = [run for condition in conditions for run in _matches(client, ids, condition, ViewType.DELETED_ONLY)]
+        return gone[0] if gone else None
+
+    def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
+        deleted = self._among_deleted(client, reference, ids)
+        if deleted is not None:
+            raise self._deleted(deleted)
+        recent = client.search_runs(ids, max_results=3, order_by=["attributes.start_time DESC"]) if ids else []
+        newest = f"; the newest runs: {_candidates(recent)}" if recent else "; there is no run yet"
+        raise TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
+
+
+def _all_experiments(client: MlflowClient) -> list[tuple[str, str]]:
+    listed: list[tuple[str, str]] = []
+    token = None
+    while True:
+        page = client.search_experiments(max_results=1000, page_token=token)
+        listed.extend((str(one.experiment_id), one.name) for one in page)
+        token = page.token
+        if not token:
+            return listed
+
+
+def _matches(client: MlflowClient, ids: list[str], condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    return list(client.search_runs(ids, condition, view, max_results=_SHOWN + 1)) if ids else []
+
+
+def _candidates(runs: Sequence[Run]) -> str:
+    shown = [f"{run.info.run_id[:8]} ({run.info.run_name}, {started(run)})" for run in runs[:_SHOWN]]
+    return ", ".join(shown) + (", …" if len(runs) > _SHOWN else "")
+
+
+def started(run: Run) -> str:
+    """When the run began, to the minute, UTC."""
+    return f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M}"

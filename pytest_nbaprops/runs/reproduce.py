@@ -1,0 +1,317 @@
+"""Can I get this result again? A recorded run against now: data, code, versions, and its folds once more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
+from pytest_nbaprops.data.schema import parse_target
+from pytest_nbaprops.errors import DataError
+from pytest_nbaprops.reports.decision_file import PREDICTIONS
+from pytest_nbaprops.runs.arguments import Arguments, sift
+from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
+from pytest_nbaprops.runs.recorded import (
+    OPTIONS_VARIABLE,
+    SAME,
+    Check,
+    argument_checks,
+    checks,
+    is_given_again,
+    likely_cause,
+    variable_checks,
+)
+from pytest_nbaprops.runs.recordedrun import Recorded, ReproduceError
+from pytest_nbaprops.runs.replay import REPORT, REQUEST, Request
+from pytest_nbaprops.tracking import provenance
+
+HOOK: Final = "pytest_nbaprops_load_games"
+_NO_AUTOLOAD: Final = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+_NOT_PASSED_ON: Final = (OPTIONS_VARIABLE, "PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "MLFLOW_RUN_ID")
+
+
+# the data
+
+
+def games_again(recorded: Recorded, *, data: str | None, root: Path) -> tuple[pd.DataFrame | None, Check]:
+    """The games that the run had, cut out of those there are now; None where a hook of the project loads them.
+
+    Raises:
+        DataError: the data is not there, was changed, or lacks dates.
+    """
+    source = str(recorded.document["dataset"]["source"])
+    if data is None and source == HOOK:
+        text = f"{recorded.digest.full[:12]} from {HOOK}"
+        return None, Check(what="data", recorded=text, now=text, outcome=SAME, cause="")
+    target = str(recorded.settings["target"])
+    if data is None and source == SAMPLE_LABEL:
+        games, source = sample_league(), SAMPLE_LABEL
+    else:
+        source = str(_place(recorded, data, root))
+        games = load_games(source, column_map=recorded.settings["columns"], target_columns=parse_target(target))
+    now = dataset_digest(games)
+    cut = _cut(games, now, recorded.digest, source)
+    was = f"{recorded.digest.full[:12]}, {_extent(recorded.digest)}"
+    grown = len(now.dates) - len(recorded.digest.dates)
+    text = was if not grown else f"{now.full[:12]}, {_extent(now)}"
+    outcome = f"cut to {recorded.digest.dates[-1]}" if grown else SAME
+    return cut, Check(what="data", recorded=was, now=text, outcome=outcome, cause="")
+
+
+def _place(recorded: Recorded, data: str | None, root: Path) -> Path:
+    """Where the data is: as asked for, where it was, or at the same place in a project that has moved."""
+    if data is not None:
+        return Path(data)
+    was = Path(recorded.settings["data"])
+    moved = root / os.path.relpath(was, recorded.settings["rootdir"])
+    for path in (was, moved):
+        if path.exists() or any(sign in path.name for sign in "*?["):
+            return path
+    raise DataError(f"the data of the run, {was}, is not there any more; say where it is with --data PATH")
+
+
+def recorded_games(games: pd.DataFrame, digest: Mapping[str, Any], *, source: str, target: str) -> pd.DataFrame:
+    """Games from a hook, in canonical form and cut to the recorded dates.
+
+    Raises:
+        DataError: they were changed, or lack dates.
+    """
+    found = normalize_games(games, source=source, target_columns=parse_target(target))
+    return _cut(found, dataset_digest(found), DatasetDigest.from_dict(digest), source)
+
+
+def _cut(games: pd.DataFrame, now: DatasetDigest, recorded: DatasetDigest, source: str) -> pd.DataFrame:
+    """The games through the last recorded date, which must be the recorded ones."""
+    last = recorded.dates[-1]
+    if now.through(last) == recorded.full:
+        return games[games["GAME_DATE"] <= pd.Timestamp(last)].reset_index(drop=True)
+    for date in sorted({*recorded.dates, *(date for date in now.dates if date <= last)}):
+        if now.of_date(date) != recorded.of_date(date):
+            what = _change(date, now, recorded)
+            raise DataError(
+                f"{source}: the data is not what the run had: {date} {what}, the first date that differs of "
+                f"{_extent(recorded)}; name the data of that time with --data PATH"
+            )
+    raise DataError(f"{source}: the data is not what the run had, though every date is; record the run again")
+
+
+def _change(date: str, now: DatasetDigest, recorded: DatasetDigest) -> str:
+    if date not in now.dates:
+        return "is missing"
+    return "was changed" if date in recorded.dates else "was added"
+
+
+def _extent(digest: DatasetDigest) -> str:
+    return f"{len(digest.dates)} dates from {digest.dates[0]} to {digest.dates[-1]}"
+
+
+# the repetition
+
+
+def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, folder: Path) -> Recorded:
+    """The recorded candidate in a pytest session of its own, which leaves nothing behind but what is in `folder`.
+
+    Raises:
+        ReproduceError: the session predicted none of the folds.
+    """
+    data = None
+    if games is not None:
+        data = folder / "games.parquet"
+        games.to_parquet(data, index=False)
+    request = Request(
+        folder=str(folder),
+        threads=int(recorded.document["threads"]),
+        nodeids=tuple(recorded.candidate["nodeids"]),
+        options=_options(recorded, data),
+        digest=recorded.digest.to_dict(),
+    )
+    request.write(folder / "request.json")
+    said = _pytest(recorded, root=root, folder=folder, columns_given=data is None)
+    found = [_again(path) for path in sorted(folder.glob(f"mlartifacts/**/{provenance.PROVENANCE}"))]
+    for document in found:
+        if document["candidate"]["name"] == recorded.candidate["name"]:
+            return _checked(document, recorded, folder)
+    raise ReproduceError(f"the run {recorded.run_name} could not be repeated in {root}: {_complaint(said)}")
+
+
+def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
+    """The recorded settings as values of the plugin's options."""
+    spec = recorded.candidate["spec"]
+    # What the command line cannot say came from the marker, and comes from there again.
+    params = {name: value for name, value in spec["params"].items() if _can_be_said(value)}
+    groups = [group["name"] for group in recorded.document["lineage"]["groups"]]
+    options: dict[str, Any] = {
+        "nbaprops_target": recorded.settings["target"],
+        "nbaprops_test": spec["test"],
+        "nbaprops_train_window": spec["train_window"],
+        "nbaprops_step": str(spec["step"]),
+        "nbaprops_refit": str(spec["refit"]),
+        "nbaprops_seed": str(spec["seed"]),
+        "nbaprops_features": ",".join(groups),
+        "nbaprops_param": [f"{name}={value!r}" for name, value in params.items()] or None,
+        "nbaprops_data": str(data) if data is not None else None,
+    }
+    built_in = spec["code"] is None
+    return {**options, "nbaprops_recipe": [spec["recipe"]]} if built_in else options
+
+
+def _can_be_said(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool) -> str:
+    """Run the session from where it was called; what it printed."""
+    command = [sys.executable, "-m", "pytest", *_command_line(recorded, root)]
+    command += ["-p", "pytest_nbaprops.runs.replay", f"--rootdir={root}"]
+    if not columns_given:
+        command += ["-o", "nbaprops_columns="]  # the cut data has our names
+    done = subprocess.run(  # noqa: S603 - what the record says was sifted
+        command,
+        cwd=_directory(recorded, root),
+        env=_environment(recorded, folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return f"{done.stdout}\n{done.stderr}"
+
+
+def _directory(recorded: Recorded, root: Path) -> Path:
+    """Where the session was called from, if that is in the checkout: Python looks for modules there."""
+    directory = (root / recorded.document["directory"]).resolve()
+    return directory if directory.is_dir() and directory.is_relative_to(root.resolve()) else root
+
+
+def _arguments(recorded: Recorded, root: Path) -> Arguments:
+    options = shlex.split(recorded.document["environment"].get(OPTIONS_VARIABLE, ""))
+    words = [*options, *recorded.document["command"][1:]]
+    return sift(words, directory=_directory(recorded, root), root=root)
+
+
+def _command_line(recorded: Recorded, root: Path) -> list[str]:
+    """The arguments that are repeated, and the files of the tests where others were asked for."""
+    arguments = _arguments(recorded, root)
+    command = list(arguments.repeated)
+    if recorded.document["environment"].get(_NO_AUTOLOAD) and "nbaprops" not in os.environ.get("PYTEST_PLUGINS", ""):
+        command += ["-p", "nbaprops"]
+    if not arguments.places:
+        return command
+    asked = [Path(place) for place in arguments.places]
+    files = {(root / nodeid.partition("::")[0]).resolve() for nodeid in recorded.candidate["nodeids"]}
+    missing = [path for path in files if path.is_file() and not any(path.is_relative_to(place) for place in asked)]
+    return [*command, *arguments.places, *(str(path) for path in missing if path.is_relative_to(root.resolve()))]
+
+
+def _environment(recorded: Recorded, folder: Path) -> dict[str, str]:
+    """The environment as it is, with the variables that decide as they were recorded."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not is_given_again(name) and not name.startswith(_NOT_PASSED_ON)
+    }
+    given = {name: value for name, value in recorded.document["environment"].items() if is_given_again(name)}
+    coverage = {"COVERAGE_FILE": str(folder / "coverage")}  # a recorded --cov must not replace the user's figures
+    return {**kept, **given, **coverage, REQUEST: str(folder / "request.json")}
+
+
+def _again(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _checked(document: Mapping[str, Any], recorded: Recorded, folder: Path) -> Recorded:
+    if document["dataset"]["digest"]["full"] != recorded.digest.full:
+        raise ReproduceError("the repetition read other data than the run had; leave out conftest hooks that change it")
+    predictions = pd.read_parquet(folder / REPORT / PREDICTIONS)
+    own = predictions[predictions["candidate"] == recorded.candidate["name"]]
+    return Recorded(run_id=recorded.run_id, run_name=recorded.run_name, document=document, predictions=own)
+
+
+def _complaint(said: str) -> str:
+    """The line of pytest's output that says why."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"ERROR:|E  |INTERNALERROR> \w*(Error|Exception)|\w+Error:", line)]
+    return re.sub(r"^(ERROR:|E )\s*", "", (errors or lines or ["pytest said nothing"])[-1])
+
+
+# the comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """The answer: what differs in what was recorded, and fold by fold in what came out."""
+
+    run: Recorded
+    checks: tuple[Check, ...]
+    folds: tuple[FoldComparison, ...]
+
+    @property
+    def outcome(self) -> str:
+        outcomes = {fold.outcome for fold in self.folds}
+        return next(outcome for outcome in (DIFFERENT, CLOSE, IDENTICAL) if outcome in outcomes)
+
+    @property
+    def first(self) -> FoldComparison | None:
+        """The first fold that differs beyond the tolerance."""
+        return next((fold for fold in self.folds if fold.outcome == DIFFERENT), None)
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of a prediction, in the target's units."""
+        return max((fold.difference for fold in self.folds if fold.difference is not None), default=0.0)
+
+    @property
+    def cause(self) -> str:
+        """What may have moved the result, in words."""
+        stored = self.run.candidate["folds_from_store"]
+        older = f"; {stored} of its folds came from the fold store, from sessions before it" if stored else ""
+        return likely_cause(self.checks) + older
+
+
+def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callable[[str], None]) -> Reproduction:
+    """Check the data, run the candidate again and compare.
+
+    Args:
+        recorded: the run.
+        data: where its data is now; None: where it was.
+        root: rootdir of the project.
+        tell: gets a line before the long part begins.
+
+    Raises:
+        NBAPropsError: it cannot be repeated; one line says why.
+    """
+    games, data_check = games_again(recorded, data=data, root=root)
+    variables = variable_checks(recorded.document["environment"], provenance.environment(os.environ))
+    arguments = argument_checks(_arguments(recorded, root).left_out)
+    count, threads = len(recorded.candidate["nodeids"]), recorded.document["threads"]
+    tell(f"{recorded.run_name}: running {count} folds of {recorded.candidate['name']} again (threads: {threads}) …")
+    with _folder() as folder:
+        again = run_again(recorded, games, root=root, folder=folder)
+    return Reproduction(
+        run=recorded,
+        checks=(data_check, *checks(recorded.document, again.document), *arguments, *variables),
+        folds=compare_folds(recorded.predictions, again.predictions),
+    )
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="nbaprops-reproduce-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()

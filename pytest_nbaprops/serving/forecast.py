@@ -1,0 +1,278 @@
+"""Tomorrow's players in, predictions with intervals out, by the code that made the training features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.digest import dataset_digest
+from pytest_nbaprops.data.schedulefile import read_schedule, schedule_of
+from pytest_nbaprops.data.schema import KEY_COLUMNS, matchup_parts, parse_target
+from pytest_nbaprops.data.upcoming import Upcoming, upcoming_rows
+from pytest_nbaprops.errors import DataError, TrackingError
+from pytest_nbaprops.features.baseline import baseline_predictions
+from pytest_nbaprops.features.build import build_as_of
+from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.market.match import match_players
+from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.features.group import FeatureGroup
+    from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
+
+LEVEL: Final = 0.8
+DEFAULT_TARGET: Final = "PTS+REB+AST"
+NAMED: Final = 3
+_REGISTERED_BY_HAND: Final = (
+    "; a session with --nbaprops-train writes it, a script gives it as version_tags= to register_model"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Predictions and what they rest on.
+
+    Attributes:
+        rows: one row per player-game in the schedule's order: date, game_id, player_id (empty for a new player),
+            player, team, opponent, home, predicted, low, high, baseline; with odds also line (median bookmaker),
+            edge (predicted - line), over, under (chances) and books.
+        model: `ProductionModelLoader.get_model_info()` without the feature columns.
+        data_digest: SHA-256 of all games before the first date; the model's own `dataset_digest` if nothing came since.
+        data_through: ISO date of the last game used.
+        level: probability of the interval low..high.
+        stale: why the model should not be used on this data, where that was overruled.
+        notes: what else a user should know, one line each.
+    """
+
+    rows: pd.DataFrame
+    model: Mapping[str, Any]
+    data_digest: str
+    data_through: str
+    level: float
+    stale: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """The rows with model, version, data digest and the stale flag in every one of them."""
+        return self.rows.assign(
+            model=self.model["model_name"],
+            model_version=self.model["version"],
+            data_digest=self.data_digest,
+            stale=bool(self.stale),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Exact builtins, NaN as None."""
+        plain = self.rows.astype(object).where(self.rows.notna(), None)
+        return {
+            "model": dict(self.model),
+            "data_digest": self.data_digest,
+            "data_through": self.data_through,
+            "interval": self.level,
+            "stale": list(self.stale),
+            "notes": list(self.notes),
+            "predictions": plain.to_dict("records"),
+        }
+
+
+def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
+    schedule: Upcoming | pd.DataFrame | str | Path,
+    games: pd.DataFrame,
+    loader: ProductionModelLoader,
+    *,
+    groups: Sequence[FeatureGroup] | None = None,
+    root: Path | None = None,
+    odds: pd.DataFrame | None = None,
+    level: float = LEVEL,
+    allow_stale: bool = False,
+    allow_new_players: bool = False,
+) -> Forecast:
+    """Predict players of games not yet played with the version that holds the loader's alias.
+
+    Args:
+        schedule: A file or frame with player (or player_id), team, opponent, date, home; or what `upcoming_rows` or
+            `unplayed_rows` gave.
+        games: Canonical games (`load_games`); only those before the schedule's first date are used.
+        loader: Follows the alias.
+        groups: Every feature group there is; None: the built-in ones.
+        root: Folder that relative paths of declared sources start from.
+        odds: What `read_odds` gave, for line and edge.
+        level: Probability of the interval.
+        allow_stale: Predict although the data or the code is not what the model was trained on.
+        allow_new_players: Take unknown names for debutants.
+
+    Raises:
+        DataError: the schedule or the data cannot be used.
+        TrackingError: the model is newer than the data or its features were made by other code, unless allowed.
+        FeatureError: a feature group fails.
+    """
+    served = loader.current()
+    upcoming = _upcoming(schedule, games, allow_new_players=allow_new_players)
+    first = upcoming.rows["GAME_DATE"].min()
+    past = games[games["GAME_DATE"] < first]
+    if past.empty:
+        raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
+    available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
+    stale = staleness(served, past, available, root)
+    if stale and not allow_stale:
+        raise TrackingError(
+            f"{served.label} is not used: {'; '.join(stale)}; bring data and code up to date, train anew, "
+            "or overrule this with --allow-stale (allow_stale=True)"
+        )
+    known = pd.concat([past, upcoming.rows], ignore_index=True)
+    features, missing = _features(served, known, upcoming.rows, available, root)
+    notes = [*upcoming.notes, *missing]
+    errors = _error_model(loader, served, notes)
+    rows = _with_interval(_described(upcoming).assign(predicted=served.predict(features)), errors, level)
+    rows["baseline"] = _baseline(served, known, upcoming.rows)
+    if odds is not None:
+        rows = _with_lines(rows, errors, _lines(upcoming.rows, odds, games, notes))
+    return Forecast(
+        rows=rows,
+        model={name: value for name, value in served.info().items() if name != "features"},
+        data_digest=dataset_digest(past).full,
+        data_through=f"{past['GAME_DATE'].max():%Y-%m-%d}",
+        level=level,
+        stale=stale,
+        notes=tuple(notes),
+    )
+
+
+def _upcoming(
+    schedule: Upcoming | pd.DataFrame | str | Path, games: pd.DataFrame, *, allow_new_players: bool
+) -> Upcoming:
+    if isinstance(schedule, Upcoming):
+        return schedule
+    read = schedule_of(schedule) if isinstance(schedule, pd.DataFrame) else read_schedule(schedule)
+    return upcoming_rows(read, games, allow_new_players=allow_new_players)
+
+
+def staleness(
+    served: ServedModel, past: pd.DataFrame, available: Mapping[str, FeatureGroup], root: Path | None
+) -> tuple[str, ...]:
+    """Why the model does not belong to this data and code, a line each; empty if it does.
+
+    `past` are the games that the features will be made of, `available` every feature group there is.
+    """
+    return tuple(_old_data(served, past) + _other_code(served, available, root))
+
+
+def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
+    trained = served.trained_through
+    if trained is None:
+        return [f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"]
+    played = past.loc[past["MIN"].notna(), "GAME_DATE"]
+    last = f"{played.max():%Y-%m-%d}" if len(played) else "0000-00-00"
+    if last < trained:
+        return [f"it was trained through {trained}, but the data before the first game to predict ends on {last}"]
+    return []
+
+
+def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root: Path | None) -> list[str]:
+    lineage = served.lineage
+    if lineage is None:
+        return [f"it does not say what its features are made of (no tag lineage{_REGISTERED_BY_HAND})"]
+    there = {line.name: line for line in lineage.groups if line.name in available}
+    found = lineage_of([available[n] for n in there], {n: line.columns for n, line in there.items()}, root)
+    changed = [line.name for line in found.groups if line.code != there[line.name].code]
+    missing = [line.name for line in lineage.groups if line.name not in available]
+    reasons = [f"the code of the feature group(s) {', '.join(changed)} is not that of its training"] if changed else []
+    if missing:
+        reasons.append(f"the feature group(s) {', '.join(missing)} of its training do not exist here")
+    return reasons
+
+
+def _features(
+    served: ServedModel,
+    known: pd.DataFrame,
+    rows: pd.DataFrame,
+    available: Mapping[str, FeatureGroup],
+    root: Path | None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The model's columns for the rows, in the rows' order; columns that no group makes are empty, and noted."""
+    lineage = served.lineage
+    names = [line.name for line in lineage.groups if line.name in available] if lineage else list(available)
+    built = build_as_of(known, [available[name] for name in names], dates=_dates(rows), root=root)
+    built.index = rows.sort_values(list(KEY_COLUMNS)).index  # build_as_of answers in canonical order
+    absent = [name for name in served.columns if name not in built.columns]
+    notes = [f"{len(absent)} feature columns are empty, as nothing makes them: {', '.join(absent[:NAMED])}"]
+    empty = pd.DataFrame(np.nan, index=built.index, columns=absent, dtype=np.float32)
+    return pd.concat([built, empty], axis=1).loc[rows.index, list(served.columns)], notes if absent else []
+
+
+def _dates(rows: pd.DataFrame) -> list[pd.Timestamp]:
+    return [pd.Timestamp(day) for day in sorted(rows["GAME_DATE"].unique())]
+
+
+def _baseline(served: ServedModel, known: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[float]:
+    ordered = known.assign(_row=[-1] * (len(known) - len(rows)) + list(rows.index))
+    ordered = ordered.sort_values(list(KEY_COLUMNS), ignore_index=True)
+    values = baseline_predictions(ordered, parse_target(served.target or DEFAULT_TARGET))
+    chosen = ordered["_row"] >= 0
+    return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[rows.index]
+
+
+def _described(upcoming: Upcoming) -> pd.DataFrame:
+    rows, parts = upcoming.rows, matchup_parts(upcoming.rows)
+    return pd.DataFrame(
+        {
+            "date": rows["GAME_DATE"].dt.strftime("%Y-%m-%d"),
+            "game_id": rows["GAME_ID"],
+            "player_id": rows["PLAYER_ID"].astype("Int64").mask(rows["PLAYER_ID"].isin(upcoming.new_players)),
+            "player": rows["PLAYER_NAME"],
+            "team": rows["TEAM_ABBREVIATION"],
+            "opponent": parts["OPPONENT"],
+            "home": parts["HOME"].astype(bool),
+        }
+    )
+
+
+def _error_model(loader: ProductionModelLoader, served: ServedModel, notes: list[str]) -> ErrorModel | None:
+    """How the version erred out of sample; None, and a note, where its run does not tell."""
+    try:
+        past = loader.past_predictions(served)
+        errors = learn_errors(past["actual"], past["predicted"])
+    except (TrackingError, KeyError) as error:
+        notes.append(f"no interval: {error}")
+        return None
+    if errors is None:
+        notes.append(f"no interval: the run of {served.label} kept only {len(past)} out-of-sample predictions")
+    return errors
+
+
+def _with_interval(rows: pd.DataFrame, errors: ErrorModel | None, level: float) -> pd.DataFrame:
+    if errors is None:
+        return rows.assign(low=np.nan, high=np.nan)
+    ends = errors.interval(rows["predicted"].to_numpy(), level)
+    return rows.assign(low=ends["low"].to_numpy(), high=ends["high"].to_numpy())
+
+
+def _with_lines(rows: pd.DataFrame, errors: ErrorModel | None, lines: pd.DataFrame) -> pd.DataFrame:
+    line = lines["LINE"].to_numpy(dtype=np.float64)
+    rows = rows.assign(line=line, edge=rows["predicted"] - line, over=np.nan, under=np.nan)
+    if errors is not None:
+        chances = errors.chances(rows["predicted"].to_numpy(), line)
+        rows = rows.assign(over=chances["over"].to_numpy(), under=chances["under"].to_numpy())
+    return rows.assign(books=lines["BOOKS"].astype("Int64"))
+
+
+def _lines(rows: pd.DataFrame, odds: pd.DataFrame, games: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """LINE and BOOKS for the rows; lines on a scheduled game whose player is not in it are noted."""
+    season = games[games["SEASON"].isin(rows["SEASON"].unique())]
+    first, last = rows["GAME_DATE"].min(), rows["GAME_DATE"].max() + pd.Timedelta(days=1)  # a night game's UTC date
+    found = match_players(odds[odds["EVENT_DATE"].between(first, last)], rows, roster=season)
+    lost = found.unmatched[~found.unmatched["REASON"].str.startswith("no game")].drop_duplicates(["PLAYER", "EVENT_ID"])
+    if len(lost):
+        examples = "; ".join(f"{p}: {r}" for p, r in lost[["PLAYER", "REASON"]].head(NAMED).itertuples(index=False))
+        notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
+    keys = rows[list(KEY_COLUMNS)].reset_index()
+    lines = keys.merge(found.medians(), on=list(KEY_COLUMNS), how="left").set_index("index")
+    if not lines["LINE"].notna().any():
+        notes.append("no line of the odds is for a player of the schedule: check the dates")
+    return lines.loc[rows.index]
