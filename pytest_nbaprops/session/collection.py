@@ -17,11 +17,9 @@ from pytest_nbaprops.gate.verdict import finite
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.planfile import PlannedCandidate, write_plan
-from pytest_nbaprops.session.rehearsing import Rehearsals
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
-from pytest_nbaprops.walkforward.evaluate import Workbench
 from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
@@ -61,12 +59,6 @@ class FoldCollector:
         self.candidates: dict[str, Candidate] = {}
         self.plans: dict[str, tuple[Fold, ...]] = {}
         self.names: dict[str, str] = {}  # what a candidate's node ids start with -> its name
-        self.rehearsals = Rehearsals(self)
-
-    @property
-    def bench(self) -> Workbench:
-        """Data and store for the test that runs now."""
-        return self.rehearsals.bench or self.context.bench
 
     # collection
 
@@ -211,9 +203,7 @@ class FoldCollector:
         broken = [group.name for group in candidate.groups if group.name in self.context.broken]
         if broken:
             pytest.skip(self.context.broken[broken[0]])
-        active = ActiveFold(fold=param.fold, candidate=candidate, bench=self.bench)
-        self.rehearsals.note(active)
-        return active
+        return ActiveFold(fold=param.fold, candidate=candidate, bench=self.context.bench)
 
     def candidate_of(self, item: pytest.Item) -> tuple[str, Fold] | None:
         """Name of the candidate and the fold that this item runs; None for any other test."""
@@ -263,7 +253,7 @@ class FoldCollector:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         """Send what the fold left behind along with the report of the test's call; subtests report before it ends."""
-        if self.rehearsals.bench is None and call.when == "call" and item.stash.get(called_key, False):
+        if call.when == "call" and item.stash.get(called_key, False):
             self._leave_result(item)
         return (yield)
 
@@ -273,7 +263,6 @@ class FoldCollector:
             return
         item.user_properties[:] = [pair for pair in item.user_properties if pair[0] not in OURS]
         item.user_properties.extend(fold_properties(active))
-        item.user_properties.extend(self.rehearsals.properties(item, active))
         item.user_properties.extend(self._estimator_properties(active))
         del item.stash[active_fold_key]  # it holds the fold's rows
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from pytest_nbaprops.gate.verdict import FoldCounts
-from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.rehearsal import sampled_fold
 from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.reports.terminal import properties_of
 from pytest_nbaprops.session.collection import (
@@ -26,7 +22,6 @@ from pytest_nbaprops.session.collection import (
     RAISED_PROPERTY,
 )
 from pytest_nbaprops.session.planfile import PlannedCandidate
-from pytest_nbaprops.session.rehearsing import CHECK_PROPERTY
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
@@ -65,24 +60,11 @@ class FoldState:
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What the rehearsal of one fold found: leaks, or why nothing is known; `warning` is said, not judged."""
-
-    leaks: tuple[dict[str, Any], ...]
-    unknown: str | None
-    warning: str | None
-    seconds: float
-
-
 class CandidateState:
-    """All folds of one candidate, and the leak checks of its test."""
+    """All folds of one candidate."""
 
-    def __init__(self, planned: PlannedCandidate, rehearsed: Fold) -> None:
-        """`rehearsed`: the fold whose check there must be; others are looked at while that is cheap."""
+    def __init__(self, planned: PlannedCandidate) -> None:
         self.planned = planned
-        self.rehearsed = rehearsed
-        self.checks: dict[int, Check] = {}
         self.folds = [
             FoldState(fold=fold, nodeid=nodeid) for fold, nodeid in zip(planned.folds, planned.nodeids, strict=True)
         ]
@@ -111,38 +93,8 @@ class CandidateState:
         return _grouped({state.fold.id: state.failure for state in self.folds if state.failure}, "failed")
 
     def problems(self) -> tuple[str, ...]:
-        """What keeps the candidate from being judged: folds without a result, or a leak check without one."""
-        missing = _grouped({state.fold.id: state.reason_missing for state in self.folds if state.reason_missing}, "")
-        return missing or ((self.check_problem,) if self.check_problem is not None else ())
-
-    @property
-    def check(self) -> Check | None:
-        """What all checked folds found, every kind of leak once; None without the one there must be."""
-        if self.rehearsed.number not in self.checks:
-            return None
-        checks = [self.checks[self.rehearsed.number], *self.checks.values()]
-        leaks = {str(leak["kind"]): leak for check in reversed(checks) for leak in check.leaks}
-        return Check(
-            leaks=tuple(leaks.values()),
-            unknown=self._unknown(),
-            warning=next((check.warning for check in checks if check.warning), None),
-            seconds=sum(check.seconds for check in self.checks.values()),
-        )
-
-    def _unknown(self) -> str | None:
-        ids = {state.fold.number: state.fold.id for state in self.folds}
-        said = {ids[number]: check.unknown for number, check in self.checks.items() if check.unknown}
-        return next((f"leak check on the fold {day}: {reason}" for day, reason in said.items()), None)
-
-    @property
-    def check_problem(self) -> str | None:
-        """Why the leak check of the test says nothing, or not enough."""
-        if self.check is None:
-            return f"the leak check of its test, on the fold {self.rehearsed.id}, did not run"
-        predictions = self.predictions()
-        if self.check.unknown or self.check.leaks or predictions is None:
-            return self.check.unknown
-        return too_good_folds(predictions, self.checks)
+        """What keeps the candidate from being judged: folds without a result."""
+        return _grouped({state.fold.id: state.reason_missing for state in self.folds if state.reason_missing}, "")
 
     def predictions(self) -> pd.DataFrame | None:
         """Predictions of all folds that have some, with candidate and fold, in the order of the games."""
@@ -199,7 +151,7 @@ class Evidence:
     """Reports in, candidate states out."""
 
     def __init__(self, planned: Sequence[PlannedCandidate], dataset: Dataset, store: FoldStore) -> None:
-        self.candidates = [CandidateState(entry, sampled_fold(entry.folds, dataset)) for entry in planned]
+        self.candidates = [CandidateState(entry) for entry in planned]
         self.dataset, self.store = dataset, store
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
@@ -231,8 +183,6 @@ class Evidence:
         # A subtest's report comes before the fold has left anything.
         if report.when == "call" and FOLD_PROPERTY in properties:
             self._take_result(state, properties)
-            if CHECK_PROPERTY in properties:
-                candidate.checks[state.fold.number] = _check(str(properties[CHECK_PROPERTY]))
         return (candidate, state) if state.entry is not had else None
 
     def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:
@@ -255,11 +205,6 @@ class Evidence:
         state.unregistrable = _text(properties.get("nbaprops_unregistrable"))
         prefix = "nbaprops_own_"
         state.own = {k.removeprefix(prefix): _number(v) for k, v in properties.items() if k.startswith(prefix)}
-
-
-def _check(text: str) -> Check:
-    plain = json.loads(text)
-    return Check(**{**plain, "leaks": tuple(plain["leaks"])})
 
 
 def _text(value: object) -> str | None:

@@ -85,7 +85,7 @@ class Judge:
             expected_rows=self.context.dataset.expected(state.planned.folds),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
-            problems=(*state.problems(), *problems, *self.leaks.problems()),
+            problems=(*state.problems(), *problems, *self.leaks.problems(state)),
             failures=state.failures(),
             leaks=self.leaks.of_candidate(state),
             own_metrics=state.own_metrics() | self._hook_metrics(predictions),

@@ -47,4 +47,3 @@ def register_collector(config: pytest.Config, context: Context, *, pasted: tuple
     collector = FoldCollector(context, pasted=pasted, worker=worker, in_time=in_time)
     config.stash[collector_key] = collector
     config.pluginmanager.register(collector, COLLECTOR_NAME)
-    config.pluginmanager.register(collector.rehearsals)
