@@ -122,6 +122,9 @@ class Controller:
             except NBAPropsError as error:
                 raise pytest.UsageError(str(error)) from None
         self.evidence = evidence  # from here on there is something to decide
+        leaky = self.closing.leaks.leaky() if self.closing is not None else []
+        if leaky and self.config.getoption("maxfail", 0) == 1:
+            raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
