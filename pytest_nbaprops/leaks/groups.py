@@ -6,6 +6,7 @@ else only names a leak, or finds what an answer hangs on besides the games.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Found = tuple[tuple[str, ...], Mapping[str, object]]
-SMALL = 3000
+SMALL, SEED = 3000, 1946
 BUILT_IN = "built-in groups"  # asked as one: they are this package's own
 KINDS = (
     ("future source rows", "sources"),
@@ -159,14 +160,16 @@ class Material:
             tables = league.cutoff(call.date).tables(group, tables)
         last = pd.Timestamp(call.date) if call.change == "served" else scene.frame["GAME_DATE"].max()
         tables = known_sources(group, tables, last)
+        looked = data_at_hand(group.function) if call.times > 1 and call.group != BUILT_IN else None
         self.listener.take()
+        random.seed(SEED)  # a fork draws anew
+        np.random.seed(SEED)  # noqa: NPY002 - the global state is what groups share
         answers, changed = [], None
         with another_outside(self.listener, **OUTSIDES[call.outside]):
             for _ in range(call.times):
                 handed = scene.frame.copy(deep=True)
                 answers.append(_asked(group, handed, tables, scene.frame))
                 changed = changed or _difference(handed, scene.frame)
-        looked = data_at_hand(group.function) if call.times > 1 and call.group != BUILT_IN else None
         return Heard(
             answers=answers,
             reads=self.listener.take(),
@@ -253,14 +256,14 @@ class Examination:
             yield Leak(group=self.group.name, columns=(), kind="changes rows", example=small.rows)
         elif first.changed:
             yield self._leak("keeps state", ((), {**NO_EXAMPLE, "detail": first.changed}))
+        elif noise := self._differences(self._answer("small"), small, games):
+            yield self._leak("not deterministic", noise)
         elif outside := [*self._untried(first), *self._depends(small)]:
             details, remedies = zip(*outside, strict=True)
             yield replace(
                 Leak.undeclared(self.group.name, "; ".join(dict.fromkeys(details)), remedies[0]),
                 columns=self.material.columns[self.group.name],
             )
-        elif noise := self._differences(self._answer("small"), small, games):
-            yield self._leak("not deterministic", noise)
 
     def _untried(self, first: Heard) -> Iterator[tuple[str, str]]:
         """What cannot be answered otherwise, so that asking counts."""

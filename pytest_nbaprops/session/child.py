@@ -28,6 +28,7 @@ import pytest
 from pytest_nbaprops.fixtures import active_fold_key
 from pytest_nbaprops.leaks.at_hand import data_at_hand, held_value
 from pytest_nbaprops.leaks.callers import is_library_file
+from pytest_nbaprops.leaks.fits import fits_counted
 from pytest_nbaprops.leaks.groups import Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.opened import Opened
 from pytest_nbaprops.leaks.outside import Listener, Read, install
@@ -265,6 +266,8 @@ class Rehearsal:
         self.reads: dict[Read, None] = {}
         self.failures: dict[str, str] = {}
         self.held: dict[str, list[str]] = {}
+        self.own_reads: dict[str, dict[Read, None]] = {}
+        self.fits: dict[str, list[int]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -298,6 +301,18 @@ class Rehearsal:
         if call.when == "call":
             self._note_held(item)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Any:
+        """What a test's own call reads is its candidate's business; all else may reach every candidate."""
+        self._note_reads()
+        try:
+            with fits_counted(self.fits.setdefault(item.nodeid, [])):
+                return (yield)
+        finally:
+            candidate = self.collector.candidate_named(item)
+            if candidate is not None:
+                self.own_reads.setdefault(candidate.name, {}).update(dict.fromkeys(self.outside.reads()))
+
     def _note_held(self, item: Any) -> None:
         candidate = self.collector.candidate_named(item)
         if candidate is None or candidate.name in self.held:
@@ -317,6 +332,8 @@ class Rehearsal:
         files = {str(path): digest for path, digest in project_files().items()}
         result = {
             "reads": [asdict(read) for read in self.reads],
+            "own_reads": {name: [asdict(read) for read in reads] for name, reads in self.own_reads.items()},
+            "fits": self.fits,
             "failures": self.failures,
             "held": self.held,
             "files": files,

@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -185,13 +185,10 @@ class Rehearsing:
             suspects: dict[str, list[tuple[Scene, FoldState]]] = {}
             for scene, run in zip(scenes, runs, strict=True):
                 for candidate, fold, moved in self._compared(scene, run, found):
-                    first = fold.fold.dates[0] == scene.cutoff
-                    if moved is not None and (first or len(scene.changes) < len(KINDS)):
-                        suspects.setdefault(candidate, []).insert(0, (scene, fold))
-                    elif moved is not None:
-                        suspects.setdefault(candidate, []).append((scene, fold))
-                    else:
+                    if moved is None:
                         found[candidate].dates.append(fold.fold.id)
+                    else:
+                        suspects.setdefault(candidate, []).append((scene, fold))
             self._name(suspects, found)
         return found
 
@@ -236,12 +233,19 @@ class Rehearsing:
                     f"(see it with --nbaprops-rehearse {scene.cutoff})"
                 )
                 continue
+            known.warning = known.warning or self._left_out(state=self._states[name], fold=fold, result=result)
             true = fold.entry.predictions if fold.entry is not None else again.head(0)
             yield name, fold, moved_prediction(self.dataset.games, true, again)
 
+    def _left_out(self, *, state: CandidateState, fold: FoldState, result: Mapping[str, Any]) -> str | None:
+        """The number of training rows that the largest fit of a test was given; what it does with them is its own."""
+        rows = len(self.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
+        given = max(result["fits"].get(fold.nodeid, ()), default=rows)
+        return f"fits on {given} of {rows} training rows" if state.planned.spec.code and given < rows else None
+
     def _undeclared(self, name: str, result: Mapping[str, Any]) -> list[Leak]:
         """What its predictions could hang on and that nothing declares."""
-        reads = [Read(**read) for read in result["reads"]]
+        reads = [Read(**read) for read in (*result["reads"], *result["own_reads"].get(name, ()))]
         found = [(str(read), remedy_for(read, self.context.root)) for read in reads if not read.tried]
         found += [
             (text, "read it from a file that is named in nbaprops_sources") for text in result["held"].get(name, ())
@@ -255,60 +259,78 @@ class Rehearsing:
 
     def _name(self, suspects: Mapping[str, list[tuple[Scene, FoldState]]], found: dict[str, Rehearsed]) -> None:
         """Name what moves the predictions, one change at a time and in worlds of their own dates."""
-        for name, moved in suspects.items():
-            for scene, fold in moved[:MOST_AGAIN]:
-                if any(leak.remedy is None for leak in found[name].leaks) or found[name].unknown:
-                    break
-                self._name_one(name, scene, fold, found[name])
+        for turn in range(MOST_AGAIN):
+            days: dict[tuple[date, bool], list[tuple[str, FoldState]]] = {}
+            for name, moved in suspects.items():
+                settled = found[name].unknown or any(leak.remedy is None for leak in found[name].leaks)
+                if not settled and turn < len(moved):
+                    scene, fold = moved[turn]
+                    days.setdefault((fold.fold.dates[0], scene.high), []).append((name, fold))
+            for (day, high), folds in days.items():
+                self._name_on(day, high, folds, found)
 
-    def _name_one(self, name: str, scene: Scene, fold: FoldState, found: Rehearsed) -> None:
-        day = fold.fold.dates[0]
-        one = Scene(folds=((name, fold),), cutoff=day, last=max(fold.fold.dates), high=scene.high)
-        plain = Scene(**{**vars(one), "changes": (), "other": False})
-        twice = Scene(**vars(plain))
-        whole, still, again = self._moves([one, plain, twice], name, found)
-        if found.unknown or whole is None:
-            found.dates += [] if found.unknown else [fold.fold.id]
-            return
-        if still is not None:
-            found.unknown = STATE if self._alike(plain, twice) else NOISE
-            return
+    def _name_on(
+        self,
+        day: date,
+        high: bool,
+        folds: Sequence[tuple[str, FoldState]],
+        found: dict[str, Rehearsed],  # noqa: FBT001
+    ) -> None:
+        """Several candidates' folds of one date, in the same sessions."""
+        last = max(max(fold.fold.dates) for _, fold in folds)
+        one = Scene(folds=tuple(folds), cutoff=day, last=last, high=high)
+        plain = replace(one, changes=(), other=False)
+        whole, still, again = self._moves([one, plain, plain], found)
+        left = []
+        for place, (name, fold) in enumerate(folds):
+            if found[name].unknown:
+                continue
+            if whole.get(name) is None:
+                found[name].dates.append(fold.fold.id)
+            elif still.get(name) is not None:
+                found[name].unknown = STATE if self._alike(place) else NOISE
+            else:
+                left.append((name, fold))
         del again
-        scenes = [
-            *(Scene(**{**vars(one), "changes": (kind,), "other": False}) for kind in KINDS),
-            Scene(**{**vars(plain), "other": True}),
-        ]
-        moves = self._moves(scenes, name, found)
-        for kind, move in zip(KINDS, moves, strict=False):
-            if move is not None:
-                alone = kind == PRESENCE and self._states[name].planned.spec.code is None
-                found.leaks.append(self._leak(name, "test rows" if alone else kind, move))
-                return
-        if moves[-1] is not None:
-            found.leaks = found.leaks or [self._read(name)]
-            return
-        found.leaks.append(self._leak(name, OUTCOMES, whole))
+        if left:
+            self._name_kinds(replace(one, folds=tuple(left)), whole, found)
 
-    def _moves(self, scenes: Sequence[Scene], name: str, found: Rehearsed) -> list[dict[str, object] | None]:
+    def _name_kinds(
+        self, one: Scene, whole: Mapping[str, dict[str, object] | None], found: dict[str, Rehearsed]
+    ) -> None:
+        scenes = [replace(one, changes=(kind,), other=False) for kind in KINDS]
+        moves = self._moves([*scenes, replace(one, changes=())], found)
+        for name, _ in one.folds:
+            kind, move = next(
+                ((kind, move) for kind, by in zip(KINDS, moves, strict=False) if (move := by.get(name)) is not None),
+                (None, None),
+            )
+            alone = kind == PRESENCE and self._states[name].planned.spec.code is None
+            if kind is not None and move is not None:
+                found[name].leaks.append(self._leak(name, "test rows" if alone else kind, move))
+            elif moves[-1].get(name) is not None:
+                found[name].leaks = found[name].leaks or [self._read(name)]
+            elif (together := whole.get(name)) is not None:
+                found[name].leaks.append(self._leak(name, OUTCOMES, together))
+
+    def _moves(self, scenes: Sequence[Scene], found: dict[str, Rehearsed]) -> list[dict[str, dict[str, object] | None]]:
+        """What moved of each candidate in each of these sessions; a candidate that could not be run is not there."""
         self._runs = self._run(scenes)
-        moved = []
-        for scene, run in zip(scenes, self._runs, strict=True):
-            compared = list(self._compared(scene, run, {name: found}))
-            moved.append(compared[0][2] if compared else None)
-        return moved
+        return [
+            {name: move for name, _, move in self._compared(scene, run, found)}
+            for scene, run in zip(scenes, self._runs, strict=True)
+        ]
 
-    def _alike(self, plain: Scene, twice: Scene) -> bool:
+    def _alike(self, place: int) -> bool:
         """Whether two plain runs agree with each other, though not with the session's own."""
-        del plain, twice
-        one, other = (self._runs[place][0].answer("0") for place in (1, 2))
-        if one is None or other is None:
-            return False
-        return moved_prediction(self.dataset.games, one, other) is None
+        one, other = (self._runs[run][0].answer(str(place)) for run in (1, 2))
+        return one is not None and other is not None and moved_prediction(self.dataset.games, one, other) is None
 
     def _read(self, name: str) -> Leak:
         """The files that the test read, one of which moves its predictions."""
-        result = next((result for _, result in reversed(self._runs) if result is not None), None) or {"reads": []}
-        reads = [read for one in result["reads"] if (read := Read(**one)).path]
+        result = self._runs[-1][1] or {"reads": [], "own_reads": {}}
+        everything = (*result["reads"], *result["own_reads"].get(name, ()))
+        reads = list(dict.fromkeys(read for one in everything if (read := Read(**one)).path))
         detail = "; ".join(map(str, reads)) or "something outside of the games (the clock, or what an import drew)"
         return Leak.undeclared(name, detail, remedy_for(reads[0], self.context.root) if reads else STABLE)
 

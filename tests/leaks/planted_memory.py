@@ -211,7 +211,7 @@ def closure_with_a_lock() -> Function:
     return kept_behind_a_lock
 
 
-leak("keeps state")(closure_with_a_lock())
+leak("future outcomes")(closure_with_a_lock())
 
 
 class Fitting:
@@ -224,7 +224,7 @@ class Fitting:
         return past_mean(games).to_frame("mean") - self.mean
 
 
-leak("keeps state")(Fitting().kept_on_the_object)
+leak("future outcomes")(Fitting().kept_on_the_object)
 
 
 @honest

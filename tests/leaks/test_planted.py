@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 LEAKS, HONEST = PLANTED
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
+from pytest_nbaprops import FeatureGroup
 from tests.leaks.planted_memory import PLANTED
+
+class Prefixed(FeatureGroup):
+    def __call__(self, games, **tables):
+        return self.function(games, **tables).add_prefix(f"{self.name}_")  # many have a column called mean
 
 def pytest_nbaprops_feature_groups(config):
     leaks, honest = PLANTED
-    return [*(group for group, _ in leaks), *honest]
+    return [Prefixed(**vars(group)) for group in [*(group for group, _ in leaks), *honest]]
 """
 INI = """
 [pytest]
 nbaprops_data = league.parquet
 nbaprops_recipe = baseline
-nbaprops_test = 2024-01-20..2024-02-10
+nbaprops_test = 2023-12-01..2024-02-10
 nbaprops_criterion = mae <= 50
 """
 
@@ -53,7 +58,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     document = json.loads((folder / "nbaprops-report" / "decision.json").read_text())
     if not document["leak_guard"] or not document["leak_guard"]["groups"]:
-        raise RuntimeError(done.stdout)
+        raise RuntimeError(done.stdout + done.stderr)
     found: Findings = {}
     for leak in document["leak_guard"]["leaks"]:
         found.setdefault(leak["group"], []).append(leak)
