@@ -20,7 +20,12 @@ def fits_counted(rows: list[int]) -> Iterator[None]:
     def heard(frame: FrameType, event: str, argument: Any) -> None:
         del argument
         code = frame.f_code
-        if event != "call" or code.co_name != "fit" or len(rows) >= MOST_FITS or code.co_filename.startswith(OWN_FOLDER):
+        if (
+            event != "call"
+            or code.co_name != "fit"
+            or len(rows) >= MOST_FITS
+            or code.co_filename.startswith(OWN_FOLDER)
+        ):
             return
         given = [frame.f_locals.get(name) for name in code.co_varnames[1 : min(code.co_argcount, 3)]]
         if given and hasattr(given[0], "__len__") and hasattr(given[0], "shape"):

@@ -267,9 +267,12 @@ class Examination:
 
     def _untried(self, first: Heard) -> Iterator[tuple[str, str]]:
         """What cannot be answered otherwise, so that asking counts."""
-        for read in first.reads:
-            if not read.tried:
-                yield str(read), remedy_for(read, self.material.root)
+        reads = [read for read in first.reads if not read.tried]
+        if any(read.where is None for read in reads):  # the kernel does not say who opened a file: once more, then
+            again = self._heard("small").reads
+            reads = [read for read in reads if read.where or read in again]
+        for read in reads:
+            yield str(read), remedy_for(read, self.material.root)
         for name in first.at_hand:
             yield name, "keep tables and fitted models in a file that is declared: sources={...} of the group"
 

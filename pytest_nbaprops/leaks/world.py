@@ -90,6 +90,7 @@ class _Maker:
             features=features,
             targets=pd.DataFrame({"actual": actual, "baseline": baseline}),
         )
+        data.__dict__["game_dates"] = self.dataset.game_dates  # the folds are those of the session
         return World(dataset=data, others=pd.MultiIndex.from_frame(games[["GAME_ID", "PLAYER_ID"]].iloc[others]))
 
     def _rng(self, purpose: int) -> np.random.Generator:

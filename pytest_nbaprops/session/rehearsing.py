@@ -182,6 +182,13 @@ class Rehearsing:
         with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
             self._folder = Path(name)
             runs = self._run(scenes)
+            for known in found:
+                asked = [
+                    result
+                    for scene, (_, result) in zip(scenes, runs, strict=True)
+                    if result is not None and any(known == candidate for candidate, _ in scene.folds)
+                ]
+                found[known].leaks = self._undeclared(known, asked)
             suspects: dict[str, list[tuple[Scene, FoldState]]] = {}
             for scene, run in zip(scenes, runs, strict=True):
                 for candidate, fold, moved in self._compared(scene, run, found):
@@ -224,7 +231,6 @@ class Rehearsing:
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {child.failure}"
                 continue
             known.files |= result["files"]
-            known.leaks = self._undeclared(name, result) if not known.leaks else known.leaks
             again = child.answer(str(place))
             if again is None or len(again) == 0:
                 why = result["failures"].get(fold.nodeid, "it did not run")
@@ -243,13 +249,19 @@ class Rehearsing:
         given = max(result["fits"].get(fold.nodeid, ()), default=rows)
         return f"fits on {given} of {rows} training rows" if state.planned.spec.code and given < rows else None
 
-    def _undeclared(self, name: str, result: Mapping[str, Any]) -> list[Leak]:
-        """What its predictions could hang on and that nothing declares."""
-        reads = [Read(**read) for read in (*result["reads"], *result["own_reads"].get(name, ()))]
-        found = [(str(read), remedy_for(read, self.context.root)) for read in reads if not read.tried]
-        found += [
-            (text, "read it from a file that is named in nbaprops_sources") for text in result["held"].get(name, ())
+    def _undeclared(self, name: str, results: Sequence[Mapping[str, Any]]) -> list[Leak]:
+        """What its predictions could hang on, cannot be tried otherwise, and nothing declares.
+
+        Files that only the kernel tells of count where every session saw them: it does not say who opened them.
+        """
+        heard = [
+            {Read(**read): None for read in (*result["reads"], *result["own_reads"].get(name, ())) if not read["tried"]}
+            for result in results
         ]
+        reads = [read for read in (heard[0] if heard else ()) if read.where or all(read in others for others in heard)]
+        found = [(str(read), remedy_for(read, self.context.root)) for read in reads]
+        held = dict.fromkeys(text for result in results for text in result["held"].get(name, ()))
+        found += [(text, "read it from a file that is named in nbaprops_sources") for text in held]
         if not found:
             return []
         details, remedies = zip(*found, strict=True)
