@@ -240,7 +240,11 @@ class Examination:
             leaks += found
             if not leaks and (state := self._differences(again, small, self.material.leagues["small"].games)):
                 leaks.append(self._leak("keeps state", state))
-        return Looked(leaks=leaks, small=small, reads=first.reads, hashes=first.hashes)
+        reads = first.reads
+        if any(read.is_of_the_kernel for read in reads):  # which does not say who opened a file: once more, then
+            again = self._heard("small").reads
+            reads = [read for read in reads if not read.is_of_the_kernel or read in again]
+        return Looked(leaks=leaks, small=small, reads=reads, hashes=first.hashes)
 
     def _heard(self, league: str, change: str = "", date: str | None = None, **how: Any) -> Heard:
         return self._ask(Call(group=self.group.name, league=league, change=change, date=date, **how))
@@ -267,12 +271,9 @@ class Examination:
 
     def _untried(self, first: Heard) -> Iterator[tuple[str, str]]:
         """What cannot be answered otherwise, so that asking counts."""
-        reads = [read for read in first.reads if not read.tried]
-        if any(read.where is None for read in reads):  # the kernel does not say who opened a file: once more, then
-            again = self._heard("small").reads
-            reads = [read for read in reads if read.where or read in again]
-        for read in reads:
-            yield str(read), remedy_for(read, self.material.root)
+        for read in first.reads:
+            if not read.tried and not read.is_of_the_kernel:
+                yield str(read), remedy_for(read, self.material.root)
         for name in first.at_hand:
             yield name, "keep tables and fitted models in a file that is declared: sources={...} of the group"
 

@@ -49,6 +49,11 @@ class Read:
     tried: bool
     where: str | None = None
 
+    @property
+    def is_of_the_kernel(self) -> bool:
+        """Whether only the kernel told of it, which does not say who asked."""
+        return not self.tried and self.where is None and self.path is not None
+
     def __str__(self) -> str:
         what = f"reads {self.path}" if self.path else f"asks {self.what}"
         return f"{what} ({self.where})" if self.where else what

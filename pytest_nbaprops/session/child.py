@@ -298,13 +298,12 @@ class Rehearsal:
             self.failures[item.nodeid] = "it recorded nothing"
         if call.excinfo is not None and item.nodeid not in self.failures:
             self.failures[item.nodeid] = " ".join(call.excinfo.exconly(tryshort=True).split())
-        if call.when == "call":
-            self._note_held(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Any:
         """What a test's own call reads is its candidate's business; all else may reach every candidate."""
         self._note_reads()
+        self._note_held(item)
         try:
             with fits_counted(self.fits.setdefault(item.nodeid, [])):
                 return (yield)

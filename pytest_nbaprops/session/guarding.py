@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -141,6 +141,12 @@ class GroupGuard:
             others = [Child(folder / "other", {**order, "groups": own, "small": True, "other": True})] if own else []
             run_all(self.config, [*children, *others])
             results = {result["group"]: (child, result) for child in children for result in child.results()}
+            opened = {
+                read["path"]
+                for _, one in results.values()
+                for read in (*one["reads"], *one["imported"])
+                if read["tried"]
+            }
             for name in asked:
                 child, result = results.get(name) or _lost(children)
                 leaks = [Leak.from_dict(leak) for leak in result["leaks"]]
@@ -149,6 +155,7 @@ class GroupGuard:
                     continue
                 plan[name]["screened"] = result["screened"]
                 if not any(leak.remedy is None for leak in leaks):
+                    leaks += [] if leaks else self._compiled(name, result, opened)
                     leaks += self._outside(name, child, result, others[0], leaks)
                     leaks += [] if leaks or not result["hashes"] else self._hashed(name, child, order, folder)
                 found[name] = tuple(map(self._with_column, leaks))
@@ -185,6 +192,13 @@ class GroupGuard:
     def _of_built_in(self, plan: Mapping[str, Mapping[str, list[str]]], part: str) -> list[str]:
         own = self.context.own_groups
         return next((looks[part] for name, looks in plan.items() if name not in own), [])[:DATES_OF_BUILT_IN]
+
+    def _compiled(self, name: str, result: Mapping[str, Any], opened: Collection[str]) -> list[Leak]:
+        """Files that only compiled code opened while the group was asked; not those that another group opened."""
+        reads = [read for one in result["reads"] if (read := Read(**one)).is_of_the_kernel and read.path not in opened]
+        if not reads:
+            return []
+        return [Leak.undeclared(name, "; ".join(map(str, reads)), remedy_for(reads[0], self.context.root))]
 
     def _outside(
         self, name: str, child: Child, result: Mapping[str, Any], other: Child, leaks: Sequence[Leak]
