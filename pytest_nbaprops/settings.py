@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -97,6 +98,18 @@ def read_settings(config: pytest.Config) -> Settings:
         return _Reader(config).settings()
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def forget_decision(config: pytest.Config) -> None:
+    """Take an older decision out of the report folder: a session that fails to start must not leave its verdict."""
+    given = config.known_args_namespace.nbaprops_report
+    with contextlib.suppress(OSError, ValueError):
+        here = config.invocation_params.dir
+        root = config.rootpath if config.known_args_namespace.rootdir else here
+        base = here if given else config.inipath.parent if config.inipath is not None else root
+        report = base / Path(str(given or config.getini("nbaprops_report") or "nbaprops-report")).expanduser()
+        for name in ("decision.json", "summary.md", "report.html"):
+            (report / name).unlink(missing_ok=True)
 
 
 class _Reader:

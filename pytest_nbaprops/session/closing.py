@@ -119,6 +119,8 @@ class Closing:
         return Verdict.ERROR.exit_code
 
     def _close(self, session: pytest.Session) -> int | None:
+        if self.settings.rehearse is not None:
+            return self.leaks.rehearse_by_hand(self.evidence.candidates, self.settings.rehearse)
         if not self.decides:
             return self._close_undecided(session)
         self.leaks.rehearse(self.evidence.candidates)

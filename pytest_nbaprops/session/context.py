@@ -6,6 +6,7 @@ The controller prepares it once and writes it to the session's folder; workers r
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
+from pytest_nbaprops.session.sources import refuse_games
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
@@ -77,6 +79,14 @@ class Context:
     @property
     def root(self) -> Path:
         return Path(self.settings.rootdir)
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of the declared files, by their path from the rootdir."""
+        return {
+            os.path.relpath(path, self.root): hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            for path in self.settings.sources
+        }
 
     @cached_property
     def declared(self) -> tuple[str, ...]:
@@ -148,7 +158,7 @@ class Context:
             target="+".join(self.dataset.target_columns),
             groups=groups,
             columns=tuple(column for group in groups for column in columns[group.name]),
-            lineage=lineage_of(groups, columns, self.root),
+            lineage=lineage_of(groups, columns, self.root, self.files),
             recipe=recipe,
         )
 
@@ -174,6 +184,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     target_columns = parse_target(settings.target)
     games, source = read_games(config, settings, target_columns)
     _check_known_columns(games, settings.known_columns)
+    refuse_games(settings, games, target_columns)
     groups = available_groups(config, settings)
     folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
     try:

@@ -354,6 +354,16 @@ class LeakChecks:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
         self.rehearsed = Rehearsing(self.config, self.context, tell=lambda text: _tell(self.config, text)).all(states)
 
+    def rehearse_by_hand(self, states: Sequence[CandidateState], day: str) -> int:
+        """Rehearse one date and say what differs: exit code 1 where something does; nothing is decided or kept."""
+        rehearsing = Rehearsing(self.config, self.context, tell=lambda text: _tell(self.config, text))
+        found = rehearsing.by_hand(states, date.fromisoformat(day))
+        for name, one in found.items():
+            said = [leak_text(leak.to_dict()) for leak in one.leaks] or [one.unknown or "its predictions are the same"]
+            for text in said:
+                _tell(self.config, f"rehearsal of {day}: {name}: {text.removeprefix(f'{name}: ')}")
+        return int(any(one.leaks or one.unknown for one in found.values()))
+
     def _fits(self, state: CandidateState) -> bool:
         candidate = self.context.candidate(state.planned.spec)
         if candidate.spec.code is not None:

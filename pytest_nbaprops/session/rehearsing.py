@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.code.reached import is_project
+from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import STABLE, remedy_for
 from pytest_nbaprops.leaks.leak import Leak
@@ -109,6 +110,10 @@ class Rehearsing:
     def by_hand(self, states: Sequence[CandidateState], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""
         chosen = [(state.name, fold) for state in states for fold in state.folds if day in fold.fold.dates]
+        if not chosen:
+            raise SettingsError(
+                f"--nbaprops-rehearse: {day} is none of the test dates; see them with --collect-only -q"
+            )
         scenes = [Scene(folds=tuple(chosen), cutoff=day, last=day, high=high) for high in (True, False)]
         return self._judged(states, scenes)
 

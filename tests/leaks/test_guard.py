@@ -1,13 +1,11 @@
-"""What the leak guard says, where it cuts, what it reads, and when it looks again."""
+"""What the leak guard says of feature groups, asked in this process."""
 
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
-import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,14 +15,15 @@ from pytest_nbaprops.data.sample import sample_league
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup, feature_group
-from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.features.sources import join_as_of
-from pytest_nbaprops.leaks.leakage import Leak, check_group, check_groups, check_rows, guard_key, leak_dates
+from pytest_nbaprops.leaks.columns import undeclared_columns
+from pytest_nbaprops.leaks.dates import choose, kinds_of
+from pytest_nbaprops.leaks.groups import BUILT_IN, Examination, Material
+from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
+from pytest_nbaprops.leaks.outside import Listener
+from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
-from tests.gate import planted
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.leaks import planted
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +31,40 @@ def league() -> pd.DataFrame:
     return sample_league(seasons=1, players=40, seed=11)
 
 
-def cutoffs_of(games: pd.DataFrame, count: int = 4) -> tuple[dt.date, ...]:
-    days = games[["GAME_DATE", "SEASON"]].drop_duplicates()
-    return leak_dates([day.date() for day in days["GAME_DATE"]], list(days["SEASON"]), count)
+def dates_of(games: pd.DataFrame, count: int = 4) -> tuple[dt.date, ...]:
+    days = [day.date() for day in games["GAME_DATE"].unique()][20:]
+    return choose(kinds_of(days, games), (), count)
 
 
-def checked(games: pd.DataFrame, group: FeatureGroup, root: Path | None = None) -> tuple[Leak, ...]:
-    features = build_features(games.copy(), [group], root=root).frame
-    return check_group(games, features, group, cutoffs=cutoffs_of(games), root=root)
+def material(
+    games: pd.DataFrame, groups: list[FeatureGroup], root: Path | None = None, known: tuple[str, ...] = ()
+) -> Material:
+    table = build_features(games.copy(), groups, root=root)
+    last = games["SEASON"] == games["SEASON"].iloc[-1]
+    return Material.with_built_in(
+        [group.name for group in groups if group.name not in BUILTIN],
+        groups=groups,
+        games=games,
+        features=table.frame,
+        columns=table.columns,
+        root=root or Path(),
+        listener=Listener(),
+        seed=0,
+        known=known,
+        recent=last,
+        screened=last,
+    )
+
+
+BUILTIN = [group.name for group in builtin_groups()]
+
+
+def checked(
+    games: pd.DataFrame, group: FeatureGroup, root: Path | None = None, known: tuple[str, ...] = ()
+) -> list[Leak]:
+    asked = material(games, [group], root, known)
+    dates = dates_of(games)
+    return Examination(asked, group.name, asked.heard).looked(dates[:2], dates[2:]).leaks
 
 
 def group_of(function: Any, **named: Any) -> FeatureGroup:
@@ -64,6 +89,7 @@ def test_an_example_says_whose_value_moved(league: pd.DataFrame) -> None:
     assert found["column"] == "now"
     assert found["before"] == row["PTS"].item() != found["after"]
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert Leak.from_dict(plain) == leak
 
 
 def test_two_kinds_in_one_group_are_told_apart(league: pd.DataFrame) -> None:
@@ -76,10 +102,33 @@ def test_two_kinds_in_one_group_are_told_apart(league: pd.DataFrame) -> None:
     assert found == {"future outcomes": ("next",), "same-day outcomes": ("PTS",)}
 
 
+@pytest.mark.parametrize(
+    "rare",
+    [
+        lambda dates: dates.dt.day_of_week == 6,
+        lambda dates: (dates.dt.month == 12) & (dates.dt.day == 25),
+        lambda dates: dates.dt.day_of_week.isin([1, 4]) & dates.dt.month.isin([11]),
+        lambda dates: dates.dt.day == 13,
+    ],
+    ids=["sundays", "christmas", "cup nights", "the 13th"],
+)
+def test_a_leak_on_rare_dates_is_found_where_every_date_is_asked(rare: Any) -> None:
+    """A few games of each tested date are enough."""
+    games = sample_league(seasons=1, players=60, seed=3)
+
+    def seldom(games: pd.DataFrame) -> Any:
+        return games["PTS"].where(rare(games["GAME_DATE"]), -1).to_frame("seldom")
+
+    group = group_of(seldom)
+    asked = material(games, [group])
+    days = [day.date() for day in games["GAME_DATE"].unique()][10:]
+    (leak,) = Examination(asked, "seldom", asked.heard).looked([], days).leaks
+    assert leak.kind == "same-day outcomes"
+
+
 def test_rows_that_a_merge_adds_are_named_by_their_keys(league: pd.DataFrame) -> None:
     """The detail holds date, game and player of a row to look at."""
-    group = group_of(planted.merge_that_doubles)
-    (leak,) = check_rows(league, group)
+    (leak,) = changed_rows(league, group_of(planted.merge_that_doubles))
     first = league["PLAYER_ID"].iloc[0]
     assert leak.kind == "changes rows"
     assert leak.example is not None
@@ -88,8 +137,8 @@ def test_rows_that_a_merge_adds_are_named_by_their_keys(league: pd.DataFrame) ->
 
 def test_rows_of_honest_groups_do_not_change(league: pd.DataFrame) -> None:
     """No leak is made up where the build failed for another reason."""
-    assert check_rows(league, group_of(last_points)) == ()
-    assert check_rows(league, group_of(lambda games: games["NO_SUCH"], name="broken")) == ()
+    assert changed_rows(league, group_of(last_points)) == ()
+    assert changed_rows(league, group_of(lambda games: games["NO_SUCH"], name="broken")) == ()
 
 
 def write_ratings(league: pd.DataFrame, folder: Path) -> None:
@@ -106,7 +155,7 @@ def test_a_declared_source_joined_as_of_is_honest(league: pd.DataFrame, tmp_path
         return join_as_of(games, ratings, by="PLAYER_ID")[["RATING"]]
 
     write_ratings(league, tmp_path)
-    assert checked(league, group_of(rated, sources={"ratings": "r.csv"}), tmp_path) == ()
+    assert checked(league, group_of(rated, sources={"ratings": "r.csv"}), tmp_path) == []
 
 
 def test_a_declared_source_used_whole_is_a_leak(league: pd.DataFrame, tmp_path: Path) -> None:
@@ -128,12 +177,10 @@ def with_columns(league: pd.DataFrame) -> pd.DataFrame:
     return league.assign(
         PRA=total,
         RESULT=league["WL"].map({"W": 1, "L": 0}),
-        BAND=pd.cut(total, [-1, 10, 20, 200], labels=False),
         SCORE=league.groupby("GAME_ID")["PTS"].transform("sum").astype(str),
         ROLLING=player.transform(lambda values: values.rolling(5, min_periods=1).mean()),
         SEASON_MEAN=season.transform("mean"),
         CAREER_MEAN=player.transform("mean"),
-        CAREER_GAMES=player.transform("size"),
         POSITION=(league["PLAYER_ID"] % 3).astype(str),
         HEIGHT=190 + (league["PLAYER_ID"] * 7919) % 25,
         HOLIDAY=league["GAME_DATE"].dt.day_of_week == 6,
@@ -145,19 +192,19 @@ def own_columns() -> pd.DataFrame:
     return with_columns(sample_league(seasons=2, players=40, seed=11))
 
 
-OUTCOMES = ["PRA", "RESULT", "BAND", "SCORE", "ROLLING"]
-SEASONAL = ["SEASON_MEAN", "CAREER_MEAN", "CAREER_GAMES"]
+OWN = ["PRA", "RESULT", "SCORE", "ROLLING", "SEASON_MEAN", "CAREER_MEAN", "POSITION", "HEIGHT", "HOLIDAY"]
 
 
-@pytest.mark.parametrize("column", [*OUTCOMES, *SEASONAL, "POSITION", "HEIGHT", "HOLIDAY"])
-def test_columns_of_ones_own_count_as_outcomes_unless_they_cannot_be(own_columns: pd.DataFrame, column: str) -> None:
-    """Whatever hangs on more than the player or the date is not known before the game, nor are a player's means."""
+@pytest.mark.parametrize("column", OWN)
+def test_columns_of_ones_own_are_outcomes_until_somebody_says_otherwise(own_columns: pd.DataFrame, column: str) -> None:
+    """The numbers cannot tell a height from a mean of the games to come; the user's word counts."""
 
     def extra(games: pd.DataFrame) -> Any:
         return games[column].astype(float).to_frame("extra")
 
-    kinds = [leak.kind for leak in checked(own_columns, group_of(extra))]
-    assert bool(kinds) == (column in (*OUTCOMES, *SEASONAL))
+    assert column in undeclared_columns(own_columns)
+    assert checked(own_columns, group_of(extra)) != []
+    assert checked(own_columns, group_of(extra), known=(column,)) == []
 
 
 @pytest.mark.parametrize("column", ["SEASON_MEAN", "CAREER_MEAN"])
@@ -170,106 +217,44 @@ def test_the_mean_of_a_season_is_not_known_in_the_next_game_either(own_columns: 
     assert [leak.kind for leak in checked(own_columns, group_of(shifted))] == ["future outcomes"]
 
 
-def test_a_column_that_is_named_as_known_is_none_of_the_guards_business(own_columns: pd.DataFrame) -> None:
-    """The user's word counts."""
-
-    def line(games: pd.DataFrame) -> Any:
-        return games[["ROLLING"]]
-
-    group = group_of(line)
-    features = build_features(own_columns.copy(), [group]).frame
-    assert check_group(own_columns, features, group, cutoffs=cutoffs_of(own_columns), known=["ROLLING"]) == ()
-    assert check_group(own_columns, features, group, cutoffs=cutoffs_of(own_columns)) != ()
-
-
 def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     """Rows of games not yet played are neither perturbed nor in the way."""
     from pytest_nbaprops.features.build import without_outcomes  # noqa: PLC0415 - only here
 
     games = without_outcomes(league, league["GAME_DATE"] >= league["GAME_DATE"].unique()[-3])
-    groups = [*builtin_groups()[:4], group_of(last_points)]
-    features = [(group, build_features(games, [group]).frame) for group in groups]
-    assert not any(check_groups(games, features, cutoffs=cutoffs_of(games)).values())
+    asked = material(games, [*builtin_groups()[:4], group_of(last_points)])
+    dates = dates_of(league)
+    for name in ("last_points", BUILT_IN):
+        assert Examination(asked, name, asked.heard).looked(dates, ()).leaks == []
 
 
-def test_what_a_notebook_defines_is_not_asked_elsewhere(league: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process has no file of `__main__`, and a helper that is missing there is no state."""
-    scope: dict[str, Any] = {"__name__": "__main__"}
-    exec("def helper(games):\n    return games.groupby('PLAYER_ID')['PTS'].shift(1)", scope)  # noqa: S102 - a notebook
-    exec("def cell(games):\n    return helper(games).to_frame('last')", scope)  # noqa: S102 - as above
-    monkeypatch.setattr(sys.modules["__main__"], "helper", scope["helper"], raising=False)
-    assert checked(league, group_of(scope["cell"])) == ()
-
-
-def test_data_of_an_installed_project_is_no_library_file(
-    league: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A package among the libraries that defines a group is a project, and its files are data."""
-    package = tmp_path / "site-packages" / "planted_pkg"
-    package.mkdir(parents=True)
-    (package / "t.csv").write_text("A\n1\n", encoding="utf-8")
-    (package / "__init__.py").write_text(
-        "import pandas as pd\nfrom pathlib import Path\nfrom pytest_nbaprops import feature_group\n"
-        "TABLE = pd.read_csv(Path(__file__).with_name('t.csv'))['A'].tolist()\n"
-        "@feature_group(tier='core')\ndef installed(games):\n    return games[['PLAYER_ID']] * TABLE[0]\n",
-        encoding="utf-8",
-    )
-    monkeypatch.syspath_prepend(str(package.parent))
-    (leak,) = checked(league, importlib.import_module("planted_pkg").installed)
-    assert leak.kind == "undeclared source"
-    assert "t.csv" in str(leak.example)
-
-
-def season(first: str, count: int) -> list[dt.date]:
-    return [dt.date.fromisoformat(first) + dt.timedelta(days=day) for day in range(count)]
-
-
-def test_cutoffs_are_landmarks_of_the_latest_seasons() -> None:
-    """End and deadline week of the last season, middle and start of the one before."""
-    dates = [*season("2022-10-18", 170), *season("2023-10-24", 170)]
-    found = leak_dates(dates, ["2022-23"] * 170 + ["2023-24"] * 170, 4)
-    assert found == (dt.date(2022, 10, 21), dt.date(2023, 1, 11), dt.date(2024, 2, 8), dt.date(2024, 4, 7))
-
-
-@pytest.mark.parametrize("count", [1, 4, 9, 40])
-def test_more_cutoffs_include_the_fewer(count: int) -> None:
-    """A larger count adds dates and keeps those there were; never the first or the last date."""
-    dates = season("2023-10-24", 60)
-    found = leak_dates(dates, ["2023-24"] * 60, count)
-    assert len(found) == count
-    assert set(found) >= set(leak_dates(dates, ["2023-24"] * 60, 1))
-    assert dates[0] not in found
-    assert dates[-1] not in found
-
-
-def test_few_dates_give_few_cutoffs() -> None:
-    """A short log is cut where it can be; an empty one nowhere."""
-    assert leak_dates(season("2023-10-24", 2), ["2023-24"] * 2, 4) == tuple(season("2023-10-24", 2))
-    assert leak_dates([], [], 4) == ()
-
-
-def test_keys_change_with_code_data_and_cutoffs(league: pd.DataFrame) -> None:
-    """An unchanged group has the same key, so it need not be checked twice; anything else has another."""
-    line = lineage_of([group_of(last_points)], {"last_points": ("last",)}).groups[0]
-    days = cutoffs_of(league)
-    key = guard_key(line, "abc", days)
-    assert key == guard_key(line, "abc", days)
-    others = [
-        guard_key(replace(line, code="0"), "abc", days),
-        guard_key(line, "b", days),
-        guard_key(line, "abc", days[1:]),
-    ]
-    assert len({key, *others}) == 4
-
-
-def test_findings_do_not_depend_on_what_was_checked_before(league: pd.DataFrame) -> None:
-    """The same leak twice, to the last digit."""
-    assert checked(league, group_of(tonight)) == checked(league, group_of(tonight))
+def test_what_a_declaration_would_settle_is_not_proven() -> None:
+    """It is told with the line to add, and does not reject."""
+    leak = Leak.undeclared("mine", "reads t.csv (conftest.py:3)", "nbaprops_sources = t.csv").to_dict()
+    assert not is_proven(leak)
+    assert leak_text(leak) == "mine: undeclared source (reads t.csv (conftest.py:3)); nbaprops_sources = t.csv"
 
 
 @pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="the real game logs are not here")
 def test_builtin_groups_are_clean_on_a_real_season() -> None:
     """What comes with the plugin leaks nothing."""
     games = load_games(REAL_LOGS / "2023-24.csv")
-    features = [(group, build_features(games, [group]).frame) for group in builtin_groups()]
-    assert not any(check_groups(games, features, cutoffs=cutoffs_of(games)).values())
+    asked = material(games, list(builtin_groups()))
+    assert Examination(asked, BUILT_IN, asked.heard).looked(dates_of(games, 6), ()).leaks == []
+
+
+def test_dates_of_every_kind_come_first(league: pd.DataFrame) -> None:
+    """Seven dates are one of each weekday; what was seen is not seen again until nothing is left."""
+    days = [day.date() for day in league["GAME_DATE"].unique()]
+    kinds = kinds_of(days, league)
+    first = choose(kinds, (), 7)
+    assert len({day.weekday() for day in first}) == 7
+    assert not set(choose(kinds, first, 7)) & set(first)
+    assert choose(kinds, days, 7) == ()
+    christmas = [day for day in days if (day.month, day.day) == (12, 25)]
+    assert set(christmas) <= set(choose(kinds, (), 20))
+
+
+def test_findings_do_not_depend_on_what_was_checked_before(league: pd.DataFrame) -> None:
+    """The same leak twice, to the last digit."""
+    assert checked(league, group_of(tonight)) == checked(league, group_of(tonight))

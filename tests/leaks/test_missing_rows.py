@@ -10,7 +10,7 @@ import pytest
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import sample_league
-from pytest_nbaprops.leaks.missing_rows import incomplete_sides, picked_games
+from pytest_nbaprops.leaks.missing_rows import gaps_of, incomplete_sides, picked_games
 from tests.data.logs import REAL_LOGS
 
 Pick = Callable[[pd.DataFrame], Any]
@@ -44,8 +44,6 @@ PICKED: dict[str, Pick] = {
     "shooters": lambda games: games["FGA"] > 0,
     "no outliers": lambda games: total(games) <= 50,
     "winners": lambda games: games["WL"] == "W",
-    "regulars": lambda games: by_player(games).transform("size") >= 20,
-    "rotation": lambda games: by_player(games).transform("mean") >= 10,
     "eight men": lambda games: by_side(games, "MIN").rank(ascending=False, method="first") <= 8,
     "near the mean": lambda games: surprise(games) < 12,
     "decisive": lambda games: games["PLUS_MINUS"] != 0,
@@ -57,6 +55,8 @@ WHOLE: dict[str, Pick] = {
     "who played": lambda games: games["MIN"] > 0,
     "half a season": lambda games: games["GAME_DATE"] < "2024-01-15",
     "any half of the rows": lambda games: games.index.isin(games.sample(frac=0.5, random_state=1).index),
+    "regulars": lambda games: by_player(games).transform("size") >= 20,
+    "rotation": lambda games: by_player(games).transform("mean") >= 10,
     "some teams": lambda games: games["TEAM_ABBREVIATION"].isin(["BOS", "DAL", "DEN"]),
 }
 
@@ -76,7 +76,7 @@ def test_rows_picked_by_an_outcome_are_missed(season: pd.DataFrame, name: str) -
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_other_choices_of_rows_are_none_of_the_guards_business(season: pd.DataFrame, name: str) -> None:
-    """Dates, teams, players who sat out, and rows left out by chance."""
+    """Dates, teams, whole players, players who sat out, and rows left out by chance."""
     assert picked_games(season[WHOLE[name](season)]) is None
 
 
@@ -100,3 +100,37 @@ def test_a_simulated_league_is_whole() -> None:
     assert picked_games(games) is None
     assert incomplete_sides(games) < 0.05
     assert picked_games(games[games["MIN"] >= 12]) is not None
+
+
+def january(games: pd.DataFrame) -> list[Any]:
+    days = games["GAME_DATE"].dt.date
+    return sorted(set(days[(games["GAME_DATE"] >= "2024-01-01") & (games["GAME_DATE"] <= "2024-01-14")]))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [lambda games: surprise(games) > 12, lambda games: (games["MIN"] < 10) & (games["MIN"] > 0)],
+    ids=["surprises", "early exits"],
+)
+def test_rows_missing_on_the_tested_dates_only_are_not_known(season: pd.DataFrame, lost: Pick) -> None:
+    """Sides that add up less often than before; the user's reason settles it and is shown."""
+    dates = january(season)
+    games = season[~(season["GAME_DATE"].dt.date.isin(dates) & lost(season))]
+    assert "nobody knows by what" in str(gaps_of(games, dates).problem)
+    told = gaps_of(games, dates, known="two box scores are lost")
+    assert told.problem is None
+    assert any("two box scores are lost" in said for said in told.said)
+
+
+def test_players_left_out_altogether_are_said(season: pd.DataFrame) -> None:
+    """The 150 with most minutes: nobody is accused."""
+    top = season.groupby("PLAYER_ID")["MIN"].sum().nlargest(150).index
+    found = gaps_of(season[season["PLAYER_ID"].isin(top)], january(season))
+    assert (found.picked, found.problem) == (None, None)
+    assert any("lack players" in said for said in found.said)
+
+
+def test_a_whole_season_has_nothing_to_say(season: pd.DataFrame) -> None:
+    """Not even on its busiest dates."""
+    found = gaps_of(season, january(season))
+    assert (found.picked, found.problem, found.said) == (None, None, [])

@@ -1,9 +1,8 @@
-"""Training rows without weight, metrics of picked rows and folds that are too good: what is said, and of whom not."""
+"""Metrics of picked rows and folds that are too good: what is said, and of whom not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,52 +10,10 @@ import pytest
 
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.weightless import Moves, weightless_rows
 
 RNG = np.random.default_rng(5)
 MINUTES = RNG.integers(0, 40, 3000)
-GAMES = pd.DataFrame({"MIN": MINUTES, "WL": np.where(RNG.random(3000) < 0.5, "W", "L")})
 POINTS = pd.Series(RNG.poisson(MINUTES * 0.5).astype(float), name="PTS")
-
-
-def run_with(predict: Callable[[pd.Series[Any]], float]) -> Moves:
-    """A test whose only prediction is what `predict` says of the targets."""
-
-    def moves(y: pd.Series[float], mixed: pd.Index[Any] | None = None) -> bool:
-        del mixed
-        return predict(y) != predict(POINTS)
-
-    return moves
-
-
-@pytest.mark.parametrize(
-    ("predict", "said"),
-    [
-        (lambda y: y[GAMES["MIN"] >= 25].mean(), "MIN up to"),
-        (lambda y: y[GAMES["WL"] == "W"].mean(), "WL L"),
-        (lambda y: y[y >= 5].mean(), "PTS up to"),
-    ],
-)
-def test_rows_left_out_by_an_outcome_are_named(predict: Callable[[pd.Series[Any]], float], said: str) -> None:
-    """Minutes, the result or the target itself."""
-    assert said in str(weightless_rows(GAMES, POINTS, run_with(predict)))
-
-
-@pytest.mark.parametrize(
-    "predict",
-    [
-        lambda y: y.mean(),
-        lambda y: y.median(),
-        lambda y: y[GAMES["MIN"] > 0].mean(),
-        lambda y: y[y > 0].mean() * (y > 0).mean(),
-        lambda y: y[y.between(y.quantile(0.01), y.quantile(0.99))].mean(),
-        lambda y: y.tail(1000).mean(),
-        lambda y: 0.0 * len(y),
-    ],
-)
-def test_honest_ways_to_use_some_rows_are_not(predict: Callable[[pd.Series[Any]], float]) -> None:
-    """Medians, rates, hurdles, trimmed means, recent rows and no targets at all."""
-    assert weightless_rows(GAMES, POINTS, run_with(predict)) is None
 
 
 def table(predicted: object = 10.0) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.leaks.rehearsal import copied_outcomes
+from pytest_nbaprops.leaks.world import copied_outcomes
 
 
 def frame(predicted: object = 0.0, baseline: object = 0.5, target: float = 18.0) -> pd.DataFrame:
