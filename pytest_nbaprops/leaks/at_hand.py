@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pandas as pd
@@ -34,6 +34,18 @@ def data_at_hand(*objects: object) -> AtHand:
                 found.data.append("asks the clock (numpy.datetime64)")
     found.data = list(dict.fromkeys(found.data))
     return found
+
+
+def holds_values(function: object) -> bool:
+    """Whether a function, or project code that it calls, refers to values of modules, and not only to code."""
+    for _, obj in objects_reached(function):
+        if isinstance(obj, FunctionType):
+            named = (obj.__globals__.get(name) for code in codes_of(obj.__code__) for name in code.co_names)
+            if any(isinstance(value, bool | int | float | str | bytes) for value in named):
+                return True
+        elif obj is not function and not isinstance(obj, type | ModuleType) and not callable(obj):
+            return True
+    return False
 
 
 def held_value(value: object) -> str | None:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from pytest_nbaprops.leaks.perturb import Cutoff, Scene
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection
-    from pathlib import Path
 
 Found = tuple[tuple[str, ...], Mapping[str, object]]
 SMALL, SEED = 3000, 1946
@@ -273,7 +273,7 @@ class Examination:
         """What cannot be answered otherwise, so that asking counts."""
         for read in first.reads:
             if not read.tried and not read.is_of_the_kernel:
-                yield str(read), remedy_for(read, self.material.root)
+                yield str(read), remedy_for([read], self.material.root)
         for name in first.at_hand:
             yield name, "keep tables and fitted models in a file that is declared: sources={...} of the group"
 
@@ -293,7 +293,7 @@ class Examination:
                 return
         files = [read for read in heard.reads if read.path]
         for read in files:
-            yield str(read), remedy_for(read, self.material.root)
+            yield str(read), remedy_for([read], self.material.root)
         if not files:
             yield "asks something outside of the games", STABLE
 
@@ -397,15 +397,11 @@ class Examination:
 STABLE = "let it depend on nothing but its arguments"
 
 
-def remedy_for(read: Read, root: Path) -> str:
-    """The line that would declare it."""
-    if read.path is None:
-        return STABLE
-    try:
-        path = str(__import__("pathlib").Path(read.path).relative_to(root))
-    except ValueError:
-        path = read.path
-    return f"nbaprops_sources = {path}"
+def remedy_for(reads: Sequence[Read], root: Path) -> str:
+    """The line that would declare what was read."""
+    paths = [Path(read.path) for read in reads if read.path is not None]
+    near = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths]
+    return f"nbaprops_sources = {' '.join(dict.fromkeys(near))}" if near else STABLE
 
 
 class _Lazily(dict[str, Answer]):

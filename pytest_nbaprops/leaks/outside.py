@@ -193,7 +193,10 @@ class _Opener:
 
 
 def _altered(content: bytes) -> bytes:
-    """Other numbers (other letters, where there are none) and a line less."""
+    """Other numbers (other letters, where there are none) and a line less; of binary files the last bytes."""
+    if b"\0" in content:
+        tail = max(8, len(content) // 8)
+        return content[:-tail] + bytes(byte ^ 1 for byte in content[-tail:])
     last = content.rstrip().rfind(b"\n")
     shorter = content[: last + 1] if last > 0 else content
     changed = shorter.translate(_DIGITS)

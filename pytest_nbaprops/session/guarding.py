@@ -18,10 +18,11 @@ import pytest
 
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer
+from pytest_nbaprops.leaks.at_hand import holds_values
 from pytest_nbaprops.leaks.callers import folders_of
 from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
-from pytest_nbaprops.leaks.groups import BUILT_IN, STABLE, differences, remedy_for
+from pytest_nbaprops.leaks.groups import BUILT_IN, differences, remedy_for
 from pytest_nbaprops.leaks.leak import NO_EXAMPLE, Leak, is_proven, leak_text
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
 from pytest_nbaprops.leaks.opened import SEEN
@@ -198,7 +199,7 @@ class GroupGuard:
         reads = [read for one in result["reads"] if (read := Read(**one)).is_of_the_kernel and read.path not in opened]
         if not reads:
             return []
-        return [Leak.undeclared(name, "; ".join(map(str, reads)), remedy_for(reads[0], self.context.root))]
+        return [Leak.undeclared(name, "; ".join(map(str, reads)), remedy_for(reads, self.context.root))]
 
     def _outside(
         self, name: str, child: Child, result: Mapping[str, Any], other: Child, leaks: Sequence[Leak]
@@ -207,17 +208,20 @@ class GroupGuard:
         imported = [Read(**read) for read in result["imported"]]
         untried = [read for read in imported if not read.tried]
         if untried and not leaks:
-            return [Leak.undeclared(name, "; ".join(map(str, untried)), remedy_for(untried[0], self.context.root))]
+            return [Leak.undeclared(name, "; ".join(map(str, untried)), remedy_for(untried, self.context.root))]
         here, there = child.answer(name), other.answer(name)
-        if there is None:
-            return [] if not imported else [self._read_at_import(name, imported)]
+        if (
+            there is None
+        ):  # with other files nothing could be imported: whoever holds values of a module may hold theirs
+            holds = holds_values(self._functions[name])
+            return [self._read_at_import(name, imported)] if imported and holds and not leaks else []
         if leaks or not _differ(there, here):
             return []
         return [self._read_at_import(name, imported)]
 
     def _read_at_import(self, name: str, imported: Sequence[Read]) -> Leak:
         detail = "; ".join(map(str, imported)) or "holds numbers that were drawn when its module was imported"
-        return Leak.undeclared(name, detail, remedy_for(imported[0], self.context.root) if imported else STABLE)
+        return Leak.undeclared(name, detail, remedy_for(imported, self.context.root))
 
     def _hashed(self, name: str, child: Child, order: Mapping[str, Any], folder: Path) -> list[Leak]:
         """Whether it answers otherwise where text has other hashes; asked only of code that may hang on them."""

@@ -19,7 +19,7 @@ import pytest
 from pytest_nbaprops.code.reached import is_project
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.leaks.dates import choose, kinds_of
-from pytest_nbaprops.leaks.groups import STABLE, remedy_for
+from pytest_nbaprops.leaks.groups import remedy_for
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.outside import Read
 from pytest_nbaprops.leaks.plausible import too_good_folds
@@ -264,7 +264,7 @@ class Rehearsing:
             for result in results
         ]
         reads = [read for read in (heard[0] if heard else ()) if read.where or all(read in others for others in heard)]
-        found = [(str(read), remedy_for(read, self.context.root)) for read in reads]
+        found = [(str(read), remedy_for([read], self.context.root)) for read in reads]
         held = dict.fromkeys(text for result in results for text in result["held"].get(name, ()))
         found += [(text, "read it from a file that is named in nbaprops_sources") for text in held]
         if not found:
@@ -349,7 +349,7 @@ class Rehearsing:
         everything = (*result["reads"], *result["own_reads"].get(name, ()))
         reads = list(dict.fromkeys(read for one in everything if (read := Read(**one)).path))
         detail = "; ".join(map(str, reads)) or "something outside of the games (the clock, or what an import drew)"
-        return Leak.undeclared(name, detail, remedy_for(reads[0], self.context.root) if reads else STABLE)
+        return Leak.undeclared(name, detail, remedy_for(reads, self.context.root))
 
     def _leak(self, name: str, kind: str, move: Mapping[str, object]) -> Leak:
         return Leak(group=name, columns=(), kind=kind, example=move)

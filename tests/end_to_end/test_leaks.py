@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +17,9 @@ from tests.end_to_end.test_fail_closed import untouched
 HEAD = """
 import functools
 import io
+import sqlite3
 import subprocess
+import time
 
 import numpy as np
 import pandas as pd
@@ -23,12 +27,15 @@ import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, QuantileRegressor, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import xgboost as xgb
 
 TARGET = ["PTS", "REB", "AST"]
 def actual(games):
     return games[TARGET].sum(axis=1)
+
+def log_of_size(values):
+    return np.log1p(np.abs(values))
 
 def filled(rows):
     return rows.X.fillna(0.0)
@@ -359,6 +366,44 @@ HONEST = {
         "    model = QuantileRegressor(alpha=0.0).fit(filled(fold.train)[column], fold.train.y)\n"
         "    fold.record(model.predict(filled(fold.test)[column]))\n"
     ),
+    "logarithm": (
+        "def test_logarithm(fold):\n"
+        "    model = fold.fit(make_pipeline(SimpleImputer(), FunctionTransformer(log_of_size), Ridge()))\n"
+        "    fold.record(model.predict(fold.test.X), model=model)\n"
+    ),
+    "ranges": (
+        "def test_ranges(fold, nbaprops_games):\n"
+        "    assert fold.test.X['rest'].dropna().between(0, 2000).all()\n"
+        "    assert nbaprops_games['MIN'].dropna().between(0, 70).all()\n"
+        "    fold.record(fold.test.y * 0 + [9, 9, 9, 9, 9, 9, 9, 9, 9, 17.0, 17.0, 17.0][fold.date.month - 1])\n"
+    ),
+    "one_hot_month": (
+        "def test_one_hot_month(fold):\n"
+        "    months = lambda rows: pd.get_dummies(rows.keys['GAME_DATE'].dt.month, dtype=float)\n"
+        "    known = months(fold.train)\n    model = Ridge().fit(known, fold.train.y)\n"
+        "    fold.record(model.predict(months(fold.test).reindex(columns=known.columns, fill_value=0.0)))\n"
+    ),
+    "seeded": (
+        "def test_seeded(fold):\n    np.random.seed(3)\n    order = np.random.permutation(len(fold.train))\n"
+        "    rows, y = filled(fold.train).iloc[order], fold.train.y.iloc[order]\n"
+        "    fold.record(Ridge().fit(rows, y).predict(filled(fold.test)))\n"
+    ),
+    "sqlite_in_memory": (
+        "def test_sqlite_in_memory(fold):\n    with sqlite3.connect(':memory:') as database:\n"
+        "        fold.train.y.to_frame('y').to_sql('y', database)\n"
+        "        mean = pd.read_sql('select avg(y) as y from y', database)['y'].iloc[0]\n"
+        "    fold.record(fold.test.y * 0 + mean)\n"
+    ),
+    "looks_at_files_and_the_clock": (
+        "def test_looks_at_files_and_the_clock(fold):\n    print(time.time(), pd.read_csv('answers.csv').shape)\n"
+        "    fold.record(fold.test.y * 0 + fold.train.y.mean())\n"
+    ),
+    "set_up_by_module_and_session": (
+        "LEVELS = {}\n\ndef setup_module():\n    LEVELS['alpha'] = 2.0\n\n"
+        "@pytest.fixture(scope='session')\ndef alpha():\n    return LEVELS['alpha']\n\n"
+        "def test_set_up_by_module_and_session(fold, alpha):\n"
+        "    fold.record(Ridge(alpha).fit(filled(fold.train), fold.train.y).predict(filled(fold.test)))\n"
+    ),
     "asserts_on_its_result": (
         "def test_asserts_on_its_result(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))\n"
         "    assert fold.record(model.predict(fold.test.X)).mae < 7.5\n"
@@ -580,6 +625,133 @@ def test_leaks_in_feature_groups_are_named(project: pytest.Pytester, train: Trai
     assert session.code == 1
     assert untouched(session)
     session.result.stdout.fnmatch_lines(["*leak::season_mean FAILED*", "*leak::rest_days PASSED*"])
+
+
+OUTSIDE = """
+import json
+import os
+import random
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+from pytest_nbaprops import feature_group
+
+def group(known_at="morning"):
+    return feature_group(tier="core", known_at=known_at)
+
+def usual(games, name):
+    mean = games.groupby("PLAYER_ID")["PTS"].transform(lambda values: values.shift(1).expanding().mean())
+    return mean.to_frame(name)
+
+HERE = Path(__file__).parent
+CONFIG = json.loads((HERE / "config.json").read_text())
+ANSWERS = json.loads((HERE / "answers.json").read_text())
+ARRAY = np.load(HERE / "answers.npy")
+
+@group()
+def declared_configuration(games):
+    return usual(games, "declared_configuration") * CONFIG["factor"]
+
+@group()
+def measures_its_time(games):
+    started = time.time()
+    made = usual(games, "measures_its_time")
+    print(time.time() - started, time.strftime("%H:%M"), os.environ.get("HOME"))
+    return made
+
+@group()
+def seeds_the_generators(games):
+    random.seed(1)
+    np.random.seed(1)
+    return usual(games, "seeds_the_generators")
+
+@group()
+def database_in_memory(games):
+    with sqlite3.connect(":memory:") as database:
+        games[["PLAYER_ID", "GAME_ID"]].to_sql("games", database)
+        count = database.execute("select count(distinct GAME_ID) from games where 0").fetchone()[0]
+    return usual(games, "database_in_memory") + count
+
+@group()
+def temporary_file(games):
+    with tempfile.TemporaryDirectory() as folder:
+        usual(games, "past").to_parquet(Path(folder, "past.parquet"))
+        return pd.read_parquet(Path(folder, "past.parquet")).rename(columns={"past": "temporary_file"})
+
+@group()
+def looks_at_a_file(games):
+    print(len((HERE / "answers.csv").read_text()))
+    return usual(games, "looks_at_a_file")
+
+@group()
+def opens_a_table(games):
+    return usual(games, "opens_a_table") + float(json.loads((HERE / "answers.json").read_text())["mean"])
+
+@group()
+def read_at_import(games):
+    return usual(games, "read_at_import") + ANSWERS["mean"]
+
+@group()
+def array_of_numpy(games):
+    return usual(games, "array_of_numpy") + ARRAY.mean()
+
+@group()
+def compiled_reader(games):
+    table = pyarrow.parquet.ParquetFile(str(HERE / "answers.parquet")).read().to_pandas()
+    return usual(games, "compiled_reader") + table["PTS"].mean()
+
+@group()
+def front_of_a_compiled_reader(games):
+    return usual(games, "front_of_a_compiled_reader") + pd.read_feather(HERE / "answers.feather")["PTS"].mean()
+
+@group()
+def database_file(games):
+    with sqlite3.connect(HERE / "answers.db") as database:
+        return usual(games, "database_file") + pd.read_sql("select PTS from answers", database)["PTS"].mean()
+
+@group()
+def hangs_on_the_day(games):
+    return usual(games, "hangs_on_the_day") + pd.Timestamp.now().day
+"""
+HONEST_OUTSIDE = {
+    "declared_configuration", "measures_its_time", "seeds_the_generators", "database_in_memory", "temporary_file",
+    "looks_at_a_file",
+}  # fmt: skip
+UNDECLARED = {
+    "opens_a_table": "nbaprops_sources = answers.json",
+    "read_at_import": "nbaprops_sources = answers.json answers.npy",
+    "array_of_numpy": "nbaprops_sources = answers.json answers.npy",
+    "compiled_reader": "nbaprops_sources = answers.parquet",
+    "front_of_a_compiled_reader": "nbaprops_sources = answers.feather",
+    "database_file": "nbaprops_sources = answers.db",
+    "hangs_on_the_day": "let it depend on nothing but its arguments",
+}
+
+
+def test_what_groups_hang_on_is_declared_or_not_known(project: pytest.Pytester, train: Train) -> None:
+    """Looking is not depending; a dependence is told with the line that would declare it, and keeps from promotion."""
+    names = ", ".join([*HONEST_OUTSIDE, *UNDECLARED])
+    with_groups(project, OUTSIDE, names)
+    table = pd.DataFrame({"PTS": [10.0, 12.0, 17.0]})
+    table.to_parquet(project.path / "answers.parquet")
+    table.to_feather(project.path / "answers.feather")
+    np.save(project.path / "answers.npy", table["PTS"].to_numpy())
+    with sqlite3.connect(project.path / "answers.db") as database:
+        table.to_sql("answers", database)
+    for name in ("config", "answers"):
+        (project.path / f"{name}.json").write_text('{"factor": 2, "mean": 13}')
+    session = train("-o", "nbaprops_sources=config.json")
+    found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
+    assert {leak["kind"] for leak in session.candidate["leaks"]} == {"undeclared source"}
+    assert found.keys() == UNDECLARED.keys()
+    assert {name: remedy for name, remedy in found.items() if UNDECLARED[name] not in remedy} == {}
+    assert session.candidate["verdict"] == "INCONCLUSIVE"
+    assert "config.json" in session.candidate["lineage"]["added"]
 
 
 def test_what_needs_lineups_says_so_beside_the_verdict(project: pytest.Pytester, train: Train) -> None:
