@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pytest_nbaprops.commands.compare import remarks, tables
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.reports.decision_file import write_text
-from pytest_nbaprops.runs.facts import mae_by_date
+from pytest_nbaprops.runs.storedrun import mae_by_date
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.compare import Comparison

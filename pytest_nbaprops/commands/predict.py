@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Report,
-    Table,
-    find_project,
-    finite,
-    format_option,
-    model_option,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Report, Table, finite, format_option, show
+from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
 from pytest_nbaprops.errors import DataError, SettingsError
 
 if TYPE_CHECKING:

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Report,
-    Table,
-    find_project,
-    format_option,
-    lookup_in,
-    model_option,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, lookup_in, model_option, open_store, tracking_option
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.reproduce import Reproduction

@@ -1,95 +1,18 @@
-"""What a run records of how it came about, and what of it differs in another run."""
+"""What of how a run came about differs in another run."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pytest_nbaprops.redaction import redact, redacted
-from pytest_nbaprops.reports.decision_file import DECISION
-from pytest_nbaprops.session.context import Context, thread_share
-from pytest_nbaprops.session.planfile import PLANS
 from pytest_nbaprops.tracking import provenance
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.session.evidence import CandidateState
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
 OPTIONS_VARIABLE: Final = "PYTEST_ADDOPTS"
 """Repeated as arguments, as far as they are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What is only known when the session starts: where it was called from, and the state of the code."""
-
-    root: Path
-    directory: str
-    checkout: provenance.Checkout
-
-    @classmethod
-    def now(cls, root: Path) -> Surroundings:
-        return cls(root=root, directory=os.path.relpath(Path.cwd(), root), checkout=provenance.checkout(root))
-
-
-def write_record(folder: Path, context: Context, state: CandidateState, surroundings: Surroundings) -> None:
-    """Write provenance.json and, where the checkout is dirty, uncommitted.diff."""
-    document = record(context, state, surroundings)
-    text = json.dumps(document, indent=1, default=str) + "\n"
-    (folder / provenance.PROVENANCE).write_text(text, encoding="utf-8")
-    if surroundings.checkout.diff:
-        (folder / provenance.DIFF).write_text(surroundings.checkout.diff, encoding="utf-8")
-
-
-def record(context: Context, state: CandidateState, surroundings: Surroundings) -> dict[str, Any]:
-    """All that decides a candidate's result, as exact builtins."""
-    candidate = context.candidate(state.planned.spec)
-    workers = len(list((context.folder / PLANS).glob("gw*.json")))  # each xdist worker leaves its plan
-    return {
-        "schema_version": provenance.SCHEMA_VERSION,
-        "candidate": {
-            "name": state.name,
-            "identity": state.planned.identity,
-            "spec": state.planned.spec.to_dict(),
-            "target": candidate.target,
-            "columns": list(candidate.columns),
-            "recipe": candidate.recipe.identity() if candidate.recipe else None,
-            "estimator": state.estimator()[0],
-            "nodeids": [fold.nodeid for fold in state.evaluated],
-            "folds_from_store": sum(fold.cached for fold in state.evaluated),
-        },
-        "lineage": candidate.lineage.to_dict(),
-        "dataset": {
-            "source": redact(context.source),
-            "simulated": context.simulated,
-            "digest": context.dataset.digest.to_dict(),
-        },
-        "seed": state.planned.spec.seed,
-        "workers": workers,
-        "threads": thread_share(max(1, workers)) if workers else context.threads,
-        "libraries": provenance.versions(),
-        "plugin_code": provenance.plugin_code(),
-        "platform": provenance.machine(),
-        "git": surroundings.checkout.to_dict(),
-        "command": _command(Path(context.settings.report)),
-        "directory": surroundings.directory,
-        "settings": redacted(context.settings.to_dict()),
-        "environment": provenance.environment(os.environ),
-    }
-
-
-def _command(report: Path) -> list[str]:
-    """The session's command line, as decision.json has it since the start."""
-    try:
-        command = json.loads((report / DECISION).read_text(encoding="utf-8"))["command"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return provenance.command_line(command)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,30 +38,8 @@ def checks(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Check]:
     return [check for kind in _KINDS for check in _compared(kind, recorded, now)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Kind:
-    """One kind of thing: its name in the table, its facts by name, a text for all of them, and how a cause reads."""
-
-    what: str
-    facts: str
-    cause: str
-
-
-_KINDS: Final = (
-    _Kind(what="feature group", facts="groups", cause="code or sources of the feature group {name}"),
-    _Kind(what="recipe", facts="recipe", cause="the recipe's {name}: {before} -> {after}"),
-    _Kind(what="test function", facts="test", cause="the {name} of the test function"),
-    _Kind(what="seed", facts="seed", cause="the seed: {before} -> {after}"),
-    _Kind(what="library", facts="libraries", cause="library version of {name}: {before} -> {after}"),
-    _Kind(what="plugin code", facts="plugin", cause="the code of pytest-nbaprops itself"),
-    _Kind(what="threads", facts="threads", cause="the number of threads: {before} -> {after}"),
-    _Kind(what="platform", facts="platform", cause="the machine ({name}): {before} -> {after}"),
-    _Kind(what="git", facts="git", cause="the checkout ({name}): {before} -> {after}"),
-)
-
-
 def _compared(kind: _Kind, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
-    before, after = _FACTS[kind.facts](recorded), _FACTS[kind.facts](now)
+    before, after = kind.read(recorded), kind.read(now)
     names = list(dict.fromkeys([*before, *after]))
     moved = [name for name in names if before.get(name) != after.get(name)]
     same = [name for name in names if name not in moved]
@@ -181,17 +82,38 @@ def _git(document: Mapping[str, Any]) -> dict[str, str]:
     return {"commit": (git["commit"] or "none")[:SHORT], "uncommitted changes": diff[:SHORT] if diff else "none"}
 
 
-_FACTS: Final = {
-    "groups": _groups,
-    "recipe": _recipe,
-    "test": _test,
-    "seed": lambda document: {"seed": _text(document["seed"])},
-    "libraries": lambda document: dict(document["libraries"]),
-    "plugin": lambda document: {"code": document["plugin_code"][:SHORT]},
-    "threads": lambda document: {"threads": _text(document["threads"])},
-    "platform": lambda document: dict(document["platform"]),
-    "git": _git,
-}
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """One kind of thing: its name in the table, how a record tells it by name, and how a cause reads."""
+
+    what: str
+    read: Callable[[Mapping[str, Any]], Mapping[str, str]]
+    cause: str
+
+
+_KINDS: Final = (
+    _Kind(what="feature group", read=_groups, cause="code or sources of the feature group {name}"),
+    _Kind(what="recipe", read=_recipe, cause="the recipe's {name}: {before} -> {after}"),
+    _Kind(what="test function", read=_test, cause="the {name} of the test function"),
+    _Kind(what="seed", read=lambda run: {"seed": _text(run["seed"])}, cause="the seed: {before} -> {after}"),
+    _Kind(
+        what="library",
+        read=lambda run: dict(run["libraries"]),
+        cause="library version of {name}: {before} -> {after}",
+    ),
+    _Kind(
+        what="plugin code",
+        read=lambda run: {"code": run["plugin_code"][:SHORT]},
+        cause="the code of pytest-nbaprops itself",
+    ),
+    _Kind(
+        what="threads",
+        read=lambda run: {"threads": _text(run["threads"])},
+        cause="the number of threads: {before} -> {after}",
+    ),
+    _Kind(what="platform", read=lambda run: dict(run["platform"]), cause="the machine ({name}): {before} -> {after}"),
+    _Kind(what="git", read=_git, cause="the checkout ({name}): {before} -> {after}"),
+)
 
 
 def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Mapping
@@ -61,23 +62,18 @@ def read_run(store: Store, run_id: str, run_name: str) -> Recorded:
             f"{document.get('schema_version')}, here {provenance.SCHEMA_VERSION}); repeat it with pytest-nbaprops "
             f"{document.get('libraries', {}).get('pytest-nbaprops', 'of that time')}"
         )
-    content = _artifact(store, run_id, run_name, PREDICTIONS)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / PREDICTIONS
-        path.write_bytes(content)
-        return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=pd.read_parquet(path))
+    predictions = pd.read_parquet(io.BytesIO(_artifact(store, run_id, run_name, PREDICTIONS)))
+    return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=predictions)
 
 
 def _artifact(store: Store, run_id: str, run_name: str, name: str) -> bytes:
-    with store.calling(f"list the files of the run {run_id}", artifacts=True) as client:
-        there = {entry.path for entry in client.list_artifacts(run_id)}
-    if name not in there:
-        raise ReproduceError(
-            f"the run {run_name} ({run_id}) has no {name}: only runs that pytest --nbaprops-train made, and that "
-            "predicted at least one fold, can be repeated"
-        )
     with (
         tempfile.TemporaryDirectory() as folder,
         store.calling(f"read {name} of the run {run_id}", artifacts=True) as client,
     ):
-        return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+        if name in {entry.path for entry in client.list_artifacts(run_id)}:
+            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+    raise ReproduceError(
+        f"the run {run_name} ({run_id}) has no {name}: only runs that pytest --nbaprops-train made, and that "
+        "predicted at least one fold, can be repeated"
+    )

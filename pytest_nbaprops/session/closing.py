@@ -19,6 +19,7 @@ from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.attribution import write_attribution
@@ -35,7 +36,6 @@ from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
-from pytest_nbaprops.tracking.publish import Publication
 from pytest_nbaprops.tracking.tracker import Status
 
 

@@ -13,6 +13,7 @@ import sqlalchemy
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.relocation import ARTIFACTS, follow_the_store
 
 _MAGIC = b"SQLite format 3\x00"
 _IN_MEMORY = (None, "", ":memory:")
@@ -57,11 +58,12 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
     try:
         if path.exists() and (path.is_dir() or path.stat().st_size):
             _refuse_other_file(path)
+            follow_the_store(path)
             return
         if not create:
             raise TrackingError(f"the tracking store {path} is empty: run pytest --nbaprops-train first")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _create(path, artifact_root or path.parent / "mlartifacts")
+        _create(path, artifact_root or path.parent / ARTIFACTS)
     except OSError as error:
         raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
 

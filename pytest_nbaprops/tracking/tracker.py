@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.metrics.point import point_metrics
-from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.registering import register
 from pytest_nbaprops.tracking.runfiles import RunFiles
 from pytest_nbaprops.tracking.runs import ensure_experiment
 from pytest_nbaprops.tracking.waiting import Waiting, check_names
@@ -305,7 +305,7 @@ class StandardNBAPropsTracker(RunFiles):
         )
         uri = log_model(self.store, self.experiment_id, self.run_id, request)
         if registered_model_name is not None:
-            ModelRegistry(store=self.store).register_model(uri, registered_model_name, content=content)
+            register(self.store, uri, registered_model_name, content=content)
         return uri
 
 

@@ -13,7 +13,7 @@ from xgboost import XGBRegressor
 from pytest_nbaprops.cli import main
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
-from tests.tracking.league import Logged, log
+from tests.league import Logged, log
 
 Run = Callable[..., str]
 
