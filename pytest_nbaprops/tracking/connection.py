@@ -98,7 +98,7 @@ class Store:
             raise TrackingError(f"could not {what} in the tracking store {self.name}: {reason}") from error
 
 
-def connect(
+def connect(  # noqa: PLR0913 - where, how long, and what may be made
     uri: str | None = None,
     *,
     timeout: float = 5.0,
