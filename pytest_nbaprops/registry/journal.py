@@ -14,10 +14,12 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.search import every, is_collision, quoted
 
 with quiet():
@@ -158,14 +160,18 @@ def enter(client: MlflowClient, model_name: str, change: Change, after: Entry | 
     """Write the entry, its tags and its number in one transaction of the registry; it may turn out void."""
     name, seen = journal_name(model_name), 0 if after is None else after.number
     before = "no version" if change.previous is None else f"v{change.previous}"
+    entry = json.dumps({**asdict(change), "after": seen})
     for left in reversed(range(_TRIES)):
         try:
-            created = client.create_model_version(
-                name,
-                f"models:/{model_name}/{change.version}",
-                tags={tags.JOURNAL_ENTRY: json.dumps({**asdict(change), "after": seen})},
-                description=f"{change.kind}: {change.alias} from {before} to v{change.version}",
-                await_creation_for=None,
+            created = create_once(
+                lambda: client.create_model_version(
+                    name,
+                    f"models:/{model_name}/{change.version}",
+                    tags={tags.JOURNAL_ENTRY: entry},
+                    description=f"{change.kind}: {change.alias} from {before} to v{change.version}",
+                    await_creation_for=None,
+                ),
+                lambda: _of_text(client, name, entry),
             )
             return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
         except MlflowException as error:
@@ -174,6 +180,12 @@ def enter(client: MlflowClient, model_name: str, change: Change, after: Entry | 
             elif not is_collision(error) or not left:
                 raise
     raise AssertionError
+
+
+def _of_text(client: MlflowClient, name: str, entry: str) -> ModelVersion | None:
+    """The version of the journal that was made with this entry: each names an event of its own."""
+    recent = islice(_newest_first(client, name), _PAGE)
+    return next((version for version in recent if version.tags.get(tags.JOURNAL_ENTRY) == entry), None)
 
 
 def _create_journal(client: MlflowClient, model_name: str) -> None:

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
@@ -23,6 +23,7 @@ from pytest_nbaprops.tracking.database import (
 )
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import RetryingClient
 
 with quiet():  # under -W error the import itself would fail
     import mlflow
@@ -56,7 +57,8 @@ class Store:
         self.name = redact(uri)
         self.lost: str | None = None
         # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
-        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self.client = cast("MlflowClient", RetryingClient(client)) if self.is_remote else client
 
     @property
     def is_remote(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
 _NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
+_CODE_VARIABLE: Final = "MLFLOW_ALLOW_MODEL_CODE_EXECUTION"
 _MODEL_FILE: Final = "MLmodel"
 _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
@@ -70,6 +72,12 @@ def check_storable(
     if is_native(estimator):
         _check_native(estimator)
         return
+    if os.environ.get(_CODE_VARIABLE, "").strip().lower() in ("false", "0"):
+        raise _not_storable(
+            estimator,
+            f"{_CODE_VARIABLE}=false makes MLflow refuse models that are read by a loader of their own, as those in"
+            " skops are: unset it, or use an XGBoost recipe",
+        )
     rows = _trial_rows(feature_names)
     fitted = _trial_fit(estimator, rows)
     if fitted is None:  # it needs real data: what it is made of can be looked at unfitted

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.search import quoted, versions
 
 with quiet():
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
     from pytest_nbaprops.tracking.connection import Store
 
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 def version_of_content(store: Store, name: str, content: str) -> str | None:
     """Number of the newest complete version registered with this content."""
     with store.calling(f"look for a version of {name}") as client:
-        there = versions(client, name, f" AND tags.`{tags.CONTENT}` = {quoted(content)}")
-    return max((str(version.version) for version in there if version.status == "READY"), key=int, default=None)
+        there = _complete(client, name, content)
+    return None if there is None else str(there.version)
+
+
+def _complete(client: MlflowClient, name: str, content: str) -> ModelVersion | None:
+    there = versions(client, name, f" AND tags.`{tags.CONTENT}` = {quoted(content)}")
+    ready = [version for version in there if version.status == "READY"]
+    return max(ready, key=lambda version: int(version.version), default=None)
 
 
 def register(  # noqa: PLR0913 - the version's whole identity
@@ -53,8 +61,11 @@ def register(  # noqa: PLR0913 - the version's whole identity
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        created = client.create_model_version(
-            name, source, run_id=run_id, tags=values, model_id=model.model_id, await_creation_for=60
+        created = create_once(
+            lambda: client.create_model_version(
+                name, source, run_id=run_id, tags=values, model_id=model.model_id, await_creation_for=60
+            ),
+            lambda: _complete(client, name, content),
         )
     return str(created.version)
 

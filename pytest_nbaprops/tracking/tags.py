@@ -14,6 +14,9 @@ IDENTITY = "nbaprops.identity"
 CONTENT = "nbaprops.content"
 """Model and version: identity of the model, by which a version already registered is found again."""
 
+REQUEST = "nbaprops.request"
+"""Run: a number of its own, by which it is found where the answer to its creation was lost."""
+
 MODEL_URI = "nbaprops.model_uri"
 """Run: `models:/m-…` of the final model, written once all of it is stored."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
@@ -11,6 +12,7 @@ from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.models import ModelContent, log_model
 from pytest_nbaprops.tracking.registering import register
+from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.runfiles import RunFiles
 from pytest_nbaprops.tracking.runs import ensure_experiment
 from pytest_nbaprops.tracking.waiting import Waiting, check_names
@@ -72,18 +74,24 @@ class StandardNBAPropsTracker(RunFiles):
         self._run_id = self._create(run_name, tags or {}) if run_id is None else self._resume(run_id, tags or {})
         return self._run_id
 
-    def _create(self, run_name: str | None, told: Mapping[str, object]) -> str:
-        values = {tag.key: tag.value for tag in payload.as_tags(told)}
+    def _create(self, run_name: str | None, values: Mapping[str, object]) -> str:
+        request = secrets.token_hex(8)
+        values = {tag.key: tag.value for tag in payload.as_tags({**values, tags.REQUEST: request})}
+        condition = f"tags.`{tags.REQUEST}` = '{request}'"
         with self.store.calling(f"start the run {run_name or ''!r}") as client:
-            return str(client.create_run(self.experiment_id, run_name=run_name, tags=values).info.run_id)
+            run = create_once(
+                lambda: client.create_run(self.experiment_id, run_name=run_name, tags=values),
+                lambda: next(iter(client.search_runs([self.experiment_id], condition)), None),
+            )
+        return str(run.info.run_id)
 
-    def _resume(self, run_id: str, told: Mapping[str, object]) -> str:
+    def _resume(self, run_id: str, values: Mapping[str, object]) -> str:
         with self.store.calling(f"resume the run {run_id}") as client:
             run = client.get_run(run_id)
             if run.info.status != "RUNNING":
                 client.update_run(run_id, status="RUNNING")
         self._waiting = Waiting(run.data.params)
-        self._waiting.add_tags(told)
+        self._waiting.add_tags(values)
         return run_id
 
     def end_run(self, status: Status = "FINISHED") -> None:
