@@ -139,7 +139,7 @@ def open_store(project: Project, tracking_uri: str | None) -> Store:
             f"there is no tracking store {path}: run pytest --nbaprops-train first, or name the store with"
             " --tracking-uri URI (or MLFLOW_TRACKING_URI, or nbaprops_tracking_uri in the ini file)"
         )
-    return connect(uri, create=False)
+    return connect(uri, create=False, tell=lambda line: click.echo(line, err=True))
 
 
 def registered_name(project: Project, store: Store, given: str | None) -> str:

@@ -51,10 +51,12 @@ class RunRecord:
 
 
 class Publication:
-    """Runs, registry and champion of one session. `error` holds the first failure."""
+    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
 
-    def __init__(self, *, uri: str, experiment: str, model_name: str) -> None:
-        self.uri, self.experiment, self.model_name = uri, experiment, model_name
+    def __init__(
+        self, *, uri: str, experiment: str, model_name: str, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.uri, self.experiment, self.model_name, self.tell = uri, experiment, model_name, tell
         self.error: str | None = None
         self._store: Store | None = None
         self._trackers: dict[str, StandardNBAPropsTracker] = {}
@@ -126,7 +128,7 @@ class Publication:
 
     def _connected(self) -> Store:
         if self._store is None:
-            store = connect(self.uri)
+            store = connect(self.uri, tell=self.tell)
             store.check_writable()  # known before the first fold
             self._store = store
         return self._store

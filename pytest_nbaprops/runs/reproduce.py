@@ -23,6 +23,7 @@ from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
 from pytest_nbaprops.errors import DataError
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.reports.decision_file import PREDICTIONS
 from pytest_nbaprops.runs.arguments import Arguments, sift
 from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
@@ -154,6 +155,11 @@ def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
     spec = recorded.candidate["spec"]
     # What the command line cannot say came from the marker, and comes from there again.
     params = {name: value for name, value in spec["params"].items() if _can_be_said(value)}
+    if hidden := [name for name, value in params.items() if value == provenance.HIDDEN]:
+        raise ReproduceError(
+            f"the run {recorded.run_name} was given {', '.join(hidden)}, which a record does not tell, since it is"
+            " called like a secret: it can't be repeated"
+        )
     groups = [group["name"] for group in recorded.document["lineage"]["groups"]]
     options: dict[str, Any] = {
         "nbaprops_target": recorded.settings["target"],
@@ -248,7 +254,7 @@ def _complaint(said: str) -> str:
     """The line of pytest's output that says why."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"ERROR:|E  |INTERNALERROR> \w*(Error|Exception)|\w+Error:", line)]
-    return re.sub(r"^(ERROR:|E )\s*", "", (errors or lines or ["pytest said nothing"])[-1])
+    return redact(re.sub(r"^(ERROR:|E )\s*", "", (errors or lines or ["pytest said nothing"])[-1]))
 
 
 # the comparison

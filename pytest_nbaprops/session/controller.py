@@ -58,8 +58,12 @@ class Controller:
 
     def _start(self) -> None:
         self._fail_closed()
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         publication = Publication(
-            uri=self.settings.tracking_uri, experiment=self.settings.experiment, model_name=self.settings.model_name
+            uri=self.settings.tracking_uri,
+            experiment=self.settings.experiment,
+            model_name=self.settings.model_name,
+            tell=reporter.write_line if reporter is not None else None,
         )
         if not self.config.option.collectonly:
             publication.probe()

@@ -49,10 +49,10 @@ def record(context: Context, state: CandidateState, surroundings: Surroundings) 
         "candidate": {
             "name": state.name,
             "identity": state.planned.identity,
-            "spec": state.planned.spec.to_dict(),
+            "spec": redacted(state.planned.spec.to_dict()),
             "target": candidate.target,
             "columns": list(candidate.columns),
-            "recipe": candidate.recipe.identity() if candidate.recipe else None,
+            "recipe": redacted(candidate.recipe.identity()) if candidate.recipe else None,
             "estimator": state.estimator()[0],
             "nodeids": [fold.nodeid for fold in state.evaluated],
             "folds_from_store": sum(fold.cached for fold in state.evaluated),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
@@ -72,19 +72,19 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", _text(value)
+            yield f"{prefix}{key}", _told(str(key), value)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping | Sequence):
-        return redact(json.dumps(value, default=str))
-    return str(value)
+def _told(name: str, value: object) -> str:
+    """The value as text, without secrets."""
+    hidden = redacted({name: value})[name]
+    if isinstance(hidden, Mapping | list | tuple):
+        return json.dumps(hidden, default=str)
+    return redact(str(hidden))
 
 
 def as_tags(values: Mapping[str, object]) -> list[RunTag]:
-    return [RunTag(str(key), shortened(_text(value), _TAG_CHARACTERS)) for key, value in values.items()]
+    return [RunTag(str(key), shortened(_told(str(key), value), _TAG_CHARACTERS)) for key, value in values.items()]
 
 
 def shortened(text: str, characters: int) -> str:
