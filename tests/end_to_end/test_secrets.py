@@ -49,17 +49,18 @@ def left(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in files if b"Pl4nted" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("mode", ["enforce"])
+@pytest.mark.parametrize("code", [TEST, ""], ids=["a session of errors", "a promotion"])
 def test_no_secret_is_left_anywhere(
-    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch, mode: str
+    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     """Neither in the store, its artifacts, the fold store or the report, nor on the terminal."""
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
     project.makeconftest(CONFTEST + HOOKS)
-    project.makepyfile(TEST)
-    options = ("--lines-password", "Pl4nted-option", "--tb=no", "-rN", f"--nbaprops-promote={mode}")
-    session = train(*options, "--nbaprops-criterion=mae <= 50", "--nbaprops-criterion=lines <= 1")
-    assert session.decision["candidates"], session.output
+    if code:
+        project.makepyfile(code)
+    options = ("--lines-password", "Pl4nted-option", "--tb=no", "-rN", "--nbaprops-promote=enforce")
+    session = train(*options, "--nbaprops-criterion=mae <= 50")
+    assert session.decision["promoted"] is (not code), session.output
     assert left(session.folder) == []
     assert "Pl4nted" not in session.output + session.errors

@@ -52,7 +52,7 @@ def test_nothing_is_made_twice_where_an_answer_was_lost(store: Store, booster: X
     """One run, one version and one entry of the journal, with everything that was to be in them."""
     methods = {"create_run", "create_model_version", "log_batch", "set_tag", "set_registered_model_alias", "update_run"}
     lossy = Lossy(store.client, methods)
-    store.client = RetryingClient(lossy)  # type: ignore[assignment]  # as a server's store has it
+    store.client = RetryingClient(lossy)  # as the store of a server has it
     with StandardNBAPropsTracker("League", store=store) as tracker:
         run_id = tracker.start_run("one")
         tracker.log_validation_metrics({"mae": 5.0})
