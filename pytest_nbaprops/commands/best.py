@@ -68,8 +68,8 @@ def _table(ranking: Ranking) -> Table:
 
 def _plain(run: StoredRun) -> dict[str, Any]:
     """All of the run, for JSON."""
-    told = {name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")}
-    return {**told, "metrics": dict(run.metrics), "dataset_digest": run.digest, "test_window": run.window}
+    kept = {name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")}
+    return {**kept, "metrics": dict(run.metrics), "dataset_digest": run.digest, "test_window": run.window}
 
 
 def _number(name: str, value: float | None) -> Cell:

@@ -76,9 +76,9 @@ class VersionRecord:
             _METRICS: dict(self.metrics) or None,
             _CRITERIA: list(self.criteria) if self.criteria is not None else None,
         }
-        told = {name: text for name, text in texts.items() if text is not None}
-        told |= {name: json.dumps(document) for name, document in documents.items() if document is not None}
-        return told if self.spec is None else {**told, _RECIPE: json.dumps(self.recipe)}
+        kept = {name: text for name, text in texts.items() if text is not None}
+        kept |= {name: json.dumps(document) for name, document in documents.items() if document is not None}
+        return kept if self.spec is None else {**kept, _RECIPE: json.dumps(self.recipe)}
 
     @classmethod
     def from_tags(cls, values: Mapping[str, str]) -> VersionRecord:

@@ -69,8 +69,8 @@ def end_runs_of_versions(store: Store, name: str) -> list[str]:
 
 def deciding_runs(version: ModelVersion) -> set[str]:
     """The runs whose sessions promoted the version: it may have been registered by an earlier one."""
-    told = {event.details.get(RUN) for event in events_of(version) if event.state != INTENDED}
-    return {run_id for run_id in (*told, run_of(version)) if run_id}
+    kept = {event.details.get(RUN) for event in events_of(version) if event.state != INTENDED}
+    return {run_id for run_id in (*kept, run_of(version)) if run_id}
 
 
 def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -> None:

@@ -163,11 +163,14 @@ def compare(lookup: Lookup, references: Sequence[str], metrics: Sequence[str] | 
     compared = [with_files(lookup.store, one) for one in found]
     names = tuple(metrics or DEFAULT_METRICS)
     _refuse_unknown_metrics(names, compared)
+    values = {
+        name: [run.params.get(name) for run in compared] for name in sorted({n for r in compared for n in r.params})
+    }
     return Comparison(
         runs=compared,
         metrics=names,
         paired=[_paired(run, compared[0]) for run in compared[1:]],
-        params=_differing_params(compared),
+        params={name: found for name, found in values.items() if len(set(found)) > 1},
         lineage=[difference for run in compared[1:] if (difference := _lineage(run, compared[0])) is not None],
         unfair=unfairness(compared),
     )
@@ -230,12 +233,6 @@ def _other_rows(compared: Sequence[StoredRun]) -> list[str]:
         except InconclusiveError as difference:
             return [f"{_NOT_FAIR}: {difference}"]
     return []
-
-
-def _differing_params(compared: Sequence[StoredRun]) -> dict[str, list[str | None]]:
-    names = sorted({name for run in compared for name in run.params})
-    values = {name: [run.params.get(name) for run in compared] for name in names}
-    return {name: found for name, found in values.items() if len(set(found)) > 1}
 
 
 def _lineage(run: StoredRun, against: StoredRun) -> LineageDifference | None:

@@ -76,7 +76,10 @@ class Lookup:
         if reference == "champion":
             return self._champion(client)
         if reference == "latest":
-            return self._latest(client, ids)
+            newest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
+            if not newest:
+                raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
+            return newest[0]
         if reference.startswith("@"):
             return self._holder(client, alias_name(reference[1:]))
         if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
@@ -120,12 +123,6 @@ class Lookup:
         if run is None:
             raise TrackingError(f"{self.model_name} v{version.version} names no run that there is")
         return run
-
-    def _latest(self, client: MlflowClient, ids: list[str]) -> Run:
-        newest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
-        if not newest:
-            raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
-        return newest[0]
 
     def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
         gone = _named(client, reference, ids, ViewType.DELETED_ONLY)

@@ -108,18 +108,17 @@ def stored_run(run: Run) -> StoredRun:
         run_id=run.info.run_id,
         name=run.info.run_name or "",
         started=started(run),
-        metrics={key: value for key, value in run.data.metrics.items() if _is_overall(key, value)},
+        metrics={  # NaN is not at most anything
+            key: value
+            for key, value in run.data.metrics.items()
+            if not key.startswith("fold_") and abs(value) <= _INFINITE
+        },
         params=dict(run.data.params),
         digest=next((values[key] for key in _DIGEST_TAGS if key in values), None),
         commit=next((values[key] for key in _COMMIT_TAGS if key in values), None),
         verdict=values.get(tags.VERDICT),
         status=run.info.status,
     )
-
-
-def _is_overall(name: str, value: float) -> bool:
-    """Whether it is a metric of the whole validation, and a number: NaN is not at most anything."""
-    return not name.startswith("fold_") and abs(value) <= _INFINITE
 
 
 def with_files(store: Store, run: StoredRun) -> StoredRun:

@@ -80,22 +80,17 @@ def check_writable(path: Path) -> None:
 
 def _refuse_other_file(path: Path) -> None:
     """MLflow would migrate whatever database it is given."""
-    if path.is_dir() or not _is_sqlite(path):
+    is_sqlite = False
+    if not path.is_dir():
+        with path.open("rb") as file:
+            is_sqlite = file.read(len(_MAGIC)) == _MAGIC
+    if not is_sqlite:
         raise TrackingError(f"the tracking store {path} is no sqlite database: {_WAY_OUT}")
-    names = _table_names(path)
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if names and _REVISION_TABLE not in names:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         raise TrackingError(f"{path} is no MLflow store: it is a database with the tables {shown}; {_WAY_OUT}")
-
-
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
-
-
-def _table_names(path: Path) -> list[str]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-        return [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
 
 
 def _create(path: Path, artifact_root: Path) -> None:
