@@ -56,7 +56,7 @@ def end_runs_of_versions(store: Store, name: str) -> list[str]:
     with store.calling(f"look for runs that were left by promotions of {name}") as client:
         ids = [str(one.experiment_id) for one in experiments(client)]
         running = list(every(client.search_runs, ids, "attributes.status = 'RUNNING'", max_results=1000))
-        left = {str(run.info.run_id): run for run in running if not any(o.lives for o in owners(run.data.tags))}
+        left = {str(run.info.run_id): run for run in running if _is_left(run)}
         known = versions(client, name) if left else []
     for version in known:
         record = VersionRecord.from_tags(version.tags)
@@ -65,6 +65,12 @@ def end_runs_of_versions(store: Store, name: str) -> list[str]:
                 _end(store, left[run_id], version, record)
                 said.append(f"the run {run_id[:8]} of v{version.version} was left RUNNING: ended as {record.verdict}")
     return said
+
+
+def _is_left(run: Run) -> bool:
+    """Whether a session's run is RUNNING and none of its sessions lives; a script's run names none, and is its own."""
+    claims = owners(run.data.tags)
+    return run.info.status == "RUNNING" and bool(claims) and not any(claim.lives for claim in claims)
 
 
 def deciding_runs(version: ModelVersion) -> set[str]:
@@ -175,11 +181,11 @@ def _version(client: MlflowClient, version: ModelVersion, holding: Mapping[str, 
 
 
 def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None:
-    """What the run says otherwise; a session that lives may not have said it yet."""
+    """What the run says otherwise; a session or script that lives may not have said it yet."""
     label, verdict = f"its run {run.info.run_id[:8]}", run.data.tags.get(tags.VERDICT)
-    if any(owner.lives for owner in owners(run.data.tags)) and run.info.status == "RUNNING":
-        return None
     if tags.INTENT in version.tags or record.verdict is None:
+        return None
+    if run.info.status == "RUNNING" and not _is_left(run):
         return None
     if run.info.status == "RUNNING":
         return f"{label} is still RUNNING, though its session lives no more (the next session ends it)"
