@@ -41,7 +41,7 @@ _API_SECONDS = 10
 _ARTIFACT_SECONDS = 20
 _SQLITE_SECONDS = 60  # MLflow tries 100 where it can't open one
 _CREATING_SECONDS = 600  # takes 3, and minutes on a busy machine or a slow disk
-_TELL_SECONDS = 5.0
+_TELL_SECONDS = 10.0
 _DATABASES = ("postgresql", "mysql", "mssql")
 _FILES = (".db", ".sqlite", ".sqlite3")
 
