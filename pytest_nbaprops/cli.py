@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.redaction import redact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,11 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except NBAPropsError as error:
-        raise click.ClickException(spelled(str(error))) from None
+        raise click.ClickException(spelled(redact(str(error)))) from None
     except BrokenPipeError:  # click ends quietly: whoever read has read enough
         raise
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(_line(error)) from None
+        raise click.ClickException(redact(_line(error))) from None
 
 
 def _line(error: OSError | UnicodeError) -> str:

@@ -11,21 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Report,
-    Table,
-    find_project,
-    finite,
-    format_option,
-    model_option,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Report, Table, finite, format_option, show
+from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
 from pytest_nbaprops.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pytest
 
     from pytest_nbaprops.serving.forecast import Forecast
@@ -187,8 +177,10 @@ def _write(forecast: Forecast, path: Path) -> None:
     """All of the file or nothing: written beside it and moved into place."""
     writers: dict[str, Callable[[Path], Any]] = {
         ".csv": lambda file: forecast.table().to_csv(file, index=False),
-        ".parquet": lambda file: _parquet(forecast.table(), file),
-        ".json": lambda file: file.write_text(_json(forecast), encoding="utf-8"),
+        ".parquet": lambda file: forecast.table().to_parquet(file, engine="pyarrow", index=False),
+        ".json": lambda file: file.write_text(
+            json.dumps(finite(forecast.to_dict()), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        ),
     }
     try:
         with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".nbaprops-") as folder:
@@ -197,11 +189,3 @@ def _write(forecast: Forecast, path: Path) -> None:
             file.replace(path)
     except OSError as error:
         raise SettingsError(f"--out {path} cannot be written: {error.strerror or error}; choose another path") from None
-
-
-def _parquet(frame: pd.DataFrame, file: Path) -> None:
-    frame.to_parquet(file, engine="pyarrow", index=False)
-
-
-def _json(forecast: Forecast) -> str:
-    return json.dumps(finite(forecast.to_dict()), indent=2, allow_nan=False) + "\n"

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.redaction import redact, redacted
+from pytest_nbaprops.redaction import redacted, redacted_words
 
 SCHEMA_VERSION = 1
 DECISION, SUMMARY, ERROR = "decision.json", "summary.md", "error.txt"
@@ -44,7 +44,7 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
         "simulated": settings["data"] is None,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": None,
-        "command": [redact(argument) for argument in command],
+        "command": redacted_words(command),
         "settings": redacted(settings),
         "dataset": None,
         "test_window": settings["test"],
@@ -62,7 +62,7 @@ def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
     Raises:
         SettingsError: the folder cannot be written.
     """
-    text = json.dumps(document, indent=2, allow_nan=False, default=str) + "\n"
+    text = json.dumps(redacted(document), indent=2, allow_nan=False, default=str) + "\n"
     return write_text(folder / DECISION, text)
 
 

@@ -164,7 +164,7 @@ def staleness(
 
 
 def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
-    trained = served.trained_through
+    trained = served.record.trained_through
     if trained is None:
         return [f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"]
     played = past.loc[past["MIN"].notna(), "GAME_DATE"]
@@ -175,7 +175,7 @@ def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
 
 
 def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root: Path | None) -> list[str]:
-    lineage = served.lineage
+    lineage = served.record.lineage
     if lineage is None:
         return [f"it does not say what its features are made of (no tag lineage{_REGISTERED_BY_HAND})"]
     there = {line.name: line for line in lineage.groups if line.name in available}
@@ -196,7 +196,7 @@ def _features(
     root: Path | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The model's columns for the rows, in the rows' order; columns that no group makes are empty, and noted."""
-    lineage = served.lineage
+    lineage = served.record.lineage
     names = [line.name for line in lineage.groups if line.name in available] if lineage else list(available)
     built = build_as_of(known, [available[name] for name in names], dates=_dates(rows), root=root)
     built.index = rows.sort_values(list(KEY_COLUMNS)).index  # build_as_of answers in canonical order
@@ -213,7 +213,7 @@ def _dates(rows: pd.DataFrame) -> list[pd.Timestamp]:
 def _baseline(served: ServedModel, known: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[float]:
     ordered = known.assign(_row=[-1] * (len(known) - len(rows)) + list(rows.index))
     ordered = ordered.sort_values(list(KEY_COLUMNS), ignore_index=True)
-    values = baseline_predictions(ordered, parse_target(served.target or DEFAULT_TARGET))
+    values = baseline_predictions(ordered, parse_target(served.record.target or DEFAULT_TARGET))
     chosen = ordered["_row"] >= 0
     return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[rows.index]
 

@@ -19,6 +19,8 @@ from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.redaction import redact, redacted
+from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
 from pytest_nbaprops.reports import criteria_tests, summary
 from pytest_nbaprops.reports.attribution import write_attribution
@@ -35,7 +37,6 @@ from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
-from pytest_nbaprops.tracking.publish import Publication
 from pytest_nbaprops.tracking.tracker import Status
 
 
@@ -112,7 +113,7 @@ class Closing:
         self.document = self._frame(reason) | so_far | {"reasons": [reason, *so_far.get("reasons", [])]}
         self.document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
         with contextlib.suppress(NBAPropsError):  # decision.json says INCONCLUSIVE since the start
-            write_text(trace, traceback.format_exc())
+            write_text(trace, redact(traceback.format_exc()))
             write_decision(trace.parent, self.document)
         for state in self.evidence.candidates:
             self.publication.fail(state.name)
@@ -200,7 +201,7 @@ class Closing:
 
     def _write(self, document: dict[str, Any]) -> None:
         """Write the report; each file is whole or not there."""
-        self.document = document
+        self.document = document = redacted(document)  # a test's error may name the address of a database
         folder = Path(self.settings.report)
         states = self.evidence.candidates
         frames = [frame for state in states if (frame := state.predictions()) is not None]

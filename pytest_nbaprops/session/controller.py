@@ -13,6 +13,7 @@ import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
+from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
 from pytest_nbaprops.session.closing import Closing
@@ -21,7 +22,6 @@ from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
-from pytest_nbaprops.tracking.publish import Publication
 
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 
@@ -58,8 +58,12 @@ class Controller:
 
     def _start(self) -> None:
         self._fail_closed()
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         publication = Publication(
-            uri=self.settings.tracking_uri, experiment=self.settings.experiment, model_name=self.settings.model_name
+            uri=self.settings.tracking_uri,
+            experiment=self.settings.experiment,
+            model_name=self.settings.model_name,
+            tell=reporter.write_line if reporter is not None else None,
         )
         if not self.config.option.collectonly:
             publication.probe()

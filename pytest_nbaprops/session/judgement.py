@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -186,13 +185,13 @@ class Judge:
             alias=self.settings.alias,
             expected=self.opponent.holders,
             reason="; ".join(winner.reasons),
-            version_tags={
-                "verdict": Verdict.PROMOTE.value,
-                "criteria": json.dumps([result.to_dict() for result in winner.criteria]),
-                "metrics": json.dumps(winner.to_dict()["metrics"]),
-                **version_record(self.context, state),
-                "champion_version": (judgement.champion.version or "") if judgement.champion else "",
-            },
+            record=replace(
+                version_record(self.context, state),
+                verdict=Verdict.PROMOTE.value,
+                criteria=[result.to_dict() for result in winner.criteria],
+                metrics=winner.to_dict()["metrics"],
+                champion_version=(judgement.champion.version or "") if judgement.champion else "",
+            ),
         )
         return replace(judgement, versions={name: promotion.version}, promoted=promotion.changed)
 

@@ -14,12 +14,12 @@ from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
+from pytest_nbaprops.registry.publication import Publication, RunRecord
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import write_tables
-from pytest_nbaprops.runs.recorded import Surroundings, write_record
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState, FoldState
-from pytest_nbaprops.tracking.publish import Publication, RunRecord
+from pytest_nbaprops.session.provenance import Surroundings, write_record
 from pytest_nbaprops.tracking.tracker import Status
 from pytest_nbaprops.walkforward.candidate import Candidate
 

@@ -14,8 +14,20 @@ IDENTITY = "nbaprops.identity"
 CONTENT = "nbaprops.content"
 """Model and version: identity of the model, by which a version already registered is found again."""
 
+REQUEST = "nbaprops.request"
+"""Run: a number of its own, by which it is found where the answer to its creation was lost."""
+
 MODEL_URI = "nbaprops.model_uri"
 """Run: `models:/m-…` of the final model, written once all of it is stored."""
+
+DATASET = "dataset_digest"
+"""Run and version: full SHA-256 of the data, in a name that people filter by."""
+
+VERDICT = "verdict"
+"""Run and version: PROMOTE, REJECT, INCONCLUSIVE, ERROR, or none where nothing was decided."""
+
+COMMIT = "git_commit"
+"""Run and version: the checkout's commit, with `-dirty` where files differed."""
 
 MODEL_TYPE = "model_type"
 """Run, model and version: the kind of model, as the user calls it."""

@@ -54,7 +54,9 @@ class FoldStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
+            _refuse_anothers(folder)
             if not (folder / ".gitignore").exists():
                 _replace(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
@@ -154,6 +156,18 @@ class FoldStore:
 
 def _seal(kind: str, key: str, payload: bytes) -> bytes:
     return hashlib.sha256(f"{kind} {key}\n".encode() + payload).hexdigest().encode()
+
+
+def _refuse_anothers(folder: Path) -> None:
+    """What lies in the store is believed, so it has to be this user's (under sudo: of who called it)."""
+    if not hasattr(os, "geteuid"):
+        return
+    owner = folder.stat().st_uid
+    if owner not in (os.geteuid(), int(os.environ.get("SUDO_UID") or os.geteuid())):
+        raise SettingsError(
+            f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can change results:"
+            " remove it, or make it yours with chown"
+        )
 
 
 def _replace(path: Path, content: bytes) -> None:

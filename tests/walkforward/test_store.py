@@ -33,6 +33,18 @@ def test_an_entry_comes_back_bit_for_bit(store: FoldStore) -> None:
     assert found.details == ENTRY.details
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it can change results; a new one is for its user alone."""
+    folder = tmp_path / ".nbaprops"
+    FoldStore(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        FoldStore(folder)
+
+
 def test_what_is_not_there_is_none(store: FoldStore) -> None:
     """An unknown key is no error."""
     assert store.fold(KEY) is None

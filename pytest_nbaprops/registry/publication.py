@@ -18,20 +18,21 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
-from pytest_nbaprops.registry.versions import versions
+from pytest_nbaprops.registry.moves import RUN, Promotion
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.registry.verify import end_runs_of_versions
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.ownership import BEAT_SECONDS, Owner, take_over
 from pytest_nbaprops.tracking.runs import next_version_number
+from pytest_nbaprops.tracking.search import versions
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 
 FLUSH_SECONDS = 5.0
-TESTED = "tested"
-DEFAULT_CHAMPION = "production"
-EVENT_DETAILS = ("verdict", "metrics", "champion_version", "criteria")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,12 @@ class RunRecord:
 
 
 class Publication:
-    """Runs, registry and champion of one session. `error` holds the first failure."""
+    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
 
-    def __init__(self, *, uri: str, experiment: str, model_name: str) -> None:
-        self.uri, self.experiment, self.model_name = uri, experiment, model_name
+    def __init__(
+        self, *, uri: str, experiment: str, model_name: str, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.uri, self.experiment, self.model_name, self.tell = uri, experiment, model_name, tell
         self.error: str | None = None
         self._store: Store | None = None
         self._trackers: dict[str, StandardNBAPropsTracker] = {}
@@ -81,7 +84,7 @@ class Publication:
         if not self.uri.startswith("sqlite"):
             return False
         path = sqlite_path(self.uri)
-        return path is not None and not Path(path).exists() and Path(path).parent.is_dir()
+        return not path.exists() and path.parent.is_dir()
 
     def champion(self, alias: str | None, target: str) -> ChampionVersion | UnknownChampion | None:
         """The version to beat: the alias asked for, else production if it exists, else the target alias.
@@ -96,6 +99,18 @@ class Publication:
             alias = DEFAULT_CHAMPION if DEFAULT_CHAMPION in registry.aliases(self.model_name) else target
         return registry.champion(self.model_name, alias)
 
+    def mend(self, *, aliases: bool) -> list[str]:
+        """Finish what killed sessions left: runs of promoted versions and, where wanted, alias changes; what was done.
+
+        Raises:
+            TrackingError: the store cannot be read or written.
+        """
+        if self.is_untouched:
+            return []
+        if aliases:
+            self.registry().recover(self.model_name)
+        return end_runs_of_versions(self._connected(), self.model_name)
+
     def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
         """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates.
 
@@ -105,15 +120,15 @@ class Publication:
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
-        decided = (v for v in known if tags.INTENT not in v.tags and v.tags.get(tags.IDENTITY) not in but)
-        return sorted(int(version.version) for version in decided if _overlaps(version.tags.get(TESTED), first, last))
+        decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
+        return sorted(n for n, record in decided.items() if record.identity not in but and record.overlaps(first, last))
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())
 
     def _connected(self) -> Store:
         if self._store is None:
-            store = connect(self.uri)
+            store = connect(self.uri, tell=self.tell)
             store.check_writable()  # known before the first fold
             self._store = store
         return self._store
@@ -148,8 +163,8 @@ class Publication:
         if run_id is None:
             number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
             name = record.run_name.replace("{n}", str(number))
-        told = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
-        self._run_ids[candidate] = tracker.start_run(name, told, run_id=run_id)
+        run_tags = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
+        self._run_ids[candidate] = tracker.start_run(name, run_tags, run_id=run_id)
         self._trackers[candidate], self._owners[candidate] = tracker, owner
         self._flushed[candidate] = time.monotonic()
         tracker.log_training_config(record.params)
@@ -175,7 +190,7 @@ class Publication:
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
         """The last entries of a run: its verdict and decision.json."""
         tracker = self._trackers[candidate]
-        tracker.set_tags({"verdict": verdict})
+        tracker.set_tags({tags.VERDICT: verdict})
         tracker.log_artifact(decision_file)
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
@@ -193,7 +208,7 @@ class Publication:
         tracker = self._trackers.get(candidate)
         if tracker is not None and tracker.is_open:
             with contextlib.suppress(Exception):
-                tracker.abandon({"verdict": "ERROR"})
+                tracker.abandon({tags.VERDICT: "ERROR"})
 
     # the promotion
 
@@ -209,7 +224,7 @@ class Publication:
         alias: str,
         expected: Mapping[str, str | None],
         reason: str,
-        version_tags: Mapping[str, str],
+        record: VersionRecord,
     ) -> Promotion:
         """Log the model, register it (once) and move the alias last.
 
@@ -224,11 +239,11 @@ class Publication:
         uri = tracker.log_model(model, model_type, input_example=example, content=content, trusted_types=trusted_types)
         registry = self.registry()
         version = registry.register_model(
-            uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=version_tags
+            uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=record.to_tags()
         )
-        told = {name: version_tags[name] for name in EVENT_DETAILS if name in version_tags}
+        details = {**record.event_details(), RUN: tracker.run_id}
         return registry.promote_model(
-            self.model_name, version, alias, reason=reason, expected_aliases=expected, details=told
+            self.model_name, version, alias, reason=reason, expected_aliases=expected, details=details
         )
 
 
@@ -236,12 +251,3 @@ def _what_it_is(record: RunRecord, digest: str) -> str:
     """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
     params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
     return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"
-
-
-def _overlaps(tested: str | None, first: date, last: date) -> bool:
-    """Whether a version's tag names dates of this span; one that cannot be read names none."""
-    try:
-        begin, *_, end = json.loads(tested or "[]")
-        return date.fromisoformat(begin) <= last and date.fromisoformat(end) >= first
-    except (ValueError, TypeError):
-        return False

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.promoting import Answer, Wish, check_and_promote
+from pytest_nbaprops.registry.promoting import PromotionRequest, PromotionResult, check_and_promote
 from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
 from pytest_nbaprops.tracking import tags
-from tests.tracking.league import Logged, log, outcomes
+from tests.league import Logged, log, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,11 @@ def version(
         client.create_model_version("League", "file:///nowhere", tags={tags.RUN: run_id, **told})
 
 
-def promoted(registry: ModelRegistry, *criteria: str) -> Answer:
+def promoted(registry: ModelRegistry, *criteria: str) -> PromotionResult:
     registry.promote_model("League", 1, "production")
-    return check_and_promote(registry, Wish(name="League", version="2", alias="production", criteria=criteria))
+    return check_and_promote(
+        registry, PromotionRequest(name="League", version="2", alias="production", criteria=criteria)
+    )
 
 
 def digests(**changed: str) -> dict[str, str]:
@@ -112,17 +114,21 @@ def test_no_criteria_promote_nothing(registry: ModelRegistry, store: Store) -> N
 def test_force_promotes_no_lost_model(registry: ModelRegistry, store: Store) -> None:
     """A version whose model's files are gone gets no alias, whoever insists."""
     version(store, "old", {})
-    wish = Wish(name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must")
+    request = PromotionRequest(
+        name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must"
+    )
     with pytest.raises(TrackingError, match="v1"):
-        check_and_promote(registry, wish)
+        check_and_promote(registry, request)
     assert registry.aliases("League") == {}
 
 
 def test_force_promotes_a_model_that_is_there(registry: ModelRegistry, store: Store, booster: XGBRegressor) -> None:
     """Criteria that fail are overruled."""
     log(store, Logged(name="bad", model=booster, register="League", keep=False))
-    wish = Wish(name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must")
-    assert check_and_promote(registry, wish).forced
+    request = PromotionRequest(
+        name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must"
+    )
+    assert check_and_promote(registry, request).forced
 
 
 def test_a_champion_is_remembered_by_the_criteria_of_its_last_promotion(registry: ModelRegistry, store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_nbaprops.registry import journal, moves, settling
+from pytest_nbaprops.registry import journal, moves, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def test_nothing_is_left_of_a_promotion_that_went_well(league: ModelRegistry, st
 def test_a_hand_that_moves_the_alias_back_is_respected(league: ModelRegistry, store: Store) -> None:
     """A version that was promoted earlier may come back without this tool."""
     move_by_hand(store, "1")
-    league.settle("League")
+    league.recover("League")
     assert league.aliases("League") == {"production": "1"}
 
 
@@ -65,10 +65,10 @@ def test_a_change_that_came_too_late_is_taken_back_once(league: ModelRegistry, s
     """The session that stalled changes the alias once; the same change afterwards is a hand's."""
     stalled(store, entries(store)[0])
     move_by_hand(store, "1")
-    league.settle("League")
+    league.recover("League")
     assert league.aliases("League") == {"production": "2"}
     move_by_hand(store, "1")
-    league.settle("League")
+    league.recover("League")
     assert league.aliases("League") == {"production": "1"}
 
 
@@ -77,7 +77,7 @@ def test_a_late_change_is_found_behind_those_of_other_aliases(league: ModelRegis
     league.promote_model("League", 3, "staging")
     stalled(store, entries(store)[0])
     move_by_hand(store, "1")
-    league.settle("League")
+    league.recover("League")
     assert league.aliases("League") == {"production": "2", "staging": "3"}
 
 
@@ -85,7 +85,7 @@ def test_a_version_that_no_entry_explains_stays(league: ModelRegistry, store: St
     """Whoever stalled wanted v1: v3 was set by hand."""
     stalled(store, entries(store)[0])
     move_by_hand(store, "3")
-    league.settle("League")
+    league.recover("League")
     assert league.aliases("League") == {"production": "3"}
 
 
@@ -93,7 +93,7 @@ def test_who_stalled_for_hours_does_not_come_back(league: ModelRegistry, store: 
     """What a killed session left is swept while the alias is where it should be."""
     stalled(store, entries(store)[0], since=timedelta(hours=2))
     stalled(store, entries(store)[1])
-    league.settle("League")
+    league.recover("League")
     assert [len(entry.setters) for entry in entries(store)] == [0, 1]
 
 
@@ -104,10 +104,10 @@ def test_who_was_overtaken_before_it_set_the_alias_does_not_set_it(
     calls: list[str] = []
 
     def stall(client: MlflowClient, name: str, entry: journal.Entry) -> None:
-        monkeypatch.setattr(moves, "apply", settling.apply)
+        monkeypatch.setattr(moves, "apply", recovery.apply)
         league.promote_model("League", 1, "production", reason="meanwhile")
-        monkeypatch.setattr(settling, "set_alias", lambda *_: calls.append("set"))
-        settling.apply(client, name, entry)
+        monkeypatch.setattr(recovery, "set_alias", lambda *_: calls.append("set"))
+        recovery.apply(client, name, entry)
 
     monkeypatch.setattr(moves, "apply", stall)
     league.promote_model("League", 3, "production")

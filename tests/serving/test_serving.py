@@ -31,7 +31,7 @@ from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.dataset import read_dataset, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
 from tests import mlflow_server
-from tests.tracking.served import NAME, TARGET, World, promote, world
+from tests.serving.served import NAME, TARGET, World, promote, world
 
 if TYPE_CHECKING:
     from pathlib import Path

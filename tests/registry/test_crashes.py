@@ -16,11 +16,11 @@ import pytest
 from pytest_nbaprops.errors import ChampionMovedError
 from pytest_nbaprops.registry.events import INTENDED, events_of
 from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
-from pytest_nbaprops.registry.versions import versions
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import connect
+from pytest_nbaprops.tracking.search import versions
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
-from tests.tracking.conftest import LogModel
+from tests.conftest import LogModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def killed(
     logged = [log(content) for content in ("c1", "c2", "c3")]
     for uri in logged[:2]:
         registry.promote_model("League", registry.register_model(uri, "League"), "staging", reason="good")
-    command = [sys.executable, "-W", "ignore", "-m", "tests.tracking.crashes", str(source), str(folder), logged[2]]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.registry.crashes", str(source), str(folder), logged[2]]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -110,9 +110,9 @@ def test_a_killed_rollback_leaves_one_of_the_two_and_is_never_done_twice(killed:
     for store in killed.stores("rollback", tmp_path):
         registry = ModelRegistry(store=store)
         before = assert_complete(registry, {"1", "2"})
-        registry.settle("League")
+        registry.recover("League")
         after = assert_complete(registry, {"1", before})
-        registry.settle("League")
+        registry.recover("League")
         assert assert_complete(registry, {after}) == after
         seen.add((before, after))
     assert seen == {("2", "2"), ("2", "1"), ("1", "1")}
@@ -137,13 +137,13 @@ def test_another_candidate_after_a_kill_sees_that_the_champion_moved(killed: Kil
 def test_who_stalled_never_undoes_a_later_promotion(killed: Killed, tmp_path: Path) -> None:
     """Overtaken just before it sets the alias, killed after any later call: v1, promoted meanwhile, is the champion.
 
-    At the latest after settling. v3, which it had entered, counts: the other session set it before v1.
+    At the latest after recovery. v3, which it had entered, counts: the other session set it before v1.
     """
     seen = set()
     for store in killed.stores("overtaken", tmp_path):
         registry = ModelRegistry(store=store)
         seen.add(registry.aliases("League")["staging"])
-        registry.settle("League")
+        registry.recover("League")
         assert_complete(registry, {"1"})
         assert_clean(store, "1")
         assert [tenure.version for tenure in registry.history("League", "staging")] == ["1", "3", "2", "1"]

@@ -11,7 +11,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.runs.best import Question, best_runs
 from pytest_nbaprops.runs.compare import compare_runs
 from pytest_nbaprops.runs.lookup import Lookup
-from tests.tracking.league import Logged, log, outcomes
+from tests.league import Logged, log, outcomes
 
 if TYPE_CHECKING:
     from xgboost import XGBRegressor

@@ -15,7 +15,7 @@ from pytest_nbaprops.tracking import tags
 if TYPE_CHECKING:
     from pytest_nbaprops.registry.registry import ModelRegistry
     from pytest_nbaprops.tracking.connection import Store
-    from tests.tracking.conftest import LogModel
+    from tests.conftest import LogModel
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.tracking import ownership, publish, tags
+from pytest_nbaprops.registry import publication
+from pytest_nbaprops.registry.publication import Publication, RunRecord
+from pytest_nbaprops.tracking import ownership, tags
 from pytest_nbaprops.tracking.ownership import STALE_SECONDS, Owner, owners, take_over
-from pytest_nbaprops.tracking.publish import Publication, RunRecord
 from pytest_nbaprops.tracking.runs import ensure_experiment, find_running
 
 if TYPE_CHECKING:
@@ -151,11 +152,11 @@ def test_a_flush_now_and_then_carries_a_sign_of_life(
 ) -> None:
     """In the same request as the fold's metrics."""
     session = start("c")
-    monkeypatch.setattr(publish, "FLUSH_SECONDS", -1.0)
+    monkeypatch.setattr(publication, "FLUSH_SECONDS", -1.0)
     before = owners(stored(session).data.tags)
     session.fold("c", 1, date(2024, 1, 5), predictions, {})
     assert owners(stored(session).data.tags) == before
-    monkeypatch.setattr(publish, "BEAT_SECONDS", -1.0)
+    monkeypatch.setattr(publication, "BEAT_SECONDS", -1.0)
     session.fold("c", 2, date(2024, 1, 6), predictions, {})
     (owner,) = owners(stored(session).data.tags)
     assert (owner.key, owner.at > before[0].at) == (before[0].key, True)

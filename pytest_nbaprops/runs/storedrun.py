@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from pytest_nbaprops.features.lineage import Lineage
-from pytest_nbaprops.runs.lookup import started
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import LINEAGE, PREDICTIONS
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.tracking.connection import Store
 
-_DIGEST_TAGS: Final = (tags.DATASET_DIGEST, "dataset_digest")
-_COMMIT_TAGS: Final = ("git_commit", "mlflow.source.git.commit")
+_DIGEST_TAGS: Final = (tags.DATASET_DIGEST, tags.DATASET)
+_COMMIT_TAGS: Final = (tags.COMMIT, "mlflow.source.git.commit")
 WINDOW: Final = ("target", "first_test_date", "last_test_date")
 """Params that say what was predicted, and for which dates."""
 _INFINITE: Final = 1e300  # MLflow stores infinity as 1.8e308
@@ -30,7 +29,7 @@ _UNDECIDED: Final = ("INCONCLUSIVE", "ERROR")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFacts:
+class StoredRun:
     """One run. `metrics` are the finite ones of the whole validation; `lineage` is its feature_lineage.json.
 
     `status` is MLflow's: RUNNING, FINISHED, FAILED or KILLED.
@@ -56,8 +55,8 @@ class RunFacts:
     @property
     def window(self) -> str | None:
         """Target and test dates, None where the run does not say."""
-        told = [self.params[name] for name in WINDOW if name in self.params]
-        return " ".join(told) if len(told) == len(WINDOW) else None
+        known = [self.params[name] for name in WINDOW if name in self.params]
+        return " ".join(known) if len(known) == len(WINDOW) else None
 
     @property
     def n_predictions(self) -> int | None:
@@ -76,8 +75,8 @@ class RunFacts:
     @property
     def features(self) -> int | None:
         """How many feature columns."""
-        if (told := self.params.get("n_features", "")).isdecimal():
-            return int(told)
+        if (logged := self.params.get("n_features", "")).isdecimal():
+            return int(logged)
         return len(self.columns) or None
 
     @property
@@ -97,54 +96,55 @@ class RunFacts:
             return None
 
 
-def facts_of(run: Run) -> RunFacts:
+def started(run: Run) -> str:
+    """When the run began, to the minute, UTC."""
+    return f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
+def stored_run(run: Run) -> StoredRun:
     """What the run's own entries tell, without its files."""
-    told = run.data.tags
-    return RunFacts(
+    values = run.data.tags
+    return StoredRun(
         run_id=run.info.run_id,
         name=run.info.run_name or "",
         started=started(run),
-        metrics={key: value for key, value in run.data.metrics.items() if _is_overall(key, value)},
+        metrics={  # NaN is not at most anything
+            key: value
+            for key, value in run.data.metrics.items()
+            if not key.startswith("fold_") and abs(value) <= _INFINITE
+        },
         params=dict(run.data.params),
-        digest=next((told[key] for key in _DIGEST_TAGS if key in told), None),
-        commit=next((told[key] for key in _COMMIT_TAGS if key in told), None),
-        verdict=told.get("verdict"),
+        digest=next((values[key] for key in _DIGEST_TAGS if key in values), None),
+        commit=next((values[key] for key in _COMMIT_TAGS if key in values), None),
+        verdict=values.get(tags.VERDICT),
         status=run.info.status,
     )
 
 
-def _is_overall(name: str, value: float) -> bool:
-    """Whether it is a metric of the whole validation, and a number: NaN is not at most anything."""
-    return not name.startswith("fold_") and abs(value) <= _INFINITE
-
-
-def with_files(store: Store, facts: RunFacts) -> RunFacts:
+def with_files(store: Store, run: StoredRun) -> StoredRun:
     """The same with lineage and predictions, where the run has kept them.
 
     Raises:
         TrackingError: A file that is there cannot be read.
     """
-    with store.calling(f"read the files of the run {facts.label}", artifacts=True) as client:
-        there = {file.path for file in client.list_artifacts(facts.run_id)}
-        lineage = _json(client.download_artifacts(facts.run_id, LINEAGE)) if LINEAGE in there else None
-        predictions = None
+    with store.calling(f"read the files of the run {run.label}", artifacts=True) as client:
+        there = {file.path for file in client.list_artifacts(run.run_id)}
+        lineage = predictions = None
+        if LINEAGE in there:
+            document = json.loads(Path(client.download_artifacts(run.run_id, LINEAGE)).read_text(encoding="utf-8"))
+            lineage = document if isinstance(document, dict) else None
         if PREDICTIONS in there:
-            predictions = pd.read_parquet(client.download_artifacts(facts.run_id, PREDICTIONS), engine="pyarrow")
-    return RunFacts(**{**vars(facts), "lineage": lineage, "predictions": predictions})
+            predictions = pd.read_parquet(client.download_artifacts(run.run_id, PREDICTIONS), engine="pyarrow")
+    return replace(run, lineage=lineage, predictions=predictions)
 
 
-def _json(path: str) -> Mapping[str, Any] | None:
-    document = json.loads(Path(path).read_text(encoding="utf-8"))
-    return document if isinstance(document, dict) else None
-
-
-def mae_by_date(store: Store, facts: RunFacts) -> dict[str, float]:
+def mae_by_date(store: Store, run: StoredRun) -> dict[str, float]:
     """MAE of each test date: from the predictions, else from the folds' own metric."""
-    frame = facts.predictions
+    frame = run.predictions
     if frame is not None and {"GAME_DATE", "actual", "predicted"} <= set(frame.columns):
         error = (frame["predicted"].astype("float64") - frame["actual"].astype("float64")).abs()
         by_date = error.groupby(pd.to_datetime(frame["GAME_DATE"]).dt.strftime("%Y-%m-%d")).mean()
         return {str(day): float(value) for day, value in by_date.dropna().items()}
-    with store.calling(f"read the folds of the run {facts.label}") as client:
-        history = client.get_metric_history(facts.run_id, "fold_mae")
+    with store.calling(f"read the folds of the run {run.label}") as client:
+        history = client.get_metric_history(run.run_id, "fold_mae")
     return {f"{datetime.fromtimestamp(point.timestamp / 1000, UTC):%Y-%m-%d}": point.value for point in history}

@@ -18,8 +18,8 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 from tests import mlflow_server
-from tests.tracking import racers
-from tests.tracking.conftest import LogModel
+from tests.conftest import LogModel
+from tests.registry import racers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
