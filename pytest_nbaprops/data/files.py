@@ -6,12 +6,15 @@ import glob
 import gzip
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from pytest_nbaprops.data.problems import file_problem, reason
 from pytest_nbaprops.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMATS: Final = (".csv", ".parquet")
 COMPRESSIONS: Final = (".gz", ".zst")
@@ -63,6 +66,15 @@ def _matching(path: Path) -> list[Path]:
     return found
 
 
+def passed_over(source: str | Path, files: list[Path]) -> Iterator[Path]:
+    """Folders beside the files read that are called like data, as some tools write Parquet in pieces."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        yield from (
+            path for path in sorted(folder.iterdir()) if path not in files and _suffixes(path) and path.is_dir()
+        )
+
+
 def _is_data(path: Path) -> bool:
     # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
     return not path.name.startswith(".") and _suffixes(path) is not None and path.is_file()
@@ -91,9 +103,14 @@ def read_bytes(path: Path) -> bytes:
     """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
     form, packed = _suffixes(path) or FORMATS
     try:
+        before = path.stat()
         raw = path.read_bytes()
+        after = path.stat()
     except OSError as error:
         raise _unreadable(path, error) from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
+        way_out = "wait until it is written, or read a copy"
+        raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
     _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
     content = _decompressed(path, raw, packed)
     if packed:
@@ -107,9 +124,10 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def _check_signature(path: Path, content: bytes, promised: str) -> None:
-    if not content.removeprefix(BYTE_ORDER_MARK).strip():
+    start = content[:READ_SIZE].removeprefix(BYTE_ORDER_MARK)
+    if not start.strip() and not content.removeprefix(BYTE_ORDER_MARK).strip():
         raise file_problem(str(path), "an empty file", "a header and rows", "export the file again or remove it")
-    held = next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
+    held = next((name for mark, name in SIGNATURES.items() if content.startswith(mark)), None)
     wanted = {".csv": None, ".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}[promised]
     if held != wanted:
         found, expected = held or f"no {wanted}", wanted or "CSV text"

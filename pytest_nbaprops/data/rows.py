@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from pytest_nbaprops.data.cells import LARGEST_EXACT, parse_number
 from pytest_nbaprops.data.problems import Place, Problem, shown
+from pytest_nbaprops.data.remarks import Oddity
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS
 from pytest_nbaprops.errors import DataError
 
@@ -20,15 +22,20 @@ if TYPE_CHECKING:
 
 ONE_ROW: Final = Problem(expected="one row per player and game", way_out="drop one of the two rows or files")
 ONE_DATE: Final = Problem(expected="one date per game", way_out="correct GAME_DATE or GAME_ID")
+ONE_TEAM: Final = Problem(
+    expected="one TEAM_ABBREVIATION per team and game", way_out="restore the ids from the source or correct the name"
+)
 TWO_TEAMS: Final = Problem(expected="two teams per game", way_out="correct TEAM_ID or GAME_ID")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One source's rows, and where they come from."""
+    """One source's rows, where they come from, what was odd, and games and rows by kind (also of those left out)."""
 
     table: pa.Table
     place: Place
+    oddities: tuple[Oddity, ...]
+    kinds: Mapping[str, tuple[int, int]]
 
 
 def ordered_table(parts: list[Part]) -> pa.Table:
@@ -39,7 +46,9 @@ def ordered_table(parts: list[Part]) -> pa.Table:
     games.require_one_row_each()
     games.require_one_date_each()
     games.require_two_teams()
-    return _with_extra_types(table.take(pa.array(games.order)))
+    order = games.order
+    sorted_already = bool((np.diff(order) == 1).all())
+    return _with_extra_types(table if sorted_already else table.take(pa.array(order)))
 
 
 class _Games:
@@ -77,6 +86,7 @@ class _Games:
 
     def require_two_teams(self) -> None:
         order = np.lexsort((self.team, self.game))
+        self._require_one_abbreviation_each(order)
         game, team = self.game[order], self.team[order]
         starts = np.flatnonzero(np.r_[True, (np.diff(game) != 0) | (np.diff(team) != 0)])
         third = np.flatnonzero(game[starts[2:]] == game[starts[:-2]]) + 2
@@ -84,6 +94,16 @@ class _Games:
             first, second = int(order[starts[third[0] - 2]]), int(order[starts[third[0]]])
             found = f"{shown(str(self.team[second]))} as a third team in game {self._game(second)}"
             self._refuse("TEAM_ID", (first, second), found, TWO_TEAMS)
+
+    def _require_one_abbreviation_each(self, order: NDArray[np.int64]) -> None:
+        short = np.asarray(self._table["TEAM_ABBREVIATION"].combine_chunks().dictionary_encode().indices)[order]
+        same = np.diff(self.game[order]) == 0
+        mixed = same & ((np.diff(self.team[order]) == 0) & (np.diff(short) != 0))
+        if mixed.any():
+            first, second = self._first_pair(order, mixed)
+            name, other = (self._table["TEAM_ABBREVIATION"][row].as_py() for row in (second, first))
+            found = f"{self.team[second]} for {name} in game {self._game(second)}, which is {other} elsewhere"
+            self._refuse("TEAM_ID", (first, second), found, ONE_TEAM)
 
     def _first_pair(self, order: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[int, int]:
         """The neighbours in ``order`` whose later row comes first in the sources."""

@@ -25,6 +25,7 @@ COUNT_COLUMNS: Final = (
     "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB", "REB",
     "AST", "STL", "BLK", "TOV", "PF", "PTS",
 )  # fmt: skip
+SHARE_COLUMNS: Final = ("FG_PCT", "FG3_PCT", "FT_PCT")
 SIGNED_COLUMNS: Final = ("PLUS_MINUS", "FANTASY_PTS")
 
 # The order of stats.nba.com's LeagueGameLog, then SEASON.
