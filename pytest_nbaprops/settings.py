@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_nbaprops.data.kinds import parse_kinds
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
 from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
@@ -32,6 +33,7 @@ class Settings:
     rootdir: str
     data: str | None
     columns: Mapping[str, str]
+    games: tuple[str, ...]
     target: str
     test: str
     train_window: str
@@ -76,7 +78,8 @@ class Settings:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
         tuples = {
-            name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "known_columns", "trusted_types")
+            name: tuple(plain[name])
+            for name in ("games", "recipes", "params", "criteria", "known_columns", "trusted_types")
         }
         return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
 
@@ -110,6 +113,7 @@ class _Reader:
             rootdir=str(self.root),
             data=data,
             columns=_column_map(self.lines("columns")),
+            games=parse_kinds(", ".join(self.lines("games"))),
             target=self.text("target"),
             test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
             train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+TYPE_WAY_OUT: Final = "export the column as text or numbers"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Named:
     """A table under our names without its blank rows and repeated headers, and the position that each row had."""
@@ -49,10 +52,24 @@ def named_table(raw: pa.Table, place: Place, column_map: Mapping[str, str], targ
     names = _our_names(raw.column_names, place.name, _checked_map(column_map))
     _require_columns(names, place.name, target_columns)
     kept = [position for position, name in enumerate(names) if name is not None]
-    table = pa.Table.from_arrays([raw.column(position) for position in kept], names=[names[p] for p in kept])
+    columns = {names[position]: raw.column(position) for position in kept}
+    table = pa.table({name: _readable(name, column, place) for name, column in columns.items()})
     again = _repeated_headers(table, [raw.column_names[position] for position in kept])
     odd = tuple(_oddities(raw.column_names, names, column_map, place, again))
     return Named(table=table, rows=np.arange(table.num_rows), oddities=odd).only(~(_blank_rows(table) | again))
+
+
+def _readable(name: str, column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
+    """The column, text where Parquet holds bytes; DataError for lists and the like where the schema has a value."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind) and name in CANONICAL_COLUMNS:
+        raise header_problem(place.name, name, f"cells of the type {kind}", "one value in each", TYPE_WAY_OUT)
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)):
+        return column
+    try:
+        return column.cast(kind).cast(pa.binary()).cast(pa.string())
+    except pa.ArrowException as error:
+        raise header_problem(place.name, name, "bytes that are no UTF-8 text", "text", TYPE_WAY_OUT) from error
 
 
 def _oddities(

@@ -20,6 +20,7 @@ import pytest
 
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.remarks import remarks_of
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
@@ -55,6 +56,7 @@ class Context:
         own_groups: names of the groups that come from hooks.
         broken: groups that changed rows and so made no column, with what was wrong.
         source: where the games came from, for reports.
+        remarks: what was odd about the games, and yet read.
     """
 
     settings: Settings
@@ -67,6 +69,7 @@ class Context:
     columns: Mapping[str, tuple[str, ...]]
     registered: Mapping[str, Any]
     source: str
+    remarks: tuple[str, ...]
     threads: int
 
     @property
@@ -179,6 +182,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
             "columns": {name: list(columns) for name, columns in table.columns.items()},
             "broken": dict(table.broken),
             "source": source,
+            "remarks": list(remarks_of(games)),
         }
         (folder / CONTEXT_FILE).write_text(json.dumps(stored))
     except BaseException:
@@ -225,6 +229,7 @@ def _context(
         columns={name: tuple(columns) for name, columns in stored["columns"].items()},
         registered=registered_recipes(config),
         source=stored["source"],
+        remarks=tuple(stored["remarks"]),
         threads=threads,
     )
 
@@ -235,10 +240,11 @@ def read_games(config: pytest.Config, settings: Settings, target: Sequence[str])
         frame = config.hook.pytest_nbaprops_load_games(config=config)
         if frame is not None:
             source = "pytest_nbaprops_load_games"
-            return normalize_games(frame, source=source, target_columns=target), source
+            return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
     if settings.data is None:
         return sample_league(), SAMPLE_LABEL
-    return load_games(settings.data, column_map=settings.columns, target_columns=target), settings.data
+    games = load_games(settings.data, column_map=settings.columns, target_columns=target, kinds=settings.games)
+    return games, settings.data
 
 
 @dataclass(frozen=True, kw_only=True)
