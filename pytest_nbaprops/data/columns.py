@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -51,9 +52,8 @@ def named_table(raw: pa.Table, place: Place, column_map: Mapping[str, str], targ
     """The columns that we know under our names, the others under theirs."""
     names = _our_names(raw.column_names, place.name, _checked_map(column_map))
     _require_columns(names, place.name, target_columns)
-    kept = [position for position, name in enumerate(names) if name is not None]
-    columns = {names[position]: raw.column(position) for position in kept}
-    table = pa.table({name: _readable(name, column, place) for name, column in columns.items()})
+    kept = {position: name for position, name in enumerate(names) if name is not None}
+    table = pa.table({name: _readable(name, raw.column(position), place) for position, name in kept.items()})
     again = _repeated_headers(table, [raw.column_names[position] for position in kept])
     odd = tuple(_oddities(raw.column_names, names, column_map, place, again))
     return Named(table=table, rows=np.arange(table.num_rows), oddities=odd).only(~(_blank_rows(table) | again))
@@ -91,8 +91,13 @@ def _repeated_headers(table: pa.Table, header: list[str]) -> NDArray[np.bool_]:
     for column, name in zip(table.columns, header, strict=True):
         if not again.any():
             break
-        again &= is_text(column.type) and each(column, lambda word, name=name: word.strip() == name, empty=False)  # type: ignore[misc]
+        there = partial(_is_name, name.upper())
+        again &= each(column, there, empty=False) if is_text(column.type) else False
     return again
+
+
+def _is_name(name: str, word: str) -> bool:
+    return word.strip().upper() == name
 
 
 def _checked_map(column_map: Mapping[str, str]) -> Mapping[str, str]:
