@@ -66,13 +66,12 @@ def _matching(path: Path) -> list[Path]:
     return found
 
 
-def passed_over(source: str | Path, files: list[Path]) -> Iterator[Path]:
+def passed_over(source: str | Path) -> Iterator[Path]:
     """Folders beside the files read that are called like data, as some tools write Parquet in pieces."""
     folder = Path(source).expanduser()
     if folder.is_dir():
-        yield from (
-            path for path in sorted(folder.iterdir()) if path not in files and _suffixes(path) and path.is_dir()
-        )
+        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
+        yield from (path for path in called if path.is_dir())
 
 
 def _is_data(path: Path) -> bool:

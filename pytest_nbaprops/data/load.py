@@ -43,11 +43,10 @@ def load_games(
     Raises DataError, one line with file, row, column, found, expected and the way out.
     """
     asked = _Asked(column_map=column_map or {}, target_columns=target_columns, kinds=kinds)
-    files = find_files(source)
-    parts = [_part(*read_table(path, coded=True), asked) for path in files]
+    parts = [_part(*read_table(path, coded=True), asked) for path in find_files(source)]
     odd = [
         Oddity(what="a folder called like a data file is left out", rows=0, example=str(folder))
-        for folder in passed_over(source, files)
+        for folder in passed_over(source)
     ]
     return _frame(parts, asked, odd)
 
