@@ -117,7 +117,7 @@ def _sides(played: pd.DataFrame) -> Iterator[str]:
     by_side = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"], sort=True)
     columns = {"players": ("MIN", "size"), "minutes": ("MIN", "sum"), "points": ("PTS", "sum")}
     won = {"won": ("WL", "first")} if "WL" in played else {}
-    sides = by_side.agg(**columns, **won).reset_index()  # type: ignore[call-overload]
+    sides = by_side.agg(**columns, **won).reset_index()
     count = sides.groupby("GAME_ID")["GAME_ID"].transform("size")
     for game, team in sides.loc[count == 1, ["GAME_ID", "TEAM_ABBREVIATION"]].itertuples(index=False):
         yield f"game {game}: only the side of {team}"
@@ -129,7 +129,7 @@ def _sides(played: pd.DataFrame) -> Iterator[str]:
 
 def _few(sides: pd.DataFrame) -> dict[str, str]:
     few = sides[sides["players"] < FEWEST_PLAYERS]
-    return {row.GAME_ID: f"{row.players} players of {row.TEAM_ABBREVIATION}" for row in few.itertuples()}
+    return {str(row.GAME_ID): f"{row.players} players of {row.TEAM_ABBREVIATION}" for row in few.itertuples()}
 
 
 def _odd_pairs(left: pd.DataFrame, right: pd.DataFrame) -> dict[str, str]:

@@ -5,7 +5,6 @@ The controller prepares it once and writes it to the session's folder; workers r
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
@@ -312,19 +312,10 @@ def _session_folder(store: Path) -> Path:
     sessions = store / "sessions"
     sessions.mkdir(exist_ok=True)
     for folder in sessions.iterdir():
-        if not _alive(folder.name.partition("-")[0]):
+        pid = folder.name.partition("-")[0]
+        if not pid.isdecimal() or not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
-
-
-def _alive(pid: str) -> bool:
-    with contextlib.suppress(ValueError, ProcessLookupError):
-        try:
-            os.kill(int(pid), 0)
-        except PermissionError:
-            return True
-        return True
-    return False
 
 
 def thread_share(workers: int) -> int:

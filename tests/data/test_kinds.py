@@ -14,7 +14,6 @@ from pytest_nbaprops.data.remarks import KIND_COUNTS, remarks_of
 from pytest_nbaprops.errors import DataError, SettingsError
 from tests.data.logs import HEADER, LOG, ROWS, row, with_cell
 
-
 SIDES = ((101, "BOS vs. NYK"), (102, "NYK @ BOS"))
 
 
