@@ -160,7 +160,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _cleaned(value: str) -> str | None:
-    text = value.strip()
+    text = value.strip().strip("\ufeff")
     return None if text.lower() in NULLS else text
 
 

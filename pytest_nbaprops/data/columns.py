@@ -97,7 +97,7 @@ def _repeated_headers(table: pa.Table, header: list[str]) -> NDArray[np.bool_]:
 
 
 def _is_name(name: str, word: str) -> bool:
-    return word.strip().upper() == name
+    return word.replace("\ufeff", "").strip().upper() == name
 
 
 def _checked_map(column_map: Mapping[str, str]) -> Mapping[str, str]:

@@ -129,7 +129,7 @@ def parse_csv(name: str, content: bytes) -> CsvText:
     except UnicodeDecodeError:
         _refuse_other_text(name, content)
         raise
-    header = [cell.strip() for cell in first]
+    header = [cell.replace("\ufeff", "").strip() for cell in first]
     if not any(header):
         raise file_problem(name, "a header without names", "the columns' names in the first row", "add the header")
     _check_separator(name, header)

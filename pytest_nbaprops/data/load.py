@@ -130,8 +130,9 @@ def _frame(parts: list[Part], asked: _Asked, oddities: Sequence[Oddity]) -> pd.D
         way_out = f"add such games, or correct {GAMES_OPTION}"
         raise file_problem(parts[0].place.name, found, f"games of the kinds {', '.join(asked.kinds)}", way_out)
     require_same_columns([(part.place.name, part.table.column_names) for part in played])
-    games: pd.DataFrame = ordered_table(played).to_pandas()
-    odd = said([*oddities, *(oddity for part in parts for oddity in part.oddities)])
+    table, between = ordered_table(played)
+    games: pd.DataFrame = table.to_pandas()
+    odd = said([*oddities, *(oddity for part in parts for oddity in part.oddities), *between])
     games.attrs = {REMARKS: (*_left_out(counts, asked.kinds), *odd), KIND_COUNTS: counts}
     return games
 
@@ -149,5 +150,6 @@ def _left_out(counts: Mapping[str, tuple[int, int]], kinds: Sequence[str]) -> It
 
 def _listed_kinds(counts: Mapping[str, tuple[int, int]]) -> str:
     return ", ".join(
-        f"{games:,} {kind} game{'s' * (games > 1)} ({rows:,} rows)" for kind, (games, rows) in counts.items()
+        f"{games:,} {kind} game{'s' * (games > 1)} ({rows:,} row{'s' * (rows > 1)})"
+        for kind, (games, rows) in counts.items()
     )

@@ -18,6 +18,8 @@ from pytest_nbaprops.data.schema import COUNT_COLUMNS
 
 REMARKS: Final = "nbaprops_remarks"
 KIND_COUNTS: Final = "nbaprops_kinds"
+MANY: Final = 20  # rows
+SHORT: Final = 5  # minutes
 Floats = NDArray[np.float64]
 
 
@@ -61,6 +63,9 @@ def cell_oddities(raw: Mapping[str, Cells], columns: Mapping[str, pa.Array]) -> 
     values = {name: columns[name].to_numpy(zero_copy_only=False) for name in COUNT_COLUMNS}
     for what, column, is_wrong in ODD_BOXES:
         yield from _odd(what, raw[column], is_wrong(values))
+    played = columns["MIN"].to_numpy(zero_copy_only=False)
+    if np.isfinite(played).sum() >= MANY and np.nanmax(played) < SHORT:
+        yield from _odd("MIN so short that they are hours or days", raw["MIN"], np.isfinite(played))
     yield from _odd("GAME_ID of another season than GAME_DATE", raw["GAME_ID"], _other_season(columns))
 
 
@@ -88,6 +93,7 @@ ODD_CELLS: Final[tuple[tuple[str, str, Callable[[object], bool]], ...]] = (
         "GAME_ID",
         lambda value: len(str(value).removesuffix(".0")) < GAME_ID_DIGITS,
     ),
+    ("WL that is neither W nor L", "WL", lambda value: str(value) not in {"W", "L"}),
     ("MIN in minutes and seconds", "MIN", lambda value: isinstance(value, str) and ":" in value),
     (
         "GAME_DATE with a time or a zone, read as the day that it shows",

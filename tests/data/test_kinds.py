@@ -19,7 +19,11 @@ SIDES = ((101, "BOS vs. NYK"), (102, "NYK @ BOS"))
 
 def kinds_log(*ids: str) -> str:
     """A log with a game of two rows for each id."""
-    rows = [row(player, int(game), side) for game in ids for player, side in SIDES]
+    rows = [
+        row(player, int(game), side, f"2024-01-0{day}")
+        for day, game in enumerate(ids, start=1)
+        for player, side in SIDES
+    ]
     return "\n".join([HEADER, *rows, ""])
 
 
@@ -49,7 +53,7 @@ def test_kind_of_an_id(ids: tuple[str, str], kind: str) -> None:
 def test_exhibitions_are_left_out(tmp_path: Path) -> None:
     """All-Star and preseason rows are counted and left out with a remark, the rest stays, whatever is wrong in them."""
     text = kinds_log("0012300001", "0022300001", "0032300001", "0042300101", "0052300001", "0062300001")
-    text = text.replace("BOS,Team,0032300001,2024-01-05,BOS vs. NYK", "EST,Team,0032300001,2024-01-05,EST v WST")
+    text = text.replace("BOS,Team,0032300001,2024-01-03,BOS vs. NYK", "EST,Team,0032300001,2024-01-03,EST v WST")
     games = load_games(written(tmp_path / "games.csv", text))
     assert sorted(set(games["GAME_ID"])) == ["0022300001", "0042300101", "0052300001", "0062300001"]
     assert games.attrs[KIND_COUNTS]["all-star"] == (1, 2)
@@ -64,7 +68,7 @@ def test_a_season_id_of_an_exhibition_is_enough(tmp_path: Path) -> None:
     """A row is an exhibition's where either id says so."""
     games = load_games(written(tmp_path / "games.csv", with_cell("SEASON_ID", "32023", line=6)))
     assert len(games) == 4
-    assert "1 all-star game (1 rows)" in remarks_of(games)[0]
+    assert "1 all-star game (1 row)" in remarks_of(games)[0]
 
 
 def test_kinds_asked_for(tmp_path: Path) -> None:
@@ -119,6 +123,15 @@ def test_kinds_as_people_write_them() -> None:
         ),
         (LOG.replace("PTS", "Pts", 1), "'Pts' read as the column PTS ({})"),
         (LOG + HEADER + "\n", "the header repeated between the rows, left out (1 row, first {}, row 7)"),
+        (
+            with_cell("WL", "Win"),
+            "WL that is neither W nor L (1 row, first {}, row 4: 'Win')",
+        ),
+        (
+            "\n".join([HEADER, *ROWS[:2], row(101, 22300003, date="2024-01-05"), ""]),
+            "a player in two games of one date (1 row, first {}, row 4",
+        ),
+        ("\ufeff\ufeff" + LOG + "\ufeff" + HEADER, "the header repeated between the rows, left out (1 row"),
         (with_cell("AST", "3.5"), "AST with a fraction (1 row, first {}, row 4: '3.5')"),
         (with_cell("PTS", "23"), "PTS that are not 2 FGM + FG3M + FTM (1 row, first {}, row 4: '23')"),
         (with_cell("DREB", "9"), "REB that are not OREB + DREB"),
