@@ -79,7 +79,8 @@ def canonical_table(
     order = [name for name in CANONICAL_COLUMNS if name in raw]
     columns = {name: _converted(raw[name]) for name in order}
     columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
-    _require_own_matchup(raw["MATCHUP"], columns)
+    own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
+    raw["MATCHUP"].require(own, OTHER_MATCHUP)
     _require_whole_outcomes(raw, target_columns)
     extra = {name: _extra_text(raw[name]) for name in raw if name not in CANONICAL_COLUMNS}
     return pa.table(columns | extra), tuple(cell_oddities(raw, columns))
@@ -103,23 +104,20 @@ def _seasons(given: cells.Cells | None, columns: dict[str, pa.Array]) -> pa.Arra
     text = columns["GAME_DATE"].cast(pa.date32()).cast(pa.string())
     bad = ~_each_pair(columns["SEASON"], text, _holds)
     if bad.any():
+        season = given.array
         raise SEASON.error(
-            given.place, "SEASON", bad, lambda row: _season_and_date(given.array[row].as_py(), text[row])
+            given.place,
+            "SEASON",
+            bad,
+            lambda row: season[row].as_py() and f"{season[row].as_py()} on {text[row].as_py()}",
         )
     return columns["SEASON"]
 
 
-def _season_and_date(season: str | None, date: pa.Scalar) -> str | None:
-    return season and f"{season} on {date.as_py()}"
-
-
 def _each_pair(left: pa.Array, right: pa.Array, holds: Callable[[str, str], bool]) -> NDArray[np.bool_]:
     """Whether each row's pair of texts holds, asked once for each different pair; empty never holds."""
-    coded = pc.binary_join_element_wise(left, right, "\n").dictionary_encode()
-    answers = [holds(*pair.split("\n")) for pair in coded.dictionary.to_pylist()]
-    good: NDArray[np.bool_] = np.array([*answers, False])
-    rows: NDArray[np.int64] = np.asarray(coded.indices.fill_null(len(answers)))
-    return np.asarray(good[rows])
+    joined = pc.binary_join_element_wise(left, right, "\n")
+    return cells.each(joined, lambda pair: holds(*pair.split("\n")), empty=False)
 
 
 def _holds(season: str, day: str) -> bool:
@@ -129,11 +127,6 @@ def _holds(season: str, day: str) -> bool:
         return False
     year = int(shape[1])
     return dt.date(year, 7, 1) <= date <= dt.date(year + 1, 10, 15)
-
-
-def _require_own_matchup(matchup: cells.Cells, columns: dict[str, pa.Array]) -> None:
-    own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
-    matchup.require(own, OTHER_MATCHUP)
 
 
 def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequence[str]) -> None:

@@ -302,8 +302,9 @@ def _is_matchup(text: str) -> bool:
 
 def game_dates(cells: Cells) -> NDArray[np.datetime64]:
     """datetime64[ns] at midnight, none empty."""
-    values = _local(cells.array)
-    coded = values.dictionary_encode()
+    aware = pa.types.is_timestamp(cells.array.type) and cells.array.type.tz is not None
+    # Timestamps with a zone as the wall clock there shows them.
+    coded = (pc.local_timestamp(cells.array) if aware else cells.array).dictionary_encode()
     parsed = [_date(value) for value in coded.dictionary.to_pylist()]
     rows = np.asarray(coded.indices.fill_null(len(parsed)))
     for problem in (DATE, TIMED_DATE, FAR_DATE):
@@ -313,12 +314,6 @@ def game_dates(cells: Cells) -> NDArray[np.datetime64]:
         [None if isinstance(found, Problem) else found for found in parsed] + [None], dtype="datetime64[ns]"
     )
     return np.asarray(dates[rows])
-
-
-def _local(values: pa.Array) -> pa.Array:
-    """Timestamps with a zone as the wall clock there shows them."""
-    aware = pa.types.is_timestamp(values.type) and values.type.tz is not None
-    return pc.local_timestamp(values) if aware else values
 
 
 def _date(value: object) -> dt.date | Problem:

@@ -123,13 +123,10 @@ def _sides(played: pd.DataFrame) -> Iterator[str]:
         yield f"game {game}: only the side of {team}"
     paired = sides[count == 2]  # noqa: PLR2004 - the loader refuses a third
     left, right = paired.iloc[::2].reset_index(drop=True), paired.iloc[1::2].reset_index(drop=True)
-    for game, reasons in sorted({**_few(paired), **_odd_pairs(left, right)}.items()):
+    few = paired[paired["players"] < FEWEST_PLAYERS]
+    short = {str(row.GAME_ID): f"{row.players} players of {row.TEAM_ABBREVIATION}" for row in few.itertuples()}
+    for game, reasons in sorted({**short, **_odd_pairs(left, right)}.items()):
         yield f"game {game}: {reasons}"
-
-
-def _few(sides: pd.DataFrame) -> dict[str, str]:
-    few = sides[sides["players"] < FEWEST_PLAYERS]
-    return {str(row.GAME_ID): f"{row.players} players of {row.TEAM_ABBREVIATION}" for row in few.itertuples()}
 
 
 def _odd_pairs(left: pd.DataFrame, right: pd.DataFrame) -> dict[str, str]:
