@@ -34,7 +34,6 @@ class Settings:
     rootdir: str
     data: str | None
     columns: Mapping[str, str]
-    games: tuple[str, ...]
     target: str
     test: str
     train_window: str
@@ -58,6 +57,7 @@ class Settings:
     tracking_uri: str
     report: str
     use_cache: bool
+    games: tuple[str, ...]
     known_columns: tuple[str, ...]
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
@@ -142,7 +142,6 @@ class _Reader:
             rootdir=str(self.root),
             data=data,
             columns=_column_map(self.lines("columns")),
-            games=parse_kinds(", ".join(self.lines("games"))),
             target=self.text("target"),
             test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
             train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,
@@ -165,6 +164,7 @@ class _Reader:
             tracking_uri=self.tracking_uri(),
             report=self.path("report") or "",
             use_cache=not self.config.getoption("nbaprops_no_cache"),
+            games=parse_kinds(", ".join(self.lines("games"))),
             known_columns=self.lines("known-columns"),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,

@@ -66,14 +66,6 @@ def _matching(path: Path) -> list[Path]:
     return found
 
 
-def passed_over(source: str | Path) -> Iterator[Path]:
-    """Folders beside the files read that are called like data, as some tools write Parquet in pieces."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
-        yield from (path for path in called if path.is_dir())
-
-
 def _is_data(path: Path) -> bool:
     # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
     return not path.name.startswith(".") and _suffixes(path) is not None and path.is_file()
@@ -102,19 +94,25 @@ def read_bytes(path: Path) -> bytes:
     """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
     form, packed = _suffixes(path) or FORMATS
     try:
-        before = path.stat()
-        raw = path.read_bytes()
-        after = path.stat()
+        raw = _stable_bytes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
-        way_out = "wait until it is written, or read a copy"
-        raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
     _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
     content = _decompressed(path, raw, packed)
     if packed:
         _check_signature(path, content, form)
     return content
+
+
+def _stable_bytes(path: Path) -> bytes:
+    """The file's bytes; DataError when it changes while they are read."""
+    before = path.stat()
+    raw = path.read_bytes()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
+        way_out = "wait until it is written, or read a copy"
+        raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
+    return raw
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -123,10 +121,10 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def _check_signature(path: Path, content: bytes, promised: str) -> None:
-    start = content[:READ_SIZE].removeprefix(BYTE_ORDER_MARK)
-    if not start.strip() and not content.removeprefix(BYTE_ORDER_MARK).strip():
+    beginning = content[:READ_SIZE].removeprefix(BYTE_ORDER_MARK)
+    if not beginning.strip() and not content.removeprefix(BYTE_ORDER_MARK).strip():
         raise file_problem(str(path), "an empty file", "a header and rows", "export the file again or remove it")
-    held = next((name for mark, name in SIGNATURES.items() if content.startswith(mark)), None)
+    held = next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
     wanted = {".csv": None, ".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}[promised]
     if held != wanted:
         found, expected = held or f"no {wanted}", wanted or "CSV text"
@@ -150,3 +148,11 @@ def _unzstd(raw: bytes) -> bytes:
     # pyarrow rather than the zstandard package, which would be one more thing to install.
     with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
         return b"".join(iter(lambda: stream.read(READ_SIZE), b""))
+
+
+def passed_over(source: str | Path) -> Iterator[Path]:
+    """Folders in the source that are called like data, as some tools write Parquet in pieces."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
+        yield from (path for path in called if path.is_dir())
