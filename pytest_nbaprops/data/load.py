@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pytest_nbaprops.data.canonical import canonical_table
-from pytest_nbaprops.data.cells import Cells, arrow_column, clean_cells, codes, read_game_id
+from pytest_nbaprops.data.cells import Cells, arrow_column, clean_cells, read_game_id
 from pytest_nbaprops.data.columns import Named, named_table, require_same_columns
 from pytest_nbaprops.data.files import find_files, passed_over
 from pytest_nbaprops.data.kinds import COUNTED, EXHIBITION, GAMES_OPTION, KINDS, OTHER, kind_of_game, kind_of_season
@@ -96,14 +96,14 @@ def _kinds(named: Named, place: Place) -> NDArray[np.str_]:
         else np.array(OTHER)
         for name, ask in (
             ("GAME_ID", lambda value: kind_of_game(read_game_id(value) or "")),
-            ("SEASON_ID", kind_of_season),
+            ("SEASON_ID", lambda value: kind_of_season(str(value).removesuffix(".0"))),
         )
     )
     return np.where((by_game == OTHER) | np.isin(by_season, EXHIBITION), by_season, by_game)
 
 
-def _by_id(ids: Cells, kind: Callable[[str], str]) -> NDArray[np.str_]:
-    coded = codes(ids).dictionary_encode()
+def _by_id(ids: Cells, kind: Callable[[object], str]) -> NDArray[np.str_]:
+    coded = ids.array.dictionary_encode()
     found = np.array([*map(kind, coded.dictionary.to_pylist()), OTHER])
     return np.asarray(found[np.asarray(coded.indices.fill_null(len(found) - 1))])
 
