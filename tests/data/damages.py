@@ -156,7 +156,7 @@ def _day(form: str) -> Callable[[str], str]:
     # A date that another damage has changed already is left to it.
     def change(text: str) -> str:
         try:
-            return f"{pd.Timestamp(text[:10]):{form}}" if text[:4].isdigit() and len(text) == 10 else text
+            return f"{pd.Timestamp(text[:10]):{form}}" if text[4:5] == "-" and len(text) == 10 else text
         except ValueError:
             return text
 
