@@ -164,6 +164,8 @@ def _day(form: str) -> Callable[[str], str]:
 
 
 def _drop_column(log: Log) -> None:
+    if any(len(row) != len(log.header) for row in log.rows):
+        return  # a row of another width has no such cell to drop
     position = log.rng.randrange(len(log.header))
     name = log.header.pop(position)
     for row in log.rows:
