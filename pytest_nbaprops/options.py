@@ -125,6 +125,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Column map for sources with other names, a line each: THEIRS = OURS",
     ),
     Option(
+        name="games",
+        ini_only=True,
+        default="regular, playin, playoffs, cup",
+        help="Kinds of games that count; exhibitions (preseason, All-Star) never do",
+    ),
+    Option(
         name="known-columns",
         ini_only=True,
         repeatable=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_nbaprops.data.kinds import parse_kinds
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
 from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
@@ -57,6 +59,7 @@ class Settings:
     tracking_uri: str
     report: str
     use_cache: bool
+    games: tuple[str, ...]
     known_columns: tuple[str, ...]
     known_gaps: str | None
     sources: tuple[str, ...]
@@ -82,7 +85,7 @@ class Settings:
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
         tuples = {
             name: tuple(plain[name])
-            for name in ("recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
+            for name in ("games", "recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
         }
         return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
 
@@ -94,9 +97,37 @@ def read_settings(config: pytest.Config) -> Settings:
         pytest.UsageError: a value cannot be used; one line that names the option and the way out.
     """
     try:
+        _refuse_unknown_keys(config)
         return _Reader(config).settings()
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _refuse_unknown_keys(config: pytest.Config) -> None:
+    """A key that nobody declared is a typo; pytest only warns of it, and the default would count."""
+    text = config.inipath.read_text(encoding="utf-8", errors="replace") if config.inipath is not None else ""
+    keys = re.findall(r"^[ \t]*[\"']?(nbaprops_\w+)[\"']?[ \t]*[=:]", text, re.MULTILINE)
+    given = [
+        name for word in config.option.override_ini or () if (name := word.partition("=")[0]).startswith("nbaprops_")
+    ]
+    for key, where in [*((key, config.inipath) for key in keys), *((key, "-o") for key in given)]:
+        try:
+            config.getini(key)
+        except ValueError:
+            raise SettingsError(f"{key} in {where}: {_no_key(key)}") from None
+        except (TypeError, pytest.UsageError):
+            continue  # a value of another type: said where it is read
+
+
+def _no_key(key: str) -> str:
+    known = {option.name.replace("-", "_"): option for option in OPTIONS}
+    name = key.removeprefix("nbaprops_")
+    if name in known:
+        return f"is for the command line only; take it out and write {known[name].flag_name} there"
+    keys = [own for own, option in known.items() if not option.cli_only]
+    close = difflib.get_close_matches(name, keys, n=1)
+    hint = f"did you mean nbaprops_{close[0]}?" if close else f"use one of nbaprops_{', nbaprops_'.join(keys)}"
+    return f"there is no such key; {hint}"
 
 
 class _Reader:
@@ -138,6 +169,7 @@ class _Reader:
             tracking_uri=self.tracking_uri(),
             report=self.path("report") or "",
             use_cache=not self.config.getoption("nbaprops_no_cache"),
+            games=parse_kinds(", ".join(self.lines("games"))),
             known_columns=self.lines("known-columns"),
             known_gaps=self.optional("known-gaps"),
             sources=self.sources(),

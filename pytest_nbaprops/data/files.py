@@ -6,12 +6,15 @@ import glob
 import gzip
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from pytest_nbaprops.data.problems import file_problem, reason
 from pytest_nbaprops.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMATS: Final = (".csv", ".parquet")
 COMPRESSIONS: Final = (".gz", ".zst")
@@ -91,7 +94,7 @@ def read_bytes(path: Path) -> bytes:
     """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
     form, packed = _suffixes(path) or FORMATS
     try:
-        raw = path.read_bytes()
+        raw = _stable_bytes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
@@ -101,13 +104,25 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def _stable_bytes(path: Path) -> bytes:
+    """The file's bytes; DataError when it changes while they are read."""
+    before = path.stat()
+    raw = path.read_bytes()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
+        way_out = "wait until it is written, or read a copy"
+        raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
+    return raw
+
+
 def _unreadable(path: Path, error: OSError) -> DataError:
     found = f"{error.strerror or reason(error)}"
     return file_problem(str(path), found, "a file that can be read", "check the path and its permissions")
 
 
 def _check_signature(path: Path, content: bytes, promised: str) -> None:
-    if not content.removeprefix(BYTE_ORDER_MARK).strip():
+    beginning = content[:READ_SIZE].removeprefix(BYTE_ORDER_MARK)
+    if not beginning.strip() and not content.removeprefix(BYTE_ORDER_MARK).strip():
         raise file_problem(str(path), "an empty file", "a header and rows", "export the file again or remove it")
     held = next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
     wanted = {".csv": None, ".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}[promised]
@@ -133,3 +148,11 @@ def _unzstd(raw: bytes) -> bytes:
     # pyarrow rather than the zstandard package, which would be one more thing to install.
     with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
         return b"".join(iter(lambda: stream.read(READ_SIZE), b""))
+
+
+def passed_over(source: str | Path) -> Iterator[Path]:
+    """Folders in the source that are called like data, as some tools write Parquet in pieces."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
+        yield from (path for path in called if path.is_dir())

@@ -276,6 +276,7 @@ class Closing:
         states = self.evidence.candidates
         return [
             *self._weaker(),
+            *(f"games: {remark}" for remark in self.context.remarks),
             *self.leaks.warnings(states),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),

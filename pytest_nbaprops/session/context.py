@@ -5,7 +5,6 @@ The controller prepares it once and writes it to the session's folder; workers r
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ import pytest
 
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.remarks import remarks_of
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
@@ -28,6 +28,7 @@ from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.features.sources import source_path
+from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
@@ -56,6 +57,7 @@ class Context:
         own_groups: names of the groups that come from hooks.
         broken: groups that changed rows and so made no column, with what was wrong.
         source: where the games came from, for reports.
+        remarks: what was odd about the games, and yet read.
     """
 
     settings: Settings
@@ -68,6 +70,7 @@ class Context:
     columns: Mapping[str, tuple[str, ...]]
     registered: Mapping[str, Any]
     source: str
+    remarks: tuple[str, ...]
     threads: int
 
     @property
@@ -186,6 +189,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
             "columns": {name: list(columns) for name, columns in table.columns.items()},
             "broken": dict(table.broken),
             "source": source,
+            "remarks": list(remarks_of(games)),
         }
         (folder / CONTEXT_FILE).write_text(json.dumps(stored))
     except BaseException:
@@ -232,6 +236,7 @@ def _context(
         columns={name: tuple(columns) for name, columns in stored["columns"].items()},
         registered=registered_recipes(config),
         source=stored["source"],
+        remarks=tuple(stored["remarks"]),
         threads=threads,
     )
 
@@ -242,10 +247,11 @@ def read_games(config: pytest.Config, settings: Settings, target: Sequence[str])
         frame = config.hook.pytest_nbaprops_load_games(config=config)
         if frame is not None:
             source = "pytest_nbaprops_load_games"
-            return normalize_games(frame, source=source, target_columns=target), source
+            return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
     if settings.data is None:
         return sample_league(), SAMPLE_LABEL
-    return load_games(settings.data, column_map=settings.columns, target_columns=target), settings.data
+    games = load_games(settings.data, column_map=settings.columns, target_columns=target, kinds=settings.games)
+    return games, settings.data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,19 +319,10 @@ def _session_folder(store: Path) -> Path:
     sessions = store / "sessions"
     sessions.mkdir(exist_ok=True)
     for folder in sessions.iterdir():
-        if not _alive(folder.name.partition("-")[0]):
+        pid = folder.name.partition("-")[0]
+        if not pid.isdecimal() or not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
-
-
-def _alive(pid: str) -> bool:
-    with contextlib.suppress(ValueError, ProcessLookupError):
-        try:
-            os.kill(int(pid), 0)
-        except PermissionError:
-            return True
-        return True
-    return False
 
 
 def thread_share(workers: int) -> int:

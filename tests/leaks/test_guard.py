@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from pytest_nbaprops.leaks.leakage import Leak, check_group, check_groups, check_rows, guard_key, leak_dates
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import sample_league
@@ -19,7 +20,6 @@ from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup, feature_group
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.features.sources import join_as_of
-from pytest_nbaprops.leaks.leakage import Leak, check_group, check_groups, check_rows, guard_key, leak_dates
 from tests.data.logs import REAL_LOGS
 from tests.gate import planted
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pytest_nbaprops.leaks.weightless import Moves, weightless_rows
 
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.weightless import Moves, weightless_rows
 
 RNG = np.random.default_rng(5)
 MINUTES = RNG.integers(0, 40, 3000)
