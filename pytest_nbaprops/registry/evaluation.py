@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 
-LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown")
+LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
 MORE_IS_BETTER: Final = (
     "r2",
     "within_3_pct",
@@ -29,6 +29,8 @@ MORE_IS_BETTER: Final = (
     "roi",
     "win_rate",
     "clv",
+    "profit",
+    "beyond_line",
     "n_predictions",
 )
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
