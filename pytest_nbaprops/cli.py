@@ -32,6 +32,7 @@ VERBS: Final = {
     "rollback": Verb(home="rollback:rollback", help="Put the version before back under an alias."),
     "predict": Verb(home="predict:predict", help="Predict the players of games to come with a promoted model."),
     "reproduce": Verb(home="reproduce:reproduce", help="Run a stored run again and compare."),
+    "check": Verb(home="check:check", help="Say what is in a file of lines, and what a session would say of it."),
     "sample": Verb(home="sample:sample", help="Write game logs of a simulated league."),
     "init": Verb(home="init:init", help="Write a starter project."),
     "cache": Verb(home="cache:cache", help="Look after the fold store (.nbaprops) of a project."),
@@ -44,6 +45,7 @@ _SPELLED: Final = {
     "--nbaprops-alias": "--alias",
     "--nbaprops-experiment": "--experiment",
     "--nbaprops-model-name": "--model",
+    "--nbaprops-odds": "--odds",
 }
 
 

@@ -26,6 +26,7 @@ Kind = Literal["", "errors", "recalibrated"]
 
 RELEARN: Final = np.timedelta64(7, "D")  # the errors of thousands of predictions do not change by the day
 FEWEST_LINES: Final = 300  # the slope's standard error is 0.12 with that many
+NORMAL: Final = 1.959964  # 97.5% of the normal distribution lies below
 STEEPEST: Final = 1.0  # earlier lines can make chances more cautious, never bolder
 
 
@@ -36,11 +37,13 @@ class Recalibration:
     Attributes:
         slope: From 0 (the model says nothing that came true) to 1.
         lines: How many earlier lines it was learnt from.
+        covariance: Of intercept and slope: variance of the intercept, covariance, variance of the slope.
     """
 
     intercept: float
     slope: float
     lines: int
+    covariance: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def learn(cls, said: npt.ArrayLike, came: npt.ArrayLike) -> Recalibration | None:
@@ -53,17 +56,43 @@ class Recalibration:
         if not 0 <= slope <= STEEPEST:
             slope = float(np.clip(slope, 0, STEEPEST))
             intercept = _intercept(slope * log_odds(pairs[:, 0]), pairs[:, 1])
-        return cls(intercept=intercept, slope=slope, lines=len(pairs))
+        spread = _covariance(intercept, slope, log_odds(pairs[:, 0]))
+        return cls(intercept=intercept, slope=slope, lines=len(pairs), covariance=spread)
 
     def apply(self, said: npt.ArrayLike) -> Floats:
         """The chances that those said stand for."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.intercept + self.slope * log_odds(said)))))
+        return _chance(self.intercept + self.slope * log_odds(said))
+
+
+    def interval(self, said: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """Low and high ends (95%) of the recalibrated chances: what is not known of intercept and slope (delta method).
+
+        Wald's interval on the log odds; the lines count as independent, so it is rather too short than too long.
+        """
+        x = log_odds(said)
+        own, both, slope = self.covariance
+        error = NORMAL * np.sqrt(np.maximum(own + 2 * both * x + slope * x * x, 0.0))
+        middle = self.intercept + self.slope * x
+        return _chance(middle - error), _chance(middle + error)
 
 
 def log_odds(chance: npt.ArrayLike) -> Floats:
     """log(p / (1 - p)), chances kept within what is known of the tails."""
     inside = np.clip(np.asarray(chance, dtype=np.float64), LEVELS[0], LEVELS[-1])
     return np.asarray(np.log(inside / (1.0 - inside)))
+
+
+def _chance(odds: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+
+
+def _covariance(intercept: float, slope: float, x: Floats) -> tuple[float, float, float]:
+    """The inverse of the logistic likelihood's information."""
+    chance = _chance(intercept + slope * x)
+    weight = chance * (1.0 - chance)
+    information = np.array([[weight.sum(), (weight * x).sum()], [(weight * x).sum(), (weight * x * x).sum()]])
+    spread = np.linalg.pinv(information)
+    return float(spread[0, 0]), float(spread[0, 1]), float(spread[1, 1])
 
 
 def _logistic(x: Floats, came: Floats) -> tuple[float, float]:
@@ -79,7 +108,7 @@ def _intercept(offset: Floats, came: Floats) -> float:
     low, high = -5.0, 5.0
     for _ in range(60):
         middle = (low + high) / 2
-        said = float((1.0 / (1.0 + np.exp(-(middle + offset)))).mean())
+        said = float(_chance(middle + offset).mean())
         low, high = (middle, high) if said < came.mean() else (low, middle)
     return (low + high) / 2
 

@@ -46,8 +46,8 @@ class Market:
     lines: Lines
     board: Board
 
-    def problems(self) -> list[str]:
-        """What a user should know of the lines themselves, a line each."""
+    def board_problems(self) -> list[str]:
+        """What is wrong with the lines that there are, a line each."""
         found = [
             f"{book}: {row['off']:.0f} of {row['compared']:.0f} lines carry the price of another line "
             f"({row['share']:.0%}); none of its lines counts"
@@ -55,6 +55,11 @@ class Market:
         ]
         if self.board.counts["after tip-off"]:
             found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
+        return found
+
+    def problems(self) -> list[str]:
+        """What a user should know of the lines themselves, a line each."""
+        found = self.board_problems()
         if not len(self.lines.matched):
             found.append(f"no line on {self.target} is for a player-game of the data")
         elif self.lines.share < ENOUGH_MATCHED:

@@ -115,62 +115,62 @@ def match_players(odds: pd.DataFrame, games: pd.DataFrame, *, roster: pd.DataFra
         roster: Canonical rows that say who is with which team; None: those of `games`.
     """
     finder = _Finder(games, games if roster is None else pd.concat([roster, games], ignore_index=True))
-    found = [_event(finder, rows) for _, rows in odds.groupby(EVENT, sort=False, dropna=False)]
-    return _lines(odds, pd.concat(found) if found else None)
+    event = odds.groupby(EVENT, sort=False, dropna=False).ngroup()
+    times = odds[["TIPOFF", "TIMESTAMP"]].groupby(event).max()
+    firsts = odds[~event.duplicated()].assign(_event=event).set_index("_event")[EVENT]
+    names: dict[int, dict[str, set[str]]] = {}
+    pairs = odds[["PLAYER", "BOOKMAKER"]].assign(_event=event).drop_duplicates()
+    for player, book, number in pairs.itertuples(index=False):
+        names.setdefault(number, {}).setdefault(str(player), set()).add(str(book))
+    found = []
+    for number, (_, date, home, away) in zip(firsts.index, firsts.itertuples(index=False), strict=True):
+        tipoff, stamp = times.loc[number]
+        game, kind, why = finder.game(date, str(home), str(away), tipoff, stamp)
+        found += [(number, name, game, answer) for name, answer in _answers(finder, game, names[number], kind, why)]
+    return _lines(odds.assign(_event=event), found)
 
 
-def _event(finder: _Finder, rows: pd.DataFrame) -> pd.DataFrame:
-    """For each of an event's rows its game and player, or why there is none; on the rows' index."""
-    first = rows.iloc[0]
-    game, kind, why = finder.game(
-        first["EVENT_DATE"],
-        str(first["HOME_TEAM"]),
-        str(first["AWAY_TEAM"]),
-        rows["TIPOFF"].max(),
-        rows["TIMESTAMP"].max(),
-    )
-    answers = {
-        str(name): finder.player(str(name), game) if game else _Answer(kind=kind, reason=why)
-        for name in rows["PLAYER"].unique()
-    }
-    if game:
-        answers = _without_doubles(rows, answers)
-    names = rows["PLAYER"].astype(str)
-    return pd.DataFrame(
-        {
-            "GAME_DATE": game.date if game else pd.NaT,
-            "GAME_ID": game.game_id if game else "",
-            "PLAYER_ID": names.map({name: answer.player or 0 for name, answer in answers.items()}),
-            "KIND": names.map({name: answer.kind for name, answer in answers.items()}),
-            "REASON": names.map({name: answer.reason for name, answer in answers.items()}),
-        },
-        index=rows.index,
-    )
+def _answers(
+    finder: _Finder, game: _Game | None, names: Mapping[str, set[str]], kind: str, why: str
+) -> list[tuple[str, _Answer]]:
+    """Who each of an event's names means; `names` has the books that use it."""
+    if game is None:
+        return [(name, _Answer(kind=kind, reason=why)) for name in names]
+    answers = {name: finder.player(name, game) for name in names}
+    by_player: dict[int, list[str]] = {}
+    for name, answer in answers.items():
+        if answer.player is not None:
+            by_player.setdefault(answer.player, []).append(name)
+    return [(name, _alone(name, answer, names, by_player)) for name, answer in answers.items()]
 
 
-def _without_doubles(rows: pd.DataFrame, answers: Mapping[str, _Answer]) -> dict[str, _Answer]:
+def _alone(
+    name: str, answer: _Answer, names: Mapping[str, set[str]], by_player: Mapping[int, Sequence[str]]
+) -> _Answer:
     """Two names that one book has side by side are two players: of these only the sure one keeps the player."""
-    kept = dict(answers)
-    pairs = rows[["BOOKMAKER", "PLAYER"]].drop_duplicates()
-    for _, names in pairs.groupby("BOOKMAKER")["PLAYER"]:
-        by_player: dict[int, list[str]] = {}
-        for name in map(str, names):
-            if (player := answers[name].player) is not None:
-                by_player.setdefault(player, []).append(name)
-        for several in (some for some in by_player.values() if len(some) > 1):
-            for name in (name for name in several if not answers[name].sure):
-                others = ", ".join(other for other in several if other != name)
-                kept[name] = _Answer(kind=UNCLEAR, reason=f"would be the player of {others}, at the same book")
-    return kept
+    if answer.player is None or answer.sure:
+        return answer
+    others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
+    if not others:
+        return answer
+    return _Answer(kind=UNCLEAR, reason=f"would be the player of {', '.join(others)}, at the same book")
 
 
-def _lines(odds: pd.DataFrame, found: pd.DataFrame | None) -> Lines:
-    if found is None:
-        found = pd.DataFrame({"GAME_DATE": [], "GAME_ID": [], "PLAYER_ID": [], "KIND": [], "REASON": []})
-    both = odds.join(found)
+def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
+    answers = pd.DataFrame(
+        {
+            "_event": [number for number, *_ in found],
+            "PLAYER": [name for _, name, *_ in found],
+            "GAME_DATE": pd.Series([game.date if game else pd.NaT for *_, game, _ in found], dtype="datetime64[ns]"),
+            "GAME_ID": pd.Series([game.game_id if game else "" for *_, game, _ in found], dtype=object),
+            "PLAYER_ID": pd.Series([answer.player or 0 for *_, answer in found], dtype="int64"),
+            "KIND": pd.Series([answer.kind for *_, answer in found], dtype=object),
+            "REASON": pd.Series([answer.reason for *_, answer in found], dtype=object),
+        }
+    )
+    both = odds.merge(answers, on=["_event", "PLAYER"], how="left", validate="many_to_one").drop(columns="_event")
     hit = both["PLAYER_ID"] > 0
     matched = both[hit].drop(columns=["KIND", "REASON"]).reset_index(drop=True)
-    matched = matched.astype({"GAME_DATE": "datetime64[ns]", "GAME_ID": object, "PLAYER_ID": "int64"})
     unmatched = both[~hit].drop(columns=["GAME_DATE", "GAME_ID", "PLAYER_ID"]).reset_index(drop=True)
     return Lines(matched=matched, unmatched=unmatched.assign(PLAYED=unmatched["KIND"].isin([UNCLEAR, NOBODY])))
 
@@ -180,10 +180,14 @@ class _Finder:
 
     def __init__(self, games: pd.DataFrame, roster: pd.DataFrame) -> None:
         self.teams = _team_names(roster)
-        self.games: dict[tuple[Any, frozenset[str]], pd.DataFrame] = {
-            (date, frozenset(str(rows["MATCHUP"].iloc[0]).split(" ")[::2])): rows
-            for (date, _), rows in games.groupby(["GAME_DATE", "GAME_ID"], sort=False)
+        first = games.drop_duplicates("GAME_ID")[["GAME_DATE", "MATCHUP", "GAME_ID", "SEASON"]]
+        self.games = {
+            (date, frozenset(str(matchup).split(" ")[::2])): (str(game_id), str(season))
+            for date, matchup, game_id, season in first.itertuples(index=False)
         }
+        self.playing: dict[str, set[int]] = {}
+        for game_id, player in games[["GAME_ID", "PLAYER_ID"]].itertuples(index=False):
+            self.playing.setdefault(str(game_id), set()).add(int(player))
         together = roster[["SEASON", "TEAM_ABBREVIATION", "PLAYER_ID", "PLAYER_NAME"]].drop_duplicates()
         names = {str(name): _Name.of(str(name)) for name in together["PLAYER_NAME"].unique()}
         self.rosters: dict[Any, dict[int, _Name]] = {
@@ -217,13 +221,11 @@ class _Finder:
         return evening if evening in days else days[0]
 
     def _game(self, day: pd.Timestamp, pair: frozenset[str]) -> _Game:
-        rows = self.games[day, pair]
-        season = str(rows["SEASON"].iloc[0])
+        game_id, season = self.games[day, pair]
         names: dict[int, _Name] = {}
         for team in sorted(pair):
             names |= self.rosters.get((season, team), {})
-        playing = frozenset(int(player) for player in rows["PLAYER_ID"])
-        return _Game(game_id=str(rows["GAME_ID"].iloc[0]), date=day, playing=playing, roster=names)
+        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names)
 
     def player(self, text: str, game: _Game) -> _Answer:
         """Who is meant, or why nobody is."""

@@ -24,7 +24,7 @@ EVEN_WORDS: Final = frozenset({"ev", "evs", "even", "evens"})
 def from_american(price: npt.ArrayLike) -> Floats:
     """Decimal price: 1 + a/100 for +a, 1 + 100/a for -a; NaN where |a| < 100, which no book offers."""
     american = np.asarray(price, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         decimal = 1.0 + np.where(american > 0, american / EVEN, EVEN / -american)
     return np.where(np.abs(american) >= EVEN, decimal, np.nan)
 
@@ -32,7 +32,7 @@ def from_american(price: npt.ArrayLike) -> Floats:
 def to_american(price: npt.ArrayLike) -> Floats:
     """The American price of a decimal one; even money is +100; NaN where the price is 1 or less."""
     profit = np.asarray(price, dtype=np.float64) - 1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         american = np.where(profit >= 1.0, EVEN * profit, -EVEN / profit)
     return np.where(profit > 0, american, np.nan)
 
@@ -76,7 +76,7 @@ def expected_return(win: npt.ArrayLike, lose: npt.ArrayLike, price: npt.ArrayLik
 
 def fair_price(win: npt.ArrayLike, lose: npt.ArrayLike) -> Floats:
     """The decimal price at which the bet neither wins nor loses in the long run: 1 + lose/win."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         return np.asarray(1.0 + np.asarray(lose, dtype=np.float64) / np.asarray(win, dtype=np.float64))
 
 
@@ -87,6 +87,6 @@ def kelly_fraction(win: npt.ArrayLike, lose: npt.ArrayLike, price: npt.ArrayLike
     """
     gain = np.asarray(price, dtype=np.float64) - 1.0
     decided = np.asarray(win, dtype=np.float64) + np.asarray(lose, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         share = expected_return(win, lose, price) / (gain * decided)
     return np.where(np.isfinite(share), np.clip(share, 0.0, 1.0), 0.0)

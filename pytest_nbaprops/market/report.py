@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
 from pytest_nbaprops.gate.statistics import LEVEL, Interval
 from pytest_nbaprops.gate.verdict import InconclusiveError
@@ -23,6 +24,7 @@ from pytest_nbaprops.market.measures import (
     measure_interval,
     ratio_of,
 )
+from pytest_nbaprops.market.pickem import Table, break_even_per_pick, entries, read_multipliers
 from pytest_nbaprops.metrics.betting import bets_to_know, break_even, drawdown, longest_losing_run
 from pytest_nbaprops.metrics.probability import calibration_error, calibration_table
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.market.judge import Market
 
 MONEY: Final = ("roi", "win_rate", "n_bets", "profit", "clv")
+KEYS: Final = list(KEY_COLUMNS)
 EDGES: Final = (0.0, 0.01, 0.02, 0.04, 0.08, math.inf)
 
 
@@ -113,13 +116,19 @@ class MarketReport:
         returns = self.bets["profit"] / self.bets["stake"].where(self.bets["stake"] > 0)
         return float(returns.std())
 
-    def interval(self, name: str, *, level: float = LEVEL) -> Interval | None:
-        """The metric's interval over blocks of game dates; None where there are too few dates."""
-        return self._interval(MEASURES[name], self.scope(name), level)
+    def interval(self, name: str) -> Interval | None:
+        """The metric's 95% interval over blocks of game dates; None where there are too few dates, or it has none."""
+        return self.intervals.get(name)
 
-    def _interval(self, measure: Measure, rows: pd.DataFrame, level: float = LEVEL) -> Interval | None:
+    @cached_property
+    def intervals(self) -> Mapping[str, Interval | None]:
+        """The interval of each metric that is known and more than a count."""
+        named = [name for name in MEASURES if name in self.metrics and name != "n_bets"]
+        return {name: self._interval(MEASURES[name], self.scope(name)) for name in named}
+
+    def _interval(self, measure: Measure, rows: pd.DataFrame) -> Interval | None:
         try:
-            found = measure_interval(measure, rows, seed=self.seed, level=level)
+            found = measure_interval(measure, rows, seed=self.seed)
         except InconclusiveError:
             return None
         return found if math.isfinite(found.low) and math.isfinite(found.high) else None
@@ -137,11 +146,13 @@ class MarketReport:
         played |= {"coin": self.controls["coin"], "market's chances": self.controls["market"]}
         return pd.DataFrame([{"who": who, **self._summary(bets)} for who, bets in played.items()])
 
-    def _summary(self, bets: pd.DataFrame, *, intervals: bool = True) -> dict[str, Any]:
+    def _summary(
+        self, bets: pd.DataFrame, *, intervals: Sequence[str] = ("roi", "win_rate", "profit")
+    ) -> dict[str, Any]:
         dated = self._dated(bets)
         row: dict[str, Any] = {"bets": len(bets)}
         for name in ("roi", "win_rate", "profit"):
-            found = self._interval(MEASURES[name], dated) if intervals and len(bets) else None
+            found = self._interval(MEASURES[name], dated) if name in intervals and len(bets) else None
             row[name] = MEASURES[name].of(dated)
             row |= {f"{name}_low": found.low if found else math.nan, f"{name}_high": found.high if found else math.nan}
         return row | {
@@ -169,7 +180,7 @@ class MarketReport:
             "month": bets["GAME_DATE"].dt.strftime("%Y-%m"),
         }
         rows = [
-            {"by": by, "group": str(group), **self._summary(part, intervals=by != "month")}
+            {"by": by, "group": str(group), **self._summary(part, intervals=() if by == "month" else ("roi",))}
             for by, labels in groups.items()
             for group, part in bets.groupby(labels, sort=True)
         ]
@@ -235,7 +246,33 @@ class MarketReport:
         counts = pd.crosstab(lines["BOOKMAKER"], lines["WHY"])
         return counts.rename(columns={"": "counted"}).rename_axis(columns=None).reset_index()
 
-    @property
+    @cached_property
+    def pickem(self) -> pd.DataFrame:
+        """What pick'em entries of the picks with the highest chances would have paid, at the books' main lines."""
+        scope = self.scope("roi")
+        over = scope["over"] >= 0.5  # noqa: PLR2004 - the likelier side
+        side = np.where(over, 1, -1)
+        chance = np.where(over, scope["over"], 1 - scope["over"])
+        result = np.sign(scope["actual"] - scope["main_line"]) * side
+        picks, table = scope[KEYS].assign(chance=chance, result=result), read_multipliers()
+        return pd.DataFrame([self._entries(picks, table, *play) for play in table])
+
+    def _entries(self, picks: pd.DataFrame, table: Table, play: str, size: int) -> dict[str, Any]:
+        made = entries(picks, table, play, size)
+        found = self._interval(MEASURES["roi"], made) if len(made) else None
+        return {
+            "play": play,
+            "picks": size,
+            "break_even": break_even_per_pick(table[play, size], size),
+            "entries": len(made),
+            "hit_rate": MEASURES["win_rate"].of(made) if len(made) else math.nan,
+            "paid": float((made["stake"] + made["profit"]).sum()),
+            "roi": MEASURES["roi"].of(made) if len(made) else math.nan,
+            "roi_low": found.low if found else math.nan,
+            "roi_high": found.high if found else math.nan,
+        }
+
+    @cached_property
     def comparison(self) -> dict[str, Any]:
         """The blend's MAE minus the line's, on the rows where there is a blend; below 0 the model helps the line."""
         first, second = MEASURES["blend"], MARKET_MEASURES["blend"]
@@ -253,7 +290,6 @@ class MarketReport:
 
     def to_dict(self) -> dict[str, Any]:
         """`market` of a candidate in decision.json: exact builtins, NaN and infinity as None."""
-        intervals = {name: self.interval(name) for name in MEASURES if name in self.metrics and name != "n_bets"}
         board = self.market.board
         told: dict[str, Any] = _plain(
             {
@@ -269,12 +305,13 @@ class MarketReport:
                 "player_games": len(self.rows),
                 "chances": self.chances_text,
                 "metrics": self.metrics,
-                "intervals": {n: [i.low, i.high] if i else None for n, i in intervals.items()},
+                "intervals": {n: [i.low, i.high] if i else None for n, i in self.intervals.items()},
                 "money": self.money.to_dict("records"),
                 "breakdown": self.breakdown.to_dict("records"),
                 "adds_to_blind": self.adds,
                 "scores": self.scores.to_dict("records"),
                 "calibration": {who: table.to_dict("records") for who, table in self.calibration.items()},
+                "pickem": self.pickem.to_dict("records"),
                 "blend_minus_line": self.comparison,
                 "said": list(self.said),
             }
