@@ -33,7 +33,19 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".csv", ".parquet", ".json")
 SHORT: Final = ("date", "player", "team", "opponent", "home", "predicted", "low", "high")
-SHORT_ODDS: Final = ("line", "edge", "over", "under", "chance", "fair_over", "bet", "book", "bet_line", "price", "value")
+SHORT_ODDS: Final = (
+    "line",
+    "edge",
+    "over",
+    "under",
+    "chance",
+    "fair_over",
+    "bet",
+    "book",
+    "bet_line",
+    "price",
+    "value",
+)
 NUMBERS: Final = {
     **dict.fromkeys(("predicted", "low", "high", "line", "baseline"), ".1f"),
     "edge": "+.1f",
@@ -192,7 +204,11 @@ def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
 
     for source in inputs:
         with contextlib.suppress(DataError):  # whoever reads it says what is wrong with it
-            if source is not None and path.exists() and any(path.samefile(file) for file in find_files(source, formats=KNOWN)):
+            if (
+                source is not None
+                and path.exists()
+                and any(path.samefile(file) for file in find_files(source, formats=KNOWN))
+            ):
                 raise SettingsError(f"--out {path} is read as {source}: it would be written over; choose another path")
 
 

@@ -21,14 +21,14 @@ WAY_OUT: Final = "save the service's answer as it came"
 
 
 def read_json(name: str, content: bytes, *, by_line: bool) -> pd.DataFrame:
-    """The lines of the player markets that are sums of stats; other markets are passed over.
+    """The lines of the player markets that are sums of stats, none if it has none; other markets are passed over.
 
     Raises:
         DataError: not JSON, or another shape; RowsError: outcomes cannot be used, one line each.
     """
     rows = [row for event, taken in _events(name, content, by_line=by_line) for row in _outcomes(name, event, taken)]
-    if not rows:
-        raise file_problem(name, "no outcome of a player market", EXPECTED, "ask the service for player_ markets")
+    if not rows:  # an event on which no book had a line yet
+        return pd.DataFrame()
     _read_prices(rows)
     problems = [problem for row in rows for problem in row["problems"]]
     if problems:
@@ -61,8 +61,9 @@ def _inside(name: str, document: Any, taken: Any) -> Iterator[tuple[Mapping[str,
     elif isinstance(document, dict) and "data" in document and taken is None:
         yield from _inside(name, document["data"], document.get("timestamp"))
     else:
-        keys = f"an object with {', '.join(sorted(map(str, document))[:6]) or 'no key'}"
-        raise file_problem(name, keys if isinstance(document, dict) else shown(document), EXPECTED, WAY_OUT)
+        keys = sorted(map(str, document))[:6] if isinstance(document, dict) else []
+        found = f"an object with {', '.join(keys) or 'no key'}" if isinstance(document, dict) else shown(document)
+        raise file_problem(name, found, EXPECTED, WAY_OUT)
 
 
 def _outcomes(name: str, event: Mapping[str, Any], taken: Any) -> Iterator[dict[str, Any]]:

@@ -63,7 +63,6 @@ class Recalibration:
         """The chances that those said stand for."""
         return _chance(self.intercept + self.slope * log_odds(said))
 
-
     def interval(self, said: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Low and high ends (95%) of the recalibrated chances: what is not known of intercept and slope (delta method).
 
@@ -98,7 +97,7 @@ def _covariance(intercept: float, slope: float, x: Floats) -> tuple[float, float
 def _logistic(x: Floats, came: Floats) -> tuple[float, float]:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - heavy
 
-    model = LogisticRegression(C=1e6)
+    model = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-8)
     model.fit(x[:, None], came)
     return float(model.intercept_[0]), float(model.coef_[0, 0])
 

@@ -1,7 +1,7 @@
 """Player-prop lines in, from every shape that people save them in, checked and in one form.
 
 Formats: CSV or Parquet with a row per line (`over_price`, `under_price`) or per side (`side`, `price`), and the JSON
-of odds services: event, bookmakers, markets, outcomes, also in their historical wrapper. Files, folders, globs, gz, zst.
+of odds services: event, bookmakers, markets, outcomes, also in its historical wrapper. Files, folders, globs, gz, zst.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def read_odds(path: str | Path) -> pd.DataFrame:
             bad cell.
     """
     files = find_files(path, formats=KNOWN, what="player-prop lines")
-    frames = [_read(file) for file in files]
-    odds = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    if odds.empty:
-        raise file_problem(str(path), "no player-prop line", "at least one", "export the file again")
-    return odds[list(ODDS_COLUMNS)]
+    frames = [frame for file in files if not (frame := _read(file)).empty]
+    if not frames:
+        expected = "over and under of a player market such as player_points"
+        raise file_problem(str(path), "no player-prop line", expected, "ask the service for player_ markets")
+    return pd.concat(frames, ignore_index=True)[list(ODDS_COLUMNS)]
 
 
 def _read(file: Path) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
-from pytest_nbaprops.gate.statistics import LEVEL, Interval
+from pytest_nbaprops.gate.statistics import Interval
 from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.market.measures import (
     MARKET_MEASURES,
@@ -45,9 +45,9 @@ class MarketReport:
         market: the lines it was held against.
         rows: one row per player-game with a line and a prediction: the keys, actual, predicted, market (median line),
             main_line, books, kind of chance, over (chance of over at the main line, given no push), came, the scores of
-            model and market, beyond and missed (the slope's x and y), blend, and stake and profit where there was a bet.
-        bets: one row per bet: book, side, line, decimal price, win and lose (chances), value (expected return), result,
-            stake, profit, clv.
+            model and market, beyond and missed (the slope's x and y), blend, stake and profit where there was a bet.
+        bets: one row per bet: book, side, line, decimal price, win and lose (chances), value (expected return),
+            result, stake, profit, clv.
         controls: the same of blind over, blind under, a coin and the market's own chances.
         recalibration: what all lines teach, for games to come.
     """

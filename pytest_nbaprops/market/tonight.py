@@ -46,7 +46,9 @@ class Experience:
             return cls(recalibration=None, warning=f"{said}; give earlier lines with nbaprops_odds")
         lines, slope = len(report.rows), report.intervals.get("beyond_line")
         if report.recalibration is None:
-            said = f"has been held against {lines:,} earlier lines, {FEWEST_LINES} are needed to recalibrate its chances"
+            said = (
+                f"has been held against {lines:,} earlier lines, {FEWEST_LINES} are needed to recalibrate its chances"
+            )
             return cls(recalibration=None, warning=said)
         if slope is None or slope.low <= 0:
             inside = f" (slope {slope.point:+.3f} [{slope.low:+.3f}, {slope.high:+.3f}])" if slope else ""
@@ -116,7 +118,9 @@ def _best(lined: pd.DataFrame, used: Any, market: Market, *, whole: bool) -> pd.
     under, over = sides_of(used[offered["_row"].to_numpy(dtype=np.int64)], offered["LINE"], whole=whole)
     above = chance_at(offered["LINE"], offered["centre"], market.target)
     offers = make_offers(
-        offered.assign(over=over, under=under, market_over=above * (over + under), market_under=(1 - above) * (over + under))
+        offered.assign(
+            over=over, under=under, market_over=above * (over + under), market_under=(1 - above) * (over + under)
+        )
     )
     chosen = choose(allowed(offers, market.settings), "value", min_edge=None)
     best = chosen.merge(numbered[[*KEYS, "_index"]], on=KEYS).set_index("_index")

@@ -48,6 +48,8 @@ def calibration_table(chance: npt.ArrayLike, happened: npt.ArrayLike, *, bins: i
         [{"n": len(part), "said": part[:, 0].mean(), "came": part[:, 1].mean()} for part in parts],
         columns=["n", "said", "came"],
     )
+    if table.empty:
+        return table.assign(low=np.nan, high=np.nan, holds=False)
     low, high = binom.interval(0.95, table["n"], table["said"])
     table = table.assign(low=np.asarray(low) / table["n"], high=np.asarray(high) / table["n"])
     return table.assign(holds=table["came"].between(table["low"], table["high"]))

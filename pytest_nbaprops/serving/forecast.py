@@ -28,8 +28,8 @@ from pytest_nbaprops.market.tonight import Experience, priced
 from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.market.report import MarketReport
     from pytest_nbaprops.features.group import FeatureGroup
+    from pytest_nbaprops.market.report import MarketReport
     from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
 
 LEVEL: Final = 0.8
@@ -273,7 +273,7 @@ def _with_interval(rows: pd.DataFrame, errors: ErrorModel | None, level: float) 
     return rows.assign(low=ends["low"].to_numpy(), high=ends["high"].to_numpy())
 
 
-def _market(  # noqa: PLR0913 - the lines and what they are for
+def _market(  # noqa: PLR0913, PLR0917 - the lines and what they are for
     rows: pd.DataFrame,
     odds: pd.DataFrame,
     games: pd.DataFrame,
@@ -298,7 +298,7 @@ def _market(  # noqa: PLR0913 - the lines and what they are for
     return market
 
 
-def _judged(  # noqa: PLR0913 - the version and everything that it was held against
+def _judged(  # noqa: PLR0913, PLR0917 - the version and everything that it was held against
     loader: ProductionModelLoader,
     served: ServedModel,
     odds: pd.DataFrame,
