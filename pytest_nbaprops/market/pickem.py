@@ -40,10 +40,10 @@ def read_multipliers(path: Path = MULTIPLIERS) -> Table:
     if wrong.any() or rows.duplicated(COLUMNS[:3]).any():
         row = int(np.flatnonzero(wrong | rows.duplicated(COLUMNS[:3]))[0]) + 2
         raise DataError(f"{path}, row {row}: found a payout that cannot be or is there twice; correct the row")
-    return {
-        (str(play), int(picks)): dict(zip(part["correct"], part["multiplier"], strict=True))
-        for (play, picks), part in rows.groupby(["play", "picks"])
-    }
+    table: dict[tuple[str, int], dict[int, float]] = {}
+    for play, picks, correct, multiplier in rows.itertuples(index=False):
+        table.setdefault((str(play), int(picks)), {})[int(correct)] = float(multiplier)
+    return table
 
 
 def expected_multiplier(pays: Mapping[int, float], picks: int, chance: float) -> float:

@@ -68,11 +68,9 @@ def season(
         line = np.round(level + rng.normal(0, 0.3, n)) + 0.5
         lines = keys.assign(BOOKMAKER=f"book{book}", LINE=line, OVER_PRICE=1.87, UNDER_PRICE=1.87)
         parts.append(lines)
-    matched = pd.concat(parts, ignore_index=True).assign(
-        PLAYER="x", TIMESTAMP=pd.NaT, TIPOFF=pd.NaT, ALTERNATE=False, EVENT_ID="e", MARKET=""
-    )
+    matched = pd.concat(parts, ignore_index=True).assign(PLAYER="x", ALTERNATE=False, EVENT_ID="e", MARKET="")
     for name in ("TIPOFF", "TIMESTAMP"):
-        matched[name] = pd.to_datetime(matched[name], utc=True).astype("datetime64[ns, UTC]")
+        matched[name] = pd.Series([pd.NaT] * len(matched), dtype="datetime64[ns, UTC]")
     return predictions, matched
 
 
