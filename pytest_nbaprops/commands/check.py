@@ -105,11 +105,11 @@ def _notes(one: Inspection) -> list[str]:
 def _unmatched(one: Inspection) -> Table:
     """The reasons with the number of lines, those first that may be a matter of names."""
     lost = one.unmatched.sort_values("PLAYED", ascending=False, kind="stable")
-    counts = lost.groupby(["KIND", "PLAYER", "REASON"], sort=False).size()
-    by_kind = lost.groupby("KIND", sort=False).size()
-    small = [(kind, player, why, int(n)) for (kind, player, why), n in counts.items() if by_kind[kind] <= NAMED * 10]
-    rest = [(str(kind), "", "", int(n)) for kind, n in by_kind.items() if n > NAMED * 10]
-    rows = [[str(cell) if isinstance(cell, str) else cell for cell in row] for row in [*small[:NAMED], *rest]]
+    by_kind = {str(kind): int(n) for kind, n in lost["KIND"].value_counts(sort=False).items()}
+    counts = lost.groupby(["KIND", "PLAYER", "REASON"], sort=False).size().reset_index(name="LINES")
+    few = counts[counts["KIND"].map(by_kind) <= NAMED * 10].head(NAMED)
+    rows: list[list[Any]] = [[str(kind), str(player), str(why), int(n)] for kind, player, why, n in few.to_numpy()]
+    rows += [[kind, "", "", n] for kind, n in by_kind.items() if n > NAMED * 10]
     title = f"{one.target}: lines without a player ({', '.join(f'{n:,} {kind}' for kind, n in by_kind.items())})"
     return Table(columns=["kind", "player", "reason", "lines"], rows=rows, title=title, folding=("reason",))
 

@@ -72,8 +72,11 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--alias", default="production", show_default=True, help="Which version predicts.")
 @click.option(
     "--odds",
+    "--nbaprops-odds",
+    "odds",
     metavar="PATH",
-    help="Player-prop lines (CSV, Parquet, JSON): adds line, chances, fair price and the best offer.",
+    help="Player-prop lines (CSV, Parquet, JSON): adds line, chances, fair price and the best offer "
+    "[default: nbaprops_odds of the ini file].",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write .csv, .parquet or .json.")
 @click.option("--allow-stale", is_flag=True, help="Predict although data or code is not what the model was trained on.")
@@ -120,7 +123,8 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
 
     target = parse_target(settings.target)
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])
-    odds = None if asked["odds"] is None else read_odds(asked["odds"])
+    path = asked["odds"] or settings.odds
+    odds = None if path is None else read_odds(path)
     loader = ProductionModelLoader(
         settings.model_name,
         asked["alias"],
@@ -128,7 +132,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         trusted_types=settings.trusted_types,
     )
     if asked["out"] is not None:
-        _check_no_input(asked["out"], [settings.data])
+        _check_no_input(asked["out"], [settings.data, settings.odds])
     games, _ = read_games(config, settings, target)
     if schedule is None:
         upcoming = unplayed_rows(games, asked["date"])
@@ -141,7 +145,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         groups=available_groups(config, settings).all,
         root=Path(settings.rootdir),
         odds=odds,
-        earlier_odds=None if settings.odds is None or odds is None else read_odds(settings.odds),
+        earlier_odds=None if settings.odds in (None, path) else read_odds(str(settings.odds)),
         bets=MarketSettings.of(settings),
         allow_stale=asked["allow_stale"],
     )
