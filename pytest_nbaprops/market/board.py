@@ -10,7 +10,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.market.prices import fair_over, margin
-from pytest_nbaprops.market.rungs import off_the_others, rungs_mixed, spread
+from pytest_nbaprops.market.rungs import contradicted, off_the_others, rungs_mixed, spread
 from pytest_nbaprops.market.settings import Snapshot
 
 KEYS: Final = list(KEY_COLUMNS)
@@ -41,36 +41,41 @@ class Board:
             to the median), centre (median of the books' implied centres), market_over (their chance of over at the
             main line, given no push; NaN without one).
         mixed: books whose lines carry another rung's price, with the number and share of rows that say so.
+        contradicted: books whose own prices do not come true, with z; no line of theirs counts either.
         counts: rows left out by reason: after tip-off, duplicates, earlier or later snapshots.
     """
 
     lines: pd.DataFrame
     consensus: pd.DataFrame
     mixed: dict[str, dict[str, float]]
+    contradicted: dict[str, float]
     counts: dict[str, int]
 
 
-def make_board(matched: pd.DataFrame, target: str, *, snapshot: Snapshot = "last") -> Board:
+def make_board(
+    matched: pd.DataFrame, target: str, *, snapshot: Snapshot = "last", actual: pd.DataFrame | None = None
+) -> Board:
     """The board of matched lines on one target.
 
     Args:
         matched: What `match_players` matched, of the target's markets only.
         target: The target's stat columns, for what a point of line is worth.
         snapshot: Which of a book's snapshots before tip-off counts.
+        actual: KEYS and actual of games that were played, to see whether the books' own prices come true.
     """
     timely = matched[_before_tipoff(matched)]
     single = timely.drop_duplicates([*BOOK, "ALTERNATE", "LINE", "TIMESTAMP", "OVER_PRICE", "UNDER_PRICE"])
     counted = _snapshot(single, snapshot)
-    lines, mixed = _judged(counted, target)
+    lines, mixed, wrong = _judged(counted, target, actual)
     if snapshot == "first":
-        lines = _with_close(lines, _judged(_snapshot(single, "last"), target)[0], target)
+        lines = _with_close(lines, _judged(_snapshot(single, "last"), target, actual)[0], target)
     counts = {
         "lines": len(matched),
         "after tip-off": len(matched) - len(timely),
         "duplicates": len(timely) - len(single),
         "other snapshots": len(single) - len(counted),
     }
-    return Board(lines=lines, consensus=consensus(lines, target), mixed=mixed, counts=counts)
+    return Board(lines=lines, consensus=consensus(lines, target), mixed=mixed, contradicted=wrong, counts=counts)
 
 
 def _before_tipoff(lines: pd.DataFrame) -> pd.Series[bool]:
@@ -93,8 +98,10 @@ def _snapshot(lines: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     return both[[*BOOK, "ALTERNATE", "LINE", "OVER_PRICE", "UNDER_PRICE", "TIMESTAMP"]]
 
 
-def _judged(lines: pd.DataFrame, target: str) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
-    """The lines with CHANCE, CENTRE and WHY, and the books that mix rungs."""
+def _judged(
+    lines: pd.DataFrame, target: str, actual: pd.DataFrame | None
+) -> tuple[pd.DataFrame, dict[str, dict[str, float]], dict[str, float]]:
+    """The lines with CHANCE, CENTRE and WHY, the books that mix rungs, and those whose prices do not come true."""
     over, under = lines["OVER_PRICE"], lines["UNDER_PRICE"]
     priced = lines.assign(CHANCE=fair_over(over, under))
     priced["CENTRE"] = implied_centre(priced["LINE"], priced["CHANCE"], target)
@@ -113,8 +120,11 @@ def _judged(lines: pd.DataFrame, target: str) -> tuple[pd.DataFrame, dict[str, d
     mixed = rungs_mixed(priced[priced["WHY"] == ""], target)
     priced.loc[(priced["WHY"] == "") & priced["BOOKMAKER"].isin(mixed), "WHY"] = MIXED
     rest = priced[priced["WHY"] == ""]
+    wrong = {} if actual is None else contradicted(rest, actual)
+    priced.loc[(priced["WHY"] == "") & priced["BOOKMAKER"].isin(wrong), "WHY"] = MIXED
+    rest = priced[priced["WHY"] == ""]
     priced.loc[rest.index[off_the_others(rest, target)], "WHY"] = FAR
-    return priced, mixed
+    return priced, mixed, wrong
 
 
 def implied_centre(line: Any, chance: Any, target: str) -> Any:

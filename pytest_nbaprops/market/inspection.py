@@ -64,6 +64,7 @@ def inspect_odds(odds: pd.DataFrame, games: pd.DataFrame | None, target: str) ->
         "other snapshots": board.counts["other snapshots"],
         "after tip-off": board.counts["after tip-off"],
         "mixed rungs": {book: row["off"] for book, row in board.mixed.items()},
+        "contradicted": dict(board.contradicted),
         "without tip-off time": int(rows["TIPOFF"].isna().sum()),
         "arbitrage": len(arbitrage),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.data.schema import KEY_COLUMNS, target_values
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.market.bets import control_bets, make_offers, model_bets
 from pytest_nbaprops.market.board import Board, chance_at, make_board
@@ -53,6 +53,10 @@ class Market:
             f"({row['share']:.0%}); none of its lines counts"
             for book, row in self.board.mixed.items()
         ]
+        found += [
+            f"{book}: its prices do not come true (z = {z:.1f}), they are of other lines; none of its lines counts"
+            for book, z in self.board.contradicted.items()
+        ]
         if self.board.counts["after tip-off"]:
             found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
         return found
@@ -84,7 +88,8 @@ def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: 
     """
     near, roster = _around(odds, games)
     lines = match_players(of_target(odds, target), near, roster=roster)
-    board = make_board(lines.matched, target, snapshot=settings.snapshot)
+    actual = near[KEYS].assign(actual=target_values(near, target.split("+")))
+    board = make_board(lines.matched, target, snapshot=settings.snapshot, actual=actual)
     books = sorted(board.lines["BOOKMAKER"].unique())
     if settings.book is not None and settings.book.casefold() not in {book.casefold() for book in books}:
         raise SettingsError(

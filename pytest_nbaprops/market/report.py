@@ -300,6 +300,7 @@ class MarketReport:
                     "matched": self.market.lines.share,
                     "unmatched": {str(kind): int(n) for kind, n in self.market.lines.reasons().items()},
                     "mixed_rungs": board.mixed,
+                    "contradicted": board.contradicted,
                     "not_bet_on": board.lines["WHY"].value_counts().drop("", errors="ignore").to_dict(),
                 },
                 "player_games": len(self.rows),

@@ -1,4 +1,8 @@
-"""Books that join a line with the price of another line: found by the total that line and price imply."""
+"""Books that join a line with the price of another line.
+
+Found in two ways: by the total that line and price imply, against the other books; and by the outcomes, against the
+book's own prices.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,10 @@ FEWEST_BOOKS: Final = 3  # of two that disagree nobody knows which is wrong
 FEWEST_ROWS: Final = 5
 # On a real season two books had 71% of their rows off, every other one at most 0.3%.
 MIXED_SHARE: Final = 0.03
+
+FEWEST_RESULTS: Final = 100
+# On a real season the two mixed books had 14.7, no other one more than 1.6; 4 is one honest book in 30,000.
+CONTRADICTED: Final = 4.0
 
 # Standard deviation of the outcome around a line, intercept and slope, and how far from the median of the books an
 # implied centre can be; measured on the season 2023-24 (points+rebounds+assists against real lines, the others against
@@ -81,3 +89,31 @@ def rungs_mixed(lines: pd.DataFrame, target: str) -> dict[str, dict[str, float]]
         worst = str(bad.index[-1])
         found[worst] = {name: float(bad[name].iloc[-1]) for name in ("off", "compared", "share")}
         rest = rest[rest["BOOKMAKER"] != worst]
+
+
+def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
+    """Books whose own prices do not come true, with Spiegelhalter's z: they belong to other lines than they stand at.
+
+    That needs no second book to compare with, but the outcomes. z = sum (y - p)(1 - 2p) over its standard deviation if
+    the chances p are true (Spiegelhalter, "Probabilistic prediction in patient management and clinical trials",
+    Statistics in Medicine 5 (1986) 421-433).
+
+    Args:
+        lines: KEYS, BOOKMAKER, LINE and CHANCE (of over, margin taken out).
+        actual: KEYS and actual.
+    """
+    both = lines.merge(actual, on=KEYS)
+    both = both[(both["actual"] != both["LINE"]) & both["CHANCE"].notna() & both["actual"].notna()]
+    said, came = both["CHANCE"], (both["actual"] > both["LINE"]).astype(float)
+    table = pd.DataFrame(
+        {
+            "BOOKMAKER": both["BOOKMAKER"],
+            "seen": (came - said) * (1 - 2 * said),
+            "variance": np.square(1 - 2 * said) * said * (1 - said),
+            "rows": 1,
+        }
+    )
+    books = table.groupby("BOOKMAKER").sum()
+    scores = books["seen"] / np.sqrt(books["variance"])
+    bad = scores[(scores > CONTRADICTED) & (books["rows"] >= FEWEST_RESULTS)]
+    return {str(book): float(score) for book, score in bad.items()}

@@ -138,6 +138,23 @@ def test_two_mixed_books_of_five_are_found() -> None:
     assert sorted(make_board(matched, TARGET).mixed) == ["book1", "book4"]
 
 
+@pytest.mark.parametrize("book", ["book0", "book2"])
+def test_a_book_alone_is_held_against_the_outcomes(book: str) -> None:
+    """A line of its ladder with the main line's price: without another book only the outcomes say so."""
+    predictions, matched = season(dates=40, books=3)
+    actual = predictions[["GAME_DATE", "GAME_ID", "PLAYER_ID", "actual"]]
+    alone = matched[matched["BOOKMAKER"] == book].reset_index(drop=True)
+    honest = make_board(alone, TARGET, actual=actual)
+    assert (honest.mixed, honest.contradicted) == ({}, {})
+    # The price of 6 points below at the line, of 6 above at other times: as if the main line lay elsewhere.
+    low = np.random.default_rng(1).random(len(alone)) < 0.5
+    spoilt = alone.assign(OVER_PRICE=np.where(low, 1.4, 2.7), UNDER_PRICE=np.where(low, 2.7, 1.4))
+    found = make_board(spoilt, TARGET, actual=actual)
+    assert list(found.contradicted) == [book]
+    assert (found.lines["WHY"] == MIXED).all()
+    assert found.consensus.empty
+
+
 def test_clean_books_are_not_accused() -> None:
     """And a single line far away is set aside without the book."""
     _, matched = season(dates=40, books=5)

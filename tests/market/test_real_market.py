@@ -64,6 +64,16 @@ def test_two_books_mix_rungs_and_no_other() -> None:
     assert far.max() < 0.004
 
 
+def test_the_outcomes_find_the_same_two_books() -> None:
+    """By their own prices alone, which is what is left where a file has one book."""
+    found = odds()[odds()["BOOKMAKER"].isin(["Unibet", "FanDuel"])]
+    for book, wrong in (("Unibet", True), ("FanDuel", False)):
+        alone = open_market(found[found["BOOKMAKER"] == book], games(), "PTS+REB+AST", MarketSettings())
+        assert alone.board.mixed == {}
+        assert bool(alone.board.contradicted) == wrong
+    assert report().market.board.contradicted == {}  # those that the others had not found already
+
+
 @pytest.mark.parametrize("rule", ["best-value", "best-line", "one-book=BetMGM"])
 def test_there_is_no_money_in_this_file(rule: str) -> None:
     """Not for the last-10 mean under any rule."""
@@ -76,6 +86,7 @@ def test_there_is_no_money_in_this_file(rule: str) -> None:
 def test_with_the_mixed_books_there_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is why the check is always on."""
     monkeypatch.setattr(board, "rungs_mixed", lambda *_: {})
+    monkeypatch.setattr(board, "contradicted", lambda *_: {})
     monkeypatch.setattr(board, "off_the_others", lambda lines, _: np.zeros(len(lines), dtype=bool))
     frame = report().rows[[*KEY_COLUMNS, "actual", "predicted"]]
     unchecked = judge(frame, open_market(odds(), games(), "PTS+REB+AST", MarketSettings()))
