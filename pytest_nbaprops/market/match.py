@@ -159,8 +159,8 @@ def _alone(
 def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
     answers = pd.DataFrame(
         {
-            "_event": [number for number, *_ in found],
-            "PLAYER": [name for _, name, *_ in found],
+            "_event": pd.Series([number for number, *_ in found], dtype="int64"),
+            "PLAYER": pd.Series([name for _, name, *_ in found], dtype=object),
             "GAME_DATE": pd.Series([game.date if game else pd.NaT for *_, game, _ in found], dtype="datetime64[ns]"),
             "GAME_ID": pd.Series([game.game_id if game else "" for *_, game, _ in found], dtype=object),
             "PLAYER_ID": pd.Series([answer.player or 0 for *_, answer in found], dtype="int64"),
@@ -168,7 +168,11 @@ def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _An
             "REASON": pd.Series([answer.reason for *_, answer in found], dtype=object),
         }
     )
-    both = odds.merge(answers, on=["_event", "PLAYER"], how="left", validate="many_to_one").drop(columns="_event")
+    both = (
+        odds.astype({"PLAYER": object})
+        .merge(answers, on=["_event", "PLAYER"], how="left", validate="many_to_one")
+        .drop(columns="_event")
+    )
     hit = both["PLAYER_ID"] > 0
     matched = both[hit].drop(columns=["KIND", "REASON"]).reset_index(drop=True)
     unmatched = both[~hit].drop(columns=["GAME_DATE", "GAME_ID", "PLAYER_ID"]).reset_index(drop=True)

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.market.judge import open_market
 from pytest_nbaprops.market.match import NO_GAME, NOT_IN_GAME, UNCLEAR, match_players
 from pytest_nbaprops.market.odds import read_odds
+from pytest_nbaprops.market.settings import MarketSettings
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
 HEADER = "player_name,event_id,event_date,home_team,away_team,bookmaker,line,timestamp,over_price,under_price\n"
@@ -156,6 +158,17 @@ def test_the_tip_off_decides_between_two_games_running(tmp_path: Path) -> None:
     assert match_players(late, games()).matched["GAME_ID"].tolist() == ["0022300001"]
     early = odds(tmp_path, "Trae Young,2024-01-06T20:30:00Z,ATL,MIL,38.5", header=header)
     assert match_players(early, games()).matched["GAME_ID"].tolist() == ["0022300002"]
+
+
+def test_no_line_is_no_error(tmp_path: Path) -> None:
+    """Of another target, or of none: nothing is matched, and nothing is judged."""
+    none = odds(tmp_path, line("Trae Young")).head(0)
+    found = match_players(none, games())
+    assert (len(found.matched), len(found.unmatched), found.medians().empty) == (0, 0, True)
+    market = open_market(odds(tmp_path, line("Trae Young")).assign(MARKET="PTS"), games(), "REB", MarketSettings())
+    assert market.problems() == ["no line on REB is for a player-game of the data"]
+    far = odds(tmp_path, line("Trae Young", date="2031-01-01"))
+    assert open_market(far, games(), "PTS+REB+AST", MarketSettings()).board.consensus.empty
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="real game logs and odds are not here")
