@@ -23,6 +23,7 @@ FEWEST_ROWS: Final = 5
 MIXED_SHARE: Final = 0.03
 
 FEWEST_RESULTS: Final = 100
+UNEVEN: Final = 0.1  # prices nearer to even money say too little: a book whose lines are all too high is no mixed one
 # On a real season the two mixed books had 14.7, no other one more than 1.6; 4 is one honest book in 30,000.
 CONTRADICTED: Final = 4.0
 
@@ -92,7 +93,7 @@ def rungs_mixed(lines: pd.DataFrame, target: str) -> dict[str, dict[str, float]]
 
 
 def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
-    """Books whose own prices do not come true, with Spiegelhalter's z: they belong to other lines than they stand at.
+    """Books whose uneven prices do not come true, with Spiegelhalter's z: they are of other lines than they stand at.
 
     That needs no second book to compare with, but the outcomes. z = sum (y - p)(1 - 2p) over its standard deviation if
     the chances p are true (Spiegelhalter, "Probabilistic prediction in patient management and clinical trials",
@@ -104,6 +105,7 @@ def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
     """
     both = lines.merge(actual, on=KEYS)
     both = both[(both["actual"] != both["LINE"]) & both["CHANCE"].notna() & both["actual"].notna()]
+    both = both[(1 - 2 * both["CHANCE"]).abs() >= UNEVEN]
     said, came = both["CHANCE"], (both["actual"] > both["LINE"]).astype(float)
     table = pd.DataFrame(
         {
