@@ -16,6 +16,7 @@ import pytest
 from pytest_nbaprops.data.kinds import parse_kinds
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
+from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
@@ -36,6 +37,11 @@ class Settings:
     rootdir: str
     data: str | None
     columns: Mapping[str, str]
+    odds: str | None
+    bet_rule: str
+    min_edge: str
+    stake: str
+    snapshot: str
     target: str
     test: str
     train_window: str
@@ -147,6 +153,11 @@ class _Reader:
             rootdir=str(self.root),
             data=data,
             columns=_column_map(self.lines("columns")),
+            odds=self.path("odds"),
+            bet_rule=self.market("bet-rule"),
+            min_edge=self.market("min-edge"),
+            stake=self.market("stake"),
+            snapshot=self.market("snapshot"),
             target=self.text("target"),
             test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
             train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,
@@ -264,6 +275,15 @@ class _Reader:
         else:
             base = self.config.inipath.parent
         return os.path.normpath(base / Path(text).expanduser())
+
+    def market(self, name: str) -> str:
+        """A text of what is bet, checked by what will read it."""
+        text, option = self.text(name), name.removeprefix("bet-").replace("-", "_")
+        try:
+            MarketSettings.read(**{option: text})  # type: ignore[arg-type] # none of the four is the seed
+        except SettingsError as error:
+            raise SettingsError(str(error).replace(f"--nbaprops-{name}", self.spelled(name), 1)) from None
+        return text
 
     def champion(self) -> dict[str, str | None]:
         """An alias, or the absolute path of a champion snapshot.

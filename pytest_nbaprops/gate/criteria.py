@@ -19,6 +19,10 @@ Operator = Literal["<", "<=", ">", ">="]
 Reference = Literal["baseline", "champion", "market"]
 
 POINT_METRICS = ("mae", "rmse", "r2", "bias", "within_3_pct", "within_5_pct", "within_10_pct", "n_predictions")
+MARKET_METRICS = (
+    "roi", "win_rate", "n_bets", "profit", "drawdown", "brier", "log_loss", "crps", "coverage50", "coverage80",
+    "coverage95", "market_mae", "market_brier", "clv", "beyond_line", "blend",
+)  # fmt: skip
 REFERENCES = ("baseline", "champion", "market")
 DEFAULT_CRITERIA = ("mae < baseline", "mae <= champion + 0.02")
 GRAMMAR = "METRIC[SLICE] OP TERM with OP one of < <= > >= and TERM a number or baseline|champion|market ± a number"

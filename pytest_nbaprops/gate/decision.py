@@ -90,6 +90,7 @@ def judge(  # noqa: PLR0913 - one candidate's evidence and what it is held again
         rows=rows,
         incomplete="; ".join(incomplete) or None,
         own_metrics=evidence.own_metrics,
+        market=evidence.market,
         champion=champion,
         champion_reason=champion_reason,
         identical_to=evidence.identical_to,
@@ -163,8 +164,9 @@ def _fold_problems(evidence: CandidateEvidence) -> tuple[str, ...]:
 
 
 def _metrics(evidence: CandidateEvidence) -> Mapping[str, float]:
-    """The point metrics of whatever rows are there, and the user's own, which never stand in for them."""
+    """The point metrics of whatever rows are there, the market's, and the user's own, which never stand in for them."""
     own = {name: _number(value) for name, value in evidence.own_metrics.items()}
+    own |= evidence.market.metrics if evidence.market is not None else {}
     frame = evidence.predictions
     if frame is None or frame.empty:
         return own

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from pytest_nbaprops.market.report import MarketReport
+
 
 class InconclusiveError(Exception):
     """A criterion cannot be judged; the text says why. Never reaches a user as an error."""
@@ -77,8 +79,9 @@ class Champion:
 class CandidateEvidence:
     """All that is known of one candidate when the folds are done.
 
-    `predictions` has the key columns, actual, predicted, baseline, perhaps market (NaN where there is no line) and the
-    columns that slices read; `expected_rows` the keys and actual of every planned player-game.
+    `predictions` has the key columns, actual, predicted, baseline, with odds market (NaN where there is no line) and
+    line (whether there is one), and the columns that slices read; `expected_rows` the keys and actual of every planned
+    player-game.
     """
 
     name: str
@@ -90,6 +93,7 @@ class CandidateEvidence:
     failures: tuple[str, ...] = ()
     leaks: tuple[dict[str, Any], ...] = ()
     own_metrics: Mapping[str, float] = field(default_factory=dict)
+    market: MarketReport | None = None
     unregistrable_reason: str | None = None
     identical_to: str | None = None
 

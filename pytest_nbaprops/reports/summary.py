@@ -67,9 +67,16 @@ def _candidate(candidate: Mapping[str, Any], *, has_champion: bool) -> list[str]
         counts,
         *(["", *leaks] if leaks else []),
         *(table if rows else []),
+        *_market(candidate),
         *(lineage_lines(candidate) if has_champion else []),
         *attribution,
     ]
+
+
+def _market(candidate: Mapping[str, Any]) -> list[str]:
+    """What the candidate is worth against the lines."""
+    market = candidate.get("market")
+    return ["", "Against the market:", "", *(f"- {_cell(line)}" for line in market["said"])] if market else []
 
 
 def lineage_lines(candidate: Mapping[str, Any]) -> list[str]:

@@ -116,6 +116,8 @@ def _decision_table(reporter: pytest.TerminalReporter, candidates: Sequence[Mapp
         shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
         counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("planned", "executed", "cached", "failed", "missing"))
         reporter.write_line(f"{candidate['name']}: {shown}; folds {counts}")
+        for line in (candidate.get("market") or {}).get("said", ()):
+            reporter.write_line(f"  {line}")
 
 
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
+from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
@@ -55,6 +56,7 @@ class Closing:
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
         self.leaks = LeakChecks(config, context)
+        self.market = SessionMarket(context)
         self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
 
@@ -123,7 +125,7 @@ class Closing:
         if not self.decides:
             return self._close_undecided(session)
         self.leaks.rehearse(self.evidence.candidates)
-        judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
+        judge = Judge(self.config, self.opponent, self.evidence, self.leaks, self.market)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes
         self._log_results(judgement)
@@ -162,7 +164,9 @@ class Closing:
         criteria_tests.send(session, None, self.leaks.tests(self.evidence.candidates))
         for state in self.evidence.candidates:
             self.log.catch_up(state)
-            self.log.results(state, _overall(state), self._reference())
+            overall = _overall(state) | self.market.metrics(state.name, state.predictions())
+            self.log.results(state, overall, self._reference())
+            self.market.log(state.name, self.publication)
         self._write(self._frame("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
@@ -178,6 +182,7 @@ class Closing:
                 continue  # already registered: nothing is written
             self.log.catch_up(state)
             self.log.results(state, decided.metrics, self._reference())
+            self.market.log(state.name, self.publication)
 
     def _finish_runs(self, judgement: Judgement) -> None:
         for state, decided in self._decided(judgement):
@@ -206,6 +211,7 @@ class Closing:
         states = self.evidence.candidates
         frames = [frame for state in states if (frame := state.predictions()) is not None]
         write_tables(folder, pd.concat(frames, ignore_index=True) if frames else None, fold_table(states))
+        self.market.write(folder, [state.name for state in states])
         write_text(folder / SUMMARY, summary.markdown(document))
         write_decision(folder, document)
 
@@ -264,6 +270,7 @@ class Closing:
                 **lineage_difference(lineage, self._reference()),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
+            "market": self.market.to_dict(state.name),
             "needs_lineups": self.leaks.needs_lineups(state),
             "model_version": judgement.versions.get(state.name) or existing,
         }
@@ -281,6 +288,7 @@ class Closing:
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
             *([said] if (said := self._tested_before) else []),
+            *self.market.warnings(),
             *self.notes,
         ]
 

@@ -20,6 +20,7 @@ from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import Opponent, content_of, version_record
 from pytest_nbaprops.session.evidence import CandidateState, Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
+from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.walkforward import estimators
@@ -56,8 +57,16 @@ def criteria_of(state: CandidateState) -> tuple[Criterion, ...]:
 class Judge:
     """Asks the gate and carries its answer out."""
 
-    def __init__(self, config: pytest.Config, opponent: Opponent, evidence: Evidence, leaks: LeakChecks) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        opponent: Opponent,
+        evidence: Evidence,
+        leaks: LeakChecks,
+        market: SessionMarket,
+    ) -> None:
         self.config, self.opponent, self.evidence, self.leaks = config, opponent, evidence, leaks
+        self.market = market
         self.context, self.publication = opponent.context, opponent.publication
         self.settings = self.context.settings
         self.notes: list[str] = []
@@ -80,7 +89,7 @@ class Judge:
         return CandidateEvidence(
             name=state.name,
             folds=state.counts(),
-            predictions=self._with_slices(predictions, criteria_of(state)),
+            predictions=self._with_slices(self.market.with_lines(predictions), criteria_of(state)),
             expected_rows=self.context.dataset.expected(state.planned.folds),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
@@ -88,6 +97,7 @@ class Judge:
             failures=state.failures(),
             leaks=self.leaks.of_candidate(state),
             own_metrics=state.own_metrics() | self._hook_metrics(predictions),
+            market=self.market.report(state.name, predictions),
             identical_to=self._identical(state, champion),
         )
 

@@ -170,7 +170,7 @@ def test_without_a_winner_the_worst_counts() -> None:
     for order in ([rejected, unknown], [unknown, rejected]):
         session = decide(order, enforce=False)
         assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
-        assert session.reasons[0].startswith("ridge: roi > 1: no metric roi")
+        assert session.reasons[0].startswith("ridge: roi > 1: roi needs player-prop lines")
 
 
 def test_nothing_to_register_is_inconclusive_under_enforce() -> None:
