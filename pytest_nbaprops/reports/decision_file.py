@@ -16,7 +16,7 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.redaction import redact, redacted
 
 SCHEMA_VERSION = 1
-DECISION, SUMMARY, ERROR = "decision.json", "summary.md", "error.txt"
+DECISION, SUMMARY, REPORT, ERROR = "decision.json", "summary.md", "report.html", "error.txt"
 FOLDS, PREDICTIONS = "folds.csv", "predictions.parquet"
 PREDICTION_COLUMNS = (
     "candidate",
@@ -107,7 +107,7 @@ def remove_old(folder: Path) -> None:
     Raises:
         SettingsError: something else lies there.
     """
-    for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
+    for name in (SUMMARY, REPORT, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:

@@ -20,16 +20,19 @@ from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Ve
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.registry.registry import ChampionVersion
-from pytest_nbaprops.reports import criteria_tests, summary
+from pytest_nbaprops.reports import criteria_tests
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
+from pytest_nbaprops.reports.html import Tables, write_page
+from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
+from pytest_nbaprops.session.reporting import parameter_changes, report_tables
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
@@ -53,6 +56,7 @@ class Closing:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
+        self.tables = Tables()
         self.leaks = LeakChecks(context)
         self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
@@ -124,6 +128,7 @@ class Closing:
         judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes
+        self.tables = report_tables(self.context, self.evidence.candidates, judgement.champion)
         self._log_results(judgement)
         self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is half done
         self.publication.flush()  # what MLflow refuses is known before the alias moves
@@ -161,6 +166,7 @@ class Closing:
         for state in self.evidence.candidates:
             self.log.catch_up(state)
             self.log.results(state, _overall(state), self._reference())
+        self.tables = report_tables(self.context, self.evidence.candidates, None)
         self._write(self._frame("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
@@ -204,7 +210,8 @@ class Closing:
         states = self.evidence.candidates
         frames = [frame for state in states if (frame := state.predictions()) is not None]
         write_tables(folder, pd.concat(frames, ignore_index=True) if frames else None, fold_table(states))
-        write_text(folder / SUMMARY, summary.markdown(document))
+        write_text(folder / SUMMARY, summary_text(document))
+        write_page(folder, document, self.tables)
         write_decision(folder, document)
 
     def _frame(self, reason: str) -> dict[str, Any]:
@@ -260,6 +267,7 @@ class Closing:
             "lineage": {
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
+                "parameters": parameter_changes(self.context, state, self.opponent.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
             "needs_lineups": self.leaks.needs_lineups(state),

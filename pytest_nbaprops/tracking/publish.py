@@ -20,6 +20,7 @@ import pandas as pd
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry, Promotion, UnknownChampion
 from pytest_nbaprops.registry.versions import versions
+from pytest_nbaprops.reports.decision_file import REPORT, SUMMARY
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
@@ -29,6 +30,7 @@ from pytest_nbaprops.tracking.runs import next_version_number
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 
 FLUSH_SECONDS = 5.0
+DESCRIBED = 5_000  # a run's tag holds 8,000
 TESTED = "tested"
 DEFAULT_CHAMPION = "production"
 EVENT_DETAILS = ("verdict", "metrics", "champion_version", "criteria")
@@ -173,10 +175,15 @@ class Publication:
             self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
 
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
-        """The last entries of a run: its verdict and decision.json."""
+        """The last entries of a run: its verdict, the report, and the summary as what MLflow calls the description."""
         tracker = self._trackers[candidate]
         tracker.set_tags({"verdict": verdict})
-        tracker.log_artifact(decision_file)
+        for name in (decision_file.name, REPORT, SUMMARY):
+            if (file := decision_file.with_name(name)).is_file():
+                tracker.log_artifact(file)
+        if (summary := decision_file.with_name(SUMMARY)).is_file():
+            text = summary.read_text(encoding="utf-8")
+            tracker.set_tags({tags.DESCRIPTION: text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"})
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
 
