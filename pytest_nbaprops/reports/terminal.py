@@ -31,6 +31,14 @@ BLOCKS: Final = "▁▂▃▄▅▆▇█"
 COLOURS = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow", "ERROR": "red"}
 
 
+def say(config: pytest.Config, doing: str) -> None:
+    """One line on what is being done, before pytest has anything to show; nothing under -q or --collect-only."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.verbosity >= 0 and not config.option.collectonly:
+        reporter.ensure_newline()
+        reporter.write_line(f"nbaprops: {doing} ...")
+
+
 def header(context: Context) -> list[str]:
     """Two lines on data and mode."""
     settings, dates = context.settings, context.dataset.game_dates

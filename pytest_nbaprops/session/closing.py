@@ -93,7 +93,11 @@ class Closing:
     def reported_count(self) -> int:
         """How many criteria and leak checks the report will show as tests."""
         states = self.evidence.candidates
-        criteria = sum(max(1, len(criteria_of(state))) for state in states) if self.decides else 0
+        criteria = (
+            sum(max(1, len(criteria_of(state))) for state in states)
+            if self.decides and not self.evidence.is_part
+            else 0
+        )
         return self.leaks.count(states) + criteria
 
     def log_fold(self, state: CandidateState, fold: FoldState) -> None:
@@ -139,7 +143,8 @@ class Closing:
         self._write(self._document(judgement))  # said before anything else can break
         if self.settings.promote == "enforce":
             self._leave_snapshot()
-        criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
+        leak_tests = self.leaks.tests(self.evidence.candidates)
+        criteria_tests.send(session, judgement.decision, leak_tests, part=self.evidence.is_part)
         self._finish_runs(judgement)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
