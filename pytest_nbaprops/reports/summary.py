@@ -9,7 +9,7 @@ from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.leaks.leak import leak_text
 from pytest_nbaprops.reports import wording
 from pytest_nbaprops.reports.steps import next_steps
-from pytest_nbaprops.reports.text import code, markdown, plain
+from pytest_nbaprops.reports.text import code, markdown
 
 MARKS: Final = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
 MODES: Final = {"dry-run": "dry run, nothing registered", "enforce": "enforced", "off": "promotion off"}
@@ -106,7 +106,9 @@ def _footer(document: Mapping[str, Any]) -> str:
     dataset, champion, guard = document["dataset"], document["champion"], document["leak_guard"]
     if dataset is None:
         return f"Mode: {mode}."
-    against = f"champion {code(champion['name'], 80)} v{plain(champion['version'], 20)}" if champion else "no champion"
+    against = (
+        f"champion {code(champion['name'], 80)} v{markdown(champion['version'], 20)}" if champion else "no champion"
+    )
     looked = f" Leak guard: {wording.guard_line(guard)}." if guard else ""
     return (
         f"Mode: {mode}; {against}; test {markdown(document['test_window'], 200)}; "
