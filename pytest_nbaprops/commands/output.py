@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from pytest_nbaprops.reports.text import cell
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -218,6 +220,8 @@ def _raw(value: Cell) -> str:
     """Every digit, and True or False as pandas writes them: a CSV file is read by programs."""
     if isinstance(value, bool):
         return str(value)
+    if isinstance(value, str):
+        return str(cell(cell_text(value)))  # nothing that a spreadsheet would compute
     return repr(value) if isinstance(value, float) else cell_text(value)
 
 

@@ -58,7 +58,7 @@ def site() -> Iterator[Site]:
     whole = page(document_of(), tables_of(predictions))
     hostile = page(hostile_document(HOSTILE[1]), tables_of(predictions.assign(candidate=HOSTILE[1]), player=HOSTILE[0]))
     site = Site({"/": (whole, None), "/strict": (whole, STRICT), "/hostile": (hostile, None)})
-    thread = Thread(target=site.server.serve_forever, daemon=True)
+    thread = Thread(target=site.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield site
     site.server.shutdown()

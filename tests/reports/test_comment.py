@@ -105,7 +105,7 @@ def zipped(document: object, name: str = "decision.json") -> bytes:
 @pytest.fixture
 def github() -> Iterator[Standin]:
     standin = Standin()
-    Thread(target=standin.server.serve_forever, daemon=True).start()
+    Thread(target=standin.server.serve_forever, args=(0.01,), daemon=True).start()
     yield standin
     standin.server.shutdown()
     standin.server.server_close()
