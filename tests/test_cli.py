@@ -108,7 +108,7 @@ def test_init_adds_to_the_settings_that_pytest_reads(tmp_path: Path, name: str, 
 
 
 def test_init_takes_an_empty_pytest_ini(tmp_path: Path) -> None:
-    """pytest reads it, so the keys belong there."""
+    """It is what pytest reads, so the keys belong there."""
     (tmp_path / "pytest.ini").write_text("")
     run("init", str(tmp_path))
     assert (tmp_path / "pytest.ini").read_text().startswith("[pytest]\n")

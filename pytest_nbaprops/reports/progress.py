@@ -6,6 +6,7 @@ Nothing of it where output is piped, under -v (a line for each fold says more) a
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +53,7 @@ class FoldProgress:
     def __init__(self, writer: Any, folds: int) -> None:
         self._writer, self._folds = writer, folds
         self._absolute = self._games = 0.0
+        self._done, self._since = 0, time.monotonic()
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -95,13 +97,14 @@ class FoldProgress:
         games = float(told["nbaprops_n"])
         self._absolute += games * float(told["nbaprops_mae"])
         self._games += games
-        speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+        self._done += 1
+        speed = self._done / max(time.monotonic() - self._since, 1e-6)
         bar.update(
             self._task,
             advance=1,
             date=str(told["nbaprops_date"]),
             mae=f"{self._absolute / max(self._games, 1.0):.3f}",
-            speed=f"{speed:.1f} folds/s" if speed else "",
+            speed=f"{speed:.1f} folds/s",
         )
         if bar.finished:
             self.stop()

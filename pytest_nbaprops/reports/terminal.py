@@ -121,7 +121,11 @@ def summary(
 def _verdict(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
     title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
     simulated = " [simulated league]" if document["simulated"] and reporter.verbosity < 0 else ""
-    reporter.write_line(plain(title) + simulated, bold=True, **{COLOURS[document["verdict"]]: True})
+    markup = {"bold": True, COLOURS[document["verdict"]]: True}
+    if reporter.verbosity < 0:
+        reporter.write_line(plain(title) + simulated, **markup)
+    else:
+        _line(reporter, title, **markup)
 
 
 def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
@@ -242,13 +246,12 @@ def _whose(row: Any, *, several: bool) -> str:
 
 
 def _line(reporter: pytest.TerminalReporter, text: str, *, indent: str = "", **markup: bool) -> None:
-    """Text in lines of at most 80 columns; words that are longer stay whole, they may be there to be copied."""
+    """Text in lines of at most 80 columns."""
     wrapped = textwrap.wrap(
         plain(text),
         WIDTH,
         initial_indent=indent,
         subsequent_indent=f"{indent}  ",
-        break_long_words=False,
         break_on_hyphens=False,
     )
     for line in wrapped:

@@ -89,7 +89,7 @@ def _train_start(dates: Sequence[GameDate], days: list[date], fit: GameDate, win
     start = window.start(dates, fit)
     if bisect_left(days, start) >= bisect_left(days, fit.day):
         raise SettingsError(
-            f"--nbaprops-test: it starts on {fit.day}, and a train window of {window.text!r} holds no game before that; "
+            f"--nbaprops-test: it starts on {fit.day}, and the train window {window.text!r} holds no game before that; "
             f"the data {_extent(dates)}; {_way_out(dates, days, fit)}"
         )
     return start

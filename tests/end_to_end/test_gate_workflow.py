@@ -42,7 +42,7 @@ class Job:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of what is committed; its cache lives on from job to job, as GitHub's does."""
     folder = tmp_path_factory.mktemp("runner") / "workspace"
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), str(folder)], check=True)
+    subprocess.run([str(shutil.which("git")), "clone", "--quiet", "--depth=1", ROOT.as_uri(), str(folder)], check=True)
     return folder
 
 

@@ -105,7 +105,7 @@ def test_the_published_schemas_hold(schema: str, paths: list[Path]) -> None:
 @pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
 def test_actionlint_finds_nothing() -> None:
     """Expressions, contexts, shell scripts."""
-    subprocess.run(["actionlint", *map(str, WORKFLOWS)], cwd=ROOT, check=True)
+    subprocess.run([str(shutil.which("actionlint")), *map(str, WORKFLOWS)], cwd=ROOT, check=True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("zizmor") is None, reason="zizmor is not installed")
