@@ -55,9 +55,8 @@ def compared(row: Mapping[str, Any]) -> Compared:
     other = None if threshold is None else threshold - margin
     difference = None if value is None or other is None else value - other
     low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
-    reference = criterion.reference if criterion is not None and criterion.reference else None
-    if reference is None:
-        reference = DASH if other is None else f"{other:g}"
+    named = criterion.reference if criterion is not None else None
+    reference = named or (DASH if other is None else f"{other:g}")
     facts = Compared(
         expression=row["expression"],
         metric=row["metric"],
@@ -101,7 +100,7 @@ def _said(row: Compared, criterion: Criterion | None) -> str:
 
 def leading(document: Document) -> Mapping[str, Any] | None:
     """The candidate that the session's verdict is about: the winner, else the one that came closest."""
-    candidates = document["candidates"]
+    candidates: Sequence[Mapping[str, Any]] = document["candidates"]
     if not candidates:
         return None
     same = [c for c in candidates if c["verdict"] == "PROMOTE"] or [
