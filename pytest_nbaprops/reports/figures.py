@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -216,7 +217,7 @@ def _slices(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _months(rows: pd.DataFrame) -> bool:
-    return 1 < rows["GAME_DATE"].dt.to_period("M").nunique() <= 12  # noqa: PLR2004 - one season
+    return 1 < int(rows["GAME_DATE"].dt.to_period("M").nunique()) <= 12  # noqa: PLR2004 - one season
 
 
 def _sliced(rows: pd.DataFrame, what: str, labels: pd.Series[str] | None) -> pd.DataFrame | None:
@@ -232,17 +233,16 @@ def _sliced(rows: pd.DataFrame, what: str, labels: pd.Series[str] | None) -> pd.
 
 
 def _cut(rows: pd.DataFrame, name: str, edges: tuple[int, ...], *, whole: bool = False) -> pd.Series[str] | None:
+    """Rows by where a number lies; `whole` numbers are named by what they can be."""
     if name not in rows:
         return None
-    until = [
-        f"{edges[0]}" if not whole else f"{edges[0] - 1}",
-        *(f"{edge - 1 if whole else edge}" for edge in edges[1:]),
-    ]
-    labels = [f"up to {until[0]}" if whole else f"under {until[0]}"]
-    pairs = zip(edges, until[1:], strict=False)
-    labels += [low if whole and f"{low}" == high else f"{low} to {high}" for low, high in pairs]
-    labels += [f"{edges[-1]} or more"]
-    return pd.cut(rows[name], [-np.inf, *edges, np.inf], right=False, labels=[str(label) for label in labels])
+    labels = [f"up to {edges[0] - 1}" if whole else f"under {edges[0]}"]
+    for low, high in pairwise(edges):
+        last = high - 1 if whole else high
+        labels.append(f"{low}" if last == low else f"{low} to {last}")
+    labels.append(f"{edges[-1]} or more")
+    cut: pd.Series[str] = pd.cut(rows[name], [-np.inf, *edges, np.inf], right=False, labels=labels)
+    return cut
 
 
 def _named(rows: pd.DataFrame, name: str, labels: Mapping[bool, str]) -> pd.Series[str] | None:

@@ -40,7 +40,7 @@ def tell_github(document: Mapping[str, Any], places: Places, environment: Mappin
         return []
     root = Path(document["settings"]["rootdir"])
     report = Path(document["settings"]["report"])
-    told = list(annotations(document, places, prefix=_prefix(root, variables.get("GITHUB_WORKSPACE"))))
+    told = list(annotation_lines(document, places, prefix=_prefix(root, variables.get("GITHUB_WORKSPACE"))))
     try:
         _append(variables.get("GITHUB_STEP_SUMMARY"), short(_summary(report)))
         _append(variables.get("GITHUB_OUTPUT"), outputs(document, report / DECISION))
@@ -64,7 +64,7 @@ def outputs(document: Mapping[str, Any], decision: Path) -> str:
     return "".join(f"{name}<<{end}\n{'' if value is None else plain(value)}\n{end}\n" for name, value in values.items())
 
 
-def annotations(document: Mapping[str, Any], places: Places, *, prefix: str = "") -> Iterator[str]:
+def annotation_lines(document: Mapping[str, Any], places: Places, *, prefix: str = "") -> Iterator[str]:
     """Leaks and what did not pass, on the code that it is about; the last one says how many are left out."""
     found = [
         (kind, name, places.get(name), text)

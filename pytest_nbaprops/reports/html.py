@@ -89,7 +89,7 @@ def page(document: Mapping[str, Any], tables: Tables) -> str:
     shown = [
         _shown(document, candidate, tables, number=number, points=points) for number, candidate in enumerate(ordered, 1)
     ]
-    return _template().render(
+    text: str = _template().render(
         document=document,
         headline=wording.headline(document),
         sign=SIGNS.get(document["verdict"], ""),
@@ -104,6 +104,7 @@ def page(document: Mapping[str, Any], tables: Tables) -> str:
         rolling=ROLLING,
         settings={name: value for name, value in document["settings"].items() if value not in (None, [], {}, "")},
     )
+    return text
 
 
 def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> None:

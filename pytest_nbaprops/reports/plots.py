@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ class Series:
     """A line to draw; `faint` for what is only a background to another one."""
 
     label: str
-    values: Sequence[float] | Floats
+    values: Any  # anything that NumPy takes for one dimension of numbers
     colour: int
     faint: bool = False
 

@@ -22,8 +22,9 @@ NAME = "nbaprops-progress"
 def show_progress(config: pytest.Config, folds: int) -> FoldProgress | None:
     """Start to show it where somebody is looking; None where nobody is."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    watched = reporter is not None and reporter.verbosity == 0 and sys.__stdout__ is not None
-    if not watched or not folds or not sys.__stdout__.isatty() or config.option.capture == "no":
+    screen = sys.__stdout__
+    watched = reporter is not None and reporter.verbosity == 0 and screen is not None and screen.isatty()
+    if not watched or not folds or config.option.capture == "no":
         return None
     progress = FoldProgress(config.get_terminal_writer(), folds)
     config.pluginmanager.register(progress, NAME)

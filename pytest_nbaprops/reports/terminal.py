@@ -107,9 +107,9 @@ def summary(
     if document["leak_guard"]:
         _line(reporter, f"leak guard: {wording.guard_line(document['leak_guard'])}")
     for warning in document["warnings"]:
-        _line(reporter, f"warning: {warning}", yellow=True)
+        _line(reporter, f"warning: {warning}", markup={"yellow": True})
     if document["simulated"]:
-        _line(reporter, "simulated sample league: the figures say nothing about the NBA", yellow=True)
+        _line(reporter, "simulated sample league: the figures say nothing about the NBA", markup={"yellow": True})
     if document["verdict"] != "PROMOTE" and not wording.is_part(document):
         for reason in document["reasons"]:
             _line(reporter, f"because {reason}")
@@ -125,7 +125,7 @@ def _verdict(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> 
     if reporter.verbosity < 0:
         reporter.write_line(plain(title) + simulated, **markup)
     else:
-        _line(reporter, title, **markup)
+        _line(reporter, title, markup=markup)
 
 
 def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
@@ -137,6 +137,9 @@ def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> 
         _line(reporter, f"next: {step.text}{':' if step.command else ''}")
         if step.command:
             reporter.write_line(f"  {step.command}")  # not wrapped: it is there to be pasted
+    for candidate in document["candidates"]:
+        if candidate.get("run_url"):
+            reporter.write_line(f"run: {candidate['run_url']}")
     report = Path(document["settings"]["report"]) / REPORT
     near = report.is_relative_to(Path.cwd())
     reporter.write_line(f"report: {report.relative_to(Path.cwd()) if near else report}")
@@ -177,7 +180,7 @@ def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None
     outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
     said = f": {row.said}" if row.said != outcome else f": {row.reason}" if row.value is None else ""
     colour = {"passed": {"green": True}, "failed": {"red": True}, "inconclusive": {"yellow": True}}
-    _line(reporter, f"{outcome}{said}", indent="    ", **colour.get(row.outcome, {}))
+    _line(reporter, f"{outcome}{said}", indent="    ", markup=colour.get(row.outcome, {}))
 
 
 def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
@@ -245,7 +248,9 @@ def _whose(row: Any, *, several: bool) -> str:
     return plain(row.candidate, SHORT) if several else ""
 
 
-def _line(reporter: pytest.TerminalReporter, text: str, *, indent: str = "", **markup: bool) -> None:
+def _line(
+    reporter: pytest.TerminalReporter, text: str, *, indent: str = "", markup: Mapping[str, bool] | None = None
+) -> None:
     """Text in lines of at most 80 columns."""
     wrapped = textwrap.wrap(
         plain(text),
@@ -255,7 +260,7 @@ def _line(reporter: pytest.TerminalReporter, text: str, *, indent: str = "", **m
         break_on_hyphens=False,
     )
     for line in wrapped:
-        reporter.write_line(line, **markup)
+        reporter.write_line(line, **(markup or {}))
 
 
 def _table(reporter: pytest.TerminalReporter, rows: Sequence[tuple[str, ...]]) -> None:

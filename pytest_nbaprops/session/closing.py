@@ -269,6 +269,7 @@ class Closing:
         return {
             **decided.to_dict(),
             "run_id": self.publication.run_id(state.name) or champion_run,
+            "run_url": self.publication.run_url(state.name),
             "lineage": {
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ from pytest_nbaprops.tracking.runs import next_version_number
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 
 FLUSH_SECONDS = 5.0
-DESCRIBED = 5_000  # a run's tag holds 8,000
+DESCRIBED = 4_900  # a run's tag holds 8,000 characters, a version's description 5,000
 TESTED = "tested"
 DEFAULT_CHAMPION = "production"
 EVENT_DETAILS = ("verdict", "metrics", "champion_version", "criteria")
@@ -62,6 +63,7 @@ class Publication:
         self._flushed: dict[str, float] = {}
         self._owners: dict[str, Owner] = {}
         self._run_ids: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
 
     # the start
 
@@ -183,9 +185,27 @@ class Publication:
                 tracker.log_artifact(file)
         if (summary := decision_file.with_name(SUMMARY)).is_file():
             text = summary.read_text(encoding="utf-8")
-            tracker.set_tags({tags.DESCRIPTION: text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"})
+            text = text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"
+            tracker.set_tags({tags.DESCRIPTION: text})
+            self._describe(candidate, text)
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
+
+    def _describe(self, candidate: str, text: str) -> None:
+        """Say of the version that this candidate became what was decided."""
+        version = self._versions.get(candidate)
+        if version is not None:
+            with self._connected().calling(f"describe {self.model_name} v{version}") as client:
+                client.update_model_version(self.model_name, version, description=text)
+
+    def run_url(self, candidate: str) -> str | None:
+        """Where a browser shows the candidate's run; None without a server."""
+        tracker, run_id = self._trackers.get(candidate), self._run_ids.get(candidate)
+        parts = urlsplit(self.uri)
+        if tracker is None or run_id is None or parts.scheme not in ("http", "https"):
+            return None
+        place = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")  # without the password
+        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}"
 
     def flush(self) -> None:
         """Send what is kept of all runs; a failure is kept like any other."""
@@ -233,6 +253,7 @@ class Publication:
         version = registry.register_model(
             uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=version_tags
         )
+        self._versions[candidate] = version
         told = {name: version_tags[name] for name in EVENT_DETAILS if name in version_tags}
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=told

@@ -206,7 +206,7 @@ def test_archives_that_are_not_ours(github: Standin, tmp_path: Path, archive: by
         {"schema_version": 99},
         document_of(verdict="<b>PROMOTE</b>"),
         document_of(candidates="many"),
-        document_of(candidate_of(name=7)),
+        document_of({**candidate_of(), "name": 7}),
         document_of(candidate_of(metrics={"mae": "5.8"})),
         document_of(candidate_of(metrics={"mae": 1e300})),
         document_of(candidate_of(metrics={"mae": 10**400})),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.reports.github import MOST_ANNOTATIONS, MOST_BYTES, annotations, outputs, short, tell_github
+from pytest_nbaprops.reports.github import MOST_ANNOTATIONS, MOST_BYTES, annotation_lines, outputs, short, tell_github
 from tests.reports.documents import CRITERIA, HOSTILE, candidate_of, criterion, document_of, hostile_document
 
 LEAK = {"group": "hot_hand", "columns": ["hot_hand"], "kind": "future outcomes", "example": None}
@@ -87,7 +87,7 @@ def test_annotations_stand_on_the_code(tmp_path: Path, runner: dict[str, str]) -
 def test_there_are_at_most_ten() -> None:
     """The last one says how many are left out."""
     rows = [criterion(f"mae <= {number}", "failed") for number in range(25)]
-    told = list(annotations(document_of(candidate_of(criteria=rows)), {}))
+    told = list(annotation_lines(document_of(candidate_of(criteria=rows)), {}))
     assert len(told) == MOST_ANNOTATIONS
     assert told[-1] == "::error title=nbaprops::16 more are in the job's summary"
 
@@ -96,7 +96,7 @@ def test_there_are_at_most_ten() -> None:
 def test_no_name_is_a_command(name: str) -> None:
     """An annotation stays one line and one command, an output stays its own value."""
     document = hostile_document(name)
-    for line in annotations(document, {name: (name[:50], 3)}):
+    for line in annotation_lines(document, {name: (name[:50], 3)}):
         assert len(line.splitlines()) == 1
         command = re.fullmatch(r"::(error|warning) ((?:[a-z]+=[^,:]*,?)*)::.*", line)
         assert command, line

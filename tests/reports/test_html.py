@@ -101,11 +101,11 @@ def test_its_numbers_are_those_of_the_predictions(predictions: pd.DataFrame, who
     """Every date's MAE, the worst miss and the cumulated difference, counted again."""
     text = Page(whole).text
     size = (predictions["predicted"] - predictions["actual"]).abs()
-    by_date = size.groupby(predictions["GAME_DATE"]).mean()
-    for day, mae in by_date.items():
-        assert f"{day:%Y-%m-%d} {predictions['GAME_DATE'].eq(day).sum()} {mae:.3f}" in text
-    worst = predictions.loc[size.idxmax()]
-    assert f"{worst.actual:.0f} {worst.predicted:.1f} {worst.predicted - worst.actual:+.1f}" in text
+    for day, own in size.groupby(predictions["GAME_DATE"].dt.strftime("%Y-%m-%d")):
+        assert f"{day} {len(own)} {own.mean():.3f}" in text
+    at = int(size.to_numpy().argmax())
+    actual, predicted = (float(predictions[name].iloc[at]) for name in ("actual", "predicted"))
+    assert f"{actual:.0f} {predicted:.1f} {predicted - actual:+.1f}" in text
     champion = tables_of(predictions).champion
     assert champion is not None
     gap = (size - (champion["predicted"] - champion["actual"]).abs()).sum()

@@ -20,7 +20,7 @@ from tests.reports.documents import candidate_of, criterion, document_of, predic
 class Screen(io.StringIO):
     """A terminal of 80 columns."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def report(number: int, *, mae: float, n: int) -> pytest.TestReport:
     properties += [("nbaprops_mae", mae), ("nbaprops_n", n)]
     return pytest.TestReport(
         nodeid=f"t{number}", location=("t", 0, "t"), keywords={}, outcome="passed", longrepr=None, when="call",
-        user_properties=properties,  # type: ignore[arg-type]
+        user_properties=properties,
     )  # fmt: skip
 
 
