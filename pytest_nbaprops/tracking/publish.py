@@ -205,7 +205,7 @@ class Publication:
         if tracker is None or run_id is None or parts.scheme not in ("http", "https"):
             return None
         place = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")  # without the password
-        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}"
+        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
     def flush(self) -> None:
         """Send what is kept of all runs; a failure is kept like any other."""
