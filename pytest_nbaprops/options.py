@@ -131,6 +131,25 @@ OPTIONS: tuple[Option, ...] = (
         help="Columns of your own in the games that are known before the game; all others count as its outcomes",
     ),
     Option(
+        name="known-gaps",
+        ini_only=True,
+        metavar="REASON",
+        help="Why rows are missing from the games of the tested dates, where that is known; shown with the decision",
+    ),
+    Option(
+        name="sources",
+        ini_only=True,
+        repeatable=True,
+        help="Files that groups, recipes and tests may read beside the games; nothing in them may be learnt from games "
+        "later than the first test date",
+    ),
+    Option(
+        name="rehearse",
+        cli_only=True,
+        metavar="DATE",
+        help="Run the leak check of the own tests for one date and show what differs; decides nothing",
+    ),
+    Option(
         name="trusted-types",
         ini_only=True,
         repeatable=True,

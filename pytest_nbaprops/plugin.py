@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 SESSION_NAME = "nbaprops-session"
 waiting_key = pytest.StashKey[int]()
 SUITE_PREFIX = "nbaprops::"
+REHEARSAL = "NBAPROPS_REHEARSAL"
 WALK_FORWARD = (
     "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
     "step=1, refit=7, seed=42)"
@@ -35,6 +37,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """In a process of the leak guard's: listen before anything of the project is imported."""
+    if REHEARSAL in os.environ:
+        from pytest_nbaprops.session.child import begin  # noqa: PLC0415 - heavy
+
+        begin(early_config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; under --nbaprops-train register the session's role in this process."""
     for marker in MARKERS:
@@ -48,6 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
 
+    if "pytest_nbaprops.session.child" in sys.modules:
+        from pytest_nbaprops.session.child import listener_key, role_of  # noqa: PLC0415 - only in the leak guard's own
+
+        if listener_key in config.stash:
+            return role_of(config, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         from pytest_nbaprops.session.worker import Worker  # noqa: PLC0415

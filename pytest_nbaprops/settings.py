@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_w
 PROMOTE_MODES = ("off", "dry-run", "enforce")
 ATTRIBUTE_MODES = ("changed", "all")
 SAMPLE_SUFFIX = "-sample"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 RESERVED_ALIAS = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
 ALIAS = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 JOURNAL_SUFFIX = ".nbaprops-journal"
@@ -56,6 +58,9 @@ class Settings:
     report: str
     use_cache: bool
     known_columns: tuple[str, ...]
+    known_gaps: str | None
+    sources: tuple[str, ...]
+    rehearse: str | None
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
 
@@ -76,7 +81,8 @@ class Settings:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
         tuples = {
-            name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "known_columns", "trusted_types")
+            name: tuple(plain[name])
+            for name in ("recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
         }
         return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
 
@@ -133,6 +139,9 @@ class _Reader:
             report=self.path("report") or "",
             use_cache=not self.config.getoption("nbaprops_no_cache"),
             known_columns=self.lines("known-columns"),
+            known_gaps=self.optional("known-gaps"),
+            sources=self.sources(),
+            rehearse=self.rehearse(),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,
         )
@@ -175,6 +184,24 @@ class _Reader:
         if value is None:
             return ()
         return tuple(str(line).strip() for line in ([value] if isinstance(value, str) else value))
+
+    def sources(self) -> tuple[str, ...]:
+        """Declared files, absolute; several may stand on a line."""
+        base = self.root if self.config.inipath is None else self.config.inipath.parent
+        named = [text for line in self.lines("sources") for text in shlex.split(line, posix=os.name == "posix")]
+        paths = tuple(os.path.normpath(base / Path(text).expanduser()) for text in named)
+        for text, path in zip(named, paths, strict=True):
+            if not Path(path).is_file():
+                raise SettingsError(
+                    f"nbaprops_sources: {text!r} is no file ({path}); name files, relative to the ini file"
+                )
+        return paths
+
+    def rehearse(self) -> str | None:
+        text = self.optional("rehearse")
+        if text is not None and not _DATE.fullmatch(text):
+            raise SettingsError(f"--nbaprops-rehearse: {text!r} is no date; give one of the test dates as YYYY-MM-DD")
+        return text
 
     def whole(self, name: str, *, lowest: int, highest: int | None = None) -> int:
         text = self.text(name)

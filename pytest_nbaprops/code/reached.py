@@ -43,6 +43,39 @@ def code_digest(obj: object) -> str:
     return CodeReader().digest(obj)
 
 
+def objects_reached(*objects: object) -> list[tuple[str, Any]]:
+    """These objects and whatever project code and values they refer to, each with the name that it goes by."""
+    walk = _Walk(CodeReader())
+    for obj in objects:
+        walk.describe(obj)
+    return [(walk.names.get(id(obj)) or getattr(obj, "__name__", type(obj).__name__), obj) for obj in walk.alive]
+
+
+def texts_of(obj: object) -> frozenset[str]:
+    """The names and text constants in an object's project code."""
+    codes = [
+        code for _, one in objects_reached(obj) if isinstance(one, FunctionType) for code in codes_of(one.__code__)
+    ]
+    constants = (text for code in codes for text in code.co_consts if isinstance(text, str))
+    in_tuples = (
+        text
+        for code in codes
+        for one in code.co_consts
+        if isinstance(one, tuple)
+        for text in one
+        if isinstance(text, str)
+    )
+    return frozenset([*constants, *in_tuples, *(name for code in codes for name in code.co_names)])
+
+
+def codes_of(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of the functions inside of it."""
+    yield code
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from codes_of(part)
+
+
 class CodeReader:
     """Digests of several objects; every source is read, parsed and hashed once per reader."""
 
@@ -81,6 +114,7 @@ class _Walk:
         self.reader = reader
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
+        self.names: dict[int, str] = {}
         # Temporary objects must live as long as their ids are keys.
         self.alive: list[object] = []
 
@@ -143,6 +177,7 @@ class _Walk:
         return self._mapping(found)
 
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
+        self.names |= {id(value): str(key) for key, value in values.items()}
         return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
 
     def _value(self, obj: Any) -> Any:

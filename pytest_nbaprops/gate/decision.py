@@ -21,7 +21,7 @@ from pytest_nbaprops.gate.verdict import (
     SessionDecision,
     Verdict,
 )
-from pytest_nbaprops.leaks.leak import leak_text
+from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _verdict_without_fault(
 
 
 def _faults(evidence: CandidateEvidence) -> tuple[str, ...]:
-    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks)
+    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks if is_proven(leak))
     failures = evidence.failures
     if evidence.folds.failed and not failures:
         failures = (f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed",)

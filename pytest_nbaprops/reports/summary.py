@@ -69,6 +69,7 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
     shown = ", ".join(f"{name} {wording.number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
     leaks = [f"- 🚫 leak in {markdown(leak_text(leak))}" for leak in candidate["leaks"]]
     rows = [_row(wording.compared(row)) for row in candidate["criteria"]]
+    said = (candidate.get("market") or {}).get("said") or []
     head = "| criterion | value | reference | difference | 95% interval | outcome |"
     return [
         f"### {markdown(candidate['name'], 200)}: {candidate['verdict']}",
@@ -76,6 +77,7 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
         f"{done} of {folds['planned']} folds ({folds['cached']} from the store), {shown}",
         *(["", *leaks[:MOST], *_more(len(leaks))] if leaks else []),
         *(["", head, "|---|---:|---:|---:|---|---|", *rows] if rows else []),
+        *(["", "Against the market:", "", *_items(said, "- ")] if said else []),
     ]
 
 

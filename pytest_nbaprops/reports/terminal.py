@@ -162,6 +162,8 @@ def _candidate(
     shown = ", ".join(f"{kind} {wording.number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
     _line(reporter, f"{name}: {shown}")
     _line(reporter, f"{folds['planned']} folds planned: {counts or 'none ran'}")
+    for line in (candidate.get("market") or {}).get("said") or ():
+        _line(reporter, f"market: {line}")
     if (dates := highlights.get("all_dates")) is not None:
         own = dates[dates["candidate"] == candidate["name"]]
         if line := spark_line(own["mae"].to_list(), [f"{day:%Y-%m-%d}" for day in own["GAME_DATE"]]):

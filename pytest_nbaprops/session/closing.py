@@ -57,7 +57,7 @@ class Closing:
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
         self.tables = Tables()
-        self.leaks = LeakChecks(context)
+        self.leaks = LeakChecks(config, context)
         self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
 
@@ -129,6 +129,7 @@ class Closing:
     def _close(self, session: pytest.Session) -> int | None:
         if not self.decides:
             return self._close_undecided(session)
+        self.leaks.rehearse(self.evidence.candidates)
         judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes

@@ -205,6 +205,11 @@ class FoldCollector:
             pytest.skip(self.context.broken[broken[0]])
         return ActiveFold(fold=param.fold, candidate=candidate, bench=self.context.bench)
 
+    def candidate_named(self, item: pytest.Item) -> Candidate | None:
+        """The candidate whose fold this item runs; None for any other test."""
+        found = self.candidate_of(item)
+        return None if found is None else self.candidates[found[0]]
+
     def candidate_of(self, item: pytest.Item) -> tuple[str, Fold] | None:
         """Name of the candidate and the fold that this item runs; None for any other test."""
         if not asks_for_fold(item) or not self.names:

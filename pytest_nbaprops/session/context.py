@@ -27,6 +27,7 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
@@ -76,6 +77,12 @@ class Context:
     @property
     def root(self) -> Path:
         return Path(self.settings.rootdir)
+
+    @cached_property
+    def declared(self) -> tuple[str, ...]:
+        """Absolute paths of all files that may be read beside the games."""
+        tables = [source_path(source, self.root) for group in self.every_group for source in group.sources.values()]
+        return tuple(dict.fromkeys([*self.settings.sources, *(os.path.abspath(path) for path in tables)]))  # noqa: PTH100
 
     @cached_property
     def bench(self) -> Workbench:

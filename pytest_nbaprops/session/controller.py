@@ -126,6 +126,9 @@ class Controller:
             except NBAPropsError as error:
                 raise pytest.UsageError(str(error)) from None
         self.evidence = evidence  # from here on there is something to decide
+        leaky = self.closing.leaks.leaky() if self.closing is not None else []
+        if leaky and self.config.getoption("maxfail", 0) == 1:
+            raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
         show_progress(self.config, len(nodeids))
 
     @pytest.hookimpl(optionalhook=True)

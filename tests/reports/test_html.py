@@ -188,9 +188,26 @@ def test_bets_are_shown_with_controls_and_drawdown() -> None:
         {"date": f"2024-01-0{day}", "profit": profit, "blind_over": -1.0 * day, "blind_under": 0.0, "coin": 0.5}
         for day, profit in enumerate(profits, 1)
     ]
-    made = page(document_of(candidate_of(market={"metrics": {"roi": 0.0123}, "curve": curve})), Tables())
-    text = Page(made).text
-    for said in ("roi 0.0123", "always over", "always under", "a coin", "Drawdown", "2024-01-03 -2.00"):
+    market = {
+        "metrics": {"roi": 0.0123},
+        "intervals": {"roi": [-0.01, 0.03]},
+        "said": ["edge: ROI +1.2%"],
+        "money": [{"bets": "always over", "n": 200, "roi": -0.045}],
+        "curve": curve,
+    }
+    text = Page(page(document_of(candidate_of(market=market)), Tables())).text
+    for said in (
+        "edge: ROI +1.2%",
+        "[-0.0100, +0.0300]",
+        "200",
+        "-0.0450",
+        "roi 0.0123",
+        "always over",
+        "always under",
+        "a coin",
+        "Drawdown",
+        "2024-01-03 -2.00",
+    ):
         assert said in text
 
 

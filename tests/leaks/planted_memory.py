@@ -18,10 +18,10 @@ import pandas as pd
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
-from tests.gate.planted import HONEST, LEAKS, by_player, honest, leak, past_mean
+from tests.leaks.planted import HONEST, LEAKS, by_player, honest, leak, past_mean
 
 if TYPE_CHECKING:
-    from tests.gate.planted import Function
+    from tests.leaks.planted import Function
 
 PLANTED = (LEAKS, HONEST)
 RATINGS = Path(__file__).with_name("net_ratings.csv")
@@ -110,14 +110,14 @@ def looked_up_by_its_name(games: pd.DataFrame) -> Any:
 
 @leak("undeclared source")
 def lazily_imported_table(games: pd.DataFrame) -> Any:
-    from tests.gate.planted_tables import NET as TABLE  # noqa: PLC0415 - imported lazily on purpose
+    from tests.leaks.planted_tables import NET as TABLE  # noqa: PLC0415 - imported lazily on purpose
 
     return team(games).map(TABLE).fillna(0.0).to_frame("net")
 
 
 @leak("undeclared source")
 def imported_by_name(games: pd.DataFrame) -> Any:
-    return team(games).map(importlib.import_module("tests.gate.planted_tables").NET).fillna(0.0).to_frame("net")
+    return team(games).map(importlib.import_module("tests.leaks.planted_tables").NET).fillna(0.0).to_frame("net")
 
 
 @leak("undeclared source")
@@ -211,7 +211,7 @@ def closure_with_a_lock() -> Function:
     return kept_behind_a_lock
 
 
-leak("keeps state")(closure_with_a_lock())
+leak("future outcomes")(closure_with_a_lock())
 
 
 class Fitting:
@@ -224,7 +224,7 @@ class Fitting:
         return past_mean(games).to_frame("mean") - self.mean
 
 
-leak("keeps state")(Fitting().kept_on_the_object)
+leak("future outcomes")(Fitting().kept_on_the_object)
 
 
 @honest

@@ -290,7 +290,7 @@ def mean_kept_from_the_first_call(games: pd.DataFrame) -> Any:
     return past_mean(games).to_frame("mean") - FIRST
 
 
-@leak("keeps state")
+@leak("future outcomes")
 def kept_on_the_function(games: pd.DataFrame) -> Any:
     kept = vars(kept_on_the_function)
     if "mean" not in kept:
