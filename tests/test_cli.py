@@ -126,7 +126,7 @@ def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
     (candidate,) = decision["candidates"]
     assert (candidate["verdict"], candidate["leaks"]) == ("PROMOTE", []), done.stdout
     assert "hot_hand" in json.dumps(candidate["lineage"])
-    plain = subprocess.run([*command[:5]], cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
+    plain = subprocess.run(command[:6], cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
     assert (plain.returncode, "run: pytest --nbaprops-train" in plain.stdout) == (5, True), plain.stdout
 
 
