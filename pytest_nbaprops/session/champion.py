@@ -143,6 +143,11 @@ class Opponent:
         return self.at_start.record.identity if isinstance(self.at_start, ChampionVersion) else None
 
     @property
+    def told(self) -> Mapping[str, str]:
+        """What the version's tags say."""
+        return self.at_start.tags if isinstance(self.at_start, ChampionVersion) else {}
+
+    @property
     def lineage(self) -> Lineage | None:
         """The version's lineage, as its tags tell it."""
         return self.at_start.record.lineage if isinstance(self.at_start, ChampionVersion) else None

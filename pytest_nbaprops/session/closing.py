@@ -22,10 +22,12 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
-from pytest_nbaprops.reports import criteria_tests, summary
+from pytest_nbaprops.reports import criteria_tests
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
+from pytest_nbaprops.reports.html import Tables, write_page
+from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
@@ -33,6 +35,7 @@ from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.session.market import SessionMarket
+from pytest_nbaprops.session.reporting import parameter_changes, report_tables
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.explain import one_line
@@ -55,6 +58,7 @@ class Closing:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
+        self.tables = Tables()
         self.leaks = LeakChecks(config, context)
         self.market = SessionMarket(context)
         self.started = time.perf_counter()
@@ -92,7 +96,11 @@ class Closing:
     def reported_count(self) -> int:
         """How many criteria and leak checks the report will show as tests."""
         states = self.evidence.candidates
-        criteria = sum(max(1, len(criteria_of(state))) for state in states) if self.decides else 0
+        criteria = (
+            sum(max(1, len(criteria_of(state))) for state in states)
+            if self.decides and not self.evidence.is_part
+            else 0
+        )
         return self.leaks.count(states) + criteria
 
     def log_fold(self, state: CandidateState, fold: FoldState) -> None:
@@ -128,6 +136,7 @@ class Closing:
         judge = Judge(self.config, self.opponent, self.evidence, self.leaks, self.market)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes
+        self.tables = report_tables(self.context, self.evidence.candidates, judgement.champion)
         self._log_results(judgement)
         self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is half done
         self.publication.flush()  # what MLflow refuses is known before the alias moves
@@ -138,7 +147,8 @@ class Closing:
         self._write(self._document(judgement))  # said before anything else can break
         if self.settings.promote == "enforce":
             self._leave_snapshot()
-        criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
+        leak_tests = self.leaks.tests(self.evidence.candidates)
+        criteria_tests.send(session, judgement.decision, leak_tests, part=self.evidence.is_part)
         self._finish_runs(judgement)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
@@ -167,6 +177,7 @@ class Closing:
             overall = _overall(state) | self.market.metrics(state.name, state.predictions())
             self.log.results(state, overall, self._reference())
             self.market.log(state.name, self.publication)
+        self.tables = report_tables(self.context, self.evidence.candidates, None)
         self._write(self._frame("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
@@ -212,7 +223,8 @@ class Closing:
         frames = [frame for state in states if (frame := state.predictions()) is not None]
         write_tables(folder, pd.concat(frames, ignore_index=True) if frames else None, fold_table(states))
         self.market.write(folder, [state.name for state in states])
-        write_text(folder / SUMMARY, summary.markdown(document))
+        write_text(folder / SUMMARY, summary_text(document))
+        write_page(folder, document, self.tables)
         write_decision(folder, document)
 
     def _frame(self, reason: str) -> dict[str, Any]:
@@ -265,9 +277,11 @@ class Closing:
         return {
             **decided.to_dict(),
             "run_id": self.publication.run_id(state.name) or champion_run,
+            "run_url": self.publication.run_url(state.name),
             "lineage": {
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
+                "parameters": parameter_changes(self.context, state, self.opponent.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
             "market": self.market.to_dict(state.name),

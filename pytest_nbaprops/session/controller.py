@@ -16,6 +16,8 @@ from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
+from pytest_nbaprops.reports.github import tell_github
+from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare, thread_share
 from pytest_nbaprops.session.evidence import Evidence
@@ -67,6 +69,7 @@ class Controller:
         )
         if not self.config.option.collectonly:
             publication.probe()
+        terminal.say(self.config, "reading the games and building the features")
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if not self.config.option.collectonly:
             self.closing = Closing(self.config, self.context, publication)
@@ -121,6 +124,7 @@ class Controller:
         evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
         evidence.collected(nodeids)
         if self.closing is not None:
+            terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
             try:
                 self.closing.announce(evidence)
             except NBAPropsError as error:
@@ -129,6 +133,7 @@ class Controller:
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
+        show_progress(self.config, len(nodeids))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -181,6 +186,8 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
+            for line in tell_github(self.closing.document, self.closing.tables.places):
+                terminalreporter.write_line(line)
 
     def pytest_report_header(self) -> list[str]:
         return terminal.header(self.context) if self.context is not None else []

@@ -163,6 +163,11 @@ class Evidence:
             if nodeid in self._by_nodeid:
                 self._by_nodeid[nodeid][1].collected = True
 
+    @property
+    def is_part(self) -> bool:
+        """Whether only some of the folds were selected."""
+        return any(not state.collected for candidate in self.candidates for state in candidate.folds)
+
     def scope_of(self, nodeid: str) -> str:
         """Folds with the same scope share a fit."""
         if nodeid not in self._by_nodeid:

@@ -20,6 +20,8 @@ from pytest_nbaprops.reports.decision_file import write_tables
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import CandidateState, FoldState
 from pytest_nbaprops.session.provenance import Surroundings, write_record
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.publish import Publication, RunRecord
 from pytest_nbaprops.tracking.tracker import Status
 from pytest_nbaprops.walkforward.candidate import Candidate
 
@@ -139,6 +141,9 @@ class RunLog:
                 "dataset_digest": digest,
                 "simulated": str(self.context.simulated).lower(),
                 "promote_mode": settings.promote,
+                tags.SOURCE: "pytest --nbaprops-train",
+                tags.SOURCE_TYPE: "LOCAL",
+                **({tags.SOURCE_COMMIT: self.commit} if self.commit else {}),
             },
         )
 
