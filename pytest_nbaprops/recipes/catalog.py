@@ -106,9 +106,18 @@ def _found(name: str, registered: Mapping[str, Any]) -> Any:
         return registered[name]
     if _is_built_in(name, registered):
         return getattr(_module(name), name)()
-    if ":" in name:
-        return _imported(name)
+    refuse_unknown_name(name, registered)
+    return _imported(name)
+
+
+def refuse_unknown_name(name: str, registered: Mapping[str, Any]) -> None:
+    """SettingsError, with what was meant, for a name that is no recipe's; an import path is looked up when it is used.
+
+    Imports nothing, so that a name can be refused that nobody will use.
+    """
     known = sorted({*BUILT_IN, *registered})
+    if name in known or ":" in name:
+        return
     close = difflib.get_close_matches(name, known, n=2)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     raise SettingsError(

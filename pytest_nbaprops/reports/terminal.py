@@ -115,7 +115,8 @@ def _decision_table(reporter: pytest.TerminalReporter, candidates: Sequence[Mapp
         folds, metrics = candidate["folds"], candidate["metrics"]
         shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
         counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("planned", "executed", "cached", "failed", "missing"))
-        reporter.write_line(f"{candidate['name']}: {shown}; folds {counts}")
+        standing = f"{candidate['reasons'][0]}; " if candidate["verdict"] == "PASSED" else ""
+        reporter.write_line(f"{candidate['name']}: {standing}{shown}; folds {counts}")
 
 
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:

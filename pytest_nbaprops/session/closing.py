@@ -180,7 +180,7 @@ class Closing:
     def _finish_runs(self, judgement: Judgement) -> None:
         for state, decided in self._decided(judgement):
             if self.publication.run_id(state.name) is not None:
-                self._finish_run(state, decided.verdict.value)
+                self._finish_run(state, decided.standing)
 
     def _finish_run(self, state: CandidateState, verdict: str) -> None:
         decision_file = Path(self.settings.report) / "decision.json"
@@ -277,6 +277,7 @@ class Closing:
             *self.leaks.warnings(states),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
+            *decision.remarks,
             *([said] if (said := self._tested_before) else []),
             *self.notes,
         ]

@@ -15,6 +15,7 @@ from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.gate.verdict import finite
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
+from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.planfile import PlannedCandidate, write_plan
 from pytest_nbaprops.walkforward import estimators
@@ -88,7 +89,14 @@ class FoldCollector:
 
     def _params(self, definition: Any) -> list[FoldParam]:
         arguments = self._arguments(definition)
-        recipes = self.context.settings.recipes if _built_in(definition) else arguments.get("recipe", (None,))
+        recipes: Sequence[str | None] = arguments.get("recipe", (None,))
+        if _built_in(definition) or ("recipe" in arguments and "recipe" in self.context.settings.from_command_line):
+            recipes = self.context.settings.recipes
+        elif "params" in arguments and "recipe" not in arguments:
+            raise SettingsError(
+                f"{definition.nodeid}: walk_forward(params=…) has no effect without a recipe; name one with recipe=…, "
+                "or leave params out"
+            )
         params: list[FoldParam] = []
         for recipe in recipes:
             spec = self._spec(definition, recipe, arguments)
@@ -112,11 +120,13 @@ class FoldCollector:
             return of_settings if option in settings.from_command_line else arguments.get(name, of_settings)
 
         own, session = arguments.get("params", {}), self.context.session_params()
+        if recipe not in arguments.get("recipe", (recipe,)):
+            own = {}  # they belong to the recipe that the command line has replaced
         params = {**own, **session} if "param" in settings.from_command_line else {**session, **own}
         return CandidateSpec(
             name=recipe or "",
             recipe=recipe,
-            params=params if recipe or own else {},
+            params=params if recipe else {},
             features=chosen("features", "features"),
             test=chosen("test", "test"),
             train_window=chosen("train-window", "train_window"),
@@ -144,6 +154,8 @@ class FoldCollector:
         try:
             if not self.problems:  # where there are some, a test has no fold to its name
                 self._register(folds)
+                refuse_without_effect(self.context.settings, self.candidates.values())
+                self._check_metrics(config, folds)
         except NBAPropsError as error:
             self.problems.append(str(error))
         self._write_plan()
@@ -154,6 +166,18 @@ class FoldCollector:
         if others:
             config.hook.pytest_deselected(items=others)
         items[:] = folds
+
+    def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())
+        checked: set[str] = set()
+        for item in items:
+            name = self.names[_stem(item.nodeid, _param(item))]
+            if name not in checked:
+                checked.add(name)
+                where = item.nodeid.partition("[")[0]
+                option = criteria_option(self.context.settings, item.get_closest_marker("promotion"), where)
+                candidate, root = self.candidates[name], self.context.root
+                refuse_unknown_metrics(candidate, by_hooks=by_hooks, root=root, option=option)
 
     def _built_in_items(self, session: pytest.Session) -> list[pytest.Item]:
         module = pytest.Module.from_parent(session, path=Path(suite.__file__), nodeid=SUITE)

@@ -27,7 +27,7 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
+from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
@@ -195,6 +195,17 @@ def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
                 f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
                 f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
             )
+
+
+def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
+    """Names of recipes in the settings that are none, also where no candidate turns out to use them.
+
+    Raises:
+        SettingsError: with what may have been meant.
+    """
+    registered = registered_recipes(config)
+    for name in settings.recipes:
+        refuse_unknown_name(name, registered)
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:

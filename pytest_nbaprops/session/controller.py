@@ -16,7 +16,7 @@ from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, thread_share
+from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
@@ -63,6 +63,7 @@ class Controller:
         )
         if not self.config.option.collectonly:
             publication.probe()
+        refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if not self.config.option.collectonly:
             self.closing = Closing(self.config, self.context, publication)
