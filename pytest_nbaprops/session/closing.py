@@ -27,7 +27,7 @@ from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
+from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.session.runlog import RunLog, fold_table
@@ -37,6 +37,7 @@ from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
 from pytest_nbaprops.tracking.publish import Publication
 from pytest_nbaprops.tracking.tracker import Status
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
 
 
 class Closing:
@@ -74,11 +75,11 @@ class Closing:
             self._check_storable(state)
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
-            if self.opponent.candidate == state.planned.identity:
+            if self.opponent.candidate == state.identity:
                 self.log.defer(state.name)
 
-    def _check_storable(self, state: CandidateState) -> None:
-        recipe = self.context.candidate(state.planned.spec).recipe
+    def _check_storable(self, state: Candidate) -> None:
+        recipe = state.recipe
         if recipe is None or not self.decides:
             return
         try:
@@ -92,7 +93,7 @@ class Closing:
         criteria = sum(max(1, len(criteria_of(state))) for state in states) if self.decides else 0
         return self.leaks.count(states) + criteria
 
-    def log_fold(self, state: CandidateState, fold: FoldState) -> None:
+    def log_fold(self, state: Candidate, fold: FoldState) -> None:
         self.log.fold(state, fold)
 
     # the end
@@ -182,12 +183,12 @@ class Closing:
             if self.publication.run_id(state.name) is not None:
                 self._finish_run(state, decided.standing)
 
-    def _finish_run(self, state: CandidateState, verdict: str) -> None:
+    def _finish_run(self, state: Candidate, verdict: str) -> None:
         decision_file = Path(self.settings.report) / "decision.json"
         status: Status = "KILLED" if self.problems else "FINISHED"
         self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
 
-    def _decided(self, judgement: Judgement) -> list[tuple[CandidateState, CandidateDecision]]:
+    def _decided(self, judgement: Judgement) -> list[tuple[Candidate, CandidateDecision]]:
         by_name = {decided.name: decided for decided in judgement.decision.candidates}
         return [(state, by_name[state.name]) for state in self.evidence.candidates]
 
@@ -230,7 +231,7 @@ class Closing:
 
     def _test_window(self) -> str:
         """What the candidates were tested on: the option's text, or where markers say otherwise all of theirs."""
-        return ", ".join(dict.fromkeys(state.planned.spec.test for state in self.evidence.candidates))
+        return ", ".join(dict.fromkeys(state.spec.test for state in self.evidence.candidates))
 
     def _guard(self) -> dict[str, Any]:
         """How the leak guard looked, and what share of the session it took."""
@@ -250,8 +251,8 @@ class Closing:
             "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
         }
 
-    def _candidate(self, state: CandidateState, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
-        lineage = self.context.candidate(state.planned.spec).lineage
+    def _candidate(self, state: Candidate, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
+        lineage = state.lineage
         existing = decided.identical_to.removeprefix("v") if decided.identical_to else None
         champion_run = judgement.champion.run_id if existing and judgement.champion else None
         return {
@@ -333,7 +334,7 @@ def _telling(config: pytest.Config) -> Callable[[str], object]:
     return write
 
 
-def _overall(state: CandidateState) -> dict[str, float]:
+def _overall(state: Candidate) -> dict[str, float]:
     frame = state.predictions()
     if frame is None:
         return {}

@@ -31,7 +31,7 @@ from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
-from pytest_nbaprops.walkforward.evaluate import Workbench
+from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
@@ -78,9 +78,14 @@ class Context:
         return Path(self.settings.rootdir)
 
     @cached_property
-    def bench(self) -> Workbench:
-        store = FoldStore(self.root / STORE_FOLDER)
-        return Workbench(dataset=self.dataset, store=store, threads=self.threads, use_cache=self.settings.use_cache)
+    def resources(self) -> Resources:
+        return Resources(
+            dataset=self.dataset,
+            store=FoldStore(self.root / STORE_FOLDER),
+            threads=self.threads,
+            use_cache=self.settings.use_cache,
+            session=self.folder.name,
+        )
 
     def plan(self, spec: CandidateSpec) -> tuple[Fold, ...]:
         """The folds of a candidate."""

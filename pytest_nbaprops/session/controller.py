@@ -112,10 +112,10 @@ class Controller:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        planned, problems = read_plans(self.context.folder)
+        planned, problems = read_plans(self.context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
+        evidence = Evidence(planned, self.context.resources)
         evidence.collected(nodeids)
         if self.closing is not None:
             try:
@@ -150,7 +150,7 @@ class Controller:
             self.closing.log_fold(*brought)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        return terminal.fold_status(report)
+        return terminal.fold_status(report, self.evidence.state_of(report.nodeid) if self.evidence else None)
 
     # the end
 
@@ -195,4 +195,4 @@ class Controller:
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all
         shutil.rmtree(self.context.folder, ignore_errors=True)
-        self.context.bench.store.evict()
+        self.context.resources.store.evict()

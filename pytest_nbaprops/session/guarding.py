@@ -21,7 +21,7 @@ from pytest_nbaprops.leaks.missing_rows import WHOLE, incomplete_sides, picked_g
 from pytest_nbaprops.leaks.rehearsal import copied_outcomes
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
+from pytest_nbaprops.walkforward.candidate import Candidate
 
 # The features of a season hardly look further back than the two before it, and the time goes with the rows.
 RECENT_SEASONS = 3
@@ -59,7 +59,7 @@ class Guard:
     def __init__(self, context: Context, lines: Mapping[str, GroupLineage], *, last_tested: date) -> None:
         """`lines`: the lineage of every group that may be looked at, by its name."""
         self.context, self.lines = context, lines
-        self.store = context.bench.store
+        self.store = context.resources.store
         self.last_tested = last_tested
 
     def check(self, groups: Collection[FeatureGroup]) -> Findings:
@@ -159,33 +159,33 @@ class LeakChecks:
         self.findings = Findings()
         self.games: tuple[dict[str, Any], ...] = ()
 
-    def look(self, states: Sequence[CandidateState]) -> None:
+    def look(self, states: Sequence[Candidate]) -> None:
         """Check the groups that these candidates use, and the rows of the games; tests are checked as they run."""
         used = {group.name: group for state in states for group in self._groups(state)}
         last = max((state.folds[-1].fold.dates[-1] for state in states), default=None)
         if last is not None:
-            lineages = [self.context.candidate(state.planned.spec).lineage for state in states]
+            lineages = [state.lineage for state in states]
             lines = {line.name: line for lineage in lineages for line in lineage.groups}
             self.findings = Guard(self.context, lines, last_tested=last).check(used.values())
         if (picked := picked_games(self.context.dataset.games)) is not None:
             leak = Leak(group="games", columns=(), kind="rows picked by outcome", example={"detail": picked})
             self.games = (leak.to_dict(),)
 
-    def problems(self, state: CandidateState) -> tuple[str, ...]:
+    def problems(self, state: Candidate) -> tuple[str, ...]:
         """Why nothing may be known of a candidate's leaks."""
         del state
         return (self.findings.problem,) if self.findings.problem is not None else ()
 
-    def of_candidate(self, state: CandidateState) -> tuple[dict[str, Any], ...]:
+    def of_candidate(self, state: Candidate) -> tuple[dict[str, Any], ...]:
         """All leaks that a candidate has its share in."""
         groups = (leak for group in self._groups(state) for leak in self.findings.leaks.get(group.name, ()))
         return (*self.games, *(leak.to_dict() for leak in groups), *_own_leaks(state))
 
-    def needs_lineups(self, state: CandidateState) -> list[str]:
+    def needs_lineups(self, state: Candidate) -> list[str]:
         """The candidate's groups that are known at tip-off only."""
         return [group.name for group in self._groups(state) if group.known_at == "tipoff"]
 
-    def tests(self, states: Sequence[CandidateState]) -> list[LeakTest]:
+    def tests(self, states: Sequence[Candidate]) -> list[LeakTest]:
         """One reported test for the games, each group and each candidate's test."""
         groups = {name: tuple(leak.to_dict() for leak in leaks) for name, leaks in self.findings.leaks.items()}
         if self.findings.problem is not None:
@@ -196,11 +196,11 @@ class LeakChecks:
             *(LeakTest(name=state.name, leaks=_own_leaks(state), unknown=None) for state in states),
         ]
 
-    def count(self, states: Sequence[CandidateState]) -> int:
+    def count(self, states: Sequence[Candidate]) -> int:
         """How many tests these are."""
         return len(self.tests(states))
 
-    def warnings(self, states: Sequence[CandidateState]) -> list[str]:
+    def warnings(self, states: Sequence[Candidate]) -> list[str]:
         """What is said of the candidates without being judged."""
         said: list[str] = []
         known = self.context.settings.known_columns
@@ -213,7 +213,7 @@ class LeakChecks:
             said.append(f"{share:.0%} of the games' sides lack players, and the guard cannot tell why")
         return said
 
-    def to_dict(self, states: Sequence[CandidateState]) -> dict[str, Any]:
+    def to_dict(self, states: Sequence[Candidate]) -> dict[str, Any]:
         """How the guard looked, for decision.json; seconds include what it cost where the tests ran."""
         return {
             "dates": [day.isoformat() for day in self.findings.cutoffs],
@@ -223,11 +223,11 @@ class LeakChecks:
             "seconds": round(self.findings.seconds, 2),
         }
 
-    def _groups(self, state: CandidateState) -> tuple[FeatureGroup, ...]:
-        return self.context.candidate(state.planned.spec).groups
+    def _groups(self, state: Candidate) -> tuple[FeatureGroup, ...]:
+        return state.groups
 
 
-def _own_leaks(state: CandidateState) -> tuple[dict[str, Any], ...]:
+def _own_leaks(state: Candidate) -> tuple[dict[str, Any], ...]:
     """What the rehearsal of a candidate's test found, and what its predictions themselves give away."""
     found: tuple[dict[str, Any], ...] = ()
     predictions = state.predictions()
