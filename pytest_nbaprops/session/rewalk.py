@@ -34,7 +34,7 @@ def walk(candidate: Candidate, folds: Sequence[Fold], resources: Resources) -> p
     frames = []
     for fold in folds:
         key = candidate.fold_key(fold, resources.dataset.digest)
-        result = stored_fold(candidate, fold, key, resources)
+        result = stored_fold(fold, key, resources)
         if result is None:
             rows = resources.dataset.test(fold, candidate.columns, candidate.groups)
             result = evaluate_fold(candidate, fold, key, rows, resources)

@@ -216,7 +216,7 @@ class ActiveFold:
             )
         self._once()
         key = self._state.key or self._candidate.fold_key(self._fold, self._resources.dataset.digest)
-        result = stored_fold(self._candidate, self._fold, key, self._resources)
+        result = stored_fold(self._fold, key, self._resources)
         if result is None:
             try:
                 result = evaluate_fold(self._candidate, self._fold, key, self._rows, self._resources)

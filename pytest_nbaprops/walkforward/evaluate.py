@@ -47,7 +47,7 @@ class Resources:
         return self.models[key]
 
 
-def stored_fold(candidate: Candidate, fold: Fold, key: str, resources: Resources) -> FoldResult | None:
+def stored_fold(fold: Fold, key: str, resources: Resources) -> FoldResult | None:
     """The fold from the store, if caching is on and its rows are exactly the rows to predict."""
     if not resources.use_cache:
         return None
