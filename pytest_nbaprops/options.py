@@ -80,7 +80,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="NAME",
         default="advanced",
         repeatable=True,
-        help="Candidate model of the built-in suite: a registered name or module:Class; repeatable",
+        help="Candidate model: of the built-in suite, and in place of the one that a walk_forward marker names; "
+        "a registered name or module:Class; repeatable",
     ),
     Option(name="param", metavar="K=V", repeatable=True, help="Hyperparameter of the recipe; repeatable"),
     Option(

@@ -164,11 +164,11 @@ class _Reader:
             step=self.whole("step", lowest=1),
             refit=self.whole("refit", lowest=1),
             recipes=without_repeats(self.lines("recipe"), self.spelled("recipe")),
-            params=self.lines("param"),
+            params=self.params(),
             features=self.optional("features"),
             seed=self.whole("seed", lowest=0, highest=2**32 - 1),
             criteria=self.criteria(),
-            attribute=self.choice("attribute", ATTRIBUTE_MODES) if self.raw("attribute") is not None else None,
+            attribute=self.attribute(),
             leak_dates=self.whole("leak-dates", lowest=1, highest=100),
             promote=self.choice("promote", PROMOTE_MODES),
             model_name=self.named("model-name", simulated=data is None),
@@ -265,6 +265,25 @@ class _Reader:
             raise SettingsError(f"{self.spelled(name)}: {text!r} is not one of {', '.join(allowed)}")
         return text
 
+    def params(self) -> tuple[str, ...]:
+        """Hyperparameters, each named once: of two values one would have no effect."""
+        lines = self.lines("param")
+        names = [line.partition("=")[0].strip() for line in lines]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"{self.spelled('param')}: {name!r} is set twice; set it once")
+        return lines
+
+    def attribute(self) -> str | None:
+        if self.raw("attribute") is None:
+            return None
+        if "attribute" in self.from_command_line and self.text("promote") == "off":
+            raise SettingsError(
+                "--nbaprops-attribute: has no effect with --nbaprops-promote=off, which decides nothing; "
+                "use dry-run, or leave it out"
+            )
+        return self.choice("attribute", ATTRIBUTE_MODES)
+
     def path(self, name: str) -> str | None:
         """Absolute; relative to the working directory on the command line, else to the ini file."""
         text = self.optional(name)
@@ -313,7 +332,7 @@ class _Reader:
         if self.raw("criterion") is None:
             return DEFAULT_CRITERIA
         option = self.spelled("criterion")
-        return tuple(_criterion(text, option) for text in self.lines("criterion"))
+        return tuple(parse_criterion(text, option=option).expression for text in self.lines("criterion"))
 
     def tracking_uri(self) -> str:
         """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""
@@ -368,13 +387,6 @@ def sqlite_in(folder: Path, name: str) -> str:
     from pytest_nbaprops.tracking.database import sqlite_uri  # noqa: PLC0415 - SQLAlchemy knows, and is heavy
 
     return sqlite_uri(path)
-
-
-def _criterion(text: str, option: str) -> str:
-    try:
-        return parse_criterion(text).expression
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--nbaprops-criterion", option)) from None
 
 
 def _refuse_model_name(text: str, option: str) -> None:

@@ -105,9 +105,18 @@ def _found(name: str, registered: Mapping[str, Any]) -> Any:
         return registered[name]
     if _is_built_in(name, registered):
         return getattr(_module(name), name)()
-    if ":" in name:
-        return _imported(name)
+    refuse_unknown_name(name, registered)
+    return _imported(name)
+
+
+def refuse_unknown_name(name: str, registered: Mapping[str, Any]) -> None:
+    """SettingsError, with what was meant, for a name that is no recipe's; an import path is looked up when it is used.
+
+    Imports nothing, so that a name can be refused that nobody will use.
+    """
     known = sorted({*BUILT_IN, *registered})
+    if name in known or ":" in name:
+        return
     raise SettingsError(
         f"{RECIPE_OPTION} {name!r} is unknown{did_you_mean(name, known)}; use {', '.join(known)}, "
         "or an import path such as sklearn.linear_model:Ridge"

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.reports.terminal import SHOWN, properties_of
-
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from pytest_nbaprops.session.evidence import Evidence
+    from pytest_nbaprops.walkforward.result import FoldResult
 
 NAME = "nbaprops-progress"
 
 
-def show_progress(config: pytest.Config, folds: int) -> FoldProgress | None:
+def show_progress(config: pytest.Config, evidence: Evidence, folds: int) -> FoldProgress | None:
     """Start to show it where somebody is looking; None where nobody is."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     screen = sys.__stdout__
     watched = reporter is not None and reporter.verbosity == 0 and screen is not None and screen.isatty()
     if not watched or not folds or config.option.capture == "no":
         return None
-    progress = FoldProgress(config.get_terminal_writer(), folds)
+    progress = FoldProgress(config.get_terminal_writer(), evidence, folds)
     config.pluginmanager.register(progress, NAME)
     return progress
 
@@ -49,10 +50,10 @@ class _Screen:
 
 
 class FoldProgress:
-    """Follows the folds' reports."""
+    """Follows the folds' reports, which the evidence has taken in before."""
 
-    def __init__(self, writer: Any, folds: int) -> None:
-        self._writer, self._folds = writer, folds
+    def __init__(self, writer: Any, evidence: Evidence, folds: int) -> None:
+        self._writer, self._evidence, self._folds = writer, evidence, folds
         self._absolute = self._games = 0.0
         self._done, self._since = 0, time.monotonic()
         self._bar: Progress | None = None
@@ -84,26 +85,32 @@ class FoldProgress:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
         """A passed fold is counted but gets no dot; what did not pass is shown as ever."""
-        folded = isinstance(report, pytest.TestReport) and report.when == "call" and report.passed
-        if folded and self._bar is not None and properties_of(report).keys() >= SHOWN:  # type: ignore[arg-type]
+        passed = isinstance(report, pytest.TestReport) and report.passed and not hasattr(report, "wasxfail")
+        if passed and self._bar is not None and self._brought(report) is not None:
             return "passed", "", ""
         return None
 
-    @pytest.hookimpl(tryfirst=True)
+    def _brought(self, report: Any) -> tuple[str, FoldResult] | None:
+        """The fold's dates and result, where this is the report of its call."""
+        state = self._evidence.state_of(report.nodeid)
+        return None if report.when != "call" or state is None or state.result is None else (state.fold.id, state.result)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        told = properties_of(report)
-        if report.when != "call" or not told.keys() >= SHOWN:
+        """After the session's own, which comes first, and before the terminal's."""
+        brought = self._brought(report)
+        if brought is None:
             return
+        day, result = brought
         bar = self._started()
-        games = float(told["nbaprops_n"])
-        self._absolute += games * float(told["nbaprops_mae"])
+        games = result.metrics["n_predictions"]
+        self._absolute += games * result.metrics["mae"]
         self._games += games
         self._done += 1
         speed = self._done / max(time.monotonic() - self._since, 1e-6)
         bar.update(
             self._task,
             advance=1,
-            date=str(told["nbaprops_date"]),
+            date=day,
             mae=f"{self._absolute / max(self._games, 1.0):.3f}",
             speed=f"{speed:.1f} folds/s",
         )

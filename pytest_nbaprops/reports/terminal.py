@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.session.context import Context
     from pytest_nbaprops.session.evidence import Evidence
+    from pytest_nbaprops.walkforward.candidate import FoldState
 
 WIDTH: Final = 80
 NAME, SHORT, SPARK = 28, 16, 54
@@ -50,45 +51,27 @@ def header(context: Context) -> list[str]:
     ]
 
 
-SHOWN = frozenset({"nbaprops_key", "nbaprops_cached", "nbaprops_date", "nbaprops_mae", "nbaprops_n"})
-
-
-def fold_status(report: object) -> tuple[str, str, Any] | None:
-    """`PASSED mae 5.81, n 214` for a fold under -v; pytest asks about collection reports, too."""
-    if not isinstance(report, pytest.TestReport):
+def fold_status(report: object, state: FoldState | None) -> tuple[str, str, Any] | None:
+    """`PASSED (2024-01-05 mae 5.81, n 214)` for a fold under -v; pytest asks about collection reports, too."""
+    if not isinstance(report, pytest.TestReport) or state is None or state.result is None:
         return None
-    properties = properties_of(report)
-    if report.when != "call" or not report.passed or not properties.keys() >= SHOWN or hasattr(report, "wasxfail"):
+    if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):
         return None
-    source = ", stored" if properties["nbaprops_cached"] else ""
-    said = (
-        f"{properties['nbaprops_date']} mae {number(properties['nbaprops_mae'])}, n {properties['nbaprops_n']}{source}"
-    )
+    metrics = state.result.metrics
+    source = ", stored" if state.result.cached else ""
+    said = f"{state.fold.id} mae {number(metrics['mae'])}, n {metrics['n_predictions']:.0f}{source}"
     return "passed", ".", (f"PASSED ({said})", {"green": True})
-
-
-def properties_of(report: pytest.TestReport) -> dict[str, Any]:
-    """The report's properties by name; other plugins may leave whatever they like among them."""
-    pairs = (pair for pair in report.user_properties if isinstance(pair, tuple | list) and len(pair) == 2)  # noqa: PLR2004
-    return {name: value for name, value in pairs if isinstance(name, str)}
 
 
 def plan_line(context: Context, evidence: Evidence) -> str:
     """`160 folds, 23 fits, 137 from the store` for --collect-only."""
     folds = fits = stored = 0
-    store, digest = context.bench.store, context.dataset.digest
-    for state in evidence.candidates:
-        candidate = context.candidate(state.planned.spec)
-        selected = [fold.fold for fold in state.folds if fold.collected]
-        known = {
-            fold.id
-            for fold in selected
-            if candidate.recipe is not None
-            and context.settings.use_cache
-            and store.has_fold(candidate.fold_key(fold, digest))
-        }
-        folds, stored = folds + len(selected), stored + len(known)
-        fits += len({fold.fitted_at for fold in selected if fold.id not in known})
+    store = context.resources.store
+    for candidate in evidence.candidates:
+        selected = [state for state in candidate.folds if state.collected]
+        to_fit = [s for s in selected if not (s.key and context.settings.use_cache and store.has_fold(s.key))]
+        folds, stored = folds + len(selected), stored + len(selected) - len(to_fit)
+        fits += len({state.fold.fitted_at for state in to_fit})
     return f"{folds} folds, {fits} fits, {stored} from the store"
 
 

@@ -31,7 +31,7 @@ from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
+from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.session.market import SessionMarket
@@ -42,6 +42,7 @@ from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
 from pytest_nbaprops.tracking.tracker import Status
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
 
 
 class Closing:
@@ -81,11 +82,11 @@ class Closing:
             self._check_storable(state)
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
-            if self.opponent.candidate == state.planned.identity:
+            if self.opponent.candidate == state.identity:
                 self.log.defer(state.name)
 
-    def _check_storable(self, state: CandidateState) -> None:
-        recipe = self.context.candidate(state.planned.spec).recipe
+    def _check_storable(self, state: Candidate) -> None:
+        recipe = state.recipe
         if recipe is None or not self.decides:
             return
         try:
@@ -103,7 +104,7 @@ class Closing:
         )
         return self.leaks.count(states) + criteria
 
-    def log_fold(self, state: CandidateState, fold: FoldState) -> None:
+    def log_fold(self, state: Candidate, fold: FoldState) -> None:
         self.log.fold(state, fold)
 
     # the end
@@ -198,14 +199,14 @@ class Closing:
     def _finish_runs(self, judgement: Judgement) -> None:
         for state, decided in self._decided(judgement):
             if self.publication.run_id(state.name) is not None:
-                self._finish_run(state, decided.verdict.value)
+                self._finish_run(state, decided.standing)
 
-    def _finish_run(self, state: CandidateState, verdict: str) -> None:
+    def _finish_run(self, state: Candidate, verdict: str) -> None:
         decision_file = Path(self.settings.report) / "decision.json"
         status: Status = "KILLED" if self.problems else "FINISHED"
         self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
 
-    def _decided(self, judgement: Judgement) -> list[tuple[CandidateState, CandidateDecision]]:
+    def _decided(self, judgement: Judgement) -> list[tuple[Candidate, CandidateDecision]]:
         by_name = {decided.name: decided for decided in judgement.decision.candidates}
         return [(state, by_name[state.name]) for state in self.evidence.candidates]
 
@@ -250,7 +251,7 @@ class Closing:
 
     def _test_window(self) -> str:
         """What the candidates were tested on: the option's text, or where markers say otherwise all of theirs."""
-        return ", ".join(dict.fromkeys(state.planned.spec.test for state in self.evidence.candidates))
+        return ", ".join(dict.fromkeys(state.spec.test for state in self.evidence.candidates))
 
     def _guard(self) -> dict[str, Any]:
         """How the leak guard looked, and what share of the session it took."""
@@ -270,8 +271,8 @@ class Closing:
             "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
         }
 
-    def _candidate(self, state: CandidateState, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
-        lineage = self.context.candidate(state.planned.spec).lineage
+    def _candidate(self, state: Candidate, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
+        lineage = state.lineage
         existing = decided.identical_to.removeprefix("v") if decided.identical_to else None
         champion_run = judgement.champion.run_id if existing and judgement.champion else None
         return {
@@ -281,7 +282,7 @@ class Closing:
             "lineage": {
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
-                "parameters": parameter_changes(self.context, state, self.opponent.told),
+                "parameters": parameter_changes(state, self.opponent.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
             "market": self.market.to_dict(state.name),
@@ -301,6 +302,7 @@ class Closing:
             *self.leaks.warnings(states),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
+            *decision.remarks,
             *([said] if (said := self._tested_before) else []),
             *self.market.warnings(),
             *self.notes,
@@ -357,7 +359,7 @@ def _telling(config: pytest.Config) -> Callable[[str], object]:
     return write
 
 
-def _overall(state: CandidateState) -> dict[str, float]:
+def _overall(state: Candidate) -> dict[str, float]:
     frame = state.predictions()
     if frame is None:
         return {}

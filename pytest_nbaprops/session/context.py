@@ -29,11 +29,11 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.processes import is_alive
-from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
+from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
-from pytest_nbaprops.walkforward.evaluate import Workbench
+from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
@@ -88,9 +88,14 @@ class Context:
         return tuple(dict.fromkeys([*self.settings.sources, *(os.path.abspath(path) for path in tables)]))  # noqa: PTH100
 
     @cached_property
-    def bench(self) -> Workbench:
-        store = FoldStore(self.root / STORE_FOLDER)
-        return Workbench(dataset=self.dataset, store=store, threads=self.threads, use_cache=self.settings.use_cache)
+    def resources(self) -> Resources:
+        return Resources(
+            dataset=self.dataset,
+            store=FoldStore(self.root / STORE_FOLDER),
+            threads=self.threads,
+            use_cache=self.settings.use_cache,
+            session=self.folder.name,
+        )
 
     def plan(self, spec: CandidateSpec) -> tuple[Fold, ...]:
         """The folds of a candidate."""
@@ -206,6 +211,17 @@ def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
                 f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
                 f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
             )
+
+
+def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
+    """Names of recipes in the settings that are none, also where no candidate turns out to use them.
+
+    Raises:
+        SettingsError: with what may have been meant.
+    """
+    registered = registered_recipes(config)
+    for name in settings.recipes:
+        refuse_unknown_name(name, registered)
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:

@@ -19,7 +19,7 @@ from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_
 from pytest_nbaprops.reports.github import tell_github
 from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, thread_share
+from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
@@ -70,6 +70,7 @@ class Controller:
         if not self.config.option.collectonly:
             publication.probe()
         terminal.say(self.config, "reading the games and building the features")
+        refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if not self.config.option.collectonly:
             self.closing = Closing(self.config, self.context, publication)
@@ -118,10 +119,10 @@ class Controller:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        planned, problems = read_plans(self.context.folder)
+        planned, problems = read_plans(self.context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
+        evidence = Evidence(planned, self.context.resources)
         evidence.collected(nodeids)
         if self.closing is not None:
             terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
@@ -133,7 +134,7 @@ class Controller:
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
-        show_progress(self.config, len(nodeids))
+        show_progress(self.config, evidence, len(nodeids))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -161,7 +162,7 @@ class Controller:
             self.closing.log_fold(*brought)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        return terminal.fold_status(report)
+        return terminal.fold_status(report, self.evidence.state_of(report.nodeid) if self.evidence else None)
 
     # the end
 
@@ -208,4 +209,4 @@ class Controller:
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all
         shutil.rmtree(self.context.folder, ignore_errors=True)
-        self.context.bench.store.evict()
+        self.context.resources.store.evict()

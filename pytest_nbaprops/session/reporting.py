@@ -17,15 +17,15 @@ from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.reports.html import Tables
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
 from pytest_nbaprops.session.runlog import mean_importance
 from pytest_nbaprops.tracking import provenance
+from pytest_nbaprops.walkforward.candidate import Candidate
 
 SLICED_BY = ("minutes", "home", "rest")
 SPEC_SETTINGS = ("recipe", "train_window", "refit", "step", "seed")
 
 
-def report_tables(context: Context, states: Sequence[CandidateState], champion: Champion | None) -> Tables:
+def report_tables(context: Context, states: Sequence[Candidate], champion: Champion | None) -> Tables:
     """Predictions, the champion's, who played, what the features are worth, and where code is."""
     frames = [frame for state in states if (frame := state.predictions()) is not None]
     return Tables(
@@ -48,7 +48,7 @@ def _told_of_games(context: Context) -> pd.DataFrame:
     return pd.concat([told, slices], axis=1)
 
 
-def _places(context: Context, states: Sequence[CandidateState]) -> dict[str, tuple[str, int]]:
+def _places(context: Context, states: Sequence[Candidate]) -> dict[str, tuple[str, int]]:
     """File (relative to the rootdir) and line of each own feature group and each candidate's test."""
     own = (group for group in context.every_group if group.name in context.own_groups)
     found: Mapping[str, tuple[Path, int] | None] = {
@@ -83,14 +83,14 @@ def _of_test(root: Path, nodeid: str) -> tuple[Path, int] | None:
     return path, next((number for number, line in enumerate(lines, 1) if defines.match(line)), 1)
 
 
-def parameter_changes(context: Context, state: CandidateState, told: Mapping[str, str]) -> dict[str, list[Any]]:
+def parameter_changes(state: Candidate, told: Mapping[str, str]) -> dict[str, list[Any]]:
     """Settings and hyperparameters that differ from the champion's, as its version's tags tell them: [its, ours]."""
     if "spec" not in told:
         return {}
-    before, after = json.loads(told["spec"]), state.planned.spec.to_dict()
+    before, after = json.loads(told["spec"]), state.spec.to_dict()
     ours = {name: after.get(name) for name in SPEC_SETTINGS}
     theirs = {name: before.get(name) for name in SPEC_SETTINGS}
-    recipe = context.candidate(state.planned.spec).recipe
+    recipe = state.recipe
     other = json.loads(told.get("recipe", "null"))
     if recipe is not None and other is not None:
         ours |= {"estimator": recipe.import_path, **recipe.identity()["parameters"]}
