@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_nbaprops.importing.places import Places, local_parts, logged_model_id
+from pytest_nbaprops.importing.places import Places, is_absolute_here, local_parts, logged_model_id
 from pytest_nbaprops.importing.points import History, read_history
 from pytest_nbaprops.importing.source import (
     DEFAULT_EXPERIMENT,
@@ -30,13 +30,17 @@ from pytest_nbaprops.importing.source import (
     SourceVersion,
 )
 from pytest_nbaprops.importing.texts import META, SafeFolder, millis_of, text_of
+from pytest_nbaprops.redaction import redact
 
 TRASH: Final = ".trash"
 MODELS: Final = "models"
 _NOT_RUNS: Final = ("tags", "datasets", "traces", MODELS, TRASH)
 _PARTS: Final = ("metrics", "params", "tags")
 _STATUSES: Final = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
-_ENDED: Final = ("FINISHED", "FAILED", "KILLED")
+KILLED: Final = "KILLED"
+_ENDED: Final = ("FINISHED", "FAILED", KILLED)
+_LATEST: Final = 10**13
+_SHOWN: Final = 120
 _LIVE: Final = timedelta(days=1)
 _ALIAS_TEXT: Final = re.compile(r"\s*v?(\d{1,9})\s*")
 _VERSION_FOLDER: Final = re.compile(r"version-(\d{1,9})")
@@ -49,9 +53,13 @@ class FileStore:
         self.root = root.resolve()
         self.place = str(self.root)
         self.findings = Findings()
+        self._metas: dict[str, dict[str, Any] | None] = {}
         self.files = SafeFolder(self.root, self.findings)
         beside = [self.root.parent / name for name in ("mlartifacts", "artifacts")]
         self.places = Places(self.root, [self.root, self.root.parent, *(path for path in beside if path.is_dir())])
+
+    def release(self, run: SourceRun) -> None:
+        """Nothing was fetched."""
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -103,12 +111,15 @@ class FileStore:
                 found.append(inside.name)
             else:
                 self.findings.left_out(self.files.name_of(inside), "a folder with nothing of a run", "not a run")
-        return found
+        # The oldest first, as the runs of one name are numbered.
+        self._metas = {run_id: self.files.meta(folder / run_id) for run_id in found}
+        starts = {run_id: millis_of((meta or {}).get("start_time")) or 0 for run_id, meta in self._metas.items()}
+        return sorted(found, key=lambda run_id: (starts[run_id], run_id))
 
     def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
         folder = self._folders[experiment.key] / run_id
         where = self.files.name_of(folder)
-        meta = self.files.meta(folder)
+        meta = self._metas[run_id] if run_id in self._metas else self.files.meta(folder)
         missing = [name for name in _PARTS if not (folder / name).is_dir()]
         if missing:
             self.findings.repaired(where, f"no folder {', '.join(missing)}", "read as empty")
@@ -180,36 +191,26 @@ class FileStore:
     def _status(
         self, where: str, meta: Mapping[str, Any] | None, metrics: Mapping[str, list[Point]], start: int | None
     ) -> str | None:
-        """The run's end as far as it is known; None for one that seems to run at this moment."""
-        said = text_of(meta or {}, "status").upper()
-        status = _STATUSES.get(said, said)
-        if status in _ENDED:
-            return status
-        if meta is None or status not in ("RUNNING", "SCHEDULED"):
-            if meta is not None:
-                self.findings.repaired(where, f"the status {said[:20] or 'missing'!r}", "KILLED: its end is not known")
-            return "KILLED"
+        if meta is None:
+            return KILLED
         last = max([start or 0, *(point.timestamp for points in metrics.values() for point in points[-1:])])
-        if datetime.now(UTC) - datetime.fromtimestamp(min(last, 10**13) / 1000, UTC) < _LIVE:
-            self.findings.left_out(where, "a run that may be running now", "import again when it has ended")
-            return None
-        self.findings.repaired(where, f"{status} since {_day(last)}", "KILLED: it never ended")
-        return "KILLED"
+        return ending(self.findings, where, text_of(meta, "status").upper(), last)
 
     # files
 
     def _artifacts(self, folder: Path, meta: Mapping[str, Any]) -> Path | None:
         own, where = folder / "artifacts", self.files.name_of(folder)
-        if own.is_dir() and self.files.holds(own):
-            return own
         uri = text_of(meta, "artifact_uri")
+        named = is_absolute_here(uri) if uri else None
+        if own.is_dir() and self.files.holds(own):
+            if uri and own.resolve() not in (named, named and named.resolve()) and local_parts(uri) != ():
+                self.findings.repaired(where, f"artifacts named as {shown(uri)}", "found in the run's own folder")
+            return own
         found = self.places.run_files(uri, folder.name) if uri else None
         if found is not None:
-            self.findings.repaired(where, f"artifacts not in the run's folder but named as {uri}", f"found in {found}")
-        elif uri and local_parts(uri) is None:
-            self.findings.left_out(where, "artifacts in another place", f"not fetched: {uri}")
-        elif uri and not _is_below(uri, folder.name):
-            self.findings.left_out(where, "artifacts of another machine", f"not there: {uri}")
+            self.findings.repaired(where, f"artifacts named as {shown(uri)}", f"found in {found}")
+        elif uri and (local_parts(uri) is None or own != named):
+            self.findings.left_out(where, f"artifacts named as {shown(uri)}", "not there, or not a place to read from")
         return found
 
     def _logged_models(self, experiment: str) -> Mapping[str, dict[str, Path]]:
@@ -297,6 +298,29 @@ def version_files(places: Places, source: str, experiments: list[Path]) -> Path 
     return found
 
 
+def ending(findings: Findings, where: str, said: str, last: int) -> str | None:
+    """How a run ended, as far as it is known; None for one that seems to run at this moment.
+
+    Args:
+        findings: gets what was repaired.
+        where: the run, for the findings.
+        said: its status in the store, a name or MLflow's number.
+        last: when something was last heard of it, in milliseconds.
+    """
+    status = _STATUSES.get(said, said)
+    if status in _ENDED:
+        return status
+    if status not in ("RUNNING", "SCHEDULED"):
+        findings.repaired(where, f"the status {said[:20] or 'missing'!r}", "KILLED: its end is not known")
+        return KILLED
+    if datetime.now(UTC) - datetime.fromtimestamp(min(last, _LATEST) / 1000, UTC) < _LIVE:
+        findings.left_out(where, "a run that may be running now", "import again when it has ended")
+        return None
+    since = f"{datetime.fromtimestamp(min(last, _LATEST) / 1000, UTC):%Y-%m-%d}"
+    findings.repaired(where, f"{status} since {since}", "KILLED: it never ended")
+    return KILLED
+
+
 def _looks_like_a_run(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in (*_PARTS, "artifacts"))
 
@@ -305,15 +329,11 @@ def _has_runs(folder: Path) -> bool:
     return any(_looks_like_a_run(inside) for inside in folder.iterdir() if inside.is_dir())
 
 
-def _is_below(uri: str, run_id: str) -> bool:
-    """Whether the place is the run's own folder, which then just was empty."""
-    parts = local_parts(uri) or ()
-    return parts[-2:] == (run_id, "artifacts")
+def shown(uri: str) -> str:
+    """A place as the findings tell it: short, no password."""
+    text = redact(uri)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _lines(count: int) -> str:
     return f"{count} line{'' if count == 1 else 's'}"
-
-
-def _day(millis: int) -> str:
-    return f"{datetime.fromtimestamp(min(millis, 10**13) / 1000, UTC):%Y-%m-%d}"

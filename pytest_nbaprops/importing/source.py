@@ -128,5 +128,8 @@ class Source(Protocol):
     def models(self) -> Iterator[SourceModel]:
         """The registered models."""
 
+    def release(self, run: SourceRun) -> None:
+        """The run's files are no longer needed."""
+
     def close(self) -> None:
         """Give back what was opened."""

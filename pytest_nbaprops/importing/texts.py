@@ -17,19 +17,21 @@ META: Final = "meta.yaml"
 _LARGEST: Final = 512 * 1024 * 1024
 _LARGEST_YAML: Final = 1024 * 1024
 _DEEPEST: Final = 12
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LINE: Final = re.compile(r"^([A-Za-z_]\w*):[ \t]*(.*?)\s*$", re.MULTILINE)
 
 
 class SafeFolder:
     """The folder of a store: gives only what really lies inside of it."""
 
-    def __init__(self, root: Path, findings: Findings) -> None:
-        self.root, self.findings = root, findings
+    def __init__(self, root: Path, findings: Findings, label: str = "") -> None:
+        self.root, self.findings, self.label = root, findings, label
         self._real = root.resolve()
 
     def name_of(self, path: Path) -> str:
         """How the findings call a path."""
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        return f"{self.label}/{name}" if self.label else name
 
     def holds(self, path: Path) -> bool:
         """Whether the path, links followed, is inside."""
@@ -53,7 +55,7 @@ class SafeFolder:
     def _is_inside(self, path: Path) -> bool:
         if self.holds(path):
             return True
-        self.findings.left_out(self.name_of(path), "a link that leads out of the store", "not followed")
+        self.findings.left_out(self.name_of(path), "a link that leads out of the folder", "not followed")
         return False
 
     def folders(self, folder: Path) -> list[Path]:
@@ -105,7 +107,7 @@ class SafeFolder:
         name = self.name_of(path)
         text = self.text(name, content[:_LARGEST_YAML])
         try:
-            document = yaml.safe_load(text)
+            document = yaml.load(text, _LOADER)  # noqa: S506 - the safe one, in C where there is one
             if isinstance(document, Mapping) and document:
                 return {str(key): value for key, value in document.items()}
         except (yaml.YAMLError, ValueError, RecursionError):
