@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, shorten_name
-from pytest_nbaprops.importing.source import Findings, Source, SourceExperiment
+from pytest_nbaprops.importing.source import Findings, Source, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import write_predictions
@@ -47,6 +47,15 @@ class Options:
         return self.pattern is None or fnmatchcase(experiment.name.lower(), self.pattern.lower())
 
 
+@dataclass(kw_only=True)
+class Waiting:
+    """A run that is to be written, under its new name."""
+
+    prepared: Prepared
+    run: SourceRun
+    name: str = ""
+
+
 def no_progress(done: int, total: int) -> None:
     """Nobody looks."""
 
@@ -69,8 +78,10 @@ class Importer:
         self.summary.findings = source.findings.found
         self.run_of: dict[str, str] = {}
         """Id in this store of each run of the source that is here, and not deleted."""
+        self.seen: set[str] = set()
+        """Ids in the source of the runs that are here, or will be."""
         self._numbers: dict[tuple[str, str], int] = {}
-        self._buffer: list[tuple[Prepared, str]] = []
+        self._buffer: list[Waiting] = []
         self._parents: dict[str, str] = {}
 
     @property
@@ -117,7 +128,7 @@ class Importer:
     @cached_property
     def _known(self) -> dict[tuple[str, str], ImportedRun]:
         found = {} if self.writer is None else {self._key(run.origin, run.place): run for run in self.writer.imported()}
-        self.run_of |= {run.origin: run.run_id for run in found.values() if run.whole}
+        self.run_of |= {run.origin: run.run_id for run in found.values() if run.whole and not run.deleted}
         return found
 
     def _key(self, origin: str, place: str | None = None) -> tuple[str, str]:
@@ -127,6 +138,8 @@ class Importer:
     def _one(self, experiment: SourceExperiment, run_id: str, known: ImportedRun | None) -> None:
         if known is not None and known.whole:
             self.summary.present["runs"] += 1
+            if not known.deleted:
+                self.seen.add(run_id)
             return
         try:
             run = self.source.run(experiment, run_id)
@@ -141,23 +154,27 @@ class Importer:
             self.summary.left_out["runs"] += 1
             return
         self._count(prepared)
-        if known is not None:
-            self._finish(prepared, known.run_id)
-        elif not self.options.dry_run:
-            self._buffer.append((prepared, self._name(prepared, experiment)))
-            values = sum(one.values for one, _ in self._buffer)
+        if not prepared.deleted:
+            self.seen.add(run_id)
+        waiting = Waiting(prepared=prepared, run=run)
+        if self.options.dry_run:
+            self.source.release(run)
+        elif known is not None:  # interrupted after its rows were written: its files are still to come
+            self._finish([(waiting, known.run_id)])
+        else:
+            waiting.name = self._name(prepared, experiment)
+            self._buffer.append(waiting)
+            values = sum(one.prepared.values for one in self._buffer)
             if len(self._buffer) >= _RUNS_AT_ONCE or values >= _VALUES_AT_ONCE:
                 self._flush(experiment)
-        if prepared.files and not self.options.dry_run and prepared not in [one for one, _ in self._buffer]:
-            self.source.release(run)
 
-    def _count(self, prepared: Prepared) -> None:
+    def _count(self, prepared: Prepared, sign: int = 1) -> None:
         counts = self.summary.imported
-        counts["runs"] += 1
-        counts["metrics"] += len(prepared.metrics)
-        counts["metric values"] += prepared.values
-        counts["artifact files"] += len(prepared.files)
-        counts["predictions"] += prepared.predictions is not None
+        counts["runs"] += sign
+        counts["metrics"] += sign * len(prepared.metrics)
+        counts["metric values"] += sign * prepared.values
+        counts["artifact files"] += sign * len(prepared.files)
+        counts["predictions"] += sign * (prepared.predictions is not None)
 
     def _name(self, prepared: Prepared, experiment: SourceExperiment) -> str:
         """The standard name with the next free number, or the name as it was."""
@@ -173,64 +190,59 @@ class Importer:
         return template.replace("{n}", str(number))
 
     def _flush(self, experiment: SourceExperiment) -> None:
-        if not self._buffer or self.writer is None:
-            return
-        waiting, self._buffer = self._buffer, []
-        rows = [self._rows(prepared, name, experiment) for prepared, name in waiting]
-        written = self._written(self.writer, rows, [prepared for prepared, _ in waiting])
-        for prepared, run_id in written:
-            self._upload(prepared, run_id)
-        deleted = [run_id for prepared, run_id in written if prepared.deleted]
-        self.writer.complete([run_id for _, run_id in written], deleted)
-        for prepared, run_id in written:
-            self._remember(prepared, run_id)
+        if self._buffer and self.writer is not None:
+            waiting, self._buffer = self._buffer, []
+            self._finish(self._written(self.writer, waiting, experiment))
 
-    def _written(self, writer: BulkWriter, rows: list[RunRows], prepared: list[Prepared]) -> list[tuple[Prepared, str]]:
+    def _written(
+        self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment
+    ) -> list[tuple[Waiting, str]]:
         """Written together; where the store refuses something, one by one, so that only that one is left out."""
+        rows = self._rows(writer, waiting, experiment)
         try:
-            return list(zip(prepared, writer.write(rows), strict=True))
+            return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:
-            if self.store is None or self.store.lost is not None or len(rows) == 0:
+            if self.store is None or self.store.lost is not None:
                 raise
-        found = []
-        for row, one in zip(rows, prepared, strict=True):
+        found: list[tuple[Waiting, str]] = []
+        refused: list[TrackingError] = []
+        for row, one in zip(rows, waiting, strict=True):
             try:
                 found.append((one, writer.write([row])[0]))
             except TrackingError as error:
-                if self.store.lost is not None:
+                refused.append(error)
+                if self.store.lost is not None or len(refused) == len(rows) > 1:
                     raise
-                self.findings.left_out(f"run {one.origin[:40]}", "refused by the store", str(error)[:300])
-                self.summary.imported["runs"] -= 1
+                self.findings.left_out(f"run {one.prepared.origin[:40]}", "refused by the store", str(error)[:300])
+                self._count(one.prepared, -1)
                 self.summary.left_out["runs"] += 1
-        if not found and len(rows) > 1:
-            raise TrackingError(f"the store {self.summary.target} takes none of the runs: see the message before")
         return found
 
-    def _rows(self, prepared: Prepared, name: str, experiment: SourceExperiment) -> RunRows:
-        wanted = prepared.origin if _ID.fullmatch(prepared.origin) else uuid.uuid4().hex
-        if self.writer is not None and self.writer.taken([wanted]):
-            wanted = uuid.uuid4().hex
-        return RunRows(
-            run_id=wanted,
-            experiment_id=self._ids[experiment.key],
-            name=name,
-            status=prepared.status,
-            start_time=prepared.start_time,
-            end_time=prepared.end_time,
-            user=prepared.user,
-            deleted=prepared.deleted,
-            params=prepared.params,
-            tags=prepared.tags | {"mlflow.runName": name},
-            metrics=prepared.metrics,
-        )
-
-    def _finish(self, prepared: Prepared, run_id: str) -> None:
-        """An import was interrupted after the rows of this run were written: its files are still to come."""
-        if self.options.dry_run or self.writer is None:
+    def _finish(self, written: list[tuple[Waiting, str]]) -> None:
+        """Files come after the rows, and the mark that all is there comes last."""
+        if self.writer is None:
             return
-        self._upload(prepared, run_id)
-        self.writer.complete([run_id], [run_id] if prepared.deleted else [])
-        self._remember(prepared, run_id)
+        for waiting, run_id in written:
+            self._upload(waiting.prepared, run_id)
+            self.source.release(waiting.run)
+        deleted = [run_id for waiting, run_id in written if waiting.prepared.deleted]
+        self.writer.complete([run_id for _, run_id in written], deleted)
+        for waiting, run_id in written:
+            self._remember(waiting.prepared, run_id)
+
+    def _rows(self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment) -> list[RunRows]:
+        """Runs keep their ids where nobody has them here."""
+        ids = [one.prepared.origin for one in waiting if _ID.fullmatch(one.prepared.origin)]
+        free = set(ids) - writer.taken(ids)
+        return [
+            run_rows(
+                one.prepared,
+                run_id=one.prepared.origin if one.prepared.origin in free else uuid.uuid4().hex,
+                experiment_id=self._ids[experiment.key],
+                name=one.name,
+            )
+            for one in waiting
+        ]
 
     def _remember(self, prepared: Prepared, run_id: str) -> None:
         if not prepared.deleted:
@@ -317,6 +329,22 @@ class Importer:
             ours = tags.IMPORTED_FROM in there.tags and there.lifecycle_stage == "active"
             if ours and not client.search_runs([there.experiment_id], max_results=1):
                 client.delete_experiment(there.experiment_id)
+
+
+def run_rows(prepared: Prepared, *, run_id: str, experiment_id: str, name: str) -> RunRows:
+    return RunRows(
+        run_id=run_id,
+        experiment_id=experiment_id,
+        name=name,
+        status=prepared.status,
+        start_time=prepared.start_time,
+        end_time=prepared.end_time,
+        user=prepared.user,
+        deleted=prepared.deleted,
+        params=prepared.params,
+        tags=prepared.tags | {"mlflow.runName": name},
+        metrics=prepared.metrics,
+    )
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def _is_xgboost(path: Path) -> bool:
     """By the first bytes: JSON or UBJ with a learner. The old binary format is no longer read by XGBoost."""
     with path.open("rb") as file:
         head = file.read(4096)
-    return head[:1] == b"{" and b"learner" in head or path.suffix.lower() == ".ubj"
+    return (head[:1] == b"{" and b"learner" in head) or path.suffix.lower() == ".ubj"
 
 
 def _trial(path: Path) -> str | None:

@@ -62,6 +62,7 @@ class ImportedRun:
     origin: str
     place: str
     whole: bool
+    deleted: bool = False
 
 
 class BulkWriter(Protocol):
@@ -111,7 +112,14 @@ class _Database:
             query = sqlalchemy.select(table.c.run_uuid, table.c.key, table.c.value).where(table.c.key.in_(wanted))
             for run_id, key, value in connection.execute(query):
                 found.setdefault(run_id, {})[key] = value
-        return [_imported(run_id, values) for run_id, values in found.items() if tags.IMPORTED_RUN in values]
+            runs: Table = SqlRun.__table__
+            gone = sqlalchemy.select(runs.c.run_uuid).where(runs.c.lifecycle_stage == "deleted")
+            deleted = set(connection.execute(gone).scalars())
+        return [
+            _imported(run_id, values, deleted=run_id in deleted)
+            for run_id, values in found.items()
+            if tags.IMPORTED_RUN in values
+        ]
 
     def taken(self, run_ids: Sequence[str]) -> set[str]:
         column, found = SqlRun.__table__.c.run_uuid, set[str]()
@@ -146,8 +154,7 @@ class _Database:
                 latest.append(max(rows, key=lambda row: (row["step"], row["timestamp"], row["value"])))
         _insert(connection, SqlLatestMetric.__table__, latest)
 
-    def complete(self, run_ids: Sequence[str], deleted: Sequence[str]) -> None:
-        """Deleted ones were written as such."""
+    def complete(self, run_ids: Sequence[str], deleted: Sequence[str]) -> None:  # noqa: ARG002 - written as deleted
         rows = [{"key": tags.IMPORTED_STATE, "value": COMPLETE, "run_uuid": run_id} for run_id in run_ids]
         with self._doing("mark runs as imported") as connection:
             _insert(connection, SqlTag.__table__, rows)
@@ -195,18 +202,18 @@ def _metric_row(run_id: str, key: str, point: tuple[int, float, int]) -> dict[st
     }
 
 
-def _imported(run_id: str, values: Mapping[str, str]) -> ImportedRun:
+def _imported(run_id: str, values: Mapping[str, str], *, deleted: bool) -> ImportedRun:
     return ImportedRun(
         run_id=run_id,
         origin=values[tags.IMPORTED_RUN],
         place=values.get(tags.IMPORTED_FROM, ""),
         whole=values.get(tags.IMPORTED_STATE) == COMPLETE,
+        deleted=deleted,
     )
 
 
 class _Server:
-    """Requests to a server. A run that was begun and not completed is written again from its start: the same again
-    changes nothing there."""
+    """Requests to a server. A run that was begun and not completed is written again: that changes nothing there."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -218,7 +225,9 @@ class _Server:
             known = every(client.search_experiments, view_type=ViewType.ALL, max_results=1000)
             ids = [str(one.experiment_id) for one in known]
             runs = every(client.search_runs, ids, condition, ViewType.ALL, max_results=1000) if ids else []
-            found = [_imported(run.info.run_id, run.data.tags) for run in runs]
+            found = [
+                _imported(run.info.run_id, run.data.tags, deleted=run.info.lifecycle_stage == "deleted") for run in runs
+            ]
         self._begun = {(run.origin, run.place): run.run_id for run in found if not run.whole}
         return [run for run in found if run.whole]
 
