@@ -109,7 +109,7 @@ class _Reader:
         return Settings(
             rootdir=str(self.root),
             data=data,
-            columns=_column_map(self.lines("columns")),
+            columns=column_map(self.lines("columns")),
             target=self.text("target"),
             test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
             train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,
@@ -333,7 +333,7 @@ def without_repeats(names: tuple[str, ...], option: str) -> tuple[str, ...]:
     return names
 
 
-def _column_map(lines: tuple[str, ...]) -> dict[str, str]:
+def column_map(lines: tuple[str, ...]) -> dict[str, str]:
     """`THEIRS = OURS` lines."""
     mapping: dict[str, str] = {}
     for line in lines:

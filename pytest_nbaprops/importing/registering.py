@@ -327,7 +327,8 @@ class _Model:
         if store is None or self.importer.options.dry_run:
             return
         registry = ModelRegistry(store=store)
-        for number in holders:
+        there = [self.numbers[number] for number in holders]
+        for number in holders[there.index(holder) + 1 :] if holder in there else holders:
             why = f"imported from {self.importer.source.place}: {tenures.why}"
             last = number == holders[-1]
             reason = why if last else f"{why}; v{number} of there was archived or in the stage before"
