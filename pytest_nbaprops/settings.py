@@ -152,7 +152,7 @@ class _Reader:
         return Settings(
             rootdir=str(self.root),
             data=data,
-            columns=_column_map(self.lines("columns")),
+            columns=column_map(self.lines("columns")),
             odds=self.path("odds"),
             bet_rule=self.market("bet-rule"),
             min_edge=self.market("min-edge"),
@@ -424,7 +424,7 @@ def without_repeats(names: tuple[str, ...], option: str) -> tuple[str, ...]:
     return names
 
 
-def _column_map(lines: tuple[str, ...]) -> dict[str, str]:
+def column_map(lines: tuple[str, ...]) -> dict[str, str]:
     """`THEIRS = OURS` lines."""
     mapping: dict[str, str] = {}
     for line in lines:

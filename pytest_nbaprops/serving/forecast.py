@@ -144,7 +144,7 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     rows = _with_interval(_described(upcoming).assign(predicted=served.predict(features)), errors, level)
     rows["baseline"] = _baseline(served, known, upcoming.rows)
     if odds is not None:
-        target = served.target or DEFAULT_TARGET
+        target = served.record.target or DEFAULT_TARGET
         market = _market(upcoming.rows, odds, games, target, bets or MarketSettings(), notes)
         every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
         experience = Experience.of(_judged(loader, served, every, past, market, notes))

@@ -77,3 +77,27 @@ JOURNAL_STATE = "nbaprops.state"
 
 JOURNAL_SETTER = "nbaprops.setter."
 """Version of a journal: `nbaprops.setter.<id>` with a time, while a session sets the alias as the entry wants it."""
+
+IMPORTED_RUN = "nbaprops.imported.run_id"
+"""Imported run or version: the id of the run that it was in the store it came from."""
+
+IMPORTED_FROM = "nbaprops.imported.from"
+"""Imported run, experiment, model or version: the store it came from."""
+
+IMPORTED_NAME = "nbaprops.imported.run_name"
+"""Imported run: its name there."""
+
+IMPORTED_STATE = "nbaprops.imported.state"
+"""Imported run: `complete` once its files are there, too; an import that was interrupted goes on with the others."""
+
+IMPORTED_VERSION = "nbaprops.imported.version"
+"""Imported version: its number there."""
+
+IMPORTED_STAGE = "nbaprops.imported.stage"
+"""Imported version: its stage there."""
+
+IMPORTED_ALIAS = "nbaprops.imported.alias."
+"""Imported model: `nbaprops.imported.alias.<alias>`, the version that it named there; written once it is set here."""
+
+SERVABLE = "nbaprops.servable"
+"""Imported version: `true`, or `false: <why>` for a model that loading would have to unpickle."""

@@ -53,16 +53,12 @@ def slow_bets(report: MarketReport) -> dict[Any, tuple[str, str, float, float]]:
 
 def chances_of(report: MarketReport) -> dict[Any, list[dict[str, Any]]]:
     """Every offer with the chances that the report's own function gives; what is bet on them is recounted."""
-    from pytest_nbaprops.market import judge as module  # noqa: PLC0415
-
     captured: list[pd.DataFrame] = []
-    original = module.make_offers
-    try:
-        module.make_offers = lambda lines: captured.append(lines) or original(lines)  # type: ignore[func-returns-value]
-        predictions = report.rows[[*KEYS, "actual", "predicted"]]
-        judge(predictions, report.market)
-    finally:
-        module.make_offers = original
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "pytest_nbaprops.market.judge.make_offers", lambda lines: captured.append(lines) or make_offers(lines)
+        )
+        judge(report.rows[[*KEYS, "actual", "predicted"]], report.market)
     by_game = defaultdict(list)
     for row in captured[0].to_dict("records"):
         for side, other in (("over", "under"), ("under", "over")):
@@ -98,9 +94,10 @@ def test_bets_are_those_of_a_plain_loop(rule: str, edge: str) -> None:
 def test_money_is_counted_by_hand(stake: str) -> None:
     """ROI, win rate, profit, drawdown, losing run, break-even, from line, price and outcome alone."""
     report = judged(stake=stake)
-    actual = report.rows.set_index(KEYS)["actual"]
+    actual = report.rows.set_index(KEYS)["actual"].to_dict()
     put = gained = won = lost = run = longest = 0.0
     top = fall = returns = 0.0
+    bet: Any
     for bet in report.bets.itertuples():
         beat = actual[bet.GAME_DATE, bet.GAME_ID, bet.PLAYER_ID] - bet.LINE
         beat = beat if bet.SIDE == "over" else -beat
@@ -126,6 +123,7 @@ def test_kelly_stakes_are_counted_by_hand() -> None:
     report = judged(stake="kelly 0.25")
     for date, bets in report.bets.groupby("GAME_DATE"):
         wanted = []
+        bet: Any
         for bet in bets.itertuples():
             b = bet.PRICE - 1
             wanted.append(25 * (bet.win * b - bet.lose) / (b * (bet.win + bet.lose)))
@@ -246,6 +244,7 @@ def test_closing_line_value_is_counted_by_hand() -> None:
     both = pd.concat([early, late], ignore_index=True)
     report = judge(predictions, market_of(both, MarketSettings.read(snapshot="first")))
     values = []
+    bet: Any
     for bet in report.bets.head(40).itertuples():
         mine = late[(late["GAME_ID"] == bet.GAME_ID) & (late["PLAYER_ID"] == bet.PLAYER_ID)]
         above = 0.5 + (mine["LINE"].median() - bet.LINE) / (2.5066 * (4 + 0.17 * bet.LINE))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -14,6 +15,10 @@ from _pytest.terminal import TerminalReporter
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.reports.progress import FoldProgress
+from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.walkforward.candidate import FoldState
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.result import FoldResult
 from tests.reports.documents import candidate_of, criterion, document_of, predictions_of
 
 
@@ -97,22 +102,33 @@ def test_names_with_escapes_do_not_paint_the_terminal(config: Config) -> None:
     assert "\x07" not in text
 
 
-def report(number: int, *, mae: float, n: int) -> pytest.TestReport:
-    properties = [("nbaprops_key", "k"), ("nbaprops_cached", False), ("nbaprops_date", f"2024-01-0{number}")]
-    properties += [("nbaprops_mae", mae), ("nbaprops_n", n)]
+def report(number: int) -> pytest.TestReport:
     return pytest.TestReport(
         nodeid=f"t{number}", location=("t", 0, "t"), keywords={}, outcome="passed", longrepr=None, when="call",
-        user_properties=properties,
     )  # fmt: skip
+
+
+class Folds:
+    """Evidence in which every fold has a result."""
+
+    def __init__(self, **known: tuple[float, int]) -> None:
+        self.known = known
+
+    def state_of(self, nodeid: str) -> FoldState:
+        mae, n = self.known[nodeid]
+        day = date(2024, 1, int(nodeid[1:]))
+        fold = Fold(number=1, dates=(day,), fitted_at=day, train_start=day)
+        details = {"metrics": {"mae": mae, "n_predictions": float(n)}}
+        return FoldState(fold=fold, nodeid=nodeid, result=FoldResult(predictions=pd.DataFrame(), details=details))
 
 
 def test_progress_tells_date_running_mae_and_folds(config: Config) -> None:
     """The MAE is that of all player-games so far; when the last fold is in, the line goes away."""
     screen = Screen()
     reporter = TerminalReporter(config, screen)
-    progress = FoldProgress(reporter._tw, 2)  # noqa: SLF001
-    for number, mae, n in ((1, 5.0, 10), (2, 6.0, 30)):
-        told = report(number, mae=mae, n=n)
+    progress = FoldProgress(reporter._tw, cast(Evidence, Folds(t1=(5.0, 10), t2=(6.0, 30))), 2)  # noqa: SLF001
+    for number in (1, 2):
+        told = report(number)
         progress.pytest_runtest_logreport(told)
         assert progress.pytest_report_teststatus(told) == ("passed", "", "")
     text = screen.getvalue()
@@ -123,8 +139,8 @@ def test_progress_tells_date_running_mae_and_folds(config: Config) -> None:
 
 def test_progress_leaves_what_failed_to_pytest() -> None:
     """Only passed folds lose their dot."""
-    progress = FoldProgress(None, 2)
-    failed = report(1, mae=5.0, n=10)
+    progress = FoldProgress(None, cast(Evidence, Folds(t1=(5.0, 10))), 2)
+    failed = report(1)
     failed.outcome = "failed"
     assert progress.pytest_report_teststatus(failed) is None
     assert progress.pytest_report_teststatus(pd.NaT) is None

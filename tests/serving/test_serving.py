@@ -170,6 +170,7 @@ def test_odds_give_line_edge_and_chances(loader: ProductionModelLoader, league: 
     assert (rows["over"] + rows["under"])[:2].to_numpy() == pytest.approx(1)
     assert (rows["over"][0] > 0.5) == (rows["edge"][0] > 0) or abs(rows["edge"][0]) < 2
     assert rows["chance"].tolist()[:2] == ["errors", "errors"]
+    row: Any
     for row in rows.head(2).itertuples():  # 1 / chance is the fair decimal price where nothing can be pushed
         fair = row.fair_over / 100 + 1 if row.fair_over > 0 else 100 / -row.fair_over + 1
         assert fair == pytest.approx(1 / row.over)
