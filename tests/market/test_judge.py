@@ -51,13 +51,21 @@ def slow_bets(report: MarketReport) -> dict[Any, tuple[str, str, float, float]]:
     return found
 
 
+def each(frame: pd.DataFrame) -> list[Any]:
+    """Its rows, as named tuples of whatever is in them."""
+    return list(frame.itertuples())
+
+
 def chances_of(report: MarketReport) -> dict[Any, list[dict[str, Any]]]:
     """Every offer with the chances that the report's own function gives; what is bet on them is recounted."""
     captured: list[pd.DataFrame] = []
+
+    def capturing(lines: pd.DataFrame) -> pd.DataFrame:
+        captured.append(lines)
+        return make_offers(lines)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "pytest_nbaprops.market.judge.make_offers", lambda lines: captured.append(lines) or make_offers(lines)
-        )
+        patch.setattr("pytest_nbaprops.market.judge.make_offers", capturing)
         judge(report.rows[[*KEYS, "actual", "predicted"]], report.market)
     by_game = defaultdict(list)
     for row in captured[0].to_dict("records"):
@@ -97,8 +105,7 @@ def test_money_is_counted_by_hand(stake: str) -> None:
     actual = report.rows.set_index(KEYS)["actual"].to_dict()
     put = gained = won = lost = run = longest = 0.0
     top = fall = returns = 0.0
-    bet: Any
-    for bet in report.bets.itertuples():
+    for bet in each(report.bets):
         beat = actual[bet.GAME_DATE, bet.GAME_ID, bet.PLAYER_ID] - bet.LINE
         beat = beat if bet.SIDE == "over" else -beat
         profit = bet.stake * (bet.PRICE - 1) if beat > 0 else -bet.stake if beat < 0 else 0.0
@@ -123,8 +130,7 @@ def test_kelly_stakes_are_counted_by_hand() -> None:
     report = judged(stake="kelly 0.25")
     for date, bets in report.bets.groupby("GAME_DATE"):
         wanted = []
-        bet: Any
-        for bet in bets.itertuples():
+        for bet in each(bets):
             b = bet.PRICE - 1
             wanted.append(25 * (bet.win * b - bet.lose) / (b * (bet.win + bet.lose)))
         scale = min(1, 100 / sum(wanted))
@@ -136,7 +142,7 @@ def test_chances_and_the_line_are_counted_by_hand() -> None:
     """Brier, log loss, market MAE and Brier, slope, blend, coverage and CRPS, for model and market."""
     report = judged()
     rows, metrics = report.rows, report.metrics
-    scored = [r for r in rows.itertuples() if r.kind == "recalibrated" and r.actual != r.main_line]
+    scored = [r for r in each(rows) if r.kind == "recalibrated" and r.actual != r.main_line]
     came = [float(r.actual > r.main_line) for r in scored]
     brier = [(r.over - y) ** 2 for r, y in zip(scored, came, strict=True)]
     loss = [-math.log(r.over if y else 1 - r.over) for r, y in zip(scored, came, strict=True)]
@@ -144,7 +150,7 @@ def test_chances_and_the_line_are_counted_by_hand() -> None:
     assert metrics["brier"] == pytest.approx(np.mean(brier))
     assert metrics["log_loss"] == pytest.approx(np.mean(loss))
     assert metrics["market_brier"] == pytest.approx(np.mean(market))
-    assert metrics["market_mae"] == pytest.approx(np.mean([abs(r.actual - r.market) for r in rows.itertuples()]))
+    assert metrics["market_mae"] == pytest.approx(np.mean([abs(r.actual - r.market) for r in each(rows)]))
     slope = np.polyfit(rows["predicted"] - rows["market"], rows["actual"] - rows["market"], 1)[0]
     assert metrics["beyond_line"] == pytest.approx(slope)
     errors = []
@@ -163,7 +169,7 @@ def test_medians_and_market_chances_are_counted_by_hand() -> None:
     """From each book's line and prices."""
     report = judged()
     lines = report.market.board.lines
-    for row in report.rows.head(60).itertuples():
+    for row in each(report.rows.head(60)):
         mine = lines[(lines["GAME_ID"] == row.GAME_ID) & (lines["PLAYER_ID"] == row.PLAYER_ID) & (lines["WHY"] == "")]
         assert row.market == np.median(mine["LINE"])
         fair = (1 / mine["OVER_PRICE"]) / (1 / mine["OVER_PRICE"] + 1 / mine["UNDER_PRICE"])
@@ -244,8 +250,7 @@ def test_closing_line_value_is_counted_by_hand() -> None:
     both = pd.concat([early, late], ignore_index=True)
     report = judge(predictions, market_of(both, MarketSettings.read(snapshot="first")))
     values = []
-    bet: Any
-    for bet in report.bets.head(40).itertuples():
+    for bet in each(report.bets.head(40)):
         mine = late[(late["GAME_ID"] == bet.GAME_ID) & (late["PLAYER_ID"] == bet.PLAYER_ID)]
         above = 0.5 + (mine["LINE"].median() - bet.LINE) / (2.5066 * (4 + 0.17 * bet.LINE))
         values.append((above if bet.SIDE == "over" else 1 - above) * bet.PRICE - 1)

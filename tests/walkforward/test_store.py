@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.walkforward.store import KINDS, FoldResult, FoldStore
+from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.walkforward.store import KINDS, FoldStore
 
 KEY, OTHER = "a" * 64, "b" * 64
 ENTRY = FoldResult(
