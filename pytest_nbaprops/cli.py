@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.redaction import redact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ VERBS: Final = {
     "rollback": Verb(home="rollback:rollback", help="Put the version before back under an alias."),
     "predict": Verb(home="predict:predict", help="Predict the players of games to come with a promoted model."),
     "reproduce": Verb(home="reproduce:reproduce", help="Run a stored run again and compare."),
+    "check": Verb(home="check:check", help="Say what a session would say about game logs, or about a file of lines."),
+    "import": Verb(home="import_:import_", help="Bring runs and models of an older MLflow store along."),
     "sample": Verb(home="sample:sample", help="Write game logs of a simulated league."),
     "init": Verb(home="init:init", help="Write a starter project."),
     "cache": Verb(home="cache:cache", help="Look after the fold store (.nbaprops) of a project."),
@@ -44,6 +47,7 @@ _SPELLED: Final = {
     "--nbaprops-alias": "--alias",
     "--nbaprops-experiment": "--experiment",
     "--nbaprops-model-name": "--model",
+    "--nbaprops-odds": "--odds",
 }
 
 
@@ -83,11 +87,11 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except NBAPropsError as error:
-        raise click.ClickException(spelled(str(error))) from None
+        raise click.ClickException(spelled(redact(str(error)))) from None
     except BrokenPipeError:  # click ends quietly: whoever read has read enough
         raise
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(_line(error)) from None
+        raise click.ClickException(redact(_line(error))) from None
 
 
 def _line(error: OSError | UnicodeError) -> str:

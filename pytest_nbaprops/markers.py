@@ -100,7 +100,4 @@ def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], w
     """
     if kwargs or not args or not all(isinstance(text, str) for text in args):
         raise SettingsError(f"{where}: promotion takes criteria as texts, such as promotion('mae < baseline')")
-    try:
-        return tuple(parse_criterion(str(text)).expression for text in args)
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--nbaprops-criterion", f"{where}: promotion(…)")) from None
+    return tuple(parse_criterion(str(text), option=f"{where}: promotion(…)").expression for text in args)

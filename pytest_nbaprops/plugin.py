@@ -15,6 +15,7 @@ from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbap
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
+waiting_key = pytest.StashKey[int]()
 SUITE_PREFIX = "nbaprops::"
 REHEARSAL = "NBAPROPS_REHEARSAL"
 WALK_FORWARD = (
@@ -125,5 +126,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     folds = [item for item in items if asks_for_fold(item)]
     if folds:
+        config.stash[waiting_key] = len(folds)
         config.hook.pytest_deselected(items=folds)
         items[:] = [item for item in items if not asks_for_fold(item)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Where nothing but walk-forward tests was there, say how they are run."""
+    waiting = config.stash.get(waiting_key, 0)
+    if waiting and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        tests = "test was" if waiting == 1 else "tests were"
+        terminalreporter.write_line(f"nbaprops: {waiting} walk-forward {tests} left out; run: pytest --nbaprops-train")

@@ -5,9 +5,11 @@ In doubt something is masked: a masked word of prose is a nuisance, a password i
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 _MASK: Final = "***"
 
@@ -24,9 +26,27 @@ _NO_SCHEME: Final = re.compile(
     re.IGNORECASE,
 )
 _QUERY: Final = re.compile(r"([?&])([\w.%\[\]-]+)=([^&\s;\"'<>]+)")
-_SECRET: Final = re.compile(
-    r"(?<![A-Za-z0-9])(\w*(?:password|passwd|passphrase|secret|token|api_?key)|pwd)=([^&\s;,\"'<>]+)", re.IGNORECASE
+_NAME: Final = r"(?:password|passwd|passphrase|secret|token|credentials?|api[-_]?key|access[-_]?key|private[-_]?key)"
+_SECRET: Final = re.compile(rf"(?<![\w-])([\w-]*{_NAME}|pwd)=([\"']?)([^&\s;,\"'<>]+)", re.IGNORECASE)
+# `"token": "abc"`, as mappings are written.
+_QUOTED: Final = re.compile(rf"(?<![\w-])([\w-]*{_NAME}[\"']\s*:\s*[\"'])([^\"']+)(?=[\"'])", re.IGNORECASE)
+_HEADER: Final = re.compile(
+    r"\b((?:proxy-)?authorization|x-api-key|x-auth-token)([\"']?\s*[:=]\s*[\"']?)((?:bearer|basic|token)\s+)?[^\s\"',;]+",
+    re.IGNORECASE,
 )
+_BEARER: Final = re.compile(r"\b(bearer|basic)\s+(?=[\w.~+/=-]*[\d._~+/=-])[\w.~+/=-]{8,}", re.IGNORECASE)
+# Tokens that are known by how they begin: GitHub, GitLab, AWS, Slack, OpenAI and Databricks, JSON web tokens.
+_WELL_KNOWN: Final = re.compile(
+    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|A[KS]IA[A-Z0-9]{16}|xox[abprs]-[\w-]{10,}"
+    r"|sk-[\w-]{20,}|dapi[0-9a-f]{32}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+)
+_SECRET_NAME: Final = re.compile(rf"(?:^|[^A-Za-z0-9]|(?<=[a-z])(?=[A-Z])){_NAME}$|^pwd$", re.IGNORECASE)
+_SECRET_VARIABLE: Final = re.compile(
+    r"PASSW|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|COOKIE|AUTHORIZATION|HEADER",
+    re.IGNORECASE,
+)
+_ADDRESS_PASSWORD: Final = re.compile(r"//[^/\s:@\[]*:(\S+)@")
+_SHORTEST: Final = 6  # a shorter one would mask half of every text
 
 _HARMLESS: Final = frozenset(
     {
@@ -40,13 +60,53 @@ _HARMLESS: Final = frozenset(
 
 
 def redact(text: str) -> str:
-    """The text with passwords, tokens and unknown query values of every URI in it replaced by `***`."""
+    """The text with `***` for the secrets in it.
+
+    Those are passwords, tokens and unknown query values of every URI, what headers carry, and this process's own:
+    whatever an environment variable of such a name holds, and the passwords of addresses in any of them.
+    """
+    for secret in _of_the_environment():
+        text = text.replace(secret, _MASK)
     text = _USER_PASSWORD.sub(rf"\1:{_MASK}@", text)
     text = _BLANK_PASSWORD.sub(rf"\1:{_MASK}@", text)
     text = _USER_ONLY.sub(rf"\1://{_MASK}@", text)
     text = _NO_SCHEME.sub(rf"\1:{_MASK}@", text)
     text = _QUERY.sub(_query_value, text)
-    return _SECRET.sub(rf"\1={_MASK}", text)
+    text = _SECRET.sub(rf"\1=\2{_MASK}", text)
+    text = _QUOTED.sub(rf"\1{_MASK}", text)
+    text = _HEADER.sub(rf"\1\2{_MASK}", text)
+    return _WELL_KNOWN.sub(_MASK, _BEARER.sub(rf"\1 {_MASK}", text))
+
+
+def _of_the_environment() -> list[str]:
+    """The longest first, since one may be part of another; no paths, which say where a secret is."""
+    found = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
+    for value in os.environ.values():
+        if "://" in value and (password := _ADDRESS_PASSWORD.search(value)) is not None:
+            found |= {password[1], unquote(password[1])}
+    return sorted((text for text in found if _is_secret(text)), key=len, reverse=True)
+
+
+def _is_secret(text: str) -> bool:
+    known = text.startswith(("/", "~", _MASK)) or text.lower() in ("disabled", "enabled")
+    return len(text) >= _SHORTEST and not known
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so is kept from everybody: `db_password`, `apiToken`, but not `max_tokens`."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def redacted_words(words: Sequence[str]) -> list[str]:
+    """A command line without secrets, also where an option of such a name has its value in the next word."""
+    return list(_words(words))
+
+
+def _words(words: Sequence[str]) -> Iterator[str]:
+    hides = False
+    for word in map(str, words):
+        yield _MASK if hides and not word.startswith("-") else redact(word)
+        hides = word.startswith("-") and "=" not in word and is_secret_name(word)
 
 
 def _query_value(found: re.Match[str]) -> str:
@@ -55,7 +115,11 @@ def _query_value(found: re.Match[str]) -> str:
 
 def redacted(values: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping with every text in it, also those in lists and mappings, redacted."""
-    return {name: _redacted(value) for name, value in values.items()}
+    return {name: _MASK if _hides(name, value) else _redacted(value) for name, value in values.items()}
+
+
+def _hides(name: object, value: object) -> bool:
+    return isinstance(value, str) and value != "" and is_secret_name(str(name))
 
 
 def _redacted(value: Any) -> Any:

@@ -138,7 +138,10 @@ class _Walk:
         if isinstance(obj, WRAPPERS):
             return [type(obj).__name__, self.describe(obj.__wrapped__)]
         if isinstance(obj, FunctionType | type | ModuleType):
-            return self._code(obj) if is_project(obj) else ["library", _library_name(obj), _library_version(obj)]
+            if is_project(obj):
+                return self._code(obj)
+            name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+            return ["library", name, _library_version(obj)]
         return self._value(obj)
 
     def _code(self, obj: Any) -> Any:
@@ -217,10 +220,6 @@ def _outside_libraries(file: str) -> bool:
     path = Path(file)
     libraries = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
     return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))
-
-
-def _library_name(obj: Any) -> str:
-    return str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
 
 
 def _library_version(obj: Any) -> str | None:

@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Cell,
-    Report,
-    Table,
-    find_project,
-    format_option,
-    lookup_in,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Cell, Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, lookup_in, open_store, tracking_option
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.best import Ranking
-    from pytest_nbaprops.runs.facts import RunFacts
+    from pytest_nbaprops.runs.storedrun import StoredRun
 
 _SHORT = 12
 
@@ -75,10 +66,10 @@ def _table(ranking: Ranking) -> Table:
     return Table(columns=columns, rows=rows, folding=("name", "test"))
 
 
-def _plain(run: RunFacts) -> dict[str, Any]:
+def _plain(run: StoredRun) -> dict[str, Any]:
     """All of the run, for JSON."""
-    told = {name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")}
-    return {**told, "metrics": dict(run.metrics), "dataset_digest": run.digest, "test_window": run.window}
+    kept = {name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")}
+    return {**kept, "metrics": dict(run.metrics), "dataset_digest": run.digest, "test_window": run.window}
 
 
 def _number(name: str, value: float | None) -> Cell:

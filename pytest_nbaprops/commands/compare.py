@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Cell,
-    Report,
-    Table,
-    find_project,
-    format_option,
-    lookup_in,
-    model_option,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Cell, Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, lookup_in, model_option, open_store, tracking_option
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.compare import Comparison, LineageDifference

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pytest_nbaprops.commands.compare import remarks, tables
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.reports.decision_file import write_text
-from pytest_nbaprops.runs.facts import mae_by_date
+from pytest_nbaprops.runs.storedrun import mae_by_date
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.compare import Comparison
@@ -74,12 +74,16 @@ def write_page(path: Path, comparison: Comparison, store: Store) -> None:
 
 def plot(series: Mapping[str, Mapping[str, float]]) -> Plot | None:
     """The lines of all runs over the dates of any of them; None where no run has kept any."""
-    known = {label: finite for label, values in series.items() if (finite := _finite(values))}
+    finite = {
+        label: {day: mae for day, mae in values.items() if math.isfinite(mae)} for label, values in series.items()
+    }
+    known = {label: values for label, values in finite.items() if values}
     if not known:
         return None
     dates = sorted({day for values in known.values() for day in values})
     heights = [value for values in known.values() for value in values.values()]
-    low, high = _range(heights)
+    low, high = min(heights), max(heights)
+    low, high = (low, high) if high > low else (low - 1, high + 1)
     position = {day: _LEFT + (_WIDTH - _LEFT - 8) * at / max(1, len(dates) - 1) for at, day in enumerate(dates)}
 
     def height(value: float) -> float:
@@ -104,15 +108,6 @@ def plot(series: Mapping[str, Mapping[str, float]]) -> Plot | None:
         x_ticks=[(round(position[day], 1), day) for day in _spread(dates)],
         y_ticks=[(round(height(value), 1), f"{value:.2f}") for value in marks],
     )
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {day: value for day, value in values.items() if math.isfinite(value)}
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 1, high + 1)
 
 
 def _spread(dates: Sequence[str]) -> list[str]:

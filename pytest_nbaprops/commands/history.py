@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Cell,
-    Report,
-    Table,
-    find_project,
-    format_option,
-    model_option,
-    open_store,
-    registered_name,
-    show,
-    tracking_option,
-)
 from pytest_nbaprops.commands.compare import short_commit
+from pytest_nbaprops.commands.output import Cell, Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, model_option, open_store, registered_name, tracking_option
 
 if TYPE_CHECKING:
     from pytest_nbaprops.registry.history import Tenure
     from pytest_nbaprops.registry.registry import ModelRegistry
 
 _REASON_SHOWN = 60
-_JOURNAL = ".nbaprops-journal"
 
 
 @click.command()
 @click.option("--alias", metavar="NAME", help="Only this alias [default: all].")
+@click.option("--verify", "recount", is_flag=True, help="Recount journal, versions, runs and aliases.")
 @format_option
 @model_option
 @tracking_option
-def history(alias: str | None, style: str, model: str | None, tracking_uri: str | None) -> None:
+@click.pass_context
+def history(  # noqa: PLR0913 - its options
+    ctx: click.Context,
+    *,
+    alias: str | None,
+    recount: bool,
+    style: str,
+    model: str | None,
+    tracking_uri: str | None,
+) -> None:
     """Show who was in production when, with verdict, metrics, reason and commit, the newest first.
 
-    Rebuilt from the tags of the registered versions alone.
+    Rebuilt from the tags of the registered versions alone. With --verify, journal, versions, runs and aliases are
+    counted against each other instead: exit code 1 where they say different things.
 
     Example: nbaprops history --alias production
     """
@@ -46,6 +46,8 @@ def history(alias: str | None, style: str, model: str | None, tracking_uri: str 
     project = find_project(Path.cwd())
     registry = Registry(store=open_store(project, tracking_uri))
     name = registered_name(project, registry.store, model)
+    if recount:
+        ctx.exit(_recount(registry, name, style))
     tenures = registry.history(name, alias)
     notes = [] if tenures else [_nothing(registry, name, alias)]
     columns = ["version", "alias", "from", "until", "by", "verdict", "mae", "r2", "reason", "commit"]
@@ -54,14 +56,41 @@ def history(alias: str | None, style: str, model: str | None, tracking_uri: str 
     show(Report(tables=[table], notes=notes, document=[tenure.to_dict() for tenure in tenures]), style)
 
 
+def _recount(registry: ModelRegistry, name: str, style: str) -> int:
+    """Show what was looked at; the exit code."""
+    from pytest_nbaprops.registry.verify import verify  # noqa: PLC0415 - MLflow takes 1.5 s
+
+    findings = verify(registry.store, name)
+    apart = sum(not finding.agrees for finding in findings)
+    rows: list[list[Cell]] = [[one.what, "agrees" if one.agrees else "DIFFERS", one.said] for one in findings]
+    table = Table(columns=["what", "outcome", "said"], rows=rows, title=name, folding=("said",))
+    if not findings:
+        note = _nothing(registry, name, None)
+    elif apart:
+        note = f"{apart} of {len(findings)} differ; an enforcing session mends what was killed"
+    else:
+        note = f"journal, versions, runs and aliases of {name} agree ({len(findings)} looked at)"
+    show(Report(tables=[table], notes=[note], document=[vars(finding) for finding in findings]), style)
+    return int(apart > 0)
+
+
 def _nothing(registry: ModelRegistry, name: str, alias: str | None) -> str:
     """Why there is no history, with the names that have one."""
+    from pytest_nbaprops.registry.journal import SUFFIX, counting_entries  # noqa: PLC0415 - MLflow takes 1.5 s
+
     known = sorted({tenure.alias for tenure in registry.history(name)}) if alias else []
     if known:
         return f"the alias {alias} of {name} was never set; aliases: {', '.join(known)}"
     with registry.store.calling("list the registered models") as client:
         models = sorted(str(model.name) for model in client.search_registered_models())
-    others = [model for model in models if not model.endswith(_JOURNAL)]
+        entries = counting_entries(client, name) if name in models else []
+    others = [model for model in models if not model.endswith(SUFFIX)]
+    if entries:
+        change = entries[-1].change
+        return (
+            f"no alias of {name} is set now: v{change.version}, which got {change.alias} at"
+            f" {_moment(change.at)}, was deleted, and its story with it (entry {entries[-1].number} of the journal)"
+        )
     if name in models:
         return f"no alias of {name} was ever set: nothing was promoted yet"
     return f"there is no registered model {name}, so no alias of it was ever set; models: {', '.join(others) or 'none'}"

@@ -139,7 +139,7 @@ def open_store(project: Project, tracking_uri: str | None) -> Store:
             f"there is no tracking store {path}: run pytest --nbaprops-train first, or name the store with"
             " --tracking-uri URI (or MLFLOW_TRACKING_URI, or nbaprops_tracking_uri in the ini file)"
         )
-    return connect(uri, create=False)
+    return connect(uri, create=False, tell=lambda line: click.echo(line, err=True))
 
 
 def registered_name(project: Project, store: Store, given: str | None) -> str:
@@ -147,14 +147,15 @@ def registered_name(project: Project, store: Store, given: str | None) -> str:
 
     Sessions on the sample league add `-sample` to the name, so an unset name means whichever of the two is there.
     """
-    from pytest_nbaprops.registry.versions import is_registered  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.tracking.search import found  # noqa: PLC0415 - MLflow takes 1.5 s
 
     if given:
         return given
     name = project.text("model_name") or DEFAULT_MODEL
     twin = name + SAMPLE_SUFFIX
     with store.calling("look for the registered model") as client:
-        return twin if not is_registered(client, name) and is_registered(client, twin) else name
+        there = {asked: found(client.get_registered_model, asked) is not None for asked in (name, twin)}
+    return twin if there[twin] and not there[name] else name
 
 
 def lookup_in(project: Project, store: Store, model: str | None, experiment: str | None = None) -> Lookup:

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Cell,
-    Report,
-    Table,
-    find_project,
-    format_option,
-    model_option,
-    open_store,
-    registered_name,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Cell, Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, model_option, open_store, registered_name, tracking_option
 from pytest_nbaprops.errors import NBAPropsError
 
 if TYPE_CHECKING:
@@ -55,14 +45,14 @@ def promote(  # noqa: PLR0913 - its options
     """
     if force and not (reason or "").strip():
         raise click.UsageError("--force needs --reason TEXT: it overrules the criteria, and the history says why")
-    from pytest_nbaprops.registry.promoting import Wish, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.registry.registry import ModelRegistry  # noqa: PLC0415
 
     _check_use(alias, criteria)
     project = find_project(Path.cwd())
     registry = ModelRegistry(store=open_store(project, tracking_uri))
     name = registered_name(project, registry.store, model)
-    wish = Wish(
+    request = PromotionRequest(
         name=name,
         version=version,
         alias=alias,
@@ -71,7 +61,7 @@ def promote(  # noqa: PLR0913 - its options
         force=force,
         reason=(reason or "").strip() or None,
     )
-    done = check_and_promote(registry, wish)
+    done = check_and_promote(registry, request)
     if done.criteria or style in {"csv", "json"}:
         show(Report(tables=[_table(done.criteria)], notes=[done.said], document=done.to_dict()), style)
     else:

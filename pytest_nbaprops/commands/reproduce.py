@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pytest_nbaprops.commands.common import (
-    Report,
-    Table,
-    find_project,
-    format_option,
-    lookup_in,
-    model_option,
-    open_store,
-    show,
-    tracking_option,
-)
+from pytest_nbaprops.commands.output import Report, Table, format_option, show
+from pytest_nbaprops.commands.project import find_project, lookup_in, model_option, open_store, tracking_option
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.reproduce import Reproduction
@@ -57,7 +48,7 @@ def reproduce(  # noqa: PLR0913 - a parameter for each option
     Example: nbaprops reproduce 3f2a91 --data data/game_logs
     """
     from pytest_nbaprops.runs.fold_comparison import DIFFERENT  # noqa: PLC0415 - MLflow and pandas take 2 s
-    from pytest_nbaprops.runs.recordedrun import read_run  # noqa: PLC0415
+    from pytest_nbaprops.runs.recorded import read_run  # noqa: PLC0415
     from pytest_nbaprops.runs.reproduce import reproduce as again  # noqa: PLC0415
 
     project = find_project((root or Path()).resolve())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pytest_nbaprops.commands.common import find_project, model_option, open_store, registered_name, tracking_option
+from pytest_nbaprops.commands.project import find_project, model_option, open_store, registered_name, tracking_option
 
 
 @click.command()

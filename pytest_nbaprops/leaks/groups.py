@@ -235,7 +235,7 @@ class Examination:
         first = self._heard("small", times=2)
         small, again = first.answers
         leaks = [] if self.builtin else [*self._behaviour(first)]
-        if not leaks or leaks[0].kind == "undeclared source" and leaks[0].remedy != STABLE:
+        if not leaks or (leaks[0].kind == "undeclared source" and leaks[0].remedy != STABLE):
             found = self._values(dates, screened)
             leaks += found
             if not leaks and (state := self._differences(again, small, self.material.leagues["small"].games)):

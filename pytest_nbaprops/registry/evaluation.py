@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 
-LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown")
+LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
 MORE_IS_BETTER: Final = (
     "r2",
     "within_3_pct",
@@ -29,17 +29,18 @@ MORE_IS_BETTER: Final = (
     "roi",
     "win_rate",
     "clv",
+    "profit",
+    "beyond_line",
     "n_predictions",
 )
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
-
-
+_SHOWN: Final = ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome", "passed", "reason")
 _SAME: Final = 1e-6  # stored metrics and predictions are both float64, added up in another order
 _NO_CHAMPION: Final = "no version has ever been the champion"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
+class VersionResult:
     """What the run of a version has kept; `predictions` is None where it kept none."""
 
     label: str
@@ -48,7 +49,7 @@ class Version:
 
 
 def evaluate_version(
-    version: Version,
+    version: VersionResult,
     requirements: Requirements,
     *,
     champion: Champion | None,
@@ -75,10 +76,14 @@ def evaluate_version(
     except InconclusiveError as problem:
         subject = replace(subject, incomplete=str(problem))
     criteria = [parse_criterion(text) for text in expressions(requirements)]
-    return [_row(_consistent(judged(criterion, subject), criterion, version, subject)) for criterion in criteria]
+    results = [_consistent(judged(criterion, subject), criterion, version, subject) for criterion in criteria]
+    judgements = [{**result.to_dict(), "passed": result.outcome is Outcome.PASSED} for result in results]
+    return [{name: row[name] for name in _SHOWN} for row in judgements]
 
 
-def _consistent(result: CriterionResult, criterion: Criterion, version: Version, subject: Subject) -> CriterionResult:
+def _consistent(
+    result: CriterionResult, criterion: Criterion, version: VersionResult, subject: Subject
+) -> CriterionResult:
     """Inconclusive where the metric that the run has logged is not that of the predictions it has kept."""
     logged = version.metrics.get(criterion.metric)
     if logged is None or subject.rows is None or criterion.metric not in STATISTICS:
@@ -88,12 +93,6 @@ def _consistent(result: CriterionResult, criterion: Criterion, version: Version,
         return result
     reason = f"the run logged {criterion.metric} {logged:.4f}, but the predictions it kept have {kept:.4f}"
     return replace(result, outcome=Outcome.INCONCLUSIVE, reason=reason)
-
-
-def _row(result: CriterionResult) -> dict[str, Any]:
-    row = result.to_dict()
-    kept = {name: row[name] for name in ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome")}
-    return {**kept, "passed": result.outcome is Outcome.PASSED, "reason": result.reason}
 
 
 def all_pass(results: Sequence[Mapping[str, Any]]) -> bool:
@@ -135,7 +134,11 @@ def _bound(metric: str, value: float | str) -> str:
 
 def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any]:
     value = metrics.get(criterion.metric)
-    reason = _untold(criterion) or _unusable(criterion.metric, value, metrics)
+    reason = _unusable(criterion.metric, value, metrics)
+    if criterion.reference is not None:
+        reason = f"a comparison with {criterion.reference} needs the predictions, not just the run's metrics"
+    elif criterion.slice is not None or criterion.bound is not None:
+        reason = "slices and interval ends need the predictions, not just the run's metrics"
     outcome = Outcome.INCONCLUSIVE
     passed = reason is None and value is not None and criterion.holds(value, criterion.number)
     if reason is None:
@@ -152,14 +155,6 @@ def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any
         "outcome": outcome.value,
         "reason": reason,
     }
-
-
-def _untold(criterion: Criterion) -> str | None:
-    if criterion.reference is not None:
-        return f"a comparison with {criterion.reference} needs the predictions, not just the run's metrics"
-    if criterion.slice is not None or criterion.bound is not None:
-        return "slices and interval ends need the predictions, not just the run's metrics"
-    return None
 
 
 def _unusable(metric: str, value: float | None, metrics: Mapping[str, float]) -> str | None:

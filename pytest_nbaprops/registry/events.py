@@ -47,15 +47,8 @@ class Event:
 
     def to_json(self) -> str:
         """The value of the tag."""
-        own = {
-            "event": self.kind,
-            "state": self.state,
-            "alias": self.alias,
-            "previous_version": self.previous,
-            "reason": self.reason,
-            "at": self.at,
-        }
-        return json.dumps({**self.details, **own})
+        values = (self.kind, self.state, self.alias, self.previous, self.reason, self.at)
+        return json.dumps({**self.details, **dict(zip(_OWN, values, strict=True))})
 
     @classmethod
     def from_tag(cls, version: str, key: str, value: str) -> Self | None:
@@ -90,8 +83,8 @@ def new_event(  # noqa: PLR0913 - an event's whole story
 ) -> Event:
     """An event that is about to happen now; `after` is when the last one was, by another machine's clock perhaps."""
     now = datetime.now(UTC)
-    if after is not None and (earliest := datetime.fromisoformat(after) + timedelta(milliseconds=1)) > now:
-        now = earliest
+    if after is not None:
+        now = max(now, datetime.fromisoformat(after) + timedelta(milliseconds=1))
     stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}"
     return Event(
         key=f"{tags.EVENT_PREFIX}{alias}.{stamp}-{secrets.token_hex(4)}",
@@ -114,8 +107,8 @@ def events_of(version: ModelVersion, alias: str | None = None) -> list[Event]:
 def events_in(values: Mapping[str, str], number: str, alias: str | None = None) -> list[Event]:
     """The same from the tags of the version of this number."""
     prefix = tags.EVENT_PREFIX + (f"{alias}." if alias else "")
-    told = [Event.from_tag(number, key, value) for key, value in values.items() if key.startswith(prefix)]
-    return sorted((event for event in told if event is not None), key=lambda event: (event.at, event.key))
+    read = [Event.from_tag(number, key, value) for key, value in values.items() if key.startswith(prefix)]
+    return sorted((event for event in read if event is not None), key=lambda event: (event.at, event.key))
 
 
 def happened(versions: Sequence[ModelVersion], alias: str, holder: str | None) -> list[Event]:
@@ -125,9 +118,9 @@ def happened(versions: Sequence[ModelVersion], alias: str, holder: str | None) -
     """
     events: list[Event] = []
     for version in versions:
-        told = events_of(version, alias)
-        held = told[-1:] if str(version.version) == holder else []
-        events += [event for event in told if event.state == DONE or event in held]
+        own = events_of(version, alias)
+        last = own[-1:] if str(version.version) == holder else []
+        events += [event for event in own if event.state == DONE or event in last]
     return sorted(events, key=lambda event: (event.at, event.key))
 
 
@@ -139,19 +132,13 @@ def succession(events: Sequence[Event], holder: str | None) -> list[str]:
     """
     stack: list[str] = []
     for event in events:
-        _step(stack, event)
+        if event.previous is not None and stack[-1:] != [event.previous]:
+            stack.append(event.previous)
+        if event.kind == ROLLBACK:
+            while stack and stack[-1] != event.version:
+                stack.pop()
+        if event.kind != ROLLBACK or not stack:
+            stack.append(event.version)
     if holder is not None and stack[-1:] != [holder]:
         stack.append(holder)
     return stack
-
-
-def _step(stack: list[str], event: Event) -> None:
-    if event.previous is not None and stack[-1:] != [event.previous]:
-        stack.append(event.previous)
-    if event.kind != ROLLBACK:
-        stack.append(event.version)
-        return
-    while stack and stack[-1] != event.version:
-        stack.pop()
-    if not stack:
-        stack.append(event.version)

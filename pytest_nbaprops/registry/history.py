@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.registry.events import Event, events_of, happened
-from pytest_nbaprops.registry.versions import alias_name, holders, versions
+from pytest_nbaprops.registry.moves import RUN
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.versions import alias_name, holders
+from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -61,38 +63,36 @@ def read_history(store: Store, model_name: str, alias: str | None = None) -> lis
     with store.calling(f"read the history of {model_name}") as client:
         known = versions(client, model_name)
         holding = holders(client, model_name)
-    names = [alias_name(alias)] if alias else sorted(_told_aliases(known) | set(holding))
-    placed = [place for name in names for place in _placed(_tenures(model_name, name, known, holding.get(name)))]
+    aliases = {event.alias for version in known for event in events_of(version)} | set(holding)
+    placed: list[tuple[str, int, Tenure]] = []
+    for name in [alias_name(alias)] if alias else sorted(aliases):
+        since = ""
+        for position, tenure in enumerate(_tenures(model_name, name, known, holding.get(name))):
+            since = tenure.since or since  # where nobody wrote it down: just after the one before
+            placed.append((since, position, tenure))
     return [tenure for _, _, tenure in sorted(placed, key=lambda place: place[:2], reverse=True)]
 
 
-def _placed(tenures: Sequence[Tenure]) -> list[tuple[str, int, Tenure]]:
-    """Each with its place in time: where nobody wrote it down, just after the one before."""
-    placed, stamp = [], ""
-    for position, tenure in enumerate(tenures):
-        stamp = tenure.since or stamp
-        placed.append((stamp, position, tenure))
-    return placed
-
-
-def _told_aliases(known: Sequence[ModelVersion]) -> set[str]:
-    return {event.alias for version in known for event in events_of(version)}
-
-
 def _tenures(name: str, alias: str, known: Sequence[ModelVersion], holder: str | None) -> list[Tenure]:
+    """The oldest first; also of those that only their successor's event names, or nobody's."""
     by_number = {str(version.version): version for version in known}
-    events = happened(known, alias, holder)
-    told = [_told(name, event, by_number[event.version]) for event in events]
-    whole = _with_untold(name, alias, told, events, holder)
-    return [_known(tenure, by_number) for tenure in _ended(whole, holder)]
+    tenures: list[Tenure] = []
+    for event in happened(known, alias, holder):
+        if event.previous is not None and event.previous != (tenures[-1].version if tenures else None):
+            tenures.append(_unexplained(name, alias, event.previous))
+        tenures.append(_of_event(name, event, by_number[event.version]))
+    if holder is not None and (not tenures or tenures[-1].version != holder):
+        tenures.append(_unexplained(name, alias, holder))
+    ended = []
+    for tenure, following in zip_longest(tenures, tenures[1:]):
+        current = following is None and tenure.version == holder
+        kind = tenure.kind if tenure.version in by_number else DELETED
+        ended.append(replace(tenure, kind=kind, until=following.since if following else None, current=current))
+    return ended
 
 
-def _known(tenure: Tenure, by_number: Mapping[str, ModelVersion]) -> Tenure:
-    return tenure if tenure.version in by_number else replace(tenure, kind=DELETED)
-
-
-def _told(name: str, event: Event, version: ModelVersion) -> Tenure:
-    details = event.details
+def _of_event(name: str, event: Event, version: ModelVersion) -> Tenure:
+    at_event, at_first = VersionRecord.from_tags(event.details), VersionRecord.from_tags(version.tags)
     return Tenure(
         name=name,
         alias=event.alias,
@@ -101,51 +101,14 @@ def _told(name: str, event: Event, version: ModelVersion) -> Tenure:
         since=event.at,
         until=None,
         current=False,
-        verdict=details.get("verdict") or version.tags.get("verdict"),
-        metrics=_numbers(details.get("metrics") or version.tags.get("metrics")),
+        verdict=at_event.verdict or at_first.verdict,
+        metrics={key: value for key, value in (at_event.metrics or at_first.metrics).items() if value is not None},
         reason=event.reason,
-        commit=details.get("git_commit") or version.tags.get("git_commit"),
-        run_id=details.get("run_id") or version.run_id or None,
-        forced=details.get(FORCED) == "true",
+        commit=at_event.commit or at_first.commit,
+        run_id=event.details.get(RUN) or version.run_id or None,
+        forced=event.details.get(FORCED) == "true",
     )
 
 
-def _with_untold(
-    name: str, alias: str, told: Sequence[Tenure], events: Sequence[Event], holder: str | None
-) -> list[Tenure]:
-    """Holders that only their successor's event names, or nobody's: deleted versions, aliases moved by hand."""
-    whole: list[Tenure] = []
-    for tenure, event in zip(told, events, strict=True):
-        before = whole[-1].version if whole else None
-        if event.previous is not None and event.previous != before:
-            whole.append(_untold(name, alias, event.previous))
-        whole.append(tenure)
-    if holder is not None and (not whole or whole[-1].version != holder):
-        whole.append(_untold(name, alias, holder))
-    return whole
-
-
-def _untold(name: str, alias: str, version: str) -> Tenure:
+def _unexplained(name: str, alias: str, version: str) -> Tenure:
     return Tenure(name=name, alias=alias, version=version, kind=BY_HAND, since=None, until=None, current=False)
-
-
-def _ended(whole: Sequence[Tenure], holder: str | None) -> list[Tenure]:
-    ended = []
-    for position, tenure in enumerate(whole):
-        following = whole[position + 1] if position + 1 < len(whole) else None
-        current = following is None and tenure.version == holder
-        ended.append(replace(tenure, until=following.since if following else None, current=current))
-    return ended
-
-
-def _numbers(text: str | None) -> dict[str, float]:
-    """Metrics as JSON; what is no finite number is left out."""
-    try:
-        plain = json.loads(text or "{}")
-        return {
-            str(key): float(value)
-            for key, value in plain.items()
-            if isinstance(value, int | float) and math.isfinite(value)
-        }
-    except (ValueError, AttributeError):
-        return {}

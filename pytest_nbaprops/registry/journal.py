@@ -14,11 +14,13 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.runs import quoted
+from pytest_nbaprops.tracking.retries import create_once
+from pytest_nbaprops.tracking.search import every, is_collision, quoted
 
 with quiet():
     from mlflow.exceptions import MlflowException
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["promote", "rollback"]
 
-_SUFFIX: Final = ".nbaprops-journal"
+SUFFIX: Final = ".nbaprops-journal"
 _DESCRIPTION: Final = (
     "Journal of the alias changes of {name}, kept by pytest-nbaprops so that of two promotions at once only one goes"
     " through. Its versions are entries, not models of their own: each points to the version that got the alias."
@@ -79,30 +81,25 @@ class Entry:
     @property
     def dead_setters(self) -> list[str]:
         """Those that were killed: the alias will not be set by them any more."""
-        return [key for key, since in self.setters.items() if datetime.now(UTC) - _time(since) > _STALL]
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
+        dead = []
+        for key, since in self.setters.items():
+            try:
+                lives = datetime.now(UTC) - datetime.fromisoformat(since) <= _STALL
+            except ValueError:
+                lives = False
+            dead += [] if lives else [key]
+        return dead
 
 
 def journal_name(model_name: str) -> str:
     """The registered model that holds the journal."""
-    return model_name + _SUFFIX
+    return model_name + SUFFIX
 
 
-def last_entry(client: MlflowClient, model_name: str) -> Entry | None:
-    """The last entry that counts."""
-    entries = counting_entries(client, model_name)
-    return entries[-1] if entries else None
-
-
-def last_of_alias(client: MlflowClient, model_name: str, alias: str) -> Entry | None:
-    """The last entry that counts and is about this alias, among the recent ones."""
-    return next((entry for entry in counting_entries(client, model_name)[::-1] if entry.change.alias == alias), None)
+def last_entry(client: MlflowClient, model_name: str, alias: str | None = None) -> Entry | None:
+    """The last of the recent entries that counts, about this alias or about any."""
+    entries = counting_entries(client, model_name)[::-1]
+    return next((entry for entry in entries if alias in (None, entry.change.alias)), None)
 
 
 def counting_entries(client: MlflowClient, model_name: str) -> list[Entry]:
@@ -131,15 +128,8 @@ def _counting(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _newest_first(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
-    token = None
-    while True:
-        page = client.search_model_versions(
-            f"name = {quoted(name)}", max_results=_PAGE, order_by=["version_number DESC"], page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+    order = ["version_number DESC"]
+    return every(client.search_model_versions, f"name = {quoted(name)}", max_results=_PAGE, order_by=order)
 
 
 def _parsed(version: ModelVersion) -> Entry | None:
@@ -168,33 +158,34 @@ def counts(client: MlflowClient, model_name: str, entry: Entry) -> bool:
 
 def enter(client: MlflowClient, model_name: str, change: Change, after: Entry | None) -> Entry:
     """Write the entry, its tags and its number in one transaction of the registry; it may turn out void."""
-    seen = 0 if after is None else after.number
-    created = _created(
-        client,
-        model_name,
-        source=f"models:/{model_name}/{change.version}",
-        tags={tags.JOURNAL_ENTRY: json.dumps({**asdict(change), "after": seen})},
-        description=_said(change),
-    )
-    return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
-
-
-def _said(change: Change) -> str:
+    name, seen = journal_name(model_name), 0 if after is None else after.number
     before = "no version" if change.previous is None else f"v{change.previous}"
-    return f"{change.kind}: {change.alias} from {before} to v{change.version}"
-
-
-def _created(client: MlflowClient, model_name: str, **entry: Any) -> ModelVersion:
-    name = journal_name(model_name)
+    entry = json.dumps({**asdict(change), "after": seen})
     for left in reversed(range(_TRIES)):
         try:
-            return client.create_model_version(name, await_creation_for=None, **entry)
+            created = create_once(
+                lambda: client.create_model_version(
+                    name,
+                    f"models:/{model_name}/{change.version}",
+                    tags={tags.JOURNAL_ENTRY: entry},
+                    description=f"{change.kind}: {change.alias} from {before} to v{change.version}",
+                    await_creation_for=None,
+                ),
+                lambda: _of_text(client, name, entry),
+            )
+            return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST" and name in str(error) and left:
                 _create_journal(client, model_name)
-            elif not _is_collision(error) or not left:
+            elif not is_collision(error) or not left:
                 raise
     raise AssertionError
+
+
+def _of_text(client: MlflowClient, name: str, entry: str) -> ModelVersion | None:
+    """The version of the journal that was made with this entry: each names an event of its own."""
+    recent = islice(_newest_first(client, name), _PAGE)
+    return next((version for version in recent if version.tags.get(tags.JOURNAL_ENTRY) == entry), None)
 
 
 def _create_journal(client: MlflowClient, model_name: str) -> None:
@@ -205,14 +196,8 @@ def _create_journal(client: MlflowClient, model_name: str) -> None:
             description=_DESCRIPTION.format(name=model_name),
         )
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" and not _is_collision(error):
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
             raise
-
-
-def _is_collision(error: MlflowException) -> bool:
-    """Two writers at the same row: the database let one through, the other may try again."""
-    text = str(error).lower()
-    return any(sign in text for sign in ("integrity", "unique constraint", "creation error", "database is locked"))
 
 
 def mark_applied(client: MlflowClient, model_name: str, entry: Entry) -> None:

@@ -1,24 +1,28 @@
-"""Moving an alias: conditions first, then an entry in the journal; `settling` sets the alias, last of all."""
+"""Moving an alias: conditions first, then an entry in the journal; `recovery` sets the alias, last of all."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
 from pytest_nbaprops.registry import journal
-from pytest_nbaprops.registry.events import DONE, INTENDED, ROLLBACK, events_of, happened, new_event
-from pytest_nbaprops.registry.events import succession as succession_of
-from pytest_nbaprops.registry.settling import apply, set_event, settle, tidy
-from pytest_nbaprops.registry.versions import found, holders, known_version, listed, run_of, versions
+from pytest_nbaprops.registry.events import INTENDED, ROLLBACK, events_of, happened, new_event, succession
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_event
+from pytest_nbaprops.registry.versions import holders, known_version, listed, run_of
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
     from pytest_nbaprops.tracking.connection import Store
+
+RUN: Final = "run_id"
+"""Detail of an event: the run that decided."""
 
 _TRIES: Final = 20
 _PERHAPS_ENTERED: Final = (
@@ -73,42 +77,44 @@ def carry_out(store: Store, move: Move) -> Promotion:
     store.check_writable()
     was_there = store.lost is None
     try:
-        return _carried_out(store, move)
+        with store.calling(move.what) as client:
+            return _carried_out(client, move)
     except TrackingError as error:
         if was_there and store.lost is not None:
             raise TrackingError(f"{error}; {_PERHAPS_ENTERED}") from error
         raise
 
 
-def _carried_out(store: Store, move: Move) -> Promotion:
-    with store.calling(move.what) as client:
-        target = known_version(client, move.name, move.version)
-        _refuse_incomplete(move, target)
-        move = replace(move, details=_story(client, target) | dict(move.details))
-        for _ in range(_TRIES):
-            last = settle(client, move.name)
-            holding = holders(client, move.name)
-            previous = holding.get(move.alias)
-            if previous == move.version:
-                _complete(client, move)
-                return _done(move, previous, changed=False)
-            _check_conditions(move, holding)
-            if (entry := _entered(client, move, previous, last)) is not None:
-                apply(client, move.name, entry)
-                return _done(move, previous, changed=True)
-            _check_overruled(client, move)
-    raise TrackingError(f"could not {move.what}: {_TRIES} other changes came first each time; run again")
-
-
-def _refuse_incomplete(move: Move, target: ModelVersion) -> None:
+def _carried_out(client: MlflowClient, move: Move) -> Promotion:
+    target = known_version(client, move.name, move.version)
     if target.status != "READY":
         raise TrackingError(
             f"could not {move.what}: the version is not complete ({target.status}); register the model again"
         )
-
-
-def _done(move: Move, previous: str | None, *, changed: bool) -> Promotion:
-    return Promotion(name=move.name, alias=move.alias, version=move.version, previous_version=previous, changed=changed)
+    move = replace(move, details=_story(client, target) | dict(move.details))
+    for _ in range(_TRIES):
+        last = recover(client, move.name)
+        holding = holders(client, move.name)
+        done = Promotion(
+            name=move.name,
+            alias=move.alias,
+            version=move.version,
+            previous_version=holding.get(move.alias),
+            changed=holding.get(move.alias) != move.version,
+        )
+        if not done.changed:
+            _complete(client, move)
+            return done
+        _check_conditions(move, holding)
+        if (entry := _entered(client, move, done.previous_version, last)) is not None:
+            apply(client, move.name, entry)
+            return done
+        # The winner may still be about to set the alias: what it has entered counts already.
+        winner = journal.last_entry(client, move.name)
+        if winner is not None and winner.change.alias in move.conditions:
+            change = winner.change
+            _check_conditions(move, {**holders(client, move.name), change.alias: change.version})
+    raise TrackingError(f"could not {move.what}: {_TRIES} other changes came first each time; run again")
 
 
 def _check_conditions(move: Move, holding: Mapping[str, str]) -> None:
@@ -122,13 +128,6 @@ def _check_conditions(move: Move, holding: Mapping[str, str]) -> None:
             f"could not {move.what}: the alias {alias} moved since the comparison, so what it was compared with"
             f" is no longer the champion ({then} expected, now {now}); run again to compare with the new champion"
         )
-
-
-def _check_overruled(client: MlflowClient, move: Move) -> None:
-    """The winner may still be about to set the alias: what it has entered counts already."""
-    last = journal.last_entry(client, move.name)
-    if last is not None and last.change.alias in move.conditions:
-        _check_conditions(move, {**holders(client, move.name), last.change.alias: last.change.version})
 
 
 def _entered(
@@ -159,11 +158,9 @@ def _entered(
 def _complete(client: MlflowClient, move: Move) -> None:
     """The version has the alias: take away what a killed session left on it."""
     target = known_version(client, move.name, move.version)
-    told = events_of(target, move.alias)
-    last = told[-1] if told else None
-    if last is not None and last.state == INTENDED:
-        set_event(client, move.name, replace(last, state=DONE))
-    tidy(client, target, move.alias, last.key if last is not None else "")
+    last = next(iter(events_of(target, move.alias)[::-1]), None)
+    unfinished = last if last is not None and last.state == INTENDED else None
+    finish_event(client, target, move.alias, unfinished, keep=last.key if last is not None else "")
 
 
 def _story(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
@@ -172,54 +169,44 @@ def _story(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
     run = found(client.get_run, run_id) if run_id else None
     if run is None:
         return {}
-    metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith("fold_")}
-    told = {"metrics": json.dumps(metrics), "run_id": str(run_id)}
-    for key in ("verdict", "git_commit"):
-        if key in run.data.tags:
-            told[key] = run.data.tags[key]
-    return told
+    kept = run.data.tags
+    record = VersionRecord(
+        metrics={key: value for key, value in run.data.metrics.items() if not key.startswith("fold_")},
+        verdict=kept.get(tags.VERDICT),
+        commit=kept.get(tags.COMMIT),
+    )
+    return {**record.to_tags(), RUN: str(run_id)}
 
 
-def version_before(client: MlflowClient, name: str, alias: str) -> tuple[str, str]:
-    """The holder of the alias and the version that a rollback goes back to.
+def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
+    """Give the alias back to the version that had it before.
 
     Raises:
         TrackingError: Nobody has the alias, there is nothing before, or it was deleted.
     """
-    what = f"could not roll {alias} of {name} back"
-    holder = holders(client, name).get(alias)
-    known = versions(client, name)
-    numbers = sorted(int(version.version) for version in known)
-    if holder is None:
-        raise TrackingError(f"{what}: no version has the alias; versions: {listed(numbers)}; promote one instead")
-    stack = succession_of(happened(known, alias, holder), holder)
-    if len(stack) < 2:  # noqa: PLR2004 - the holder and one before
-        raise TrackingError(
-            f"{what}: there is nothing before v{holder}; versions: {listed(numbers)}; promote another one instead"
-        )
-    if int(stack[-2]) not in numbers:
-        raise TrackingError(
-            f"{what}: the version before v{holder}, v{stack[-2]}, was deleted; versions: {listed(numbers)};"
-            " promote another one instead"
-        )
-    return holder, stack[-2]
-
-
-def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
-    """Give the alias back to the version that had it before."""
     store.check_writable()
-    with store.calling(f"roll {alias} of {name} back") as client:
-        settle(client, name)
-        holder, before = version_before(client, name, alias)
-    return carry_out(
-        store,
-        Move(
-            name=name,
-            alias=alias,
-            version=before,
-            kind=ROLLBACK,
-            reason=reason,
-            conditions={alias: holder},
-            details={},
-        ),
+    what = f"roll {alias} of {name} back"
+    with store.calling(what) as client:
+        recover(client, name)
+        holder = holders(client, name).get(alias)
+        known = versions(client, name)
+    there = f"versions: {listed(known)}; promote"
+    if holder is None:
+        raise TrackingError(f"could not {what}: no version has the alias; {there} one instead")
+    before = succession(happened(known, alias, holder), holder)[-2:-1]
+    if not before:
+        raise TrackingError(f"could not {what}: there is nothing before v{holder}; {there} another one instead")
+    if before[0] not in {str(version.version) for version in known}:
+        raise TrackingError(
+            f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
+        )
+    move = Move(
+        name=name,
+        alias=alias,
+        version=before[0],
+        kind=ROLLBACK,
+        reason=reason,
+        conditions={alias: holder},
+        details={},
     )
+    return carry_out(store, move)

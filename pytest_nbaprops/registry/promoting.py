@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,22 +11,34 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion, Outcome
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.history import FORCED
-from pytest_nbaprops.registry.judgeddata import other_data
-from pytest_nbaprops.registry.versions import CRITERIA, ChampionVersion, alias_name, listed, versions
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.versions import (
+    DEFAULT_CHAMPION,
+    ChampionVersion,
+    alias_name,
+    known_version,
+    listed,
+    run_of,
+)
+from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.search import found, versions
 
 with quiet():
     from mlflow.artifacts import list_artifacts
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.registry.registry import ModelRegistry
+    from mlflow import MlflowClient
 
-_PRODUCTION: Final = "production"
+    from pytest_nbaprops.registry.registry import ModelRegistry
+    from pytest_nbaprops.tracking.connection import Store
+
 _DESCRIPTION: Final = "MLmodel"
+_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PromotionRequest:
     """Who is to get which alias: `version` is a number, `v3` or an alias; `force` overrules criteria for a `reason`."""
 
     name: str
@@ -40,23 +51,22 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What came of it: `holds` says whether the version has the alias now."""
+class PromotionResult:
+    """What came of it: `holds` says whether the version has the alias now, `said` all of it in a line."""
 
     version: str
     alias: str
-    criteria: Sequence[Mapping[str, Any]]
     holds: bool
-    changed: bool
-    forced: bool
+    changed: bool = False
+    forced: bool = False
     said: str
+    criteria: Sequence[Mapping[str, Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("version", "alias", "holds", "changed", "forced", "said")
-        return {**{name: getattr(self, name) for name in names}, "criteria": [dict(row) for row in self.criteria]}
+        return {**vars(self), "criteria": [dict(row) for row in self.criteria]}
 
 
-def check_and_promote(registry: ModelRegistry, wish: Wish) -> Answer:
+def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> PromotionResult:
     """Judge the version by what its run has kept, and move the alias if every criterion holds or `force` is set.
 
     Raises:
@@ -64,52 +74,62 @@ def check_and_promote(registry: ModelRegistry, wish: Wish) -> Answer:
         TrackingError: No such version, or the registry refused.
         SettingsError: A criterion cannot be read.
     """
-    alias = alias_name(wish.alias)
-    registry.settle(wish.name)
-    holding = registry.aliases(wish.name)
-    number = _number(registry, wish, holding)
+    name, alias = request.name, alias_name(request.alias)
+    registry.recover(name)
+    holding = registry.aliases(name)
+    number = _number(registry, request, holding)
     if holding.get(alias) == number:
-        registry.promote_model(wish.name, number, alias)  # finishes what a killed session left
-        return _answer(wish, number, (), f"{wish.name} v{number} is {alias} already: nothing to do", holds=True)
-    return _judged(registry, wish, number, holding)
-
-
-def _judged(registry: ModelRegistry, wish: Wish, number: str, holding: Mapping[str, str]) -> Answer:
-    alias = alias_name(wish.alias)
-    champion_alias = wish.champion_alias or (_PRODUCTION if _PRODUCTION in holding else alias)
-    champion = _champion(registry, wish, number, champion_alias)
+        registry.promote_model(name, number, alias)  # finishes what a killed session left
+        said = f"{name} v{number} is {alias} already: nothing to do"
+        return PromotionResult(version=number, alias=alias, holds=True, said=said)
+    champion_alias = request.champion_alias or (DEFAULT_CHAMPION if DEFAULT_CHAMPION in holding else alias)
+    champion = _champion(registry, name, number, champion_alias)
     checked = registry.evaluate_for_production(
-        wish.name,
+        name,
         number,
-        list(wish.criteria),
+        list(request.criteria),
         champion=champion,
-        never_a_champion=champion is None and not registry.history(wish.name, champion_alias),
+        never_a_champion=champion is None and not registry.history(name, champion_alias),
     )
     passed, criteria = bool(checked["passed"]), checked["criteria"]
-    if not passed and not wish.force:
-        why = f"{wish.name} v{number} is not promoted: {_not_passed(criteria)}"
-        return _answer(wish, number, criteria, f"{why}; --force --reason TEXT overrules the criteria", holds=False)
+    if not passed and not request.force:
+        said = (
+            f"{name} v{number} is not promoted: {_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
+        )
+        return PromotionResult(version=number, alias=alias, criteria=criteria, holds=False, said=said)
     if not passed:
-        _refuse_lost_model(registry, wish.name, number)
+        refuse_lost_model(registry.store, name, number)
+    record = VersionRecord(verdict=_verdict(criteria, passed=passed), criteria=criteria)
     registry.promote_model(
-        wish.name,
+        name,
         number,
         alias,
-        reason=wish.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria),
+        reason=request.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria),
         expected_version=holding.get(alias),
         expected_aliases={champion_alias: holding.get(champion_alias)},
-        details=_details(criteria, passed=passed),
+        details={**record.to_tags(), FORCED: str(not passed).lower()},
     )
     before = f", v{holding[alias]} was" if alias in holding else ""
-    said = f"{wish.name} v{number} is {alias} now{before}" + ("" if passed else " (forced: not every criterion holds)")
-    return _answer(wish, number, criteria, said, holds=True, changed=True, forced=not passed)
+    return PromotionResult(
+        version=number,
+        alias=alias,
+        criteria=criteria,
+        holds=True,
+        changed=True,
+        forced=not passed,
+        said=f"{name} v{number} is {alias} now{before}" + ("" if passed else " (forced: not every criterion holds)"),
+    )
 
 
-def _refuse_lost_model(registry: ModelRegistry, name: str, number: str) -> None:
-    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none."""
-    with registry.store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
+def refuse_lost_model(store: Store, name: str, number: str) -> None:
+    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
+
+    Raises:
+        TrackingError: The version's model is not where the registry says.
+    """
+    with store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
         source = client.get_model_version_download_uri(name, number)
-        files = list_artifacts(artifact_uri=source, tracking_uri=registry.store.uri)
+        files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
     if not any(Path(file.path).name == _DESCRIPTION for file in files):
         raise TrackingError(
             f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
@@ -117,60 +137,64 @@ def _refuse_lost_model(registry: ModelRegistry, name: str, number: str) -> None:
         )
 
 
-def _details(criteria: Sequence[Mapping[str, Any]], *, passed: bool) -> dict[str, str]:
-    """What the event keeps of the judgement."""
-    verdict = _verdict(criteria, passed=passed)
-    return {"verdict": verdict, FORCED: str(not passed).lower(), CRITERIA: json.dumps(list(criteria))}
-
-
-def _answer(  # noqa: PLR0913 - the fields of the answer
-    wish: Wish,
-    number: str,
-    criteria: Sequence[Mapping[str, Any]],
-    said: str,
-    *,
-    holds: bool,
-    changed: bool = False,
-    forced: bool = False,
-) -> Answer:
-    return Answer(
-        version=number,
-        alias=alias_name(wish.alias),
-        criteria=criteria,
-        holds=holds,
-        changed=changed,
-        forced=forced,
-        said=said,
-    )
-
-
-def _number(registry: ModelRegistry, wish: Wish, holding: Mapping[str, str]) -> str:
-    text = wish.version.strip().removeprefix("@")
+def _number(registry: ModelRegistry, request: PromotionRequest, holding: Mapping[str, str]) -> str:
+    text = request.version.strip().removeprefix("@")
     number = holding.get(text.lower()) or text.removeprefix("v")
     if number.isdecimal():
         return number
-    with registry.store.calling(f"list the versions of {wish.name}") as client:
-        numbers = sorted(int(version.version) for version in versions(client, wish.name))
+    with registry.store.calling(f"list the versions of {request.name}") as client:
+        numbers = listed(versions(client, request.name))
     aliases = ", ".join(f"{alias} (v{held})" for alias, held in sorted(holding.items())) or "none"
     raise TrackingError(
-        f"{wish.name} has no version or alias {wish.version!r}; versions: {listed(numbers)}; aliases: {aliases}"
+        f"{request.name} has no version or alias {request.version!r}; versions: {numbers}; aliases: {aliases}"
     )
 
 
-def _champion(registry: ModelRegistry, wish: Wish, number: str, alias: str) -> Champion | None:
+def _champion(registry: ModelRegistry, name: str, number: str, alias: str) -> Champion | None:
     """The version to beat with its predictions, as the gate knows it; None where nobody has the alias."""
-    known = registry.champion(wish.name, alias)
+    known = registry.champion(name, alias)
     if not isinstance(known, ChampionVersion):
         return None
     champion = Champion(
         name=known.name, alias=alias, version=known.version, run_id=known.run_id, predictions=None, unavailable=None
     )
     try:
-        if (why := other_data(registry.store, wish.name, number, known.version)) is not None:
+        if (why := _other_data(registry.store, name, number, known.version)) is not None:
             return replace(champion, unavailable=why)
         return replace(champion, predictions=registry.load_predictions(known))
     except TrackingError as error:
         return replace(champion, unavailable=str(error))
+
+
+def _other_data(store: Store, name: str, version: str, champion: str) -> str | None:
+    """Why the two cannot be compared by what their runs have kept; None where the data is the same, or not known.
+
+    Where it is not known the gate still compares the outcomes of all player-games.
+    """
+    with store.calling(f"read the data that v{version} and v{champion} of {name} were judged on") as client:
+        ours, theirs = _data_of(client, name, version), _data_of(client, name, champion)
+    before = f"v{champion} was judged on other data than v{version}"
+    way_out = "walk both forward again in a session on one version of the data"
+    shared = sorted(ours.data_digests.keys() & theirs.data_digests.keys())
+    if shared:
+        apart = [day for day in shared if ours.data_digests[day] != theirs.data_digests[day]]
+        return f"{before}, from {apart[0]} on; {way_out}" if apart else None
+    mine, other = ours.dataset_digest, theirs.dataset_digest
+    if mine is None or other is None or mine == other:
+        return None
+    return f"{before} ({other[:_SHOWN]}, not {mine[:_SHOWN]}); {way_out}"
+
+
+def _data_of(client: MlflowClient, name: str, number: str) -> VersionRecord:
+    """The version's record, with its run's digest of the data where it says none itself."""
+    version = known_version(client, name, number)
+    run_id = run_of(version)
+    run = found(client.get_run, run_id) if run_id else None
+    values = {**(run.data.tags if run is not None else {}), **version.tags}
+    return replace(
+        VersionRecord.from_tags(version.tags),
+        dataset_digest=values.get(tags.DATASET) or values.get(tags.DATASET_DIGEST) or None,
+    )
 
 
 def _not_passed(criteria: Sequence[Mapping[str, Any]]) -> str:

@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry import moves, settling
-from pytest_nbaprops.registry.evaluation import Requirements, Version, all_pass, evaluate_version
+from pytest_nbaprops.registry import moves, recovery
+from pytest_nbaprops.registry.evaluation import Requirements, VersionResult, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
 from pytest_nbaprops.registry.history import Tenure, read_history
 from pytest_nbaprops.registry.moves import Move, Promotion
-from pytest_nbaprops.registry.registering import Registration, register, version_of_content
 from pytest_nbaprops.registry.versions import (
     ChampionVersion,
     UnknownChampion,
     alias_name,
-    as_champion,
-    found,
+    champion_of,
     holders,
     known_version,
     run_of,
-    versions,
 )
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
+from pytest_nbaprops.tracking.registering import register, version_of_content
+from pytest_nbaprops.tracking.search import found
 
 if TYPE_CHECKING:
     from pytest_nbaprops.gate.verdict import Champion
@@ -55,20 +54,10 @@ class ModelRegistry:
             return holders(client, model_name)
 
     def champion(self, model_name: str, alias: str) -> ChampionVersion | UnknownChampion | None:
-        """The version to beat; None only if there is none at all, UnknownChampion if there are versions without it.
-
-        A version whose first promotion was interrupted was never anyone's champion: alone, it counts as none.
-        """
+        """As `champion_of`: None only if there is no version at all, UnknownChampion if none has the alias."""
         alias = alias_name(alias)
         with self.store.calling(f"find {alias} of {model_name}") as client:
-            known = versions(client, model_name)
-            holder = found(client.get_model_version_by_alias, model_name, alias) if known else None
-        if holder is not None:
-            return as_champion(holder, alias)
-        if all(tags.INTENT in version.tags for version in known):
-            return None
-        reason = f"{model_name} has {len(known)} version(s), but none has the alias {alias!r}"
-        return UnknownChampion(name=model_name, alias=alias, reason=reason)
+            return champion_of(client, model_name, alias)
 
     def find_version(self, model_name: str, content: str) -> str | None:
         """Number of the newest version registered with this content, if there is one."""
@@ -114,10 +103,9 @@ class ModelRegistry:
             alias: Alias that it is registered for, if a promotion follows: an interrupted one is then recognised.
             version_tags: More tags, written together with the version.
         """
-        wanted = Registration(
-            model_uri=model_uri, name=model_name, content=content, run_id=run_id, alias=alias, tags=version_tags or {}
-        )
-        return register(self.store, wanted)
+        intent = {} if alias is None else {tags.INTENT: alias_name(alias)}
+        values = {**(version_tags or {}), **intent}
+        return register(self.store, model_uri, model_name, content=content, run_id=run_id, version_tags=values)
 
     def promote_model(  # noqa: PLR0913  who, where to, why, against whom
         self,
@@ -172,11 +160,11 @@ class ModelRegistry:
             raise TrackingError(f"a rollback of {model_name} needs a reason: say why")
         return moves.roll_back(self.store, model_name, alias_name(stage), reason)
 
-    def settle(self, model_name: str) -> None:
+    def recover(self, model_name: str) -> None:
         """Finish an alias change that a killed session had entered, and take back one that it made too late."""
         self.store.check_writable()
         with self.store.calling(f"finish what was left of {model_name}") as client:
-            settling.settle(client, model_name)
+            recovery.recover(client, model_name)
 
     def evaluate_for_production(  # noqa: PLR0913  what is checked, and against whom
         self,
@@ -209,7 +197,7 @@ class ModelRegistry:
             target = known_version(client, model_name, str(version))
             run_id = run_of(target)
             run = found(client.get_run, run_id) if run_id else None
-        subject = Version(
+        subject = VersionResult(
             label=f"{model_name} v{target.version}",
             metrics=run.data.metrics if run is not None else {},
             predictions=self._kept_predictions(target) if run is not None else None,
@@ -227,4 +215,4 @@ class ModelRegistry:
         """None where the run kept none: the metrics still tell something."""
         with self.store.calling(f"list the files of {version.name} v{version.version}", artifacts=True) as client:
             there = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(version)))
-        return self.load_predictions(as_champion(version, "")) if there else None
+        return self.load_predictions(ChampionVersion.of(version, "")) if there else None

@@ -1,21 +1,17 @@
-"""Reading a registry: versions, aliases, and who holds them."""
+"""Reading a registry: versions, aliases, who holds them, and the champion."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry.events import events_in
+from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.runs import quoted
-
-with quiet():
-    from mlflow.exceptions import MlflowException
+from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +19,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-CRITERIA: Final = "criteria"
-"""Tag of a version and detail of its events: the criteria it was judged by, rows as in decision.json."""
-
+DEFAULT_CHAMPION: Final = "production"
 _RESERVED: Final = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
 _ALIAS: Final = re.compile(r"[A-Za-z_][\w-]*")
-_MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +35,26 @@ class ChampionVersion:
     content: str | None
     tags: Mapping[str, str]
 
+    @classmethod
+    def of(cls, version: ModelVersion, alias: str) -> ChampionVersion:
+        return cls(
+            name=version.name,
+            alias=alias,
+            version=str(version.version),
+            run_id=run_of(version),
+            content=version.tags.get(tags.CONTENT),
+            tags=dict(version.tags),
+        )
+
     @property
     def label(self) -> str:
         """How people call it: `v4`."""
         return f"v{self.version}"
+
+    @property
+    def record(self) -> VersionRecord:
+        """What it says of itself."""
+        return VersionRecord.from_tags(self.tags)
 
     @property
     def criteria(self) -> tuple[str, ...] | None:
@@ -53,16 +62,9 @@ class ChampionVersion:
 
         A version that is promoted once more was perhaps judged by others than when it was registered.
         """
-        told = [event.details.get(CRITERIA) for event in events_in(self.tags, self.version, self.alias)]
-        text = next((text for text in reversed(told) if text), self.tags.get(CRITERIA))
-        return None if text is None else _expressions(text)
-
-
-def _expressions(text: str) -> tuple[str, ...] | None:
-    try:
-        return tuple(str(row["expression"]) for row in json.loads(text))
-    except (KeyError, TypeError, ValueError):
-        return None
+        judged = [VersionRecord.from_tags(event.details) for event in events_in(self.tags, self.version, self.alias)]
+        last = next((record for record in reversed(judged) if record.criteria), self.record)
+        return last.expressions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,21 @@ class UnknownChampion:
     name: str
     alias: str
     reason: str
+
+
+def champion_of(client: MlflowClient, name: str, alias: str) -> ChampionVersion | UnknownChampion | None:
+    """The version to beat; None only if there is none at all, UnknownChampion if there are versions without it.
+
+    A version whose first promotion was interrupted was never anyone's champion: alone, it counts as none.
+    """
+    known = versions(client, name)
+    holder = found(client.get_model_version_by_alias, name, alias) if known else None
+    if holder is not None:
+        return ChampionVersion.of(holder, alias)
+    if all(tags.INTENT in version.tags for version in known):
+        return None
+    reason = f"{name} has {len(known)} version(s), but none has the alias {alias!r}"
+    return UnknownChampion(name=name, alias=alias, reason=reason)
 
 
 def alias_name(stage: str) -> str:
@@ -89,37 +106,10 @@ def alias_name(stage: str) -> str:
     return alias
 
 
-def found(function: Any, *arguments: Any) -> Any | None:
-    """The registry's answer, or None where it knows of no such thing."""
-    try:
-        return function(*arguments)
-    except MlflowException as error:
-        if error.error_code in _MISSING and "not found" in str(error).lower():
-            return None
-        raise
-
-
-def versions(client: MlflowClient, name: str, condition: str = "") -> list[ModelVersion]:
-    """All versions of the model that meet the condition, in no particular order."""
-    collected: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = {quoted(name)}{condition}", max_results=200, page_token=token)
-        collected.extend(page)
-        token = page.token
-        if not token:
-            return collected
-
-
 def holders(client: MlflowClient, name: str) -> dict[str, str]:
     """Version of each alias; empty where there is no such model."""
     model = found(client.get_registered_model, name)
     return {} if model is None else {alias: str(version) for alias, version in model.aliases.items()}
-
-
-def is_registered(client: MlflowClient, name: str) -> bool:
-    """Whether there is a registered model of this name."""
-    return found(client.get_registered_model, name) is not None
 
 
 def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion:
@@ -132,14 +122,14 @@ def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion:
     version = found(client.get_model_version, name, number) if number.isdecimal() else None
     if version is not None:
         return version
-    numbers = sorted(int(known.version) for known in versions(client, name))
-    raise TrackingError(f"{name} has no version {number}; there are: {listed(numbers)}")
+    raise TrackingError(f"{name} has no version {number}; there are: {listed(versions(client, name))}")
 
 
-def listed(numbers: Sequence[int]) -> str:
+def listed(known: Sequence[ModelVersion]) -> str:
     """`v1, v2, v3`; of many only the last ten."""
-    if not numbers:
+    if not known:
         return "none"
+    numbers = sorted(int(version.version) for version in known)
     shown = ", ".join(f"v{number}" for number in numbers[-10:])
     return shown if len(numbers) <= 10 else f"… {shown}"  # noqa: PLR2004 - one line of an error
 
@@ -147,14 +137,3 @@ def listed(numbers: Sequence[int]) -> str:
 def run_of(version: ModelVersion) -> str | None:
     """The run that decided on the version, else the one that logged its model."""
     return version.tags.get(tags.RUN) or version.run_id or None
-
-
-def as_champion(version: ModelVersion, alias: str) -> ChampionVersion:
-    return ChampionVersion(
-        name=version.name,
-        alias=alias,
-        version=str(version.version),
-        run_id=run_of(version),
-        content=version.tags.get(tags.CONTENT),
-        tags=dict(version.tags),
-    )

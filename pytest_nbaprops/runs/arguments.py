@@ -87,14 +87,14 @@ def sift(words: Sequence[str], *, directory: Path, root: Path) -> Arguments:
             place = _place(word.text, directory, root)
             (left_out if place is None else places).append(place or word.text)
         elif _is_repeated(word):
-            repeated += [word.option] if word.value is None else _given(word.option, word.value)
+            if word.value is None:
+                repeated.append(word.option)
+            else:
+                long = word.option.startswith("--")
+                repeated += [f"{word.option}={word.value}"] if long else [word.option, word.value]
         elif not _is_replaced(word):
             left_out.append(word.text)
     return Arguments(repeated=tuple(repeated), places=tuple(places), left_out=tuple(left_out))
-
-
-def _given(option: str, value: str) -> list[str]:
-    return [f"{option}={value}"] if option.startswith("--") else [option, value]
 
 
 def _parsed(words: Sequence[str]) -> Iterator[_Word]:

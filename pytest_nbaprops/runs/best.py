@@ -11,9 +11,9 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.criteria import nearest
 from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.compare import unfairness
-from pytest_nbaprops.runs.facts import WINDOW, RunFacts, facts_of
+from pytest_nbaprops.runs.storedrun import WINDOW, StoredRun, stored_run
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.runs import quoted
+from pytest_nbaprops.tracking.search import quoted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,7 +40,7 @@ class Ranking:
     """The runs, the best first, and what must be said about them."""
 
     metric: str
-    runs: Sequence[RunFacts]
+    runs: Sequence[StoredRun]
     notes: Sequence[str]
 
 
@@ -60,19 +60,18 @@ def best_runs(lookup: Lookup, question: Question) -> Ranking:
         asked = [*([question.where] if question.where else []), f"metrics.{metric} < {_LARGEST}"]
         newest = _search(client, ids, asked, ["attributes.start_time DESC"], 1)
         if not newest:
-            raise TrackingError(f"no run in {lookup.store.name} has the metric {metric!r}{_among(lookup, question)}")
+            where = f" where {question.where}" if question.where else ""
+            where += f" in the experiment {lookup.experiment!r}" if lookup.experiment else ""
+            raise TrackingError(f"no run in {lookup.store.name} has the metric {metric!r}{where}")
         conditions, notes = (asked, []) if question.any_data else _same_data(client, ids, asked)
         ranked = _ranked(client, ids, conditions, question)
-    return Ranking(metric=metric, runs=ranked, notes=[*notes, *_told(ranked, question), *unfairness(ranked)])
-
-
-def _told(ranked: Sequence[RunFacts], question: Question) -> list[str]:
     doubts = _doubts(ranked, question)
     named = [f"{run.label} ({doubts[run.run_id]})" for run in ranked if run.run_id in doubts]
-    return [f"listed last, since they may be partial: {', '.join(named)}"] if named else []
+    last = [f"listed last, since they may be partial: {', '.join(named)}"] if named else []
+    return Ranking(metric=metric, runs=ranked, notes=[*notes, *last, *unfairness(ranked)])
 
 
-def _doubts(runs: Sequence[RunFacts], question: Question) -> dict[str, str]:
+def _doubts(runs: Sequence[StoredRun], question: Question) -> dict[str, str]:
     """Why a run is not one to choose, by its id: it did not end well, or was tested on fewer rows than the others."""
     most = 0 if question.any_data else max((run.n_predictions or 0 for run in runs), default=0)
     doubts = {run.run_id: doubt for run in runs if (doubt := run.doubt) is not None}
@@ -83,34 +82,29 @@ def _doubts(runs: Sequence[RunFacts], question: Question) -> dict[str, str]:
     return doubts
 
 
-def _among(lookup: Lookup, question: Question) -> str:
-    where = f" where {question.where}" if question.where else ""
-    return where + (f" in the experiment {lookup.experiment!r}" if lookup.experiment else "")
-
-
 def _same_data(client: MlflowClient, ids: list[str], asked: list[str]) -> tuple[list[str], list[str]]:
     """Conditions that keep only runs like the newest one that says its data."""
     digest = f"tags.`{tags.DATASET_DIGEST}`"
     newest = _search(client, ids, [*asked, f"{digest} LIKE '%'"], ["attributes.start_time DESC"], 1)
     if not newest:
         return asked, ["not surely a fair comparison: no run says on which data it was tested"]
-    facts = facts_of(newest[0])
-    conditions = [*asked, f"{digest} = {quoted(facts.digest or '')}"]
-    conditions += [f"params.{name} = {quoted(facts.params[name])}" for name in WINDOW if name in facts.params]
-    window = f", test {facts.window}" if facts.window else ""
+    run = stored_run(newest[0])
+    conditions = [*asked, f"{digest} = {quoted(run.digest or '')}"]
+    conditions += [f"params.{name} = {quoted(run.params[name])}" for name in WINDOW if name in run.params]
+    window = f", test {run.window}" if run.window else ""
     return conditions, [
-        f"only runs on the data {(facts.digest or '')[:12]}{window}, those of the newest run; --any-data lists all"
+        f"only runs on the data {(run.digest or '')[:12]}{window}, those of the newest run; --any-data lists all"
     ]
 
 
-def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], question: Question) -> list[RunFacts]:
+def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], question: Question) -> list[StoredRun]:
     """The best first, and those that may be partial last.
 
     Of 10,000 runs sqlite sorts only those at least as good as the best of the newest ones.
     """
     metric, less = question.metric, question.metric in LESS_IS_BETTER
     found = _search(client, ids, conditions, ["attributes.start_time DESC"], _SAMPLE)
-    recent = _facts(found, metric)
+    recent = _with_metric(found, metric)
     whole = [run for run in recent if run.run_id not in _doubts(recent, question)]
     runs = recent
     if len(found) >= _SAMPLE and whole:  # else these are all there are
@@ -118,20 +112,20 @@ def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], questio
         threshold = values[: question.limit][-1] if less else values[-question.limit :][0]
         bounded = [*conditions, f"metrics.{metric} {'<=' if less else '>='} {Decimal(threshold):f}"]
         order = [f"metrics.{metric} {'ASC' if less else 'DESC'}", "attributes.start_time DESC"]
-        runs = [*_facts(_search(client, ids, bounded, order, question.limit + _SAMPLE), metric), *whole]
+        runs = [*_with_metric(_search(client, ids, bounded, order, question.limit + _SAMPLE), metric), *whole]
     return _whole_first({run.run_id: run for run in runs}, question)[: question.limit]
 
 
-def _whole_first(runs: Mapping[str, RunFacts], question: Question) -> list[RunFacts]:
+def _whole_first(runs: Mapping[str, StoredRun], question: Question) -> list[StoredRun]:
     metric, sign = question.metric, 1 if question.metric in LESS_IS_BETTER else -1
     ordered = sorted(runs.values(), key=lambda run: sign * run.metrics[metric])
     doubts = _doubts(ordered, question)
     return sorted(ordered, key=lambda run: run.run_id in doubts)
 
 
-def _facts(runs: Sequence[Run], metric: str) -> list[RunFacts]:
+def _with_metric(runs: Sequence[Run], metric: str) -> list[StoredRun]:
     """Without those whose value is no number."""
-    return [facts for run in runs if metric in (facts := facts_of(run)).metrics]
+    return [stored for run in runs if metric in (stored := stored_run(run)).metrics]
 
 
 def _search(client: MlflowClient, ids: list[str], conditions: list[str], order: list[str], most: int) -> list[Run]:

@@ -17,8 +17,8 @@ from pytest_nbaprops.gate.statistics import paired_interval
 from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.metrics.point import date_sums, moments
 from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
-from pytest_nbaprops.runs.facts import RunFacts, facts_of, with_files
 from pytest_nbaprops.runs.lookup import Lookup
+from pytest_nbaprops.runs.storedrun import StoredRun, stored_run, with_files
 from pytest_nbaprops.tracking.connection import Store, as_store
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Comparison:
         unfair: why their metrics must not be compared; empty where they can be.
     """
 
-    runs: Sequence[RunFacts]
+    runs: Sequence[StoredRun]
     metrics: Sequence[str]
     paired: Sequence[PairedDifference]
     params: Mapping[str, Sequence[str | None]]
@@ -158,22 +158,25 @@ def compare(lookup: Lookup, references: Sequence[str], metrics: Sequence[str] | 
     """As `compare_runs`, with a lookup of one's own."""
     if isinstance(references, str) or len(references) < _CROWD:
         raise TrackingError("a comparison needs two runs or more: name them, for example champion and latest")
-    found = [facts_of(run) for run in lookup.runs(references)]
+    found = [stored_run(run) for run in lookup.runs(references)]
     _refuse_repeats(found, references)
-    facts = [with_files(lookup.store, one) for one in found]
+    compared = [with_files(lookup.store, one) for one in found]
     names = tuple(metrics or DEFAULT_METRICS)
-    _refuse_unknown_metrics(names, facts)
+    _refuse_unknown_metrics(names, compared)
+    values = {
+        name: [run.params.get(name) for run in compared] for name in sorted({n for r in compared for n in r.params})
+    }
     return Comparison(
-        runs=facts,
+        runs=compared,
         metrics=names,
-        paired=[_paired(run, facts[0]) for run in facts[1:]],
-        params=_differing_params(facts),
-        lineage=[difference for run in facts[1:] if (difference := _lineage(run, facts[0])) is not None],
-        unfair=unfairness(facts),
+        paired=[_paired(run, compared[0]) for run in compared[1:]],
+        params={name: found for name, found in values.items() if len(set(found)) > 1},
+        lineage=[difference for run in compared[1:] if (difference := _lineage(run, compared[0])) is not None],
+        unfair=unfairness(compared),
     )
 
 
-def _refuse_repeats(found: Sequence[RunFacts], references: Sequence[str]) -> None:
+def _refuse_repeats(found: Sequence[StoredRun], references: Sequence[str]) -> None:
     first: dict[str, str] = {}
     for run, reference in zip(found, references, strict=True):
         if run.run_id in first:
@@ -183,8 +186,8 @@ def _refuse_repeats(found: Sequence[RunFacts], references: Sequence[str]) -> Non
         first[run.run_id] = reference
 
 
-def _refuse_unknown_metrics(names: Sequence[str], facts: Sequence[RunFacts]) -> None:
-    known = sorted({name for run in facts for name in run.metrics})
+def _refuse_unknown_metrics(names: Sequence[str], compared: Sequence[StoredRun]) -> None:
+    known = sorted({name for run in compared for name in run.metrics})
     for name in names:
         if name not in known and name not in DEFAULT_METRICS:
             raise TrackingError(f"none of these runs has the metric {name!r}; there are: {', '.join(known) or 'none'}")
@@ -200,12 +203,12 @@ def _worth(metric: str, value: float) -> float | None:
     return value if metric in MORE_IS_BETTER and metric != "n_predictions" else None
 
 
-def unfairness(facts: Sequence[RunFacts]) -> list[str]:
+def unfairness(compared: Sequence[StoredRun]) -> list[str]:
     """Why metrics of these runs must not be compared; the kept predictions are looked at where they are loaded."""
     said: dict[str, list[object]] = {
-        "data": [run.digest for run in facts],
-        "test window": [run.window for run in facts],
-        "number of predictions": [run.n_predictions for run in facts],
+        "data": [run.digest for run in compared],
+        "test window": [run.window for run in compared],
+        "number of predictions": [run.n_predictions for run in compared],
     }
     reasons = []
     for what, values in said.items():
@@ -214,14 +217,14 @@ def unfairness(facts: Sequence[RunFacts]) -> list[str]:
             reasons.append(f"{_NOT_FAIR}: the runs differ in {what} ({len(known)} different)")
         elif None in values and known:
             reasons.append(f"{_UNSURE}: not every run says its {what}")
-    unfinished = [f"{run.label} is {run.status}" for run in facts if run.status != "FINISHED"]
-    return [*reasons, *_other_rows(facts), *([f"{_UNSURE}: {', '.join(unfinished)}"] if unfinished else [])]
+    unfinished = [f"{run.label} is {run.status}" for run in compared if run.status != "FINISHED"]
+    return [*reasons, *_other_rows(compared), *([f"{_UNSURE}: {', '.join(unfinished)}"] if unfinished else [])]
 
 
-def _other_rows(facts: Sequence[RunFacts]) -> list[str]:
+def _other_rows(compared: Sequence[StoredRun]) -> list[str]:
     """What the first pair of kept predictions that are not of the same player-games says."""
     kept: list[pd.DataFrame] = []
-    for run in facts:
+    for run in compared:
         with contextlib.suppress(InconclusiveError):
             kept.append(_rows(run))
     for rows in kept[1:]:
@@ -232,13 +235,7 @@ def _other_rows(facts: Sequence[RunFacts]) -> list[str]:
     return []
 
 
-def _differing_params(facts: Sequence[RunFacts]) -> dict[str, list[str | None]]:
-    names = sorted({name for run in facts for name in run.params})
-    values = {name: [run.params.get(name) for run in facts] for name in names}
-    return {name: found for name, found in values.items() if len(set(found)) > 1}
-
-
-def _lineage(run: RunFacts, against: RunFacts) -> LineageDifference | None:
+def _lineage(run: StoredRun, against: StoredRun) -> LineageDifference | None:
     mine, theirs = run.groups, against.groups
     groups = lineage_difference(mine, theirs) if mine is not None and theirs is not None else {}
     added, removed = sorted(run.columns - against.columns), sorted(against.columns - run.columns)
@@ -249,7 +246,7 @@ def _lineage(run: RunFacts, against: RunFacts) -> LineageDifference | None:
     )
 
 
-def _paired(run: RunFacts, against: RunFacts) -> PairedDifference:
+def _paired(run: StoredRun, against: StoredRun) -> PairedDifference:
     try:
         mine, theirs = _rows(run), _rows(against)
         _refuse_other_rows(mine, theirs)
@@ -267,7 +264,7 @@ def _paired(run: RunFacts, against: RunFacts) -> PairedDifference:
     )
 
 
-def _rows(run: RunFacts) -> pd.DataFrame:
+def _rows(run: StoredRun) -> pd.DataFrame:
     if run.predictions is None:
         raise InconclusiveError(f"{run.label} kept no predictions")
     return keyed(run.predictions, f"predictions of {run.label}", numbers=("actual", "predicted"))

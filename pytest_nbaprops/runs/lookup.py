@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.versions import alias_name, found, holders, known_version, run_of
+from pytest_nbaprops.registry.versions import alias_name, holders, known_version, run_of
+from pytest_nbaprops.runs.storedrun import started
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.runs import quoted
+from pytest_nbaprops.tracking.search import experiments, found, quoted
 
 with quiet():
     from mlflow.entities import ViewType
@@ -45,12 +45,12 @@ class Lookup:
             TrackingError: There is none of this name; the line says which there are.
         """
         with self.store.calling("list the experiments") as client:
-            experiments = _all_experiments(client)
-        named = [one for one in experiments if self.experiment in (None, one[1])]
+            known = experiments(client)
+        named = [str(one.experiment_id) for one in known if self.experiment in (None, one.name)]
         if self.experiment is not None and not named:
-            there = ", ".join(sorted(name for _, name in experiments)[:20]) or "none"
+            there = ", ".join(sorted(one.name for one in known)[:20]) or "none"
             raise TrackingError(f"there is no experiment {self.experiment!r} in {self.store.name}; there are: {there}")
-        return [identity for identity, _ in named]
+        return named
 
     def runs(self, references: Sequence[str]) -> list[Run]:
         """The run of each reference, in their order.
@@ -76,7 +76,10 @@ class Lookup:
         if reference == "champion":
             return self._champion(client)
         if reference == "latest":
-            return self._latest(client, ids)
+            newest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
+            if not newest:
+                raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
+            return newest[0]
         if reference.startswith("@"):
             return self._holder(client, alias_name(reference[1:]))
         if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
@@ -85,10 +88,7 @@ class Lookup:
         return self._searched(client, reference, ids)
 
     def _searched(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
-        matches = _matches(client, ids, f"attributes.run_name = {quoted(reference)}")
-        if _PREFIX.fullmatch(reference.lower()):
-            by_id = _matches(client, ids, f"attributes.run_id LIKE '{reference.lower()}%'")
-            matches += [run for run in by_id if run.info.run_id not in {other.info.run_id for other in matches}]
+        matches = _named(client, reference, ids, ViewType.ACTIVE_ONLY)
         if not matches and _VERSION.fullmatch(reference):
             return self._of_version(client, reference)
         if not matches:
@@ -124,49 +124,24 @@ class Lookup:
             raise TrackingError(f"{self.model_name} v{version.version} names no run that there is")
         return run
 
-    def _latest(self, client: MlflowClient, ids: list[str]) -> Run:
-        newest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
-        if not newest:
-            raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
-        return newest[0]
-
-    @staticmethod
-    def _among_deleted(client: MlflowClient, reference: str, ids: list[str]) -> Run | None:
-        conditions = [f"attributes.run_name = {quoted(reference)}"]
-        if _PREFIX.fullmatch(reference.lower()):
-            conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
-        gone = [run for condition in conditions for run in _matches(client, ids, condition, ViewType.DELETED_ONLY)]
-        return gone[0] if gone else None
-
     def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
-        deleted = self._among_deleted(client, reference, ids)
-        if deleted is not None:
-            raise self._deleted(deleted)
+        gone = _named(client, reference, ids, ViewType.DELETED_ONLY)
+        if gone:
+            raise self._deleted(gone[0])
         recent = client.search_runs(ids, max_results=3, order_by=["attributes.start_time DESC"]) if ids else []
         newest = f"; the newest runs: {_candidates(recent)}" if recent else "; there is no run yet"
         raise TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
 
 
-def _all_experiments(client: MlflowClient) -> list[tuple[str, str]]:
-    listed: list[tuple[str, str]] = []
-    token = None
-    while True:
-        page = client.search_experiments(max_results=1000, page_token=token)
-        listed.extend((str(one.experiment_id), one.name) for one in page)
-        token = page.token
-        if not token:
-            return listed
-
-
-def _matches(client: MlflowClient, ids: list[str], condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    return list(client.search_runs(ids, condition, view, max_results=_SHOWN + 1)) if ids else []
+def _named(client: MlflowClient, reference: str, ids: list[str], view: int) -> list[Run]:
+    """Runs of this name, and those whose id begins so."""
+    conditions = [f"attributes.run_name = {quoted(reference)}"]
+    if _PREFIX.fullmatch(reference.lower()):
+        conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
+    searches = [client.search_runs(ids, text, view, max_results=_SHOWN + 1) for text in conditions] if ids else []
+    return list({run.info.run_id: run for search in searches for run in search}.values())
 
 
 def _candidates(runs: Sequence[Run]) -> str:
     shown = [f"{run.info.run_id[:8]} ({run.info.run_name}, {started(run)})" for run in runs[:_SHOWN]]
     return ", ".join(shown) + (", …" if len(runs) > _SHOWN else "")
-
-
-def started(run: Run) -> str:
-    """When the run began, to the minute, UTC."""
-    return f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M}"

@@ -1,22 +1,24 @@
-"""What a run records of how it came about, and what of it differs in another run."""
+"""A run that is to be repeated, as the store has it, and what of how it came about differs in another run."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nbaprops.redaction import redact, redacted
-from pytest_nbaprops.reports.decision_file import DECISION
-from pytest_nbaprops.session.context import Context, thread_share
-from pytest_nbaprops.session.planfile import PLANS
+import pandas as pd
+
+from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.tracking import provenance
+from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.session.evidence import CandidateState
+    from pytest_nbaprops.tracking.connection import Store
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
@@ -24,72 +26,65 @@ OPTIONS_VARIABLE: Final = "PYTEST_ADDOPTS"
 """Repeated as arguments, as far as they are."""
 
 
+class ReproduceError(NBAPropsError):
+    """A run that cannot be repeated."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What is only known when the session starts: where it was called from, and the state of the code."""
+class Recorded:
+    """A run of the store: what it recorded, and its predictions."""
 
-    root: Path
-    directory: str
-    checkout: provenance.Checkout
+    run_id: str
+    run_name: str
+    document: Mapping[str, Any]
+    predictions: pd.DataFrame
 
-    @classmethod
-    def now(cls, root: Path) -> Surroundings:
-        return cls(root=root, directory=os.path.relpath(Path.cwd(), root), checkout=provenance.checkout(root))
+    @property
+    def candidate(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document["candidate"]
+        return found
 
+    @property
+    def digest(self) -> DatasetDigest:
+        return DatasetDigest.from_dict(self.document["dataset"]["digest"])
 
-def write_record(folder: Path, context: Context, state: CandidateState, surroundings: Surroundings) -> None:
-    """Write provenance.json and, where the checkout is dirty, uncommitted.diff."""
-    document = record(context, state, surroundings)
-    text = json.dumps(document, indent=1, default=str) + "\n"
-    (folder / provenance.PROVENANCE).write_text(text, encoding="utf-8")
-    if surroundings.checkout.diff:
-        (folder / provenance.DIFF).write_text(surroundings.checkout.diff, encoding="utf-8")
-
-
-def record(context: Context, state: CandidateState, surroundings: Surroundings) -> dict[str, Any]:
-    """All that decides a candidate's result, as exact builtins."""
-    candidate = context.candidate(state.planned.spec)
-    workers = len(list((context.folder / PLANS).glob("gw*.json")))  # each xdist worker leaves its plan
-    return {
-        "schema_version": provenance.SCHEMA_VERSION,
-        "candidate": {
-            "name": state.name,
-            "identity": state.planned.identity,
-            "spec": state.planned.spec.to_dict(),
-            "target": candidate.target,
-            "columns": list(candidate.columns),
-            "recipe": candidate.recipe.identity() if candidate.recipe else None,
-            "estimator": state.estimator()[0],
-            "nodeids": [fold.nodeid for fold in state.evaluated],
-            "folds_from_store": sum(fold.cached for fold in state.evaluated),
-        },
-        "lineage": candidate.lineage.to_dict(),
-        "dataset": {
-            "source": redact(context.source),
-            "simulated": context.simulated,
-            "digest": context.dataset.digest.to_dict(),
-        },
-        "seed": state.planned.spec.seed,
-        "workers": workers,
-        "threads": thread_share(max(1, workers)) if workers else context.threads,
-        "libraries": provenance.versions(),
-        "plugin_code": provenance.plugin_code(),
-        "platform": provenance.machine(),
-        "git": surroundings.checkout.to_dict(),
-        "command": _command(Path(context.settings.report)),
-        "directory": surroundings.directory,
-        "settings": redacted(context.settings.to_dict()),
-        "environment": provenance.environment(os.environ),
-    }
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document["settings"]
+        return found
 
 
-def _command(report: Path) -> list[str]:
-    """The session's command line, as decision.json has it since the start."""
-    try:
-        command = json.loads((report / DECISION).read_text(encoding="utf-8"))["command"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return provenance.command_line(command)
+def read_run(store: Store, run_id: str, run_name: str) -> Recorded:
+    """What a run kept of how it came about.
+
+    Raises:
+        ReproduceError: it kept no predictions or no provenance.
+    """
+    document = json.loads(_artifact(store, run_id, run_name, provenance.PROVENANCE))
+    if document.get("schema_version") != provenance.SCHEMA_VERSION:
+        raise ReproduceError(
+            f"the run {run_name} ({run_id}) was recorded by another version of pytest-nbaprops (schema "
+            f"{document.get('schema_version')}, here {provenance.SCHEMA_VERSION}); repeat it with pytest-nbaprops "
+            f"{document.get('libraries', {}).get('pytest-nbaprops', 'of that time')}"
+        )
+    predictions = pd.read_parquet(io.BytesIO(_artifact(store, run_id, run_name, PREDICTIONS)))
+    return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=predictions)
+
+
+def _artifact(store: Store, run_id: str, run_name: str, name: str) -> bytes:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        store.calling(f"read {name} of the run {run_id}", artifacts=True) as client,
+    ):
+        if name in {entry.path for entry in client.list_artifacts(run_id)}:
+            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+    raise ReproduceError(
+        f"the run {run_name} ({run_id}) has no {name}: only runs that pytest --nbaprops-train made, and that "
+        "predicted at least one fold, can be repeated"
+    )
+
+
+# then and now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,30 +110,8 @@ def checks(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Check]:
     return [check for kind in _KINDS for check in _compared(kind, recorded, now)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Kind:
-    """One kind of thing: its name in the table, its facts by name, a text for all of them, and how a cause reads."""
-
-    what: str
-    facts: str
-    cause: str
-
-
-_KINDS: Final = (
-    _Kind(what="feature group", facts="groups", cause="code or sources of the feature group {name}"),
-    _Kind(what="recipe", facts="recipe", cause="the recipe's {name}: {before} -> {after}"),
-    _Kind(what="test function", facts="test", cause="the {name} of the test function"),
-    _Kind(what="seed", facts="seed", cause="the seed: {before} -> {after}"),
-    _Kind(what="library", facts="libraries", cause="library version of {name}: {before} -> {after}"),
-    _Kind(what="plugin code", facts="plugin", cause="the code of pytest-nbaprops itself"),
-    _Kind(what="threads", facts="threads", cause="the number of threads: {before} -> {after}"),
-    _Kind(what="platform", facts="platform", cause="the machine ({name}): {before} -> {after}"),
-    _Kind(what="git", facts="git", cause="the checkout ({name}): {before} -> {after}"),
-)
-
-
 def _compared(kind: _Kind, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
-    before, after = _FACTS[kind.facts](recorded), _FACTS[kind.facts](now)
+    before, after = kind.read(recorded), kind.read(now)
     names = list(dict.fromkeys([*before, *after]))
     moved = [name for name in names if before.get(name) != after.get(name)]
     same = [name for name in names if name not in moved]
@@ -181,17 +154,38 @@ def _git(document: Mapping[str, Any]) -> dict[str, str]:
     return {"commit": (git["commit"] or "none")[:SHORT], "uncommitted changes": diff[:SHORT] if diff else "none"}
 
 
-_FACTS: Final = {
-    "groups": _groups,
-    "recipe": _recipe,
-    "test": _test,
-    "seed": lambda document: {"seed": _text(document["seed"])},
-    "libraries": lambda document: dict(document["libraries"]),
-    "plugin": lambda document: {"code": document["plugin_code"][:SHORT]},
-    "threads": lambda document: {"threads": _text(document["threads"])},
-    "platform": lambda document: dict(document["platform"]),
-    "git": _git,
-}
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """One kind of thing: its name in the table, how a record tells it by name, and how a cause reads."""
+
+    what: str
+    read: Callable[[Mapping[str, Any]], Mapping[str, str]]
+    cause: str
+
+
+_KINDS: Final = (
+    _Kind(what="feature group", read=_groups, cause="code or sources of the feature group {name}"),
+    _Kind(what="recipe", read=_recipe, cause="the recipe's {name}: {before} -> {after}"),
+    _Kind(what="test function", read=_test, cause="the {name} of the test function"),
+    _Kind(what="seed", read=lambda run: {"seed": _text(run["seed"])}, cause="the seed: {before} -> {after}"),
+    _Kind(
+        what="library",
+        read=lambda run: dict(run["libraries"]),
+        cause="library version of {name}: {before} -> {after}",
+    ),
+    _Kind(
+        what="plugin code",
+        read=lambda run: {"code": run["plugin_code"][:SHORT]},
+        cause="the code of pytest-nbaprops itself",
+    ),
+    _Kind(
+        what="threads",
+        read=lambda run: {"threads": _text(run["threads"])},
+        cause="the number of threads: {before} -> {after}",
+    ),
+    _Kind(what="platform", read=lambda run: dict(run["platform"]), cause="the machine ({name}): {before} -> {after}"),
+    _Kind(what="git", read=_git, cause="the checkout ({name}): {before} -> {after}"),
+)
 
 
 def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[Check]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -11,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,26 +18,29 @@ from typing import Any, Final
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.kinds import COUNTED, GAMES_OPTION
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.reports.decision_file import PREDICTIONS
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.runs.arguments import Arguments, sift
 from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
 from pytest_nbaprops.runs.recorded import (
     OPTIONS_VARIABLE,
     SAME,
     Check,
+    Recorded,
+    ReproduceError,
     argument_checks,
     checks,
     is_given_again,
     likely_cause,
     variable_checks,
 )
-from pytest_nbaprops.runs.recordedrun import Recorded, ReproduceError
 from pytest_nbaprops.runs.replay import REPORT, REQUEST, Request
 from pytest_nbaprops.tracking import provenance
+from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 
 HOOK: Final = "pytest_nbaprops_load_games"
 _NO_AUTOLOAD: Final = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
@@ -63,7 +65,10 @@ def games_again(recorded: Recorded, *, data: str | None, root: Path) -> tuple[pd
         games, source = sample_league(), SAMPLE_LABEL
     else:
         source = str(_place(recorded, data, root))
-        games = load_games(source, column_map=recorded.settings["columns"], target_columns=parse_target(target))
+        kinds = recorded.settings.get("games", COUNTED)
+        games = load_games(
+            source, column_map=recorded.settings["columns"], target_columns=parse_target(target), kinds=kinds
+        )
     now = dataset_digest(games)
     cut = _cut(games, now, recorded.digest, source)
     was = f"{recorded.digest.full[:12]}, {_extent(recorded.digest)}"
@@ -85,13 +90,15 @@ def _place(recorded: Recorded, data: str | None, root: Path) -> Path:
     raise DataError(f"the data of the run, {was}, is not there any more; say where it is with --data PATH")
 
 
-def recorded_games(games: pd.DataFrame, digest: Mapping[str, Any], *, source: str, target: str) -> pd.DataFrame:
+def recorded_games(
+    games: pd.DataFrame, digest: Mapping[str, Any], *, source: str, target: str, kinds: Sequence[str] = COUNTED
+) -> pd.DataFrame:
     """Games from a hook, in canonical form and cut to the recorded dates.
 
     Raises:
         DataError: they were changed, or lack dates.
     """
-    found = normalize_games(games, source=source, target_columns=parse_target(target))
+    found = normalize_games(games, source=source, target_columns=parse_target(target), kinds=kinds)
     return _cut(found, dataset_digest(found), DatasetDigest.from_dict(digest), source)
 
 
@@ -142,8 +149,8 @@ def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, fol
     )
     request.write(folder / "request.json")
     said = _pytest(recorded, root=root, folder=folder, columns_given=data is None)
-    found = [_again(path) for path in sorted(folder.glob(f"mlartifacts/**/{provenance.PROVENANCE}"))]
-    for document in found:
+    for path in sorted(folder.glob(f"mlartifacts/**/{provenance.PROVENANCE}")):
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if document["candidate"]["name"] == recorded.candidate["name"]:
             return _checked(document, recorded, folder)
     raise ReproduceError(f"the run {recorded.run_name} could not be repeated in {root}: {_complaint(said)}")
@@ -154,6 +161,11 @@ def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
     spec = recorded.candidate["spec"]
     # What the command line cannot say came from the marker, and comes from there again.
     params = {name: value for name, value in spec["params"].items() if _can_be_said(value)}
+    if hidden := [name for name, value in params.items() if value == provenance.HIDDEN]:
+        raise ReproduceError(
+            f"the run {recorded.run_name} was given {', '.join(hidden)}, which a record does not tell, since it is"
+            " called like a secret: it can't be repeated"
+        )
     groups = [group["name"] for group in recorded.document["lineage"]["groups"]]
     options: dict[str, Any] = {
         "nbaprops_target": recorded.settings["target"],
@@ -178,6 +190,7 @@ def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool
     """Run the session from where it was called; what it printed."""
     command = [sys.executable, "-m", "pytest", *_command_line(recorded, root)]
     command += ["-p", "pytest_nbaprops.runs.replay", f"--rootdir={root}"]
+    command += ["-o", f"{GAMES_OPTION}={', '.join(recorded.settings.get('games', COUNTED))}"]
     if not columns_given:
         command += ["-o", "nbaprops_columns="]  # the cut data has our names
     done = subprocess.run(  # noqa: S603 - what the record says was sifted
@@ -231,11 +244,6 @@ def _environment(recorded: Recorded, folder: Path) -> dict[str, str]:
     return {**kept, **given, **coverage, REQUEST: str(folder / "request.json")}
 
 
-def _again(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
-
-
 def _checked(document: Mapping[str, Any], recorded: Recorded, folder: Path) -> Recorded:
     if document["dataset"]["digest"]["full"] != recorded.digest.full:
         raise ReproduceError("the repetition read other data than the run had; leave out conftest hooks that change it")
@@ -248,7 +256,7 @@ def _complaint(said: str) -> str:
     """The line of pytest's output that says why."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"ERROR:|E  |INTERNALERROR> \w*(Error|Exception)|\w+Error:", line)]
-    return re.sub(r"^(ERROR:|E )\s*", "", (errors or lines or ["pytest said nothing"])[-1])
+    return redact(re.sub(r"^(ERROR:|E )\s*", "", (errors or lines or ["pytest said nothing"])[-1]))
 
 
 # the comparison
@@ -302,16 +310,10 @@ def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callabl
     arguments = argument_checks(_arguments(recorded, root).left_out)
     count, threads = len(recorded.candidate["nodeids"]), recorded.document["threads"]
     tell(f"{recorded.run_name}: running {count} folds of {recorded.candidate['name']} again (threads: {threads}) …")
-    with _folder() as folder:
-        again = run_again(recorded, games, root=root, folder=folder)
+    with tempfile.TemporaryDirectory(prefix="nbaprops-reproduce-", ignore_cleanup_errors=True) as folder:
+        again = run_again(recorded, games, root=root, folder=Path(folder).resolve())
     return Reproduction(
         run=recorded,
         checks=(data_check, *checks(recorded.document, again.document), *arguments, *variables),
         folds=compare_folds(recorded.predictions, again.predictions),
     )
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="nbaprops-reproduce-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder).resolve()

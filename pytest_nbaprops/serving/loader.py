@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError, TrackingError
-from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry, UnknownChampion, alias_name
-from pytest_nbaprops.registry.versions import found
-from pytest_nbaprops.runs.facts import facts_of
+from pytest_nbaprops.runs.storedrun import stored_run
 from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import as_store, connect
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.search import found
 
 with quiet():
     from mlflow.artifacts import download_artifacts
@@ -74,23 +74,9 @@ class ServedModel:
         return f"{self.champion.name} {self.champion.label}"
 
     @property
-    def target(self) -> str | None:
-        """What is predicted, `PTS+REB+AST`; None where the version does not say."""
-        return self.champion.tags.get("target")
-
-    @property
-    def trained_through(self) -> str | None:
-        """ISO date of the last game that the model was fitted on; None where the version does not say."""
-        return self.champion.tags.get("trained_through")
-
-    @property
-    def lineage(self) -> Lineage | None:
-        """What its features are made of; None where the version does not say."""
-        text = self.champion.tags.get("lineage")
-        try:
-            return None if text is None else Lineage.from_dict(json.loads(text))
-        except (ValueError, KeyError, TypeError):
-            return None
+    def record(self) -> VersionRecord:
+        """What the version says of itself: target, lineage, through which date it was trained."""
+        return self.champion.record
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predictions (rows,) in the target's units for a frame with the model's columns; others are ignored.
@@ -114,17 +100,17 @@ class ServedModel:
 
     def info(self) -> dict[str, Any]:
         """Exact builtins: who and what this is."""
-        tags, lineage = self.champion.tags, self.lineage
+        record = self.record
         return {
             "model_name": self.champion.name,
             "alias": self.champion.alias,
             "version": self.champion.version,
             "run_id": self.champion.run_id,
-            "target": self.target,
-            "trained_through": self.trained_through,
-            "dataset_digest": tags.get("dataset_digest"),
-            "metrics": _json(tags.get("metrics")),
-            "feature_version": lineage.feature_version if lineage else None,
+            "target": record.target,
+            "trained_through": record.trained_through,
+            "dataset_digest": record.dataset_digest,
+            "metrics": dict(record.metrics) or None,
+            "feature_version": record.lineage.feature_version if record.lineage else None,
             "features": list(self.columns),
         }
 
@@ -132,13 +118,6 @@ class ServedModel:
 def _some(names: list[str]) -> str:
     more = len(names) - SHOWN_NAMES
     return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _json(text: str | None) -> Any:
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return None
 
 
 class ProductionModelLoader:
@@ -272,20 +251,21 @@ class ProductionModelLoader:
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             path = _downloaded(self._registry.store, champion, Path(folder))
             model, names = read_model(path, champion, self.trusted_types)
-        champion = replace(champion, tags=_told_by_run(self._registry.store, champion) | dict(champion.tags))
+        champion = replace(champion, tags=_from_run(self._registry.store, champion) | dict(champion.tags))
         return ServedModel(champion=champion, model=model, columns=tuple(names))
 
 
-def _told_by_run(store: Store, champion: ChampionVersion) -> dict[str, str]:
+def _from_run(store: Store, champion: ChampionVersion) -> dict[str, str]:
     """Target, data and metrics as the version's run tells them, for a version that a script registered without tags."""
     with store.calling(f"read the run of {champion.name} {champion.label}") as client:
         run = found(client.get_run, champion.run_id) if champion.run_id else None
     if run is None:
         return {}
-    facts = facts_of(run)
-    told = {"target": facts.params.get("target"), "dataset_digest": facts.digest}
-    metrics = {"metrics": json.dumps(dict(facts.metrics))} if facts.metrics else {}
-    return {name: value for name, value in told.items() if value} | metrics
+    stored = stored_run(run)
+    record = VersionRecord(
+        target=stored.params.get("target") or None, dataset_digest=stored.digest or None, metrics=stored.metrics
+    )
+    return record.to_tags()
 
 
 def _nobody(name: str, answer: UnknownChampion | None, registry: ModelRegistry) -> str:

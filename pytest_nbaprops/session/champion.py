@@ -7,13 +7,11 @@ are walked forward again in this session; where neither can be, criteria on it a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,13 +20,12 @@ from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
-from pytest_nbaprops.registry.registry import ChampionVersion, UnknownChampion
+from pytest_nbaprops.registry.publication import Publication
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
-from pytest_nbaprops.session.rewalk import bench_for, walk
+from pytest_nbaprops.session.rewalk import resources_for, walk
 from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
-from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.publish import DEFAULT_CHAMPION, Publication
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
@@ -37,25 +34,24 @@ ChampionAnswer = ChampionVersion | UnknownChampion | None
 DIGEST_LENGTH = 16
 
 
-def version_record(context: Context, state: CandidateState) -> dict[str, str]:
+def version_record(context: Context, state: Candidate) -> VersionRecord:
     """What a version keeps of its candidate, so that it can be compared with, walked forward again and served."""
-    spec = state.planned.spec
-    candidate = context.candidate(spec)
-    dates = [day for fold in state.planned.folds for day in fold.dates]
-    return {
-        tags.IDENTITY: state.planned.identity,
-        "spec": json.dumps(spec.to_dict()),
-        "recipe": json.dumps(candidate.recipe.identity() if candidate.recipe else None),
-        "lineage": json.dumps(candidate.lineage.to_dict()),
-        "target": candidate.target,
-        "dataset_digest": context.dataset.digest.full,
-        "trained_through": context.dataset.game_dates[-1].day.isoformat(),
-        "tested": json.dumps([dates[0].isoformat(), dates[-1].isoformat()]),
-        "data_digests": json.dumps(data_digests(context.dataset.digest, dates)),
-    }
+    spec = state.spec
+    dates = state.dates
+    return VersionRecord(
+        identity=state.identity,
+        spec=spec.to_dict(),
+        recipe=state.recipe.identity() if state.recipe else None,
+        lineage=state.lineage,
+        target=state.target,
+        dataset_digest=context.dataset.digest.full,
+        trained_through=context.dataset.game_dates[-1].day.isoformat(),
+        tested=(dates[0], dates[-1]),
+        data_digests=data_digests(context.dataset.digest, dates),
+    )
 
 
-def content_of(context: Context, state: CandidateState) -> str | None:
+def content_of(context: Context, state: Candidate) -> str | None:
     """Identity of the model that the candidate would be registered with; None without predictions.
 
     Beside the settings and the code it is told by all the data, which the final fit sees, by the estimator that the
@@ -67,7 +63,7 @@ def content_of(context: Context, state: CandidateState) -> str | None:
     predicted = predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(dtype="float64")
     return content_key(
         {
-            "candidate": state.planned.identity,
+            "candidate": state.identity,
             "data": context.dataset.digest.full,
             "estimator": state.estimator()[0],
             "predicted": hashlib.sha256(predicted.tobytes()).hexdigest(),
@@ -89,8 +85,9 @@ class Opponent:
         self.notes: list[str] = []
         self.holders: dict[str, str | None] = {}
         """Who held the target alias, and the one that makes a champion, when the candidates were compared."""
-        if self.settings.promote == "enforce" and not publication.is_untouched:
-            publication.registry().settle(self.settings.model_name)  # what a killed session left half done
+        if self.settings.promote != "off" and self.snapshot is None:
+            # What a killed session left half done: its alias change, and the run of a version that it promoted.
+            self.notes += publication.mend(aliases=self.settings.promote == "enforce")
         self.at_start: ChampionAnswer = self._read()
 
     @cached_property
@@ -118,7 +115,7 @@ class Opponent:
 
     # for the gate
 
-    def now(self, states: Sequence[CandidateState], *, asked: bool) -> tuple[Champion | None, str | None]:
+    def now(self, states: Sequence[Candidate], *, asked: bool) -> tuple[Champion | None, str | None]:
         """The version as the gate knows it, or why there is none; predictions only if a criterion asked for them."""
         now = self.publication.attempt(self._read_with_holders)
         if self.publication.error is not None:
@@ -141,14 +138,17 @@ class Opponent:
     @property
     def candidate(self) -> str | None:
         """Identity of the candidate that it came from, as far as that is known before the first fit."""
-        return self.at_start.tags.get(tags.IDENTITY) if isinstance(self.at_start, ChampionVersion) else None
+        return self.at_start.record.identity if isinstance(self.at_start, ChampionVersion) else None
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What the version's tags say."""
+        return self.at_start.tags if isinstance(self.at_start, ChampionVersion) else {}
 
     @property
     def lineage(self) -> Lineage | None:
         """The version's lineage, as its tags tell it."""
-        if not isinstance(self.at_start, ChampionVersion) or "lineage" not in self.at_start.tags:
-            return None
-        return Lineage.from_dict(json.loads(self.at_start.tags["lineage"]))
+        return self.at_start.record.lineage if isinstance(self.at_start, ChampionVersion) else None
 
     def snapshot_now(self) -> Snapshot | None:
         """The version to beat as it is in the registry by now, with its predictions."""
@@ -157,7 +157,7 @@ class Opponent:
             return None
         return Snapshot(version=now, predictions=self.publication.registry().load_predictions(now))
 
-    def tested_before(self, states: Sequence[CandidateState]) -> str | None:
+    def tested_before(self, states: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.
 
         Raises:
@@ -166,7 +166,7 @@ class Opponent:
         if self.snapshot is not None or self.at_start is None:
             return None
         dates = _tested(states)
-        mine = {state.planned.identity for state in states}
+        mine = {state.identity for state in states}
         earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
         if not earlier:
             return None
@@ -182,7 +182,7 @@ class Opponent:
         name = self.settings.model_name
         return Champion(name=name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason)
 
-    def _comparable(self, version: ChampionVersion, states: Sequence[CandidateState], *, asked: bool) -> Champion:
+    def _comparable(self, version: ChampionVersion, states: Sequence[Candidate], *, asked: bool) -> Champion:
         stored, problem = self._stored(version)
         if not asked:
             return replace(_champion(version), predictions=stored, unavailable=problem)
@@ -201,22 +201,20 @@ class Opponent:
 
     # the same rows on the same data
 
-    def _uncovered(
-        self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[CandidateState]
-    ) -> str | None:
+    def _uncovered(self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
         dates = _tested(states)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
-        if "data_digests" not in version.tags:
+        theirs = version.record.data_digests
+        if not theirs:
             return None  # registered by hand: the gate still compares the outcomes of all rows
-        theirs: Mapping[str, str] = json.loads(version.tags["data_digests"])
         ours = data_digests(self.context.dataset.digest, dates)
         other = [day for day, digest in ours.items() if theirs.get(day) != digest]
         return f"its predictions were made on other data, from {other[0]} on" if other else None
 
-    def _walked_again(self, version: ChampionVersion, states: Sequence[CandidateState], why: str) -> Champion:
+    def _walked_again(self, version: ChampionVersion, states: Sequence[Candidate], why: str) -> Champion:
         try:
             predictions = Rewalk(self.context, version).predictions(_tested(states))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
@@ -226,16 +224,6 @@ class Opponent:
             return replace(_champion(version), unavailable=reason)
         self.notes.append(f"the champion {version.label} was walked forward again in this session: {why}")
         return replace(_champion(version), predictions=predictions)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registered:
-    """What a version's tags say of how it was made."""
-
-    spec: CandidateSpec
-    recipe: Mapping[str, Any] | None
-    lineage: Lineage
-    target: str
 
 
 class Rewalk:
@@ -260,45 +248,34 @@ class Rewalk:
             refit=spec.refit,
             train_window=parse_train_window(spec.train_window),
         )
-        bench, _ = bench_for(self.context, candidate.groups)
-        return walk(candidate, folds, bench)
-
-    def _registered(self) -> Registered:
-        tags = self.version.tags
-        if not {"spec", "lineage", "target", "recipe"} <= set(tags):
-            raise TrackingError("the version does not say of what recipe and features it was made")
-        return Registered(
-            spec=CandidateSpec.from_dict(json.loads(tags["spec"])),
-            recipe=json.loads(tags["recipe"]),
-            lineage=Lineage.from_dict(json.loads(tags["lineage"])),
-            target=tags["target"],
-        )
+        resources, _ = resources_for(self.context, candidate.groups)
+        return walk(candidate, folds, resources)
 
     def _candidate(self) -> Candidate:
-        made = self._registered()
+        made = self.version.record
+        if made.spec is None or made.lineage is None or made.target is None:
+            raise TrackingError("the version does not say of what recipe and features it was made")
         ours = "+".join(self.context.dataset.target_columns)
         if made.target != ours:
             raise TrackingError(f"it predicts {made.target}, the candidates {ours}")
-        if made.spec.recipe is None or made.recipe is None:
+        spec = CandidateSpec.from_dict(made.spec)
+        if spec.recipe is None or made.recipe is None:
             raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")
         wanted = {group.name for group in made.lineage.groups}
         groups = tuple(group for group in self.context.every_group if group.name in wanted)
         columns = {group.name: group.columns for group in made.lineage.groups}
-        candidate = self.context.candidate_of(made.spec, groups, columns)
-        self._refuse_other_code(made, candidate)
-        return candidate
-
-    def _refuse_other_code(self, made: Registered, candidate: Candidate) -> None:
+        candidate = self.context.candidate_of(spec, groups, columns)
         difference = lineage_difference(candidate.lineage, made.lineage)
         names = [name for kind in ("removed", "changed") for name in difference[kind]]
         if names:
             raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
         if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
-            raise TrackingError(f"its recipe {made.spec.recipe!r} is not the one at hand any more")
+            raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
+        return candidate
 
 
-def _tested(states: Sequence[CandidateState]) -> list[date]:
-    return sorted({day for state in states for fold in state.planned.folds for day in fold.dates})
+def _tested(states: Sequence[Candidate]) -> list[date]:
+    return sorted({day for state in states for day in state.dates})
 
 
 def _label(champion: ChampionAnswer) -> str:

@@ -358,8 +358,8 @@ def in_world(context: Context, dataset: Dataset, folder: Path) -> Context:
     settings = replace(context.settings, use_cache=False)
     other = replace(context, settings=settings, dataset=dataset)
     store = FoldStore(folder / "store")
-    other.__dict__["bench"] = replace(
-        context.bench, dataset=dataset, store=store, use_cache=False, models=OrderedDict()
+    other.__dict__["resources"] = replace(
+        context.resources, dataset=dataset, store=store, use_cache=False, models=OrderedDict()
     )
     return other
 

@@ -31,9 +31,8 @@ from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.child import Child, run_all
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
-from pytest_nbaprops.walkforward.candidate import content_key, libraries
+from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 GUARD_VERSION = "4"  # goes into every key: raise it when the guard sees something that it did not see before
 RECENT_SEASONS = 2  # the features of a season hardly look further back, and the time goes with the rows
@@ -85,7 +84,7 @@ class GroupGuard:
         return findings
 
     def _check(self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str], findings: Findings) -> None:
-        store = self.context.bench.store
+        store = self.context.resources.store
         use_cache = self.settings.use_cache
         kept = {name: found for name in groups if use_cache and (found := store.check(keys[name])) is not None}
         for name, found in kept.items():
@@ -343,7 +342,7 @@ class LeakChecks:
         self.rehearsed: dict[str, Rehearsed] = {}
         self.gaps = Gaps()
 
-    def look(self, states: Sequence[CandidateState]) -> None:
+    def look(self, states: Sequence[Candidate]) -> None:
         """Ask the groups that these candidates use, and count the rows of the games; before the first fold."""
         used = {group.name: group for state in states for group in self._groups(state)}
         tested = sorted({day for state in states for fold in state.folds for day in fold.fold.dates})
@@ -354,11 +353,11 @@ class LeakChecks:
         guard = GroupGuard(self.config, self.context, tested, fits=fits)
         self.findings = guard.check(used, self._keys(states))
 
-    def rehearse(self, states: Sequence[CandidateState]) -> None:
+    def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
         self.rehearsed = Rehearsing(self.config, self.context, tell=lambda text: _tell(self.config, text)).all(states)
 
-    def rehearse_by_hand(self, states: Sequence[CandidateState], day: str) -> int:
+    def rehearse_by_hand(self, states: Sequence[Candidate], day: str) -> int:
         """Rehearse one date and say what differs: exit code 1 where something does; nothing is decided or kept."""
         rehearsing = Rehearsing(self.config, self.context, tell=lambda text: _tell(self.config, text))
         found = rehearsing.by_hand(states, date.fromisoformat(day))
@@ -368,18 +367,13 @@ class LeakChecks:
                 _tell(self.config, f"rehearsal of {day}: {name}: {text.removeprefix(f'{name}: ')}")
         return int(any(one.leaks or one.unknown for one in found.values()))
 
-    def _fits(self, state: CandidateState) -> bool:
-        candidate = self.context.candidate(state.planned.spec)
-        if candidate.spec.code is not None:
-            return True
-        store, digest = self.context.bench.store, self.context.dataset.digest
-        return any(not store.has_fold(candidate.fold_key(fold.fold, digest)) for fold in state.folds)
+    def _fits(self, state: Candidate) -> bool:
+        store = self.context.resources.store
+        return state.spec.code is not None or not all(fold.key and store.has_fold(fold.key) for fold in state.folds)
 
-    def _keys(self, states: Sequence[CandidateState]) -> dict[str, str]:
+    def _keys(self, states: Sequence[Candidate]) -> dict[str, str]:
         settings = self.context.settings
-        lines = {
-            line.name: line for state in states for line in self.context.candidate(state.planned.spec).lineage.groups
-        }
+        lines = {line.name: line for state in states for line in state.lineage.groups}
         common = [GUARD_VERSION, self.context.dataset.digest.full, settings.seed, sorted(settings.known_columns)]
         return {
             name: content_key({"guard": common, "group": line.to_dict(), "libraries": libraries()})
@@ -392,23 +386,23 @@ class LeakChecks:
         """Groups with a proven leak."""
         return [name for name, leaks in self.findings.leaks.items() if any(leak.remedy is None for leak in leaks)]
 
-    def problems(self, state: CandidateState) -> tuple[str, ...]:
+    def problems(self, state: Candidate) -> tuple[str, ...]:
         """Why nothing, or not enough, may be known of a candidate's leaks."""
         undeclared = (leak_text(leak) for leak in self.of_candidate(state) if not is_proven(leak))
         rehearsed = self.rehearsed.get(state.name)
         unknown = (self.findings.problem, self.gaps.problem, rehearsed.unknown if rehearsed else None)
         return (*dict.fromkeys(undeclared), *filter(None, unknown))
 
-    def of_candidate(self, state: CandidateState) -> tuple[dict[str, Any], ...]:
+    def of_candidate(self, state: Candidate) -> tuple[dict[str, Any], ...]:
         """All leaks that a candidate has its share in."""
         groups = (leak for group in self._groups(state) for leak in self.findings.leaks.get(group.name, ()))
         return (*self._games, *(leak.to_dict() for leak in groups), *self._own(state))
 
-    def needs_lineups(self, state: CandidateState) -> list[str]:
+    def needs_lineups(self, state: Candidate) -> list[str]:
         """The candidate's groups that are known at tip-off only."""
         return [group.name for group in self._groups(state) if group.known_at == "tipoff"]
 
-    def tests(self, states: Sequence[CandidateState]) -> list[LeakTest]:
+    def tests(self, states: Sequence[Candidate]) -> list[LeakTest]:
         """One reported test for the games, each group and each candidate's test."""
         groups = {name: tuple(leak.to_dict() for leak in leaks) for name, leaks in self.findings.leaks.items()}
         if self.findings.problem is not None:
@@ -426,11 +420,11 @@ class LeakChecks:
             ),
         ]
 
-    def count(self, states: Sequence[CandidateState]) -> int:
+    def count(self, states: Sequence[Candidate]) -> int:
         """How many tests these are."""
         return len(self.tests(states))
 
-    def warnings(self, states: Sequence[CandidateState]) -> list[str]:
+    def warnings(self, states: Sequence[Candidate]) -> list[str]:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
         said += self.gaps.said
@@ -438,7 +432,7 @@ class LeakChecks:
             said.append("files that compiled code reads (Arrow, DuckDB, polars, HDF5) cannot be seen on this system")
         return said
 
-    def to_dict(self, states: Sequence[CandidateState]) -> dict[str, Any]:
+    def to_dict(self, states: Sequence[Candidate]) -> dict[str, Any]:
         """How the guard looked, for decision.json."""
         rehearsed = {
             state.name: len(self.rehearsed[state.name].dates) for state in states if state.name in self.rehearsed
@@ -463,12 +457,12 @@ class LeakChecks:
         example = {**NO_EXAMPLE, "detail": self.gaps.picked}
         return (Leak(group="games", columns=(), kind="rows picked by outcome", example=example).to_dict(),)
 
-    def _own(self, state: CandidateState) -> tuple[dict[str, Any], ...]:
+    def _own(self, state: Candidate) -> tuple[dict[str, Any], ...]:
         found = self.rehearsed.get(state.name)
         return () if found is None else tuple(leak.to_dict() for leak in found.leaks)
 
-    def _groups(self, state: CandidateState) -> tuple[FeatureGroup, ...]:
-        return self.context.candidate(state.planned.spec).groups
+    def _groups(self, state: Candidate) -> tuple[FeatureGroup, ...]:
+        return state.groups
 
 
 def _name(group: FeatureGroup) -> str:

@@ -26,8 +26,8 @@ from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.world import KINDS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, run_all
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState, FoldState
-from pytest_nbaprops.walkforward.candidate import content_key
+from pytest_nbaprops.session.evidence import failures_of, problems_of
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 
 REHEARSAL_VERSION = "3"  # with another one nothing is taken from the store
 MOST_FITS = 2
@@ -83,10 +83,10 @@ class Rehearsing:
 
     def __init__(self, config: pytest.Config, context: Context, *, tell: Callable[[str], None]) -> None:
         self.config, self.context, self.tell = config, context, tell
-        self.store = context.bench.store
+        self.store = context.resources.store
         self.dataset = context.dataset
 
-    def all(self, states: Sequence[CandidateState]) -> dict[str, Rehearsed]:
+    def all(self, states: Sequence[Candidate]) -> dict[str, Rehearsed]:
         """What is known of every candidate that has code of the user's; from the store where nothing has changed.
 
         Only candidates whose folds all have a result are run again: no other can be promoted.
@@ -107,7 +107,7 @@ class Rehearsing:
             self._judge_predictions(state, found[state.name])
         return found
 
-    def by_hand(self, states: Sequence[CandidateState], day: date) -> dict[str, Rehearsed]:
+    def by_hand(self, states: Sequence[Candidate], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""
         chosen = [(state.name, fold) for state in states for fold in state.folds if day in fold.fold.dates]
         if not chosen:
@@ -117,14 +117,13 @@ class Rehearsing:
         scenes = [Scene(folds=tuple(chosen), cutoff=day, last=day, high=high) for high in (True, False)]
         return self._judged(states, scenes)
 
-    def _has_own_code(self, state: CandidateState) -> bool:
+    def _has_own_code(self, state: Candidate) -> bool:
         """Whether anything of the project's runs in its folds besides the feature groups."""
-        candidate = self.context.candidate(state.planned.spec)
-        return candidate.spec.code is not None or (candidate.recipe is not None and _is_own(candidate.recipe.estimator))
+        return state.spec.code is not None or (state.recipe is not None and _is_own(state.recipe.estimator))
 
     # what is known
 
-    def _key(self, state: CandidateState) -> str:
+    def _key(self, state: Candidate) -> str:
         plugins = sorted(
             str(file)
             for plugin in self.config.pluginmanager.get_plugins()
@@ -133,7 +132,7 @@ class Rehearsing:
         return content_key(
             {
                 "rehearsal": REHEARSAL_VERSION,
-                "candidate": state.planned.identity,
+                "candidate": state.identity,
                 "data": self.dataset.digest.full,
                 "known": sorted(self.context.settings.known_columns),
                 "declared": self.context.declared,
@@ -141,7 +140,7 @@ class Rehearsing:
             }
         )
 
-    def _known(self, state: CandidateState) -> Rehearsed | None:
+    def _known(self, state: Candidate) -> Rehearsed | None:
         kept = self.store.check(self._key(state)) if self.context.settings.use_cache else None
         if kept is None or any(_digest(path) != digest for path, digest in kept["files"].items()):
             return None
@@ -149,15 +148,15 @@ class Rehearsing:
 
     # the sessions
 
-    def _rehearsed(self, states: Sequence[CandidateState]) -> dict[str, Rehearsed]:
+    def _rehearsed(self, states: Sequence[Candidate]) -> dict[str, Rehearsed]:
         scenes = list(self._scenes(states))
         days = sorted({day.isoformat() for scene in scenes for _, fold in scene.folds for day in fold.fold.dates})
         self.tell(f"leak guard: rehearsing {', '.join(days[:3])}{' …' if len(days) > 3 else ''}")  # noqa: PLR2004
         return self._judged(states, scenes)
 
-    def _scenes(self, states: Sequence[CandidateState]) -> Iterator[Scene]:
+    def _scenes(self, states: Sequence[Candidate]) -> Iterator[Scene]:
         """For every set of candidates with the same fits: the folds of a few fits, each on one world."""
-        plans: dict[tuple[Any, ...], list[CandidateState]] = {}
+        plans: dict[tuple[Any, ...], list[Candidate]] = {}
         for state in states:
             plans.setdefault(tuple((fold.fold.fitted_at, fold.fold.dates) for fold in state.folds), []).append(state)
         for alike in plans.values():
@@ -171,7 +170,7 @@ class Rehearsing:
                 days = [day for place in places for day in alike[0].folds[place].fold.dates]
                 yield Scene(folds=folds, cutoff=min(days), last=max(days), high=high)
 
-    def _chosen(self, state: CandidateState, fits: Mapping[date, list[int]]) -> list[list[int]]:
+    def _chosen(self, state: Candidate, fits: Mapping[date, list[int]]) -> list[list[int]]:
         """The folds of the fits that hold the most kinds of dates, the fullest first."""
         days = [day for fold in state.folds for day in fold.fold.dates]
         kinds = kinds_of(days, self.dataset.games)
@@ -181,7 +180,7 @@ class Rehearsing:
         }
         return [fits[fit] for fit in choose(by_fit, (), MOST_FITS)]
 
-    def _judged(self, states: Sequence[CandidateState], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
+    def _judged(self, states: Sequence[Candidate], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
         found = {state.name: Rehearsed() for state in states}
         self._states = {state.name: state for state in states}
         with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
@@ -245,14 +244,14 @@ class Rehearsing:
                 )
                 continue
             known.warning = known.warning or self._left_out(state=self._states[name], fold=fold, result=result)
-            true = fold.entry.predictions if fold.entry is not None else again.head(0)
+            true = fold.result.predictions if fold.result is not None else again.head(0)
             yield name, fold, moved_prediction(self.dataset.games, true, again)
 
-    def _left_out(self, *, state: CandidateState, fold: FoldState, result: Mapping[str, Any]) -> str | None:
+    def _left_out(self, *, state: Candidate, fold: FoldState, result: Mapping[str, Any]) -> str | None:
         """The number of training rows that the largest fit of a test was given; what it does with them is its own."""
         rows = len(self.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
         given = max(result["fits"].get(fold.nodeid, ()), default=rows)
-        return f"fits on {given} of {rows} training rows" if state.planned.spec.code and given < rows else None
+        return f"fits on {given} of {rows} training rows" if state.spec.code and given < rows else None
 
     def _undeclared(self, name: str, results: Sequence[Mapping[str, Any]]) -> list[Leak]:
         """What its predictions could hang on, cannot be tried otherwise, and nothing declares.
@@ -291,7 +290,7 @@ class Rehearsing:
         day: date,
         high: bool,
         folds: Sequence[tuple[str, FoldState]],
-        found: dict[str, Rehearsed],  # noqa: FBT001
+        found: dict[str, Rehearsed],
     ) -> None:
         """Several candidates' folds of one date, in the same sessions."""
         last = max(max(fold.fold.dates) for _, fold in folds)
@@ -322,7 +321,7 @@ class Rehearsing:
                 ((kind, move) for kind, by in zip(KINDS, moves, strict=False) if (move := by.get(name)) is not None),
                 (None, None),
             )
-            alone = kind == PRESENCE and self._states[name].planned.spec.code is None
+            alone = kind == PRESENCE and self._states[name].spec.code is None
             if kind is not None and move is not None:
                 found[name].leaks.append(self._leak(name, "test rows" if alone else kind, move))
             elif moves[-1].get(name) is not None:
@@ -356,7 +355,7 @@ class Rehearsing:
 
     # what predictions give away by themselves
 
-    def _judge_predictions(self, state: CandidateState, found: Rehearsed) -> None:
+    def _judge_predictions(self, state: Candidate, found: Rehearsed) -> None:
         predictions = state.predictions()
         if predictions is None:
             return
@@ -382,8 +381,8 @@ def _of_project(part: Any) -> bool:
     return not own and code.__module__ != "builtins" and is_project(code)
 
 
-def _is_whole(state: CandidateState) -> bool:
-    return not state.problems() and not state.failures()
+def _is_whole(state: Candidate) -> bool:
+    return not problems_of(state) and not failures_of(state)
 
 
 def _digest(path: str) -> str | None:

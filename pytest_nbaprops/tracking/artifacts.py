@@ -1,18 +1,25 @@
-"""Files that a run keeps: predictions, feature importance."""
+"""The files of a run: each is written to a temporary folder first, and stored from there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.rows import keyed
+from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.tracking.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_nbaprops.tracking.connection import Store
 
 PREDICTIONS = "predictions.parquet"
 LINEAGE = "feature_lineage.json"
@@ -66,3 +73,83 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
     axes.set_xlabel("importance")
     axes.set_title(f"The {len(table)} most important features")
     figure.savefig(path, dpi=100, bbox_inches="tight", metadata={"Software": None})
+
+
+class RunFiles:
+    """A run that may be open, and what the tracker stores as files of it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._run_id: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run that is open.
+
+        Raises:
+            TrackingError: None is.
+        """
+        if self._run_id is None:
+            raise TrackingError("no run is open: call start_run first")
+        return self._run_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a run is open."""
+        return self._run_id is not None
+
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """Store one file under its own name, in `folder` of the run's artifacts."""
+        with self.store.calling(f"store {Path(path).name}", artifacts=True) as client:
+            client.log_artifact(self.run_id, str(path), folder)
+
+    def log_artifacts(self, directory: str | Path) -> None:
+        """Store everything in the directory."""
+        with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
+            client.log_artifacts(self.run_id, str(directory))
+
+    def log_json(self, document: Mapping[str, Any], name: str) -> None:
+        """Store the document as a JSON file of this name; NaN and infinity are refused."""
+        with self._files() as folder:
+            (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+    def log_predictions(self, df: pd.DataFrame) -> None:
+        """Store the predictions as `predictions.parquet`, in the order given.
+
+        Args:
+            df: GAME_DATE, GAME_ID, PLAYER_ID, actual and predicted, one row for each player-game; more may be there.
+
+        Raises:
+            TrackingError: A column is missing, a player-game is there twice, or a number is none.
+        """
+        _ = self.run_id
+        try:
+            keyed(df, "predictions", numbers=("actual", "predicted"))
+        except InconclusiveError as problem:
+            raise TrackingError(f"{problem}; the run keeps none: criteria could not be judged by them") from None
+        with self._files() as folder:
+            write_predictions(df, folder)
+
+    def log_feature_importance(
+        self, names: Sequence[str] | pd.Series, values: Sequence[float] | None = None
+    ) -> pd.DataFrame:
+        """Store `feature_importance.csv` and a plot of the first 30; give the table.
+
+        Args:
+            names: Features, or a Series of importances indexed by feature.
+            values: One importance for each name.
+        """
+        table = importance_table(names, values)
+        with self._files() as folder:
+            write_importance(table, folder)
+        return table
+
+    @contextmanager
+    def _files(self) -> Iterator[Path]:
+        """A temporary folder, stored as it is when the block ends."""
+        _ = self.run_id
+        with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+            yield Path(folder)
+            names = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
+            with self.store.calling(f"store {names}", artifacts=True) as client:
+                client.log_artifacts(self.run_id, folder)

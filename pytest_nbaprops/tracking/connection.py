@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
@@ -21,6 +23,7 @@ from pytest_nbaprops.tracking.database import (
 )
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import RetryingClient
 
 with quiet():  # under -W error the import itself would fail
     import mlflow
@@ -36,7 +39,9 @@ DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
 
 _API_SECONDS = 10
 _ARTIFACT_SECONDS = 20
-_SQLITE_SECONDS = 60  # a new file takes 3; MLflow tries 100 where it can't open one
+_SQLITE_SECONDS = 60  # MLflow tries 100 where it can't open one
+_CREATING_SECONDS = 600  # takes 3, and minutes on a busy machine or a slow disk
+_TELL_SECONDS = 10.0
 _DATABASES = ("postgresql", "mysql", "mssql")
 _FILES = (".db", ".sqlite", ".sqlite3")
 
@@ -52,7 +57,8 @@ class Store:
         self.name = redact(uri)
         self.lost: str | None = None
         # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
-        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self.client = cast("MlflowClient", RetryingClient(client)) if self.is_remote else client
 
     @property
     def is_remote(self) -> bool:
@@ -94,13 +100,14 @@ class Store:
             raise TrackingError(f"could not {what} in the tracking store {self.name}: {reason}") from error
 
 
-def connect(
+def connect(  # noqa: PLR0913 - where, how long, and what may be made
     uri: str | None = None,
     *,
     timeout: float = 5.0,
     artifact_root: Path | None = None,
     root: Path | None = None,
     create: bool = True,
+    tell: Callable[[str], None] | None = None,
 ) -> Store:
     """Open the tracking store after one short try; a new sqlite file is created and migrated at once.
 
@@ -111,6 +118,7 @@ def connect(
         artifact_root: Folder for the artifacts of stores without a server; only used when a sqlite file is created.
         root: Folder that relative sqlite paths start from; None: the working directory.
         create: Whether a sqlite file that is missing or empty is made a store.
+        tell: Gets a line now and then while it waits for more than some seconds.
 
     Raises:
         TrackingError: The store does not answer, is not a tracking store, or is of a kind that cannot be used.
@@ -119,19 +127,25 @@ def connect(
     _check_scheme(uri)
     with limits(max(1, round(timeout)), retries=0), quiet():
         try:
-            return _opened(uri, timeout, artifact_root, create=create)
+            if uri.startswith("sqlite"):
+                return within(_for_sqlite(uri), lambda: _sqlite(uri, artifact_root, create=create), tell)
+            waiting = Waiting(uri=uri, seconds=timeout, what=f"an answer of the tracking store {redact(uri)}")
+            if uri.startswith(_DATABASES):
+                within(waiting, lambda: check_server_database(uri, timeout), tell)
+            return within(waiting, lambda: _probed(uri), tell)
         except NBAPropsError:
             raise
         except Exception as error:
             raise _unreachable(uri, one_line(error)) from error
 
 
-def _opened(uri: str, timeout: float, artifact_root: Path | None, *, create: bool) -> Store:
-    if uri.startswith("sqlite"):
-        return within(_SQLITE_SECONDS, lambda: _sqlite(uri, artifact_root, create=create), uri)
-    if uri.startswith(_DATABASES):
-        within(timeout, lambda: check_server_database(uri, timeout), uri)
-    return within(timeout, lambda: _probed(uri), uri)
+def _for_sqlite(uri: str) -> Waiting:
+    path, is_new = sqlite_path(uri), False
+    with suppress(OSError):
+        is_new = not path.exists() or path.stat().st_size == 0
+    if is_new:
+        return Waiting(uri=uri, seconds=_CREATING_SECONDS, what=f"the new tracking store {path} to be made")
+    return Waiting(uri=uri, seconds=_SQLITE_SECONDS, what=f"the tracking store {path} to be opened")
 
 
 def _sqlite(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
@@ -145,11 +159,20 @@ def _probed(uri: str) -> Store:
     return store
 
 
-def within(seconds: float, work: Callable[[], T], uri: str) -> T:
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What is waited for, and for how many seconds at most."""
+
+    uri: str
+    seconds: float
+    what: str
+
+
+def within(waiting: Waiting, work: Callable[[], T], tell: Callable[[str], None] | None = None) -> T:
     """Do the work in a thread that is left behind after so many seconds: name lookups and drivers have no timeout.
 
     Raises:
-        TrackingError: The time is over.
+        TrackingError: The time is over; the line says what was waited for.
     """
     results: list[T] = []
     errors: list[Exception] = []
@@ -161,12 +184,18 @@ def within(seconds: float, work: Callable[[], T], uri: str) -> T:
             errors.append(error)
 
     thread = threading.Thread(target=run, name="nbaprops-probe", daemon=True)
+    begun = time.monotonic()
     thread.start()
-    thread.join(seconds + 1)  # whatever has a timeout of its own gives the better reason
+    left = waiting.seconds + 1  # whatever has a timeout of its own gives the better reason
+    while thread.is_alive() and left > 0:
+        thread.join(min(left, _TELL_SECONDS))
+        left = waiting.seconds + 1 - (time.monotonic() - begun)
+        if thread.is_alive() and left > 0 and tell is not None:
+            tell(f"waiting for {waiting.what} ({time.monotonic() - begun:.0f} s) ...")
     if errors:
         raise errors[0]
     if not results:
-        raise _unreachable(uri, f"no answer within {seconds:g} seconds")
+        raise _unreachable(waiting.uri, f"no answer within {waiting.seconds:g} seconds, waiting for {waiting.what}")
     return results[0]
 
 

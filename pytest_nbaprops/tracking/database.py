@@ -13,6 +13,7 @@ import sqlalchemy
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.relocation import ARTIFACTS, follow_the_store
 
 _MAGIC = b"SQLite format 3\x00"
 _IN_MEMORY = (None, "", ":memory:")
@@ -57,11 +58,12 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
     try:
         if path.exists() and (path.is_dir() or path.stat().st_size):
             _refuse_other_file(path)
+            follow_the_store(path)
             return
         if not create:
             raise TrackingError(f"the tracking store {path} is empty: run pytest --nbaprops-train first")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _create(path, artifact_root or path.parent / "mlartifacts")
+        _create(path, artifact_root or path.parent / ARTIFACTS)
     except OSError as error:
         raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
 
@@ -78,22 +80,17 @@ def check_writable(path: Path) -> None:
 
 def _refuse_other_file(path: Path) -> None:
     """MLflow would migrate whatever database it is given."""
-    if path.is_dir() or not _is_sqlite(path):
+    is_sqlite = False
+    if not path.is_dir():
+        with path.open("rb") as file:
+            is_sqlite = file.read(len(_MAGIC)) == _MAGIC
+    if not is_sqlite:
         raise TrackingError(f"the tracking store {path} is no sqlite database: {_WAY_OUT}")
-    names = _table_names(path)
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if names and _REVISION_TABLE not in names:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         raise TrackingError(f"{path} is no MLflow store: it is a database with the tables {shown}; {_WAY_OUT}")
-
-
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
-
-
-def _table_names(path: Path) -> list[str]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-        return [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
 
 
 def _create(path: Path, artifact_root: Path) -> None:

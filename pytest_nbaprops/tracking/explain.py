@@ -31,13 +31,13 @@ _MEANINGS: Final = (
 
 def _is_newer(text: str) -> bool:
     """Whether MLflow calls a schema out of date that it has never heard of."""
-    told = _FOUND_VERSION.search(text)
-    if told is None:
+    named = _FOUND_VERSION.search(text)
+    if named is None:
         return False
     from mlflow.store import db_migrations  # noqa: PLC0415  only for this one message
 
     versions = Path(str(db_migrations.__file__)).parent / "versions"
-    return versions.is_dir() and not any(versions.glob(f"{told[1]}_*.py"))
+    return versions.is_dir() and not any(versions.glob(f"{named[1]}_*.py"))
 
 
 def one_line(error: BaseException) -> str:

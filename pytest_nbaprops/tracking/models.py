@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,6 @@ with quiet():
     from mlflow.types import ColSpec, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mlflow import MlflowClient
 
     from pytest_nbaprops.tracking.connection import Store
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
 _NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
+_CODE_VARIABLE: Final = "MLFLOW_ALLOW_MODEL_CODE_EXECUTION"
 _MODEL_FILE: Final = "MLmodel"
 _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
@@ -68,9 +68,19 @@ def check_storable(
         TrackingError: One line with the types in the way, or what else is.
     """
     if is_native(estimator):
-        _check_native(estimator)
+        missing = estimator.get_params().get("missing")
+        if missing is not None and not np.isnan(missing):
+            why = f"a UBJ file does not keep missing={missing!r}: use NaN for missing values"
+            raise _not_storable(estimator, why)
         return
-    rows = _trial_rows(feature_names)
+    if os.environ.get(_CODE_VARIABLE, "").strip().lower() in ("false", "0"):
+        raise _not_storable(
+            estimator,
+            f"{_CODE_VARIABLE}=false makes MLflow refuse models that are read by a loader of their own, as those in"
+            " skops are: unset it, or use an XGBoost recipe",
+        )
+    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(feature_names)))
+    rows = pd.DataFrame(values.astype(np.float32), columns=list(feature_names))
     fitted = _trial_fit(estimator, rows)
     if fitted is None:  # it needs real data: what it is made of can be looked at unfitted
         _skops_bytes(estimator, trusted_types)
@@ -83,18 +93,6 @@ def is_native(estimator: Any) -> bool:
     """Whether XGBoost itself stores the estimator; subclasses of the user's own may predict otherwise."""
     kind = type(estimator)
     return kind.__module__.startswith("xgboost.") and kind.__name__ in _NATIVE_CLASSES
-
-
-def _check_native(estimator: Any) -> None:
-    params = estimator.get_params()
-    missing = params.get("missing")
-    if missing is not None and not np.isnan(missing):
-        raise _not_storable(estimator, f"a UBJ file does not keep missing={missing!r}: use NaN for missing values")
-
-
-def _trial_rows(names: Sequence[str]) -> pd.DataFrame:
-    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(names)))
-    return pd.DataFrame(values.astype(np.float32), columns=list(names))
 
 
 def _trial_fit(estimator: Any, rows: pd.DataFrame) -> Any | None:
@@ -190,16 +188,15 @@ def _compare(model: Any, path: Path, example: pd.DataFrame | None, trusted_types
     """Raise where the stored model differs from the one in memory: some settings are lost in a file."""
     if example is None or example.empty:
         return
-    back = mlflow.pyfunc.load_model(str(path)) if is_native(model) else _own_loader(path, trusted_types)
+    if is_native(model):
+        back = mlflow.pyfunc.load_model(str(path))
+    else:
+        back = skops_loader.load(next(path.rglob(skops_loader.MODEL_FILE)).parent, trusted_types)
     expected = np.asarray(model.predict(example), dtype=np.float64).reshape(-1)
     found = np.asarray(back.predict(example), dtype=np.float64).reshape(-1)
     tolerance = 0.0 if is_native(model) else _ROUNDING
     if found.shape != expected.shape or not np.allclose(found, expected, tolerance, tolerance, equal_nan=True):
         raise _not_storable(model, "read back, it predicts other values than in memory")
-
-
-def _own_loader(path: Path, trusted_types: Iterable[str]) -> skops_loader.NamedFeatures:
-    return skops_loader.load(next(path.rglob(skops_loader.MODEL_FILE)).parent, trusted_types)
 
 
 def _feature_names(model: Any, example: pd.DataFrame | None, names: Sequence[str] | None) -> list[str]:
@@ -225,14 +222,13 @@ def _width(example: pd.DataFrame | None) -> str:
 
 def _requirements(*names: str) -> list[str]:
     """Given, because MLflow takes 3 to 7 seconds to guess them."""
-    return [_pinned(name) for name in ("mlflow", "numpy", "pandas", *names)]
-
-
-def _pinned(name: str) -> str:
-    try:
-        return f"{name}=={version(name)}"
-    except PackageNotFoundError:  # run from a source tree
-        return name
+    pinned = []
+    for name in ("mlflow", "numpy", "pandas", *names):
+        try:
+            pinned.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:  # run from a source tree
+            pinned.append(name)
+    return pinned
 
 
 def _not_storable(model: Any, why: str) -> TrackingError:
@@ -250,12 +246,9 @@ def log_model(store: Store, experiment_id: str, run_id: str, content: ModelConte
         folder = Path(temporary) / "model"
         save_model(content.model, folder, example=content.example, trusted_types=content.trusted)
         with store.calling("store the model", artifacts=True) as client:
-            return _upload(client, folder, experiment_id, run_id, _model_tags(content))
-
-
-def _model_tags(content: ModelContent) -> dict[str, str]:
-    values = {tags.MODEL_TYPE: content.model_type}
-    return values if content.content is None else {**values, tags.CONTENT: content.content}
+            values = {tags.MODEL_TYPE: content.model_type}
+            values |= {} if content.content is None else {tags.CONTENT: content.content}
+            return _upload(client, folder, experiment_id, run_id, values)
 
 
 def _already_logged(store: Store, run_id: str, content: str | None) -> str | None:
@@ -273,19 +266,13 @@ def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str,
     logged = client.create_logged_model(
         experiment_id, name="model", source_run_id=run_id, tags=dict(values), model_type="regressor"
     )
-    _name_owner(folder, logged.model_id, logged.artifact_location, run_id)
+    description = Model.load(str(folder))  # its ids are only known once the store has made room for it
+    description.model_id = description.model_uuid = logged.model_id
+    description.artifact_path, description.run_id = logged.artifact_location, run_id
+    description.save(str(folder / _MODEL_FILE))
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     uri = f"models:/{logged.model_id}"
     client.set_tag(run_id, tags.MODEL_URI, uri)
     return uri
-
-
-def _name_owner(folder: Path, model_id: str, location: str, run_id: str) -> None:
-    """Write the ids into the model folder: they are only known once the store has made room for it."""
-    description = Model.load(str(folder))
-    description.model_id = description.model_uuid = model_id
-    description.artifact_path = location
-    description.run_id = run_id
-    description.save(str(folder / _MODEL_FILE))

@@ -60,19 +60,19 @@ class Owner:
 
     def to_tag(self) -> dict[str, str]:
         """The tag that says so."""
-        told = {"machine": self.machine, "pid": self.pid, "born": self.born, "at": round(self.at, 3)}
-        return {self.key: json.dumps(told)}
+        plain = {"machine": self.machine, "pid": self.pid, "born": self.born, "at": round(self.at, 3)}
+        return {self.key: json.dumps(plain)}
 
     @classmethod
     def from_tag(cls, key: str, value: str) -> Self | None:
         """None where the tag says nothing of the kind."""
         try:
-            told: dict[str, Any] = json.loads(value)
+            plain: dict[str, Any] = json.loads(value)
             return cls(
-                machine=str(told["machine"]),
-                pid=int(told["pid"]),
-                born=str(told["born"]),
-                at=float(told["at"]),
+                machine=str(plain["machine"]),
+                pid=int(plain["pid"]),
+                born=str(plain["born"]),
+                at=float(plain["at"]),
                 key=key,
             )
         except (KeyError, TypeError, ValueError):
@@ -88,8 +88,8 @@ class Owner:
 
 def owners(values: Mapping[str, str]) -> list[Owner]:
     """Those of a run's tags."""
-    told = [Owner.from_tag(key, value) for key, value in values.items() if key.startswith(tags.OWNER_PREFIX)]
-    return [owner for owner in told if owner is not None]
+    plain = [Owner.from_tag(key, value) for key, value in values.items() if key.startswith(tags.OWNER_PREFIX)]
+    return [owner for owner in plain if owner is not None]
 
 
 def take_over(store: Store, experiment_id: str, candidate: str, claim: Owner) -> str | None:
@@ -117,20 +117,17 @@ def _claimed(store: Store, run: Run, claim: Owner) -> bool:
 @cache
 def _machine() -> str:
     """Where process ids mean the same process: a container's are its own, and a new boot counts anew."""
-    told = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:_DIGEST]
+    names = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
+    try:
+        names.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - the link leads to no path
+    except OSError:
+        names.append("")
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:_DIGEST]
 
 
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - the link leads to no path
     except OSError:
         return ""
 

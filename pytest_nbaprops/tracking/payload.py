@@ -1,10 +1,15 @@
-"""Plain Python values turned into what MLflow stores: params, metrics, tags and the dataset, within its limits."""
+"""Plain Python values turned into what MLflow stores: params, metrics, tags and the dataset, within its limits.
+
+MLflow would refuse a whole request for one bad entry, so none gets into what is pending.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -12,14 +17,15 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.redaction import redact, redacted
+from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -28,6 +34,9 @@ ENTRIES_A_REQUEST: Final = 100
 _PARAM_CHARACTERS: Final = 6000
 _TAG_CHARACTERS: Final = 8000
 _DIGEST_CHARACTERS: Final = 36
+_NAME: Final = re.compile(r"[/\w.\- :]+")
+_NAME_CHARACTERS: Final = 250
+_SHOWN_CHARACTERS: Final = 60
 _CONTEXT_TAG: Final = "mlflow.data.context"
 
 
@@ -72,19 +81,19 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", _text(value)
+            yield f"{prefix}{key}", _told(str(key), value)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping | Sequence):
-        return redact(json.dumps(value, default=str))
-    return str(value)
+def _told(name: str, value: object) -> str:
+    """The value as text, without secrets."""
+    hidden = redacted({name: value})[name]
+    if isinstance(hidden, Mapping | list | tuple):
+        return json.dumps(hidden, default=str)
+    return redact(str(hidden))
 
 
 def as_tags(values: Mapping[str, object]) -> list[RunTag]:
-    return [RunTag(str(key), shortened(_text(value), _TAG_CHARACTERS)) for key, value in values.items()]
+    return [RunTag(str(key), shortened(_told(str(key), value), _TAG_CHARACTERS)) for key, value in values.items()]
 
 
 def shortened(text: str, characters: int) -> str:
@@ -130,3 +139,95 @@ def frame_digest(frame: pd.DataFrame) -> str:
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     names = json.dumps([str(column) for column in frame.columns])
     return hashlib.sha256(names.encode() + rows.tobytes()).hexdigest()
+
+
+class Pending:
+    """Metrics, params and tags for the next flush; each call keeps all of its entries or, with an error, none."""
+
+    def __init__(self, stored_params: Mapping[str, str] | None = None) -> None:
+        self.metrics: list[Metric] = []
+        self._params: dict[str, Param] = {}
+        self._tags: dict[str, RunTag] = {}
+        self._not_finite: dict[str, int] = {}
+        self._known_params = dict(stored_params or {})
+
+    @property
+    def params(self) -> list[Param]:
+        return list(self._params.values())
+
+    @property
+    def tags(self) -> list[RunTag]:
+        """With one more that names the metrics that were not finite."""
+        return [*self._tags.values(), *as_tags(self._dropped())]
+
+    def _dropped(self) -> dict[str, str]:
+        if not self._not_finite:
+            return {}
+        names = (f"{name} ({count})" if count > 1 else name for name, count in sorted(self._not_finite.items()))
+        return {tags.NOT_FINITE: ", ".join(names)}
+
+    def add_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
+        """Keep those that are finite, and the names of the others.
+
+        Raises:
+            TrackingError: A name that MLflow refuses, or a value that is no number.
+        """
+        check_names("metric", values)
+        kept, dropped = finite(values)
+        for name in dropped:
+            self._not_finite[name] = self._not_finite.get(name, 0) + 1
+        self.metrics.extend(as_metrics(kept, step=step, timestamp=timestamp))
+
+    def add_params(self, values: Mapping[str, object]) -> None:
+        """Keep params; the same value again is nothing new.
+
+        Raises:
+            TrackingError: A name that MLflow refuses, or another value than the param has already.
+        """
+        entries = as_params(values)
+        check_names("param", [entry.key for entry in entries])
+        known = dict(self._known_params)
+        for entry in entries:
+            if known.setdefault(entry.key, entry.value) != entry.value:
+                raise TrackingError(_conflict(entry.key, known[entry.key], entry.value))
+        self._params |= {entry.key: entry for entry in entries}
+        self._known_params = known
+
+    def add_tags(self, values: Mapping[str, object]) -> None:
+        """Keep tags; a later value replaces an earlier one.
+
+        Raises:
+            TrackingError: A name that MLflow refuses.
+        """
+        check_names("tag", values)
+        self._tags |= {entry.key: entry for entry in as_tags(values)}
+
+    def sent(self) -> None:
+        """Forget what was sent, but not which params have which values."""
+        self.metrics, self._params, self._tags = [], {}, {}
+
+
+def check_names(kind: str, names: Iterable[object]) -> None:
+    """Refuse what MLflow would.
+
+    Raises:
+        TrackingError: It names the first bad one and what is allowed.
+    """
+    for name in map(str, names):
+        plain = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
+        if len(name) > _NAME_CHARACTERS or not _NAME.fullmatch(name) or not plain:
+            raise TrackingError(
+                f"MLflow takes no {kind} of the name {_short(name)!r}: use letters, digits, _ - . : / and blanks,"
+                f" at most {_NAME_CHARACTERS} characters, and no path such as /a, a//b or ../a"
+            )
+
+
+def _conflict(name: str, before: str, now: str) -> str:
+    return (
+        f"the param {name!r} has the value {_short(before)!r} already and can't become {_short(now)!r}, since MLflow"
+        " lets no param change: log it under another name, or as a tag with set_tags"
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.redaction import redact, redacted_words
 from pytest_nbaprops.walkforward.candidate import libraries
 
 SCHEMA_VERSION: Final = 1
@@ -160,7 +160,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def command_line(arguments: Sequence[str]) -> list[str]:
     """The arguments without passwords."""
-    return [redact(str(argument)) for argument in arguments]
+    return redacted_words(arguments)
 
 
 @cache

@@ -12,6 +12,8 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.relocation import ARTIFACTS, artifacts_of_another_store
+from pytest_nbaprops.tracking.search import every, quoted
 
 with quiet():
     from mlflow.entities import ViewType
@@ -47,14 +49,14 @@ def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None
             f" `mlflow experiments restore --experiment-id {experiment.experiment_id}`,"
             " or choose another name with --nbaprops-experiment"
         )
-    _check_artifacts(experiment)
+    _check_artifacts(store, experiment)
     return str(experiment.experiment_id)
 
 
 def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path | None) -> Experiment:
     location = None if store.is_remote else artifact_location(store.uri, name, artifact_root)
     try:
-        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+        return client.get_experiment(client.create_experiment(name, artifact_location=location, tags=dict(tags.KIND)))
     except MlflowException as error:
         if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another session was first
             return client.get_experiment_by_name(name)
@@ -64,16 +66,25 @@ def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path |
 def artifact_location(uri: str, name: str, artifact_root: Path | None) -> str:
     """File URI of an experiment's own artifact folder."""
     if artifact_root is None:
-        artifact_root = (sqlite_path(uri).parent if uri.startswith("sqlite") else Path.cwd()) / "mlartifacts"
+        artifact_root = (sqlite_path(uri).parent if uri.startswith("sqlite") else Path.cwd()) / ARTIFACTS
     folder = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "experiment"
     return (artifact_root / folder).resolve().as_uri()
 
 
-def _check_artifacts(experiment: Experiment) -> None:
+def _check_artifacts(store: Store, experiment: Experiment) -> None:
     parts = urlsplit(experiment.artifact_location)
     if parts.scheme not in ("", "file"):
         return
     folder = Path(url2pathname(parts.path))
+    if store.uri.startswith("sqlite"):
+        path = sqlite_path(store.uri)
+        if (elsewhere := artifacts_of_another_store(path, experiment.artifact_location)) is not None:
+            raise TrackingError(
+                f"the tracking store {path} is a copy without its files: runs of the experiment {experiment.name!r}"
+                f" would write into {elsewhere}, which belongs to the store there; copy {elsewhere.parent} to"
+                f" {path.resolve().parent / ARTIFACTS} as well, or choose another experiment with"
+                " --nbaprops-experiment"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -109,27 +120,8 @@ def next_version_number(store: Store, experiment_id: str, template: str) -> int:
     if not placeholder:
         return 1
     shape = re.compile(rf"{re.escape(before)}(\d+){re.escape(after.replace('{n}', ''))}")
+    condition = f"attributes.run_name LIKE {quoted(before + '%')}"
     with store.calling("number the run") as client:
-        names = _run_names(client, experiment_id, before)
+        runs = every(client.search_runs, [experiment_id], condition, ViewType.ALL, max_results=1000)
+        names = [run.info.run_name for run in runs]
     return max((int(match[1]) for name in names if (match := shape.fullmatch(name))), default=0) + 1
-
-
-def _run_names(client: MlflowClient, experiment_id: str, start: str) -> list[str]:
-    names: list[str] = []
-    token = None
-    condition = f"attributes.run_name LIKE {quoted(start + '%')}"
-    while True:
-        page = client.search_runs([experiment_id], condition, ViewType.ALL, max_results=1000, page_token=token)
-        names.extend(run.info.run_name for run in page)
-        token = page.token
-        if not token:
-            return names
-
-
-def quoted(text: str) -> str:
-    """The text as a string of MLflow's filter language, which knows no escapes."""
-    if "'" not in text:
-        return f"'{text}'"
-    if '"' not in text:
-        return f'"{text}"'
-    raise TrackingError(f"{text!r} holds both kinds of quotes, which MLflow can't search for: leave one out")

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Experiment: MLflow's page opens on its runs and metrics, not on traces of language models."""
+
+DESCRIPTION = "mlflow.note.content"
+"""Run: what MLflow's page shows as its description, Markdown."""
+
+SOURCE, SOURCE_TYPE, SOURCE_COMMIT = "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"
+"""Run: what made it, as MLflow's page shows it."""
+
 CANDIDATE = "nbaprops.candidate"
 """Run: identity of the candidate (settings, data, code), by which a run left RUNNING is found again."""
 
@@ -14,8 +23,20 @@ IDENTITY = "nbaprops.identity"
 CONTENT = "nbaprops.content"
 """Model and version: identity of the model, by which a version already registered is found again."""
 
+REQUEST = "nbaprops.request"
+"""Run: a number of its own, by which it is found where the answer to its creation was lost."""
+
 MODEL_URI = "nbaprops.model_uri"
 """Run: `models:/m-…` of the final model, written once all of it is stored."""
+
+DATASET = "dataset_digest"
+"""Run and version: full SHA-256 of the data, in a name that people filter by."""
+
+VERDICT = "verdict"
+"""Run and version: PROMOTE, REJECT, INCONCLUSIVE, ERROR, or none where nothing was decided."""
+
+COMMIT = "git_commit"
+"""Run and version: the checkout's commit, with `-dirty` where files differed."""
 
 MODEL_TYPE = "model_type"
 """Run, model and version: the kind of model, as the user calls it."""
@@ -56,3 +77,27 @@ JOURNAL_STATE = "nbaprops.state"
 
 JOURNAL_SETTER = "nbaprops.setter."
 """Version of a journal: `nbaprops.setter.<id>` with a time, while a session sets the alias as the entry wants it."""
+
+IMPORTED_RUN = "nbaprops.imported.run_id"
+"""Imported run or version: the id of the run that it was in the store it came from."""
+
+IMPORTED_FROM = "nbaprops.imported.from"
+"""Imported run, experiment, model or version: the store it came from."""
+
+IMPORTED_NAME = "nbaprops.imported.run_name"
+"""Imported run: its name there."""
+
+IMPORTED_STATE = "nbaprops.imported.state"
+"""Imported run: `complete` once its files are there, too; an import that was interrupted goes on with the others."""
+
+IMPORTED_VERSION = "nbaprops.imported.version"
+"""Imported version: its number there."""
+
+IMPORTED_STAGE = "nbaprops.imported.stage"
+"""Imported version: its stage there."""
+
+IMPORTED_ALIAS = "nbaprops.imported.alias."
+"""Imported model: `nbaprops.imported.alias.<alias>`, the version that it named there; written once it is set here."""
+
+SERVABLE = "nbaprops.servable"
+"""Imported version: `true`, or `false: <why>` for a model that loading would have to unpickle."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.metrics.point import point_metrics
-from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import artifacts, payload, tags
+from pytest_nbaprops.tracking.artifacts import RunFiles
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.models import ModelContent, log_model
-from pytest_nbaprops.tracking.runfiles import RunFiles
+from pytest_nbaprops.tracking.registering import register
+from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.runs import ensure_experiment
-from pytest_nbaprops.tracking.waiting import Waiting, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ class StandardNBAPropsTracker(RunFiles):
         self.experiment_name = experiment_name
         super().__init__(as_store(store, tracking_uri, artifact_root=artifact_root))
         self.experiment_id = ensure_experiment(self.store, experiment_name, artifact_root)
-        self._waiting = Waiting()
+        self._pending = payload.Pending()
 
     # -- the run ------------------------------------------------------------------------------------------------
 
@@ -67,23 +68,29 @@ class StandardNBAPropsTracker(RunFiles):
         """
         if self._run_id is not None:
             raise TrackingError(f"the run {self._run_id} is still open: call end_run before the next start_run")
-        check_names("tag", tags or {})
-        self._waiting = Waiting()
+        payload.check_names("tag", tags or {})
+        self._pending = payload.Pending()
         self._run_id = self._create(run_name, tags or {}) if run_id is None else self._resume(run_id, tags or {})
         return self._run_id
 
-    def _create(self, run_name: str | None, told: Mapping[str, object]) -> str:
-        values = {tag.key: tag.value for tag in payload.as_tags(told)}
+    def _create(self, run_name: str | None, values: Mapping[str, object]) -> str:
+        request = secrets.token_hex(8)
+        values = {tag.key: tag.value for tag in payload.as_tags({**values, tags.REQUEST: request})}
+        condition = f"tags.`{tags.REQUEST}` = '{request}'"
         with self.store.calling(f"start the run {run_name or ''!r}") as client:
-            return str(client.create_run(self.experiment_id, run_name=run_name, tags=values).info.run_id)
+            run = create_once(
+                lambda: client.create_run(self.experiment_id, run_name=run_name, tags=values),
+                lambda: next(iter(client.search_runs([self.experiment_id], condition)), None),
+            )
+        return str(run.info.run_id)
 
-    def _resume(self, run_id: str, told: Mapping[str, object]) -> str:
+    def _resume(self, run_id: str, values: Mapping[str, object]) -> str:
         with self.store.calling(f"resume the run {run_id}") as client:
             run = client.get_run(run_id)
             if run.info.status != "RUNNING":
                 client.update_run(run_id, status="RUNNING")
-        self._waiting = Waiting(run.data.params)
-        self._waiting.add_tags(told)
+        self._pending = payload.Pending(run.data.params)
+        self._pending.add_tags(values)
         return run_id
 
     def end_run(self, status: Status = "FINISHED") -> None:
@@ -105,7 +112,7 @@ class StandardNBAPropsTracker(RunFiles):
         with self.store.calling(f"end the run {self.run_id}") as client:
             client.set_terminated(self.run_id, status=status)
         self._run_id = None
-        self._waiting = Waiting()
+        self._pending = payload.Pending()
 
     def abandon(self, tags: Mapping[str, object]) -> None:
         """End the run as FAILED with these tags; what is waiting is dropped, since it may be what failed."""
@@ -139,21 +146,21 @@ class StandardNBAPropsTracker(RunFiles):
         What was sent stays sent: sending the same folds again changes nothing.
         """
         run_id = self.run_id
-        waiting = self._waiting
+        pending = self._pending
         batches = zip_longest(
-            payload.chunks(waiting.params, payload.ENTRIES_A_REQUEST),
-            payload.chunks(waiting.tags, payload.ENTRIES_A_REQUEST),
-            payload.chunks(waiting.metrics, payload.METRICS_A_REQUEST),
+            payload.chunks(pending.params, payload.ENTRIES_A_REQUEST),
+            payload.chunks(pending.tags, payload.ENTRIES_A_REQUEST),
+            payload.chunks(pending.metrics, payload.METRICS_A_REQUEST),
             fillvalue=(),
         )
         with self.store.calling(f"log to the run {run_id}") as client:
             for params, entries, metrics in batches:
                 client.log_batch(run_id, params=params, tags=entries, metrics=metrics)
-        waiting.sent()
+        pending.sent()
 
     def _keep_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
-        self._waiting.add_metrics(values, step=step, timestamp=timestamp)
-        if len(self._waiting.metrics) >= payload.METRICS_A_REQUEST:
+        self._pending.add_metrics(values, step=step, timestamp=timestamp)
+        if len(self._pending.metrics) >= payload.METRICS_A_REQUEST:
             self.flush()
 
     # -- what is logged -----------------------------------------------------------------------------------------
@@ -161,7 +168,7 @@ class StandardNBAPropsTracker(RunFiles):
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Keep tags for the next flush; a later value replaces an earlier one."""
         _ = self.run_id
-        self._waiting.add_tags(values)
+        self._pending.add_tags(values)
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Keep params for the next flush; nested mappings become dotted names.
@@ -170,7 +177,7 @@ class StandardNBAPropsTracker(RunFiles):
             TrackingError: A param of this run has another value already.
         """
         _ = self.run_id
-        self._waiting.add_params(params)
+        self._pending.add_params(params)
 
     def log_training_config(self, config: Mapping[str, object]) -> None:
         """Keep the configuration as params; nested mappings become dotted names."""
@@ -305,7 +312,7 @@ class StandardNBAPropsTracker(RunFiles):
         )
         uri = log_model(self.store, self.experiment_id, self.run_id, request)
         if registered_model_name is not None:
-            ModelRegistry(store=self.store).register_model(uri, registered_model_name, content=content)
+            register(self.store, uri, registered_model_name, content=content)
         return uri
 
 

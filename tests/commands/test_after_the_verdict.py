@@ -200,3 +200,28 @@ def test_the_sample_leagues_model_is_found(run: Run, project: Path) -> None:
     with store.calling("rename") as client:
         client.rename_registered_model("NBAPropsModel", "NBAPropsModel-sample")
     assert run("history").splitlines()[0] == "NBAPropsModel-sample"
+
+
+def test_history_says_that_the_promoted_version_was_deleted(project: Path, run: Run) -> None:
+    """With its version an alias goes, and the version's own story: the journal still knows."""
+    store = connect(f"sqlite:///{project / 'mlflow.db'}")
+    with store.calling("delete") as client:
+        client.delete_model_version("NBAPropsModel", "1")
+    said = run("history")
+    assert "no alias of NBAPropsModel is set now: v1, which got production at" in said
+    assert "was deleted" in said
+    assert "nothing was promoted" not in said
+    assert "which was deleted" in run("history", "--verify", code=1)
+
+
+def test_history_verify_recounts(project: Path, run: Run) -> None:
+    """Exit code 1 where the places disagree, with the place named."""
+    store = connect(f"sqlite:///{project / 'mlflow.db'}")
+    with store.calling("move") as client:
+        client.set_registered_model_alias("NBAPropsModel", "production", "3")
+    document = json.loads(run("history", "--verify", "--format", "json", code=1))
+    (apart,) = [finding for finding in document if not finding["agrees"]]
+    assert apart["what"] == "alias production of NBAPropsModel"
+    with store.calling("move back") as client:
+        client.set_registered_model_alias("NBAPropsModel", "production", "1")
+    assert "agree" in run("history", "--verify")

@@ -20,7 +20,7 @@ from pytest_nbaprops.serving.forecast import predict_upcoming
 from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking.connection import connect
 from tests import mlflow_server
-from tests.tracking.served import promote, world
+from tests.serving.served import promote, world
 
 if TYPE_CHECKING:
     from click.testing import Result

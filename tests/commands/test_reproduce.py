@@ -13,8 +13,7 @@ from click.testing import CliRunner
 from pytest_nbaprops.commands.output import show
 from pytest_nbaprops.commands.reproduce import report_of, reproduce, verdict
 from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison
-from pytest_nbaprops.runs.recorded import Check
-from pytest_nbaprops.runs.recordedrun import Recorded
+from pytest_nbaprops.runs.recorded import Check, Recorded
 from pytest_nbaprops.runs.reproduce import Reproduction
 
 CHECKS = (

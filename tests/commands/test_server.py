@@ -16,7 +16,7 @@ from xgboost import XGBRegressor
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
 from tests import mlflow_server
-from tests.tracking.league import Logged, log
+from tests.league import Logged, log
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Run

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.commands.reproduce import reproduce
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.runs.recordedrun import read_run
+from pytest_nbaprops.runs.recorded import read_run
 from pytest_nbaprops.runs.reproduce import reproduce as again
 from pytest_nbaprops.tracking.connection import connect
 

@@ -11,7 +11,9 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import Train
+from pytest_nbaprops.registry.verify import verify
+from pytest_nbaprops.tracking.connection import connect
+from tests.end_to_end.conftest import CONFTEST, Train
 from tests.mlflow_server import Server, running
 
 KILLED = """
@@ -43,6 +45,33 @@ def test_a_killed_session_goes_on_where_it_stopped(train: Train, project: pytest
     assert session.candidate["run_id"] == running.info.run_id
     assert client.get_run(running.info.run_id).info.status == "FINISHED"
     assert list((project.path / ".nbaprops" / "sessions").iterdir()) == []
+
+
+KILLED_AFTER_THE_PROMOTION = """
+import os, pathlib
+
+def pytest_runtest_logreport(report):
+    if report.nodeid.startswith("promotion::") and pathlib.Path("kill").exists():
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_killed_after_the_promotion_the_next_session_ends_the_run(train: Train, project: pytest.Pytester) -> None:
+    """The version is there already: its run gets its verdict and a decision.json, and everything agrees again."""
+    project.makeconftest(CONFTEST + KILLED_AFTER_THE_PROMOTION)
+    (project.path / "kill").touch()
+    assert train("--nbaprops-promote=enforce", process=True).code != 0
+    (project.path / "kill").unlink()
+    store = connect(f"sqlite:///{project.path / 'mlflow.db'}")
+    assert [finding.what for finding in verify(store, "NBAPropsModel") if not finding.agrees] == ["version v1"]
+    session = train("--nbaprops-promote=enforce")
+    assert session.code == 0, session.output
+    assert "already v1" in session.output
+    with store.calling("look") as client:
+        run = client.get_run(client.get_model_version("NBAPropsModel", "1").run_id)
+        assert "decision.json" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "PROMOTE")
+    assert all(finding.agrees for finding in verify(store, "NBAPropsModel"))
 
 
 def test_a_killed_worker_is_survived(train: Train, project: pytest.Pytester) -> None:

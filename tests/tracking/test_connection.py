@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.tracking.connection import Store, connect, limits, within
+from pytest_nbaprops.tracking.connection import Store, Waiting, connect, limits, within
 from pytest_nbaprops.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -60,7 +60,23 @@ def test_a_probe_that_hangs_is_left_behind() -> None:
     """Work without any timeout of its own does not hold up the caller."""
     never = threading.Event()
     with pytest.raises(TrackingError, match=r"no answer within 0\.1 seconds"):
-        within(0.1, never.wait, "http://bob:hunter2@host")
+        within(Waiting(uri="http://bob:hunter2@host", seconds=0.1, what="an answer"), never.wait)
+    never.set()
+
+
+def test_waiting_is_shown_as_waiting_for_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is being created slowly says so now and then, and a limit names what was waited for."""
+    monkeypatch.setattr("pytest_nbaprops.tracking.connection._TELL_SECONDS", 0.05)
+    lines: list[str] = []
+    done = threading.Event()
+    waiting = Waiting(uri="sqlite:///x.db", seconds=5, what="the store x.db to be made")
+    threading.Timer(0.4, done.set).start()
+    assert within(waiting, done.wait, lines.append)
+    assert lines
+    assert lines[0].startswith("waiting for the store x.db to be made (")
+    never = threading.Event()
+    with pytest.raises(TrackingError, match="waiting for the store y"):
+        within(Waiting(uri="sqlite:///y", seconds=-0.9, what="the store y to be opened"), never.wait)
     never.set()
 
 
@@ -175,11 +191,11 @@ def test_quiet_swallows_warnings_and_logs(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == ["heard"]
 
 
-@pytest.mark.parametrize("module", ["tracker", "registry"])
+@pytest.mark.parametrize("module", ["tracking.tracker", "registry.registry"])
 def test_the_import_is_silent_and_telemetry_off(module: str) -> None:
     """With every warning an error, the room can be imported, prints nothing and has MLflow's telemetry off."""
     code = (
-        f"import os, pytest_nbaprops.tracking.{module}, mlflow.telemetry.client as t;"
+        f"import os, pytest_nbaprops.{module}, mlflow.telemetry.client as t;"
         "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; assert t.get_telemetry_client() is None"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")}

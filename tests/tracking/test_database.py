@@ -106,7 +106,7 @@ def test_a_store_that_can_not_be_written_is_read(
         lambda: registry.register_model("models:/m-1", "League"),
         lambda: registry.promote_model("League", 1, "staging"),
         lambda: registry.rollback_model("League", "staging", "why not"),
-        lambda: registry.settle("League"),
+        lambda: registry.recover("League"),
     ):
         with pytest.raises(TrackingError, match="can't be written"):
             change()

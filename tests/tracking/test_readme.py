@@ -12,7 +12,7 @@ from xgboost import XGBRegressor
 
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.serving.loader import ProductionModelLoader
-from tests.tracking.league import outcomes
+from tests.league import outcomes
 
 if TYPE_CHECKING:
     import pandas as pd

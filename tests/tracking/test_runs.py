@@ -11,8 +11,8 @@ from pytest_nbaprops.tracking.runs import (
     ensure_experiment,
     find_running,
     next_version_number,
-    quoted,
 )
+from pytest_nbaprops.tracking.search import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.walkforward.store import KINDS, FoldEntry, FoldStore
+from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.walkforward.store import KINDS, FoldStore
 
 KEY, OTHER = "a" * 64, "b" * 64
-ENTRY = FoldEntry(
+ENTRY = FoldResult(
     predictions=pd.DataFrame({"GAME_ID": ["0022300001"], "actual": [1.0], "predicted": [0.1 + 0.2]}),
     details={"seconds_fit": 1.5},
 )
@@ -31,6 +32,18 @@ def test_an_entry_comes_back_bit_for_bit(store: FoldStore) -> None:
     assert found is not None
     pd.testing.assert_frame_equal(found.predictions, ENTRY.predictions, check_exact=True)
     assert found.details == ENTRY.details
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it can change results; a new one is for its user alone."""
+    folder = tmp_path / ".nbaprops"
+    FoldStore(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        FoldStore(folder)
 
 
 def test_what_is_not_there_is_none(store: FoldStore) -> None:

@@ -1,0 +1,1 @@
+"""Experiments of other tools and times, brought into the configured store."""

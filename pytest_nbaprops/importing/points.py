@@ -1,0 +1,75 @@
+"""Metric files: `timestamp value step` a line, as they were written, or half, or twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_nbaprops.importing.source import Point
+
+_MAX: Final = 2**63 - 1
+_SECONDS: Final = (10**8, 10**11)
+_OLD_WIDTH: Final = 2
+_NAMED_WIDTH: Final = 5  # with the name and digest of a dataset
+_WIDTHS: Final = (3, _NAMED_WIDTH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The points of one metric in the order of their steps, and how many lines were not as they should be."""
+
+    points: list[Point]
+    broken: int = 0
+    repeated: int = 0
+    unsorted: bool = False
+    seconds: bool = False
+
+
+def read_history(content: bytes) -> History:
+    """The history in a metric file.
+
+    Lines have two columns before MLflow 1.0, three after, more where a dataset was named. A line that is shorter than
+    most was not written to its end: its last number may lack digits, so it is not taken.
+    """
+    rows = [line.split() for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    wide = any(len(row) > _OLD_WIDTH for row in rows)
+    parsed = [point for row in rows if (point := _point(row, wide=wide)) is not None]
+    points = list({_identity(point): point for point in parsed}.values())
+    ordered = sorted(points, key=lambda point: (point.step, point.timestamp))
+    in_seconds = bool(ordered) and all(_SECONDS[0] < point.timestamp < _SECONDS[1] for point in ordered)
+    if in_seconds:
+        ordered = [point._replace(timestamp=point.timestamp * 1000) for point in ordered]
+    return History(
+        points=ordered,
+        broken=len(rows) - len(parsed),
+        repeated=len(parsed) - len(points),
+        unsorted=ordered != points and not in_seconds,
+        seconds=in_seconds,
+    )
+
+
+def _identity(point: Point) -> tuple[int, str | float, int]:
+    """NaN is not equal to itself."""
+    return (point.timestamp, point.value if math.isfinite(point.value) else str(point.value), point.step)
+
+
+def _point(row: list[str], *, wide: bool) -> Point | None:
+    if len(row) not in (_WIDTHS if wide else (_OLD_WIDTH,)) or (len(row) == _NAMED_WIDTH and _is_number(row[3])):
+        return None  # half a line, or two that ran into each other
+    try:
+        timestamp, value = int(row[0]), float(row[1])
+        step = int(row[2]) if wide else 0
+    except (ValueError, OverflowError):
+        return None
+    if abs(step) > _MAX or not 0 <= timestamp <= _MAX:
+        return None
+    return Point(timestamp, value, step)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,250 @@
+"""Per-row predictions that old scripts kept as CSV, turned into this tool's `predictions.parquet`."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.names import Players
+from pytest_nbaprops.importing.source import Findings
+from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.tracking.artifacts import PREDICTIONS
+
+_LARGEST: Final = 256 * 1024 * 1024
+_GAME_ID_DIGITS: Final = 10
+_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "GAME_DATE": ("gamedate", "date", "day", "gameday"),
+    "GAME_ID": ("gameid", "game", "idgame", "gid"),
+    "PLAYER_ID": ("playerid", "idplayer", "pid", "personid"),
+    "PLAYER_NAME": ("playername", "player", "name", "fullname", "playerfullname"),
+    "actual": (
+        "actual", "actuals", "actualpra", "praactual", "ytrue", "true", "truevalue", "truth", "target", "actualvalue",
+        "actualpts", "ytest", "yactual", "observed", "y", "pra", "targetpra",
+    ),
+    "predicted": (
+        "predicted", "prediction", "predictions", "pred", "preds", "predictedpra", "predpra", "prapred", "ypred",
+        "yhat", "prapredicted", "forecast", "predictedvalue", "projection", "projected", "praprediction",
+    ),
+}  # fmt: skip
+_TRAINING: Final = re.compile(r"(?:^|[^a-z])(?:train|training|in[ _-]?sample|insample)(?:[^a-z]|$)", re.IGNORECASE)
+_WANTED: Final = re.compile(r"pred|forecast|walk|oos|result", re.IGNORECASE)
+
+
+class GamesIndex:
+    """Player-games by date and player, to find who and which game a row of names and dates means."""
+
+    def __init__(self, load: Callable[[], pd.DataFrame]) -> None:
+        self._load = load
+
+    @cached_property
+    def _games(self) -> pd.DataFrame:
+        return self._load()
+
+    @cached_property
+    def _players(self) -> Players:
+        return Players.of(self._games)
+
+    @cached_property
+    def _game_of(self) -> dict[tuple[int, int], str]:
+        days = self._games["GAME_DATE"].to_numpy("datetime64[D]").astype("int64")
+        keys = zip(days.tolist(), self._games["PLAYER_ID"].tolist(), strict=True)
+        return dict(zip(keys, self._games["GAME_ID"].astype(str).tolist(), strict=True))
+
+    def located(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows whose player-game is known, with GAME_ID and PLAYER_ID; a name that two of that day have is not."""
+        days = rows["GAME_DATE"].to_numpy("datetime64[D]").astype("int64").tolist()
+        if "PLAYER_ID" in rows:
+            meant = [(int(player),) for player in rows["PLAYER_ID"]]
+        else:
+            called = {
+                name: tuple(one.player_id for one in self._players.called(name)) for name in set(rows["PLAYER_NAME"])
+            }
+            meant = [called[name] for name in rows["PLAYER_NAME"]]
+        found = [
+            [(player, game) for player in players if (game := self._game_of.get((day, player))) is not None]
+            for day, players in zip(days, meant, strict=True)
+        ]
+        known = [len(games) == 1 for games in found]
+        kept = rows[known].copy()
+        kept["PLAYER_ID"] = np.array([games[0][0] for games in found if len(games) == 1], dtype=np.int64)
+        kept["GAME_ID"] = [games[0][1] for games in found if len(games) == 1]
+        return kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldPredictions:
+    """Predictions in this tool's form, and the file that they came from."""
+
+    frame: pd.DataFrame
+    source: str
+
+    def metrics(self) -> dict[str, float]:
+        return point_metrics(self.frame["actual"].to_numpy(), self.frame["predicted"].to_numpy())
+
+    @property
+    def dates(self) -> tuple[str, str]:
+        """The first and the last game date."""
+        days = self.frame["GAME_DATE"]
+        return f"{days.min():%Y-%m-%d}", f"{days.max():%Y-%m-%d}"
+
+
+def old_predictions(
+    folder: Path, files: Sequence[Path], name: str, games: GamesIndex | None, findings: Findings
+) -> OldPredictions | None:
+    """The run's predictions, from the one CSV (or the series of CSVs, one a fold) that looks the most like them.
+
+    Args:
+        folder: The run's artifacts.
+        files: Those of its files that may be read.
+        name: What the run is called, in the findings and as the candidate.
+        games: Where names are looked up; None: rows that only name their players stay what they are.
+        findings: gets what could not be used.
+    """
+    if any(path == folder / PREDICTIONS for path in files):
+        return None
+    tables = _tables(folder, files, name, findings)
+    if not tables:
+        return None
+    chosen, series = _best(tables)
+    label = f"{name}/{chosen}" if len(series) == 1 else f"{name}/{chosen} and {len(series) - 1} more"
+    for other in sorted(set(tables) - set(series)):
+        findings.noted(f"{name}/{other}", "further per-row predictions", f"{chosen} was taken")
+    rows = _usable(pd.concat([tables[one] for one in series], ignore_index=True), label, findings)
+    keyed = _keyed(rows, label, games, findings)
+    if keyed is None:
+        return None
+    return OldPredictions(frame=_standard(keyed, name), source=chosen)
+
+
+def _tables(folder: Path, files: Sequence[Path], name: str, findings: Findings) -> dict[str, pd.DataFrame]:
+    found = {}
+    for path in files:
+        short = path.relative_to(folder).as_posix()
+        if path.suffix.lower() != ".csv" or _TRAINING.search(short):
+            continue
+        if path.stat().st_size > _LARGEST:
+            findings.noted(f"{name}/{short}", "a very large CSV", "copied, not looked into")
+        elif (table := _table(path)) is not None:
+            found[short] = table
+    return found
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    """The file under our names; None where it holds no predictions of player-games."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = file.readline(65_536)
+        if not any(_plain(word) in _SPELLINGS["predicted"] for word in re.split(r"[,;\t|]", header)):
+            return None
+        separator = max(",;\t|", key=header.count)
+        raw = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", encoding_errors="replace",
+                          on_bad_lines="skip", keep_default_na=True)  # fmt: skip
+    except (OSError, ValueError, pd.errors.ParserError):
+        return None
+    names = _renamed([str(column) for column in raw.columns])
+    has_keys = "GAME_DATE" in names.values() and {"PLAYER_ID", "PLAYER_NAME"} & set(names.values())
+    if not has_keys or not {"actual", "predicted"} <= set(names.values()):
+        return None
+    return raw[list(names)].rename(columns=names)
+
+
+def _renamed(columns: Sequence[str]) -> dict[str, str]:
+    """Their name of each of our columns, the likeliest spelling first."""
+    plain = {column: _plain(column) for column in reversed(columns)}
+    found = {}
+    for ours, spellings in _SPELLINGS.items():
+        at = {text: column for column, text in plain.items()}
+        theirs = next((at[text] for text in (_plain(ours), *spellings) if text in at), None)
+        if theirs is not None:
+            found[theirs] = ours
+    return found
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _best(tables: Mapping[str, pd.DataFrame]) -> tuple[str, list[str]]:
+    """The file that looks the most like predictions, and those that differ from it only in numbers."""
+    chosen = min(tables, key=lambda short: (not _WANTED.search(short), short.count("/"), len(short), short))
+    shape = re.sub(r"\d+", "#", chosen)
+    return chosen, sorted(short for short in tables if re.sub(r"\d+", "#", short) == shape)
+
+
+def _usable(rows: pd.DataFrame, label: str, findings: Findings) -> pd.DataFrame:
+    """Rows with a date and two finite numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dates = pd.to_datetime(rows["GAME_DATE"].str.strip(), format="mixed", errors="coerce", utc=True)
+    numbers = {name: pd.to_numeric(rows[name], errors="coerce").astype("float64") for name in ("actual", "predicted")}
+    typed = rows.assign(GAME_DATE=dates.dt.tz_localize(None).dt.normalize().astype("datetime64[ns]"), **numbers)
+    good = typed["GAME_DATE"].notna() & np.isfinite(typed["actual"]) & np.isfinite(typed["predicted"])
+    if not good.all():
+        findings.repaired(label, f"{int((~good).sum()):,} of {len(rows):,} rows without a date or a number", "left out")
+    return typed[good]
+
+
+def _keyed(rows: pd.DataFrame, label: str, games: GamesIndex | None, findings: Findings) -> pd.DataFrame | None:
+    """Rows with all three keys, each player-game once; None where that cannot be."""
+    keyed = _with_own_keys(rows)
+    if keyed is None:
+        if games is None:
+            findings.noted(
+                label, "predictions that only name their players", "copied as a file; --data GAMES finds who"
+            )
+            return None
+        named = _with_ids(rows)
+        keyed = games.located(named)
+        if len(keyed) < len(rows):
+            lost = f"{len(rows) - len(keyed):,} of {len(rows):,} rows that mean no one player-game of the data"
+            findings.repaired(label, lost, "left out of the predictions")
+    keyed = keyed.drop_duplicates(["GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted"])
+    twice = int(keyed.duplicated(["GAME_DATE", "GAME_ID", "PLAYER_ID"]).sum())
+    if keyed.empty or twice:
+        what = f"{twice:,} player-games with two predictions" if twice else "no row that could be used"
+        findings.noted(label, what, "copied as a file, not as predictions")
+        return None
+    return keyed
+
+
+def _with_own_keys(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """The rows with the ids that they bring; None where one is missing."""
+    if not {"GAME_ID", "PLAYER_ID"} <= set(rows.columns):
+        return None
+    games, players = _digits(rows["GAME_ID"]), _digits(rows["PLAYER_ID"])
+    if games.isna().any() or players.isna().any() or (players.str.len() > 18).any():  # noqa: PLR2004 - an int64
+        return None
+    return rows.assign(GAME_ID=games.str.zfill(_GAME_ID_DIGITS), PLAYER_ID=players.astype("int64"))
+
+
+def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
+    """PLAYER_ID as a number where every row has one, else the names count."""
+    if "PLAYER_ID" in rows:
+        players = _digits(rows["PLAYER_ID"])
+        if not players.isna().any() and not (players.str.len() > 18).any():  # noqa: PLR2004
+            return rows.assign(PLAYER_ID=players.astype("int64"))
+        rows = rows.drop(columns="PLAYER_ID")
+    if "PLAYER_NAME" not in rows:
+        return rows.assign(PLAYER_NAME="")
+    return rows.assign(PLAYER_NAME=rows["PLAYER_NAME"].fillna("").str.strip())
+
+
+def _digits(values: pd.Series) -> pd.Series:
+    """Ids as pandas, Excel and stats.nba.com write them: `203999`, `203999.0`, `0022300061`."""
+    return values.str.strip().str.extract(r"^(\d+)(?:\.0+)?$")[0]
+
+
+def _standard(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """This tool's columns, sorted by the keys; a fold is a game date."""
+    ordered = rows.sort_values(["GAME_DATE", "GAME_ID", "PLAYER_ID"], ignore_index=True)
+    fold = ordered["GAME_DATE"].rank(method="dense").astype("int64")
+    columns = ["candidate", "fold", "GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted"]
+    return ordered.assign(candidate=name, fold=fold)[columns]

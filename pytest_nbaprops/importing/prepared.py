@@ -1,0 +1,188 @@
+"""A run as it will be written: names, values and times within MLflow's limits, what is too long kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pytest_nbaprops.importing.modelfiles import files_below
+from pytest_nbaprops.importing.predictions import GamesIndex, OldPredictions, old_predictions
+from pytest_nbaprops.importing.recognition import Recognised, Synonym, recognise, standard_metrics
+from pytest_nbaprops.importing.source import Findings, Point, SourceExperiment, SourceRun
+from pytest_nbaprops.importing.texts import SafeFolder
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.payload import shortened
+
+LONG_VALUES: Final = "imported_long_values.json"
+_PARAM_CHARACTERS: Final = 6000
+_TAG_CHARACTERS: Final = 8000
+_NAME_CHARACTERS: Final = 250
+_RUN_NAME_CHARACTERS: Final = 250
+_NOT_ALLOWED: Final = re.compile(r"[^/\w.\- :]+")
+_LATEST: Final = 10**14
+# What only meant something in the store that the run comes from.
+_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, "nbaprops.imported.")
+
+
+@dataclass(kw_only=True)
+class Prepared:
+    """A run, recognised and repaired; `files` maps the path among its artifacts to the file."""
+
+    origin: str
+    name: str
+    recognised: Recognised
+    status: str
+    start_time: int
+    end_time: int
+    user: str
+    deleted: bool
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, list[Point]]
+    synonyms: Sequence[Synonym] = ()
+    files: dict[str, Path] = field(default_factory=dict)
+    predictions: OldPredictions | None = None
+    long_values: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> int:
+        return sum(map(len, self.metrics.values()))
+
+
+def prepare(
+    run: SourceRun, experiment: SourceExperiment, place: str, games: GamesIndex | None, findings: Findings
+) -> Prepared:
+    """Everything about the run that does not need the store it goes to."""
+    where = f"run {run.run_id[:40]}" + (f" ({run.name[:60]})" if run.name else "")
+    told = recognise(run, experiment.name)
+    prepared = Prepared(
+        origin=run.run_id,
+        name=run.name or run.run_id,
+        recognised=told,
+        status=run.status,
+        start_time=run.start_time or 0,
+        end_time=run.end_time or run.start_time or 0,
+        user=run.user[:256],
+        deleted=run.deleted,
+        params={},
+        tags={},
+        metrics={},
+    )
+    prepared.params = _texts(prepared, "params", run.params, _PARAM_CHARACTERS, where, findings)
+    own = {key: value for key, value in run.tags.items() if not key.startswith(_OF_THE_STORE)}
+    prepared.tags = _texts(prepared, "tags", own, _TAG_CHARACTERS, where, findings)
+    prepared.tags |= {key: value for key, value in told.tags.items() if not prepared.tags.get(key, "").strip()}
+    if "phase" in told.tags and prepared.tags["phase"] != told.tags["phase"]:  # `Phase 1`, `1`
+        prepared.tags |= {"phase": told.tags["phase"], "nbaprops.imported.phase": prepared.tags["phase"]}
+    prepared.tags |= {
+        tags.IMPORTED_RUN: run.run_id,
+        tags.IMPORTED_FROM: place[:_TAG_CHARACTERS],
+        tags.IMPORTED_NAME: shortened(run.name, _TAG_CHARACTERS),
+    }
+    prepared.metrics = _metrics(prepared, run.metrics, where, findings)
+    _collect_files(prepared, run, where, games, findings)
+    _add_standard_metrics(prepared, where, findings)
+    return prepared
+
+
+def _texts(  # noqa: PLR0913, PLR0917 - one kind of entries with its limit
+    prepared: Prepared, kind: str, values: Mapping[str, str], most: int, where: str, findings: Findings
+) -> dict[str, str]:
+    """Params or tags within MLflow's limits; the whole of a long one goes into a file."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        name = _name(key, found, where, kind, findings)
+        text = value.replace("\x00", "")
+        if len(text) > most:
+            prepared.long_values.setdefault(kind, {})[key] = value
+            findings.repaired(where, f"{kind[:-1]} {name!r:.80} of {len(text):,} characters", f"whole in {LONG_VALUES}")
+            if name.startswith("mlflow."):  # its beginning is no JSON, and MLflow's page would read it
+                continue
+        found[name] = shortened(text, most)
+    return found
+
+
+def _name(key: str, taken: Mapping[str, object], where: str, kind: str, findings: Findings) -> str:
+    """A name that MLflow takes, and nobody else has."""
+    name = posixpath.normpath(_NOT_ALLOWED.sub("_", key)).strip("/")
+    while name.startswith(".."):
+        name = name.removeprefix("..").lstrip("/")
+    name = name if name not in ("", ".") else "_"
+    if name == key and len(name) <= _NAME_CHARACTERS:
+        return name
+    mark = hashlib.sha256(key.encode(errors="replace")).hexdigest()[:8]
+    if len(name) > _NAME_CHARACTERS or name in taken:
+        name = f"{name[: _NAME_CHARACTERS - 9]}_{mark}"
+    findings.repaired(where, f"the name {key[:60]!r} of {kind}", f"{name[:80]!r}")
+    return name
+
+
+def _metrics(
+    prepared: Prepared, metrics: Mapping[str, list[Point]], where: str, findings: Findings
+) -> dict[str, list[Point]]:
+    """NaN stays; infinity becomes NaN, as MLflow would keep it as a number that passes any threshold."""
+    found: dict[str, list[Point]] = {}
+    not_finite = {}
+    for key, points in metrics.items():
+        name = _name(key, found, where, "a metric", findings)
+        bad = sum(1 for point in points if not math.isfinite(point.value))
+        if bad:
+            points = [p if math.isfinite(p.value) else p._replace(value=math.nan) for p in points]  # noqa: PLW2901
+            not_finite[name] = bad
+        if points[-1].timestamp > _LATEST:
+            points = [p._replace(timestamp=min(p.timestamp, _LATEST)) for p in points]  # noqa: PLW2901
+        found[name] = list({(p.timestamp, str(p.value), p.step): p for p in points}.values()) if bad else points
+    if not_finite:
+        text = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(not_finite.items()))
+        prepared.tags[tags.NOT_FINITE] = shortened(text, _TAG_CHARACTERS)
+        findings.repaired(where, f"NaN or infinite: {text[:120]}", "kept as NaN, named in a tag")
+    return found
+
+
+def _collect_files(
+    prepared: Prepared, run: SourceRun, where: str, games: GamesIndex | None, findings: Findings
+) -> None:
+    label = f"{where} artifacts"
+    if run.files is not None:
+        files = files_below(run.files, SafeFolder(run.files, findings, label))
+        prepared.files = {path.relative_to(run.files).as_posix(): path for path in files}
+        prepared.predictions = old_predictions(run.files, files, where, games, findings)
+        if prepared.predictions is not None:
+            frame = prepared.predictions.frame.assign(candidate=prepared.name)
+            prepared.predictions = OldPredictions(frame=frame, source=prepared.predictions.source)
+    for below, folder in run.models.items():
+        for path in files_below(folder, SafeFolder(folder, findings, label)):
+            prepared.files.setdefault(f"{below}/{path.relative_to(folder).as_posix()}", path)
+
+
+def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) -> None:
+    """The standard names beside the old ones; what no metric tells, the predictions do."""
+    prepared.synonyms = standard_metrics(prepared.metrics)
+    for synonym in prepared.synonyms:
+        prepared.metrics[synonym.name] = [synonym.point]
+        if synonym.last_of > 1:
+            what = f"{synonym.original} has {synonym.last_of} steps and no total"
+            findings.noted(where, what, f"{synonym.name} is the last of them")
+    if prepared.synonyms:
+        told = {synonym.name: synonym.original for synonym in prepared.synonyms}
+        prepared.tags["nbaprops.imported.metrics"] = json.dumps(told)
+    if prepared.predictions is None:
+        return
+    for name, value in prepared.predictions.metrics().items():
+        if name not in prepared.metrics and math.isfinite(value):
+            prepared.metrics[name] = [Point(prepared.end_time, value, 0)]
+    first, last = prepared.predictions.dates
+    for name, value in (("first_test_date", first), ("last_test_date", last)):
+        prepared.params.setdefault(name, value)
+
+
+def shorten_name(name: str) -> str:
+    """A run's name within MLflow's limit, in one line."""
+    return shortened(" ".join(name.split()), _RUN_NAME_CHARACTERS)

@@ -1,0 +1,355 @@
+"""Registered models with their versions; stages become aliases, which `nbaprops rollback` can take back.
+
+MLflow's stages tell who is in production, not who was before. What was archived was: so the archived versions below
+the one in production are promoted before it, and those between production and staging before the one in staging.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.importing.importer import Importer, link_all, run_rows, upload
+from pytest_nbaprops.importing.modelfiles import files_below, loaded, servable_file
+from pytest_nbaprops.importing.prepared import Prepared
+from pytest_nbaprops.importing.recognition import Recognised
+from pytest_nbaprops.importing.source import SourceModel, SourceVersion
+from pytest_nbaprops.importing.texts import SafeFolder
+from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.payload import shortened
+from pytest_nbaprops.tracking.registering import register
+from pytest_nbaprops.tracking.runs import ensure_experiment
+from pytest_nbaprops.tracking.search import found, is_collision, versions
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from pytest_nbaprops.tracking.connection import Store
+
+STAND_INS: Final = "Imported models"
+"""Experiment of the runs that are made for versions whose own run is gone."""
+
+_STAGES: Final = ("Production", "Staging", "Archived")
+_TAG_CHARACTERS: Final = 5000
+_NO_RUN: Final = "no run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenures:
+    """An alias with its holders, the last of them the one who has it; `why` it is believed."""
+
+    alias: str
+    holders: tuple[int, ...]
+    why: str
+
+
+def import_models(importer: Importer) -> None:
+    """All registered models of the source, or with a pattern those versions whose runs are of its experiments.
+
+    Raises:
+        TrackingError: The registry to write to does not answer.
+    """
+    for model in importer.source.models():
+        if tags.JOURNAL_OF in model.tags:
+            continue  # this tool's own: who held which alias is told by the aliases
+        chosen = [one for one in model.versions if importer.options.pattern is None or one.run_id in importer.seen]
+        if chosen or (importer.options.pattern is None and not model.versions):
+            _Model(importer, model, chosen).bring()
+
+
+class _Model:
+    """One registered model on its way."""
+
+    def __init__(self, importer: Importer, model: SourceModel, chosen: Sequence[SourceVersion]) -> None:
+        self.importer, self.model, self.chosen = importer, model, chosen
+        self.findings, self.counts = importer.findings, importer.summary
+        self.name = re.sub(r"[/:\x00-\x1f]+", "_", model.name).strip()[:200] or "imported"
+        if self.name != model.name:
+            self.findings.repaired(f"model {model.name[:80]}", "a name that MLflow does not take", f"{self.name!r}")
+        self.numbers: dict[int, str] = {}
+        """Number here of each version there."""
+
+    def bring(self) -> None:
+        store = self.importer.store
+        there = self._there(store)
+        known = {self._identity(version.tags): str(version.version) for version in there or ()}
+        (self.counts.present if there is not None else self.counts.imported)["models"] += 1
+        if store is not None and there is None and not self.importer.options.dry_run:
+            self._create(store)
+        for version in self.chosen:
+            self._bring_version(version, known)
+        for tenures in self._tenures():
+            self._bring_alias(tenures)
+
+    def _there(self, store: Store | None) -> list[ModelVersion] | None:
+        """The versions that the model has here, None where there is no such model."""
+        if store is None:
+            return None
+        with store.calling(f"look for the model {self.name}") as client:
+            return None if found(client.get_registered_model, self.name) is None else versions(client, self.name)
+
+    @staticmethod
+    def _identity(values: Mapping[str, str]) -> tuple[str, str]:
+        return values.get(tags.IMPORTED_VERSION, ""), values.get(tags.IMPORTED_RUN, "")
+
+    def _create(self, store: Store) -> None:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - MLflow is imported by the store
+
+        own = {key: value for key, value in self.model.tags.items() if not key.startswith("nbaprops.")}
+        with store.calling(f"register the model {self.name}") as client:
+            try:
+                client.create_registered_model(
+                    self.name, tags=_short(own | {tags.IMPORTED_FROM: self.importer.source.place}),
+                    description=self.model.description[:_TAG_CHARACTERS] or None,
+                )  # fmt: skip
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
+                    raise
+
+    # versions
+
+    def _bring_version(self, version: SourceVersion, known: Mapping[tuple[str, str], str]) -> None:
+        where = f"model {self.name} v{version.number}"
+        origin = (str(version.number), version.run_id or _NO_RUN)
+        if origin in known:
+            self.numbers[version.number] = known[origin]
+            self.counts.present["versions"] += 1
+            return
+        files = self._files(version, where)
+        file, why_not = servable_file(version.files, files) if version.files and files else (None, "its files are gone")
+        if file is None:
+            self.findings.noted(where, "not servable", why_not)
+        if version.run_id is not None and version.run_id not in self.importer.seen:
+            self.findings.repaired(where, f"its run {version.run_id[:40]} is gone", "a run was made that holds it")
+        elif version.run_id is None:
+            self.findings.repaired(where, "it names no run", "a run was made that holds it")
+        self.counts.imported["versions"] += 1
+        store = self.importer.store
+        if self.importer.options.dry_run or store is None:
+            self.numbers[version.number] = str(version.number)
+            return
+        try:
+            number = self._register(store, version, files, file, why_not)
+        except NBAPropsError as error:
+            if store.lost is not None:
+                raise
+            self.counts.imported["versions"] -= 1
+            self.counts.left_out["versions"] += 1
+            self.findings.left_out(where, "could not be registered", str(error)[:300])
+            return
+        self.numbers[version.number] = number
+        if number != str(version.number):
+            self.findings.noted(where, "its number is not free here", f"it is v{number} of {self.name}")
+
+    def _files(self, version: SourceVersion, where: str) -> list[Path]:
+        if version.files is None:
+            return []
+        if version.files.is_file():
+            return [version.files]
+        return files_below(version.files, SafeFolder(version.files, self.findings, where))
+
+    def _register(
+        self, store: Store, version: SourceVersion, files: list[Path], file: Path | None, why_not: str
+    ) -> str:
+        run_id, experiment_id = self._run(store, version)
+        values = _short({key: value for key, value in version.tags.items() if not key.startswith("nbaprops.")})
+        values |= {
+            tags.IMPORTED_VERSION: str(version.number),
+            tags.IMPORTED_RUN: version.run_id or _NO_RUN,
+            tags.IMPORTED_FROM: self.importer.source.place,
+            tags.IMPORTED_STAGE: version.stage,
+        }
+        if file is not None and version.files is not None:
+            with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as temporary:
+                model = loaded(file, version.files, Path(temporary))
+            if isinstance(model, str):
+                why_not = model
+                self.findings.noted(f"model {self.name} v{version.number}", "not servable", why_not)
+            else:
+                return self._register_model(store, version, model, file, (run_id, experiment_id), values)
+        values[tags.SERVABLE] = f"false: {why_not}"[:_TAG_CHARACTERS]
+        below = self._copied(store, version, files, run_id)
+        with store.calling(f"register {self.name} v{version.number}", artifacts=True) as client:
+            source = "/".join(filter(None, (client.get_run(run_id).info.artifact_uri.rstrip("/"), below)))
+            created = client.create_model_version(
+                self.name, source, run_id, tags=values, description=version.description or None, await_creation_for=60
+            )
+        return str(created.version)
+
+    def _register_model(  # noqa: PLR0913, PLR0917 - what a version is made of
+        self,
+        store: Store,
+        version: SourceVersion,
+        model: Any,
+        file: Path,
+        run: tuple[str, str],
+        values: dict[str, str],
+    ) -> str:
+        """XGBoost's own file, stored as this tool stores one."""
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        content = f"imported:{version.run_id or self.importer.source.place}:{version.number}:{digest}"
+        wanted = ModelContent(model=model, model_type="xgboost", content=content)
+        uri = log_model(store, run[1], run[0], wanted)
+        number = register(
+            store, uri, self.name, content=content, run_id=run[0], version_tags=values | {tags.SERVABLE: "true"}
+        )
+        if version.description:
+            with store.calling(f"describe {self.name} v{number}") as client:
+                client.update_model_version(self.name, number, version.description)
+        return number
+
+    def _copied(self, store: Store, version: SourceVersion, files: list[Path], run_id: str) -> str:
+        """The path of the model among the run's artifacts, copied there where it did not come with the run."""
+        if version.files is None or not files:
+            return ""
+        root = version.files if version.files.is_dir() else version.files.parent
+        below = f"models/{self.name}-v{version.number}"
+        with store.calling(f"look for the files of {self.name} v{version.number}", artifacts=True) as client:
+            parent, _, last = version.source.replace("\\", "/").partition("/artifacts/")[2].rpartition("/")
+            if last and ".." not in parent.split("/"):
+                there = {entry.path for entry in client.list_artifacts(run_id, parent or None)}
+                if (came := "/".join(filter(None, (parent, last)))) in there:
+                    return came
+        with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as temporary:
+            link_all({path.relative_to(root).as_posix(): path for path in files}, Path(temporary))
+            upload(store, run_id, Path(temporary), below)
+        return below
+
+    def _run(self, store: Store, version: SourceVersion) -> tuple[str, str]:
+        """The version's run and its experiment here; one that stands in where it is gone or deleted."""
+        run_id = self.importer.run_of.get(version.run_id or "")
+        if run_id is None:
+            run_id = self._stand_in(store, version)
+        with store.calling(f"read the run {run_id}") as client:
+            return run_id, str(client.get_run(run_id).info.experiment_id)
+
+    def _stand_in(self, store: Store, version: SourceVersion) -> str:
+        origin = f"model {self.name} v{version.number}"
+        if (known := self.importer.run_of.get(origin)) is not None:
+            return known
+        writer = self.importer.writer
+        if writer is None:
+            raise TrackingError(f"there is no store to register {origin} in")
+        made = Prepared(
+            origin=origin,
+            name=origin,
+            recognised=Recognised(name=origin, standard=False),
+            status="FINISHED",
+            start_time=version.created,
+            end_time=version.created,
+            user="",
+            deleted=False,
+            params={},
+            tags={
+                tags.IMPORTED_RUN: origin,
+                tags.IMPORTED_FROM: self.importer.source.place,
+                tags.IMPORTED_NAME: "",
+                "mlflow.note.content": f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
+            },
+            metrics={},
+        )
+        experiment_id = ensure_experiment(store, STAND_INS)
+        run_id = hashlib.sha256(f"{origin} {version.run_id} {self.importer.source.place}".encode()).hexdigest()[:32]
+        if not writer.taken([run_id]):
+            run_id = writer.write([run_rows(made, run_id=run_id, experiment_id=experiment_id, name=origin)])[0]
+            writer.complete([run_id], [])
+        self.importer.run_of[origin] = run_id
+        return run_id
+
+    # aliases
+
+    def _tenures(self) -> list[Tenures]:
+        """Aliases of the source, and those of its stages that no alias of the same name contradicts."""
+        found_: dict[str, Tenures] = {}
+        for name, number in sorted(self.model.aliases.items()):
+            if (alias := self._allowed(name)) is None:
+                continue
+            if alias in found_:
+                self.findings.left_out(
+                    f"model {self.name} alias {name[:60]}", "aliases are lower case", "another is so"
+                )
+            elif number not in {version.number for version in self.model.versions}:
+                self.findings.left_out(f"model {self.name} alias {name[:60]}", f"it names v{number}", "there is none")
+            else:
+                found_[alias] = Tenures(alias=alias, holders=(number,), why=f"the alias {name}")
+        for stage in _STAGES:
+            numbers = sorted(one.number for one in self.model.versions if one.stage.lower() == stage.lower())
+            alias = stage.lower()
+            if numbers and alias in found_ and found_[alias].holders[-1] != numbers[-1]:
+                what = f"the alias says v{found_[alias].holders[-1]}, the stage v{numbers[-1]}"
+                self.findings.noted(f"model {self.name} alias {alias}", what, "the alias counts")
+            elif numbers:
+                before = self._archived_before(stage, numbers[0])
+                found_[alias] = Tenures(alias=alias, holders=(*before, *numbers), why=f"the stage {stage}")
+        return list(found_.values())
+
+    def _archived_before(self, stage: str, number: int) -> tuple[int, ...]:
+        """Archived versions that must have been in the stage before this one."""
+        if stage == "Archived":
+            return ()
+        archived = [one.number for one in self.model.versions if one.stage.lower() == "archived"]
+        live = [one.number for one in self.model.versions if one.stage.lower() == "production"]
+        above = max([other for other in live if other < number], default=0) if stage == "Staging" else 0
+        return tuple(sorted(other for other in archived if above < other < number))
+
+    def _allowed(self, name: str) -> str | None:
+        try:
+            return alias_name(name)
+        except TrackingError as error:
+            self.findings.left_out(f"model {self.name} alias {name[:60]}", "not an alias any more", str(error)[:200])
+            return None
+
+    def _bring_alias(self, tenures: Tenures) -> None:
+        """Set the alias, unless somebody has moved it here since; promoted one after the other, as it was there."""
+        holders = [number for number in tenures.holders if number in self.numbers]
+        if not holders or holders[-1] != tenures.holders[-1]:
+            return  # its version was left out
+        store, wanted = self.importer.store, str(tenures.holders[-1])
+        done, holder = self._alias_here(store, tenures.alias)
+        if done == wanted:
+            self.counts.present["aliases"] += 1
+            return
+        ours = {self.numbers[number] for number in holders} | ({self._number_of(done)} if done else set())
+        if holder is not None and holder not in ours:
+            self.counts.left_out["aliases"] += 1
+            where = f"model {self.name} alias {tenures.alias}"
+            self.findings.left_out(where, f"v{wanted} had it there", f"v{holder} has it here, and keeps it")
+            return
+        self.counts.imported["aliases"] += 1
+        if store is None or self.importer.options.dry_run:
+            return
+        registry = ModelRegistry(store=store)
+        there = [self.numbers[number] for number in holders]
+        for number in holders[there.index(holder) + 1 :] if holder in there else holders:
+            why = f"imported from {self.importer.source.place}: {tenures.why}"
+            last = number == holders[-1]
+            reason = why if last else f"{why}; v{number} of there was archived or in the stage before"
+            registry.promote_model(self.name, self.numbers[number], tenures.alias, reason=reason)
+        with store.calling(f"mark the alias {tenures.alias} of {self.name}") as client:
+            client.set_registered_model_tag(self.name, tags.IMPORTED_ALIAS + tenures.alias, wanted)
+
+    def _number_of(self, number: str) -> str | None:
+        return self.numbers.get(int(number)) if number.isdecimal() else None
+
+    def _alias_here(self, store: Store | None, alias: str) -> tuple[str | None, str | None]:
+        """The version that an earlier import gave the alias to (its number there), and who has it here."""
+        if store is None:
+            return None, None
+        with store.calling(f"read the aliases of {self.name}") as client:
+            model = found(client.get_registered_model, self.name)
+        if model is None:
+            return None, None
+        holder = model.aliases.get(alias)
+        return model.tags.get(tags.IMPORTED_ALIAS + alias), None if holder is None else str(holder)
+
+
+def _short(values: Mapping[str, str]) -> dict[str, str]:
+    return {key[:250]: shortened(value, _TAG_CHARACTERS) for key, value in values.items() if key}

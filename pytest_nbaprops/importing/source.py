@@ -1,0 +1,135 @@
+"""What a store of old experiments holds, whatever kind of store it is, and what was found to be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+REPAIRED: Final = "repaired"
+LEFT_OUT: Final = "left out"
+NOTED: Final = "noted"
+"""Nothing is lost, but somebody should know."""
+
+DEFAULT_EXPERIMENT: Final = "Default"
+
+
+class Point(NamedTuple):
+    """One value of a metric; the time in milliseconds from 1970."""
+
+    timestamp: int
+    value: float
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that was not as it should be: where, what, and what was done about it."""
+
+    where: str
+    what: str
+    outcome: str
+    done: str
+
+
+@dataclass
+class Findings:
+    """Collects findings; `at` gives them a place."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def repaired(self, where: str, what: str, done: str) -> None:
+        self.found.append(Finding(where=where, what=what, outcome=REPAIRED, done=done))
+
+    def left_out(self, where: str, what: str, why: str) -> None:
+        self.found.append(Finding(where=where, what=what, outcome=LEFT_OUT, done=why))
+
+    def noted(self, where: str, what: str, done: str) -> None:
+        self.found.append(Finding(where=where, what=what, outcome=NOTED, done=done))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceExperiment:
+    """An experiment; `key` is its id in the source."""
+
+    key: str
+    name: str
+    deleted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class SourceRun:
+    """A run, read and already repaired as far as its reader could.
+
+    Attributes:
+        run_id: its id in the source.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        files: folder with its artifacts, None where it has none that can be read.
+        models: further folders of model files, by the path that they get among the artifacts.
+    """
+
+    run_id: str
+    experiment: str
+    name: str
+    status: str
+    start_time: int | None
+    end_time: int | None
+    user: str = ""
+    deleted: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, list[Point]] = field(default_factory=dict)
+    files: Path | None = None
+    models: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceVersion:
+    """A version of a registered model; `files` is its folder, None where it cannot be read."""
+
+    number: int
+    stage: str = "None"
+    run_id: str | None = None
+    source: str = ""
+    description: str = ""
+    created: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    files: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceModel:
+    """A registered model with its versions, the oldest first; `aliases` are alias to version number."""
+
+    name: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, int] = field(default_factory=dict)
+    versions: Sequence[SourceVersion] = ()
+
+
+class Source(Protocol):
+    """A store that is read and never changed. `place` is how it is called, without passwords."""
+
+    place: str
+    findings: Findings
+
+    def experiments(self) -> list[SourceExperiment]:
+        """All, deleted ones included."""
+
+    def run_ids(self, experiment: SourceExperiment) -> list[str]:
+        """Ids of the experiment's runs, deleted ones included, in a fixed order."""
+
+    def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
+        """The run; None where nothing of it can be read, which is then among the findings."""
+
+    def models(self) -> Iterator[SourceModel]:
+        """The registered models."""
+
+    def release(self, run: SourceRun) -> None:
+        """The run's files are no longer needed."""
+
+    def close(self) -> None:
+        """Give back what was opened."""

@@ -1,0 +1,281 @@
+"""A training session's way to MLflow: a run per candidate while it goes, registration and promotion at its end.
+
+After the first failure nothing more is tried: the fold store keeps every fold, so the next session logs it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.moves import RUN, Promotion
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.registry.verify import end_runs_of_versions
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
+from pytest_nbaprops.reports.decision_file import REPORT, SUMMARY
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store, connect
+from pytest_nbaprops.tracking.database import sqlite_path
+from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.ownership import BEAT_SECONDS, Owner, take_over
+from pytest_nbaprops.tracking.runs import next_version_number
+from pytest_nbaprops.tracking.search import versions
+from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
+
+FLUSH_SECONDS = 5.0
+DESCRIBED = 4_900  # a run's tag holds 8,000 characters, a version's description 5,000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is known of a candidate's run before its first fold.
+
+    Attributes:
+        identity: same candidate, same data, same folds: same identity; with the params it tells a run left RUNNING.
+        run_name: template in which only `{n}` is left open.
+    """
+
+    identity: str
+    run_name: str
+    params: Mapping[str, object]
+    tags: Mapping[str, object]
+
+
+class Publication:
+    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
+
+    def __init__(
+        self, *, uri: str, experiment: str, model_name: str, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.uri, self.experiment, self.model_name, self.tell = uri, experiment, model_name, tell
+        self.error: str | None = None
+        self._store: Store | None = None
+        self._trackers: dict[str, StandardNBAPropsTracker] = {}
+        self._flushed: dict[str, float] = {}
+        self._owners: dict[str, Owner] = {}
+        self._run_ids: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+
+    # the start
+
+    def probe(self) -> None:
+        """See that the store can be reached, writing nothing: a sqlite file that is not there yet is not made.
+
+        Raises:
+            TrackingError: it cannot.
+        """
+        if not self._is_fresh_sqlite():
+            self._connected()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether there is no store yet: a sqlite file that nothing was written to."""
+        return self._store is None and self._is_fresh_sqlite()
+
+    def _is_fresh_sqlite(self) -> bool:
+        if not self.uri.startswith("sqlite"):
+            return False
+        path = sqlite_path(self.uri)
+        return not path.exists() and path.parent.is_dir()
+
+    def champion(self, alias: str | None, target: str) -> ChampionVersion | UnknownChampion | None:
+        """The version to beat: the alias asked for, else production if it exists, else the target alias.
+
+        Raises:
+            TrackingError: the registry cannot be read.
+        """
+        if self.is_untouched:
+            return None
+        registry = self.registry()
+        if alias is None:
+            alias = DEFAULT_CHAMPION if DEFAULT_CHAMPION in registry.aliases(self.model_name) else target
+        return registry.champion(self.model_name, alias)
+
+    def mend(self, *, aliases: bool) -> list[str]:
+        """Finish what killed sessions left: runs of promoted versions and, where wanted, alias changes; what was done.
+
+        Raises:
+            TrackingError: the store cannot be read or written.
+        """
+        if self.is_untouched:
+            return []
+        if aliases:
+            self.registry().recover(self.model_name)
+        return end_runs_of_versions(self._connected(), self.model_name)
+
+    def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
+        """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates.
+
+        Raises:
+            TrackingError: the registry cannot be read.
+        """
+        store = self._connected()
+        with store.calling(f"read the versions of {self.model_name}") as client:
+            known = versions(client, self.model_name)
+        decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
+        return sorted(n for n, record in decided.items() if record.identity not in but and record.overlaps(first, last))
+
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(store=self._connected())
+
+    def _connected(self) -> Store:
+        if self._store is None:
+            store = connect(self.uri, tell=self.tell)
+            store.check_writable()  # known before the first fold
+            self._store = store
+        return self._store
+
+    # runs
+
+    def attempt(self, work: Callable[[], Any]) -> Any:
+        """Do it unless something failed before; a failure is kept, not raised."""
+        if self.error is not None:
+            return None
+        try:
+            return work()
+        except TrackingError as error:
+            self.error = str(error)
+        except Exception as error:  # noqa: BLE001 - logging must never end the session that it logs
+            self.error = f"logging failed: {one_line(error)}"
+        return None
+
+    def run_id(self, candidate: str) -> str | None:
+        return self._run_ids.get(candidate)
+
+    def tracker(self, candidate: str) -> StandardNBAPropsTracker:
+        return self._trackers[candidate]
+
+    def start(self, candidate: str, record: RunRecord, games: pd.DataFrame, source: str, digest: str) -> None:
+        """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
+        tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
+        owner = Owner.myself()
+        same = _what_it_is(record, digest)
+        run_id = take_over(tracker.store, tracker.experiment_id, same, owner)
+        name = None
+        if run_id is None:
+            number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
+            name = record.run_name.replace("{n}", str(number))
+        run_tags = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
+        self._run_ids[candidate] = tracker.start_run(name, run_tags, run_id=run_id)
+        self._trackers[candidate], self._owners[candidate] = tracker, owner
+        self._flushed[candidate] = time.monotonic()
+        tracker.log_training_config(record.params)
+        tracker.log_dataset_info(games, Path(source).name, source, digest=digest)
+        tracker.flush()
+
+    def fold(self, candidate: str, number: int, day: date, predictions: pd.DataFrame, own: Mapping[str, float]) -> None:
+        """Keep one fold's metrics; what is kept is sent every few seconds."""
+        tracker = self._trackers[candidate]
+        tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
+        if time.monotonic() - self._flushed[candidate] > FLUSH_SECONDS:
+            self._beat(candidate)
+            tracker.flush()
+            self._flushed[candidate] = time.monotonic()
+
+    def _beat(self, candidate: str) -> None:
+        """Keep a sign of life for the flush, unless the last one is recent."""
+        owner = self._owners[candidate]
+        if time.time() - owner.at > BEAT_SECONDS:
+            self._owners[candidate] = owner.beat()
+            self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
+
+    def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
+        """The last entries of a run: its verdict, the report, and the summary as what MLflow calls the description."""
+        tracker = self._trackers[candidate]
+        tracker.set_tags({tags.VERDICT: verdict})
+        for name in (decision_file.name, REPORT, SUMMARY):
+            if (file := decision_file.with_name(name)).is_file():
+                tracker.log_artifact(file)
+        if (summary := decision_file.with_name(SUMMARY)).is_file():
+            text = summary.read_text(encoding="utf-8")
+            text = text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"
+            tracker.set_tags({tags.DESCRIPTION: text})
+            self._describe(candidate, text)
+        tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
+        tracker.end_run(status)
+
+    def _describe(self, candidate: str, text: str) -> None:
+        """Say of the version that this candidate became what was decided."""
+        version = self._versions.get(candidate)
+        if version is not None:
+            with self._connected().calling(f"describe {self.model_name} v{version}") as client:
+                client.update_model_version(self.model_name, version, description=text)
+
+    def run_url(self, candidate: str) -> str | None:
+        """Where a browser shows the candidate's run; None without a server."""
+        tracker, run_id = self._trackers.get(candidate), self._run_ids.get(candidate)
+        parts = urlsplit(self.uri)
+        if tracker is None or run_id is None or parts.scheme not in ("http", "https"):
+            return None
+        place = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")  # without the password
+        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+    def flush(self) -> None:
+        """Send what is kept of all runs; a failure is kept like any other."""
+        for tracker in self._trackers.values():
+            self.attempt(tracker.flush)
+
+    def fail(self, candidate: str) -> None:
+        """End the candidate's run as FAILED with the verdict ERROR if it is still open; never raises.
+
+        For a session that broke: a run left RUNNING would be taken over by the next one as if it had been killed.
+        """
+        tracker = self._trackers.get(candidate)
+        if tracker is not None and tracker.is_open:
+            with contextlib.suppress(Exception):
+                tracker.abandon({tags.VERDICT: "ERROR"})
+
+    # the promotion
+
+    def promote(  # noqa: PLR0913 - a promotion's whole story
+        self,
+        candidate: str,
+        *,
+        model: Any,
+        model_type: str,
+        example: pd.DataFrame,
+        content: str,
+        trusted_types: tuple[str, ...],
+        alias: str,
+        expected: Mapping[str, str | None],
+        reason: str,
+        record: VersionRecord,
+    ) -> Promotion:
+        """Log the model, register it (once) and move the alias last.
+
+        `content` is the identity of the model: a version that has it already is promoted instead of a second one.
+        `expected` is the version that each of some aliases must hold still, None for no one.
+
+        Raises:
+            ChampionMovedError: one of them was moved since the comparison.
+            TrackingError: it could not be done; the alias is where it was, or on the complete new version.
+        """
+        tracker = self._trackers[candidate]
+        uri = tracker.log_model(model, model_type, input_example=example, content=content, trusted_types=trusted_types)
+        registry = self.registry()
+        version = registry.register_model(
+            uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=record.to_tags()
+        )
+        details = {**record.event_details(), RUN: tracker.run_id}
+        self._versions[candidate] = version
+        return registry.promote_model(
+            self.model_name, version, alias, reason=reason, expected_aliases=expected, details=details
+        )
+
+
+def _what_it_is(record: RunRecord, digest: str) -> str:
+    """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
+    params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
+    return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"

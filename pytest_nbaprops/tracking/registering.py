@@ -1,0 +1,80 @@
+"""Registering a stored model once, whatever session tries it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import create_once
+from pytest_nbaprops.tracking.search import quoted, versions
+
+with quiet():
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from pytest_nbaprops.tracking.connection import Store
+
+
+def version_of_content(store: Store, name: str, content: str) -> str | None:
+    """Number of the newest complete version registered with this content."""
+    with store.calling(f"look for a version of {name}") as client:
+        there = _complete(client, name, content)
+    return None if there is None else str(there.version)
+
+
+def _complete(client: MlflowClient, name: str, content: str) -> ModelVersion | None:
+    there = versions(client, name, f" AND tags.`{tags.CONTENT}` = {quoted(content)}")
+    ready = [version for version in there if version.status == "READY"]
+    return max(ready, key=lambda version: int(version.version), default=None)
+
+
+def register(  # noqa: PLR0913 - the version's whole identity
+    store: Store,
+    model_uri: str,
+    name: str,
+    *,
+    content: str | None = None,
+    run_id: str | None = None,
+    version_tags: Mapping[str, str] | None = None,
+) -> str:
+    """Number of the version of this content, a new one only if there is none yet; as `ModelRegistry.register_model`."""
+    store.check_writable()
+    with store.calling(f"register {model_uri}") as client:
+        model = client.get_logged_model(_model_id(client, model_uri))
+    content = content or model.tags.get(tags.CONTENT) or model.model_id
+    if (known := version_of_content(store, name, content)) is not None:
+        return known
+    run_id = run_id or model.source_run_id
+    values = {tags.CONTENT: content, tags.RUN: run_id or "", **(version_tags or {})}
+    with store.calling(f"register a version of {name}", artifacts=True) as client:
+        # Without a server MLflow would look a models:/ source up in its global tracking URI, not in this store.
+        source = f"models:/{model.model_id}" if store.is_remote else model.artifact_location
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        created = create_once(
+            lambda: client.create_model_version(
+                name, source, run_id=run_id, tags=values, model_id=model.model_id, await_creation_for=60
+            ),
+            lambda: _complete(client, name, content),
+        )
+    return str(created.version)
+
+
+def _model_id(client: MlflowClient, model_uri: str) -> str:
+    if model_uri.startswith("models:/m-"):
+        return model_uri.removeprefix("models:/")
+    run_id = model_uri.removeprefix("runs:/").partition("/")[0]
+    uri = client.get_run(run_id).data.tags.get(tags.MODEL_URI)
+    if uri is None:
+        raise TrackingError(f"the run {run_id} has no stored model: call log_model first")
+    return str(uri).removeprefix("models:/")

@@ -1,0 +1,62 @@
+"""Requests whose answer was lost, sent again where that is safe: newer MLflow sends no POST a second time itself."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pytest_nbaprops.tracking.quiet import quiet
+
+with quiet():
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS: Final = 1.0
+# Twice is the same as once; who moves an alias looks at it again afterwards.
+_REPEATABLE: Final = frozenset((
+    "finalize_logged_model", "log_batch", "log_inputs", "set_model_version_tag", "set_registered_model_alias",
+    "set_tag", "set_terminated", "update_run",
+))  # fmt: skip
+_TRANSIENT: Final = re.compile(
+    r"error code (429|500|502|503|504)\b|too many (429|50[0234]) error responses|Connection aborted|RemoteDisconnected"
+    r"|Connection reset|IncompleteRead|Read timed out",
+)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the server may have done what it was asked for, and only its answer is lost or an error of its own."""
+    return isinstance(error, MlflowException) and _TRANSIENT.search(str(error)) is not None
+
+
+def create_once(create: Callable[[], T], look: Callable[[], T | None]) -> T:
+    """What `create` gives; where its answer was lost, what `look` finds, and only then a second try."""
+    try:
+        return create()
+    except MlflowException as error:
+        if not is_transient(error):
+            raise
+    time.sleep(_PAUSE_SECONDS)
+    there = look()
+    return create() if there is None else there
+
+
+class RetryingClient:
+    """MLflow's client, which sends what can be repeated a second time."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        return partial(_again, method) if name in _REPEATABLE else method
+
+
+def _again(method: Any, *arguments: Any, **named: Any) -> Any:
+    request = partial(method, *arguments, **named)
+    return create_once(request, lambda: None)

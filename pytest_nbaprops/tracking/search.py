@@ -1,0 +1,64 @@
+"""Questions to a store: every page of an answer, texts in MLflow's filter language, things that may not be there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.tracking.quiet import quiet
+
+with quiet():
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+    from mlflow.entities.model_registry import ModelVersion
+
+_MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+def quoted(text: str) -> str:
+    """The text as a string of MLflow's filter language, which knows no escapes."""
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    raise TrackingError(f"{text!r} holds both kinds of quotes, which MLflow can't search for: leave one out")
+
+
+def found(function: Any, *arguments: Any) -> Any | None:
+    """The store's answer, or None where it knows of no such thing."""
+    try:
+        return function(*arguments)
+    except MlflowException as error:
+        if error.error_code in _MISSING and "not found" in str(error).lower():
+            return None
+        raise
+
+
+def every(search: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """All that a search of MLflow's client finds, page after page."""
+    token = None
+    while True:
+        page = search(*arguments, **options, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def versions(client: MlflowClient, name: str, condition: str = "") -> list[ModelVersion]:
+    """All versions of the model that meet the condition, in no particular order."""
+    return list(every(client.search_model_versions, f"name = {quoted(name)}{condition}", max_results=200))
+
+
+def experiments(client: MlflowClient) -> list[Experiment]:
+    return list(every(client.search_experiments, max_results=1000))
+
+
+def is_collision(error: MlflowException) -> bool:
+    """Two writers at the same row: the database let one through, the other may try again."""
+    text = str(error).lower()
+    return any(sign in text for sign in ("integrity", "unique constraint", "creation error", "database is locked"))

@@ -1,0 +1,74 @@
+"""The house: a lower room never imports a higher one, and only tracking opens a connection to MLflow."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pytest_nbaprops"
+ROOMS = (
+    "data", "features", "code", "market", "walkforward", "recipes", "metrics", "leaks", "gate", "tracking", "registry",
+    "runs", "serving", "session", "reports", "commands",
+)  # fmt: skip
+ORDERED = ("tracking", "registry", "runs", "serving")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules that the file imports, wherever in it, and names imported from them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", ORDERED)
+def test_a_room_knows_only_those_below(room: str) -> None:
+    """Not even for annotations, or in a function."""
+    above = tuple(f"pytest_nbaprops.{other}." for other in ROOMS[ROOMS.index(room) + 1 :])
+    allowed = {("runs/replay.py", "pytest_nbaprops.session.context"), ("runs/replay.py", "pytest_nbaprops.session")}
+    wrong = [
+        (str(path.relative_to(PACKAGE)), name)
+        for path in modules(room)
+        for name in imported(path)
+        if f"{name}.".startswith(above)
+    ]
+    assert [found for found in wrong if found not in allowed] == []
+
+
+def test_only_tracking_opens_a_connection_to_mlflow() -> None:
+    """Everybody else is handed a store."""
+    opened = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "MlflowClient"
+    }
+    assert opened == {"tracking/connection.py"}
+
+
+@pytest.mark.parametrize("name", ["nbaprops.", "data_digests", "trained_through", "champion_version"])
+def test_tags_are_named_in_one_place(name: str) -> None:
+    """A tag's name is a literal in `tracking/tags.py` and `registry/record.py` alone, as far as these rooms go."""
+    homes = {PACKAGE / "tracking" / "tags.py", PACKAGE / "registry" / "record.py"}
+    literal = [
+        str(path.relative_to(PACKAGE))
+        for room in ORDERED
+        for path in modules(room)
+        if path not in homes
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and is_tag(node.value, name)
+    ]
+    assert literal == ["serving/loader.py"] * (name == "trained_through")  # the key of get_model_info
+
+
+def is_tag(text: str, name: str) -> bool:
+    return text.startswith(name) if name.endswith(".") else text == name

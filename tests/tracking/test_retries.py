@@ -1,0 +1,83 @@
+"""Requests whose answers are lost on the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.tracking import retries
+from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.retries import RetryingClient, create_once
+from pytest_nbaprops.tracking.search import versions
+from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
+
+with quiet():
+    from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from xgboost import XGBRegressor
+
+    from pytest_nbaprops.tracking.connection import Store
+
+LOST = "API request to http://h/api failed with exception ('Connection aborted.', RemoteDisconnected('closed'))"
+
+
+class Lossy:
+    """A client of which every method does its work and loses its first answer."""
+
+    def __init__(self, client: Any, methods: set[str]) -> None:
+        self.client, self.methods, self.lost = client, methods, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            answer = method(*arguments, **named)
+            if name in self.methods and name not in self.lost:
+                self.lost.add(name)
+                raise MlflowException(LOST)
+            return answer
+
+        return call
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "_PAUSE_SECONDS", 0)
+
+
+def test_nothing_is_made_twice_where_an_answer_was_lost(store: Store, booster: XGBRegressor) -> None:
+    """One run, one version and one entry of the journal, with everything that was to be in them."""
+    methods = {"create_run", "create_model_version", "log_batch", "set_tag", "set_registered_model_alias", "update_run"}
+    lossy = Lossy(store.client, methods)
+    store.client = RetryingClient(lossy)  # as the store of a server has it
+    with StandardNBAPropsTracker("League", store=store) as tracker:
+        run_id = tracker.start_run("one")
+        tracker.log_validation_metrics({"mae": 5.0})
+        uri = tracker.log_model(booster, "xgboost", content="c1")
+    registry = ModelRegistry(store=store)
+    version = registry.register_model(uri, "League")
+    lossy.lost.discard("create_model_version")
+    registry.promote_model("League", version, "production")
+    with store.calling("count") as client:
+        assert [run.info.run_id for run in client.search_runs([tracker.experiment_id])] == [run_id]
+        assert client.get_run(run_id).data.metrics == {"mae": 5.0}
+        assert len(versions(client, "League")) == 1
+        assert len(versions(client, "League.nbaprops-journal")) == 1
+    assert registry.aliases("League") == {"production": version}
+    assert len(lossy.lost) >= 5
+
+
+def test_what_was_refused_is_not_sent_again() -> None:
+    """Only an answer that was lost, or a server's own trouble, is worth another try."""
+    calls = []
+
+    def refused() -> None:
+        calls.append(1)
+        raise MlflowException("error code 400: bad name")
+
+    with pytest.raises(MlflowException):
+        create_once(refused, lambda: None)
+    assert len(calls) == 1
