@@ -297,7 +297,6 @@ class Closing:
 
     def _warnings(self, decision: SessionDecision) -> list[str]:
         """What is said beside the verdict."""
-        states = self.evidence.candidates
         return [
             *self._weaker(),
             *(f"games: {remark}" for remark in self.context.remarks),

@@ -286,21 +286,23 @@ HOSTILE = {
         "test outcomes",
         (
             "import gc\n\ndef test_found_in_memory(fold):\n"
-            "    frames = [o for o in gc.get_objects() if isinstance(o, pd.DataFrame) and 'PTS' in o and len(o) > 3000]\n"
+            "    tables = [o for o in gc.get_objects() if isinstance(o, pd.DataFrame)]\n"
+            "    frames = [o for o in tables if 'PTS' in o and len(o) > 3000]\n"
             "    fold.record(actual(frames[0]).loc[fold.test.X.index])\n"
         ),
     ),
     "looked_behind": (
         "test outcomes",
         (
-            "def test_looked_behind(fold):\n    data = fold._bench.dataset\n"
+            "def test_looked_behind(fold):\n    data = fold._resources.dataset\n"
             "    fold.record(data.targets['actual'].loc[fold.test.X.index])\n"
         ),
     ),
     "session_file": (
         "test outcomes",
         (
-            "from pathlib import Path\nfrom pytest_nbaprops.data.arrow import read_arrow\n\ndef test_session_file(fold):\n"
+            "from pathlib import Path\nfrom pytest_nbaprops.data.arrow import read_arrow\n\n"
+            "def test_session_file(fold):\n"
             "    path = sorted(Path('.nbaprops/sessions').rglob('targets.arrow'))[-1]\n"
             "    fold.record(read_arrow(path)['actual'].loc[fold.test.X.index])\n"
         ),
