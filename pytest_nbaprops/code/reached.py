@@ -48,7 +48,7 @@ def objects_reached(*objects: object) -> list[tuple[str, Any]]:
     walk = _Walk(CodeReader())
     for obj in objects:
         walk.describe(obj)
-    return [(walk.names.get(id(obj)) or getattr(obj, "__name__", type(obj).__name__), obj) for obj in walk.alive]
+    return [(walk.names.get(id(obj)) or str(getattr(obj, "__name__", type(obj).__name__)), obj) for obj in walk.alive]
 
 
 def texts_of(obj: object) -> frozenset[str]:

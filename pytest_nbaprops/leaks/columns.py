@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -47,7 +48,7 @@ def _lasts(games: pd.DataFrame, name: str) -> bool:
     return any(_depends_on(values, [games[key] for key in by if key in games]) for by in keys)
 
 
-def _depends_on(values: pd.Series[str], keys: list[pd.Series[object]]) -> bool:
+def _depends_on(values: pd.Series[str], keys: list[pd.Series[Any]]) -> bool:
     """Whether equal keys mean equal values, missing ones aside, on several rows each."""
     counts = values.groupby(keys).nunique()
     return bool((counts <= 1).all()) and len(counts) < len(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -54,7 +55,9 @@ def _calendar(day: dt.date) -> list[str]:
 
 def _extremes(dates: Sequence[dt.date], counts: pd.Series[int]) -> dict[dt.date, tuple[str, ...]]:
     here = counts[counts.index.isin(list(dates))]
-    return {here.idxmin(): ("fewest games",), here.idxmax(): ("most games",)} if len(here) else {}
+    fewest: Any = here.idxmin() if len(here) else None
+    most: Any = here.idxmax() if len(here) else None
+    return {fewest: ("fewest games",), most: ("most games",)} if len(here) else {}
 
 
 def _landmarks(day: dt.date, ends: pd.DataFrame, debuts: Collection[dt.date]) -> list[str]:

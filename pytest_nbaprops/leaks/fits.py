@@ -27,9 +27,9 @@ def fits_counted(rows: list[int]) -> Iterator[None]:
             or code.co_filename.startswith(OWN_FOLDER)
         ):
             return
-        given = [frame.f_locals.get(name) for name in code.co_varnames[1 : min(code.co_argcount, 3)]]
-        if given and hasattr(given[0], "__len__") and hasattr(given[0], "shape"):
-            rows.append(len(given[0]))
+        first: Any = frame.f_locals.get(code.co_varnames[1]) if code.co_argcount > 1 else None
+        if hasattr(first, "__len__") and hasattr(first, "shape"):
+            rows.append(len(first))
 
     before = sys.getprofile()
     sys.setprofile(heard)

@@ -45,7 +45,7 @@ KINDS = (
     ("same-day presence", "same_day_presence"),
     ("needs outcomes", "not_yet_played"),
 )
-OUTSIDES = {
+OUTSIDES: dict[str, dict[str, Any]] = {
     "": {},
     "everything": {"clock": FAR_PAST, "draws": True, "files": True},
     "another day": {"clock": ANOTHER_DAY, "draws": True, "files": True},
@@ -158,7 +158,8 @@ class Material:
         scene, tables = league.scene(call.change, call.date), read_sources(group, self.root)
         if call.change in ("sources", "combined", "combined, all there") and call.date is not None:
             tables = league.cutoff(call.date).tables(group, tables)
-        last = pd.Timestamp(call.date) if call.change == "served" else scene.frame["GAME_DATE"].max()
+        served = call.date if call.change == "served" else None
+        last = scene.frame["GAME_DATE"].max() if served is None else pd.Timestamp(served)
         tables = known_sources(group, tables, last)
         looked = data_at_hand(group.function) if call.times > 1 and call.group != BUILT_IN else None
         self.listener.take()
@@ -180,7 +181,8 @@ class Material:
 
 
 def _joined(groups: Sequence[FeatureGroup], games: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([group(games) for group in groups], axis=1)
+    made: pd.DataFrame = pd.concat([group(games) for group in groups], axis=1)
+    return made
 
 
 def _first_dates(games: pd.DataFrame) -> pd.DataFrame:
@@ -242,8 +244,8 @@ class Examination:
                 leaks.append(self._leak("keeps state", state))
         reads = first.reads
         if any(read.is_of_the_kernel for read in reads):  # which does not say who opened a file: once more, then
-            again = self._heard("small").reads
-            reads = [read for read in reads if not read.is_of_the_kernel or read in again]
+            twice = self._heard("small").reads
+            reads = [read for read in reads if not read.is_of_the_kernel or read in twice]
         return Looked(leaks=leaks, small=small, reads=reads, hashes=first.hashes)
 
     def _heard(self, league: str, change: str = "", date: str | None = None, **how: Any) -> Heard:

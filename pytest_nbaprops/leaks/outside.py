@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn")
-NETWORK = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "urllib.Request", "http.client.connect")
-NETWORK += ("ftplib.connect", "smtplib.connect")
+NETWORK = (
+    "socket.connect", "socket.sendto", "socket.getaddrinfo", "urllib.Request", "http.client.connect",
+    "ftplib.connect", "smtplib.connect",
+)  # fmt: skip
 OBJECTS = ("gc.get_objects", "gc.get_referrers")
 ASKED = {**dict.fromkeys(PROGRAMS, "a program"), **dict.fromkeys(NETWORK, "the network")}
 ASKED |= {**dict.fromkeys(OBJECTS, "all objects in memory"), "sqlite3.connect": "a database"}
@@ -158,7 +160,7 @@ def install(listener: Listener, *, other: bool) -> None:
     sys.addaudithook(listener)
     listener.other = other
     real = io.open
-    builtins.open = io.open = _Opener(real, listener)  # type: ignore[assignment]
+    builtins.open = io.open = _Opener(real, listener)
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:
@@ -230,7 +232,7 @@ def _other_draws() -> Iterator[None]:
     """Python's and numpy's global generators draw other numbers, however they are seeded."""
     import numpy as np  # noqa: PLC0415 - in a process of its own only
 
-    seeds = {random: random.seed, np.random: np.random.seed}
+    seeds: dict[Any, Callable[..., Any]] = {random: random.seed, np.random: np.random.seed}
     try:
         for module, seed in seeds.items():
             module.seed = _mixed(seed)

@@ -185,7 +185,7 @@ def can_fork() -> bool:
 
 def only_thread() -> bool:
     """Whether no other thread can hold a lock while this process is forked."""
-    return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1
+    return threading.active_count() == 1 and len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def _answer_and_exit(pipe: int, answer: Callable[[], object]) -> None:

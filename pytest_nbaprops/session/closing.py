@@ -301,7 +301,7 @@ class Closing:
         return [
             *self._weaker(),
             *(f"games: {remark}" for remark in self.context.remarks),
-            *self.leaks.warnings(states),
+            *self.leaks.warnings(),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
             *decision.remarks,

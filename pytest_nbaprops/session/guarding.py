@@ -424,7 +424,7 @@ class LeakChecks:
         """How many tests these are."""
         return len(self.tests(states))
 
-    def warnings(self, states: Sequence[Candidate]) -> list[str]:
+    def warnings(self) -> list[str]:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
         said += self.gaps.said

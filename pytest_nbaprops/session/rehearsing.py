@@ -186,13 +186,13 @@ class Rehearsing:
         with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
             self._folder = Path(name)
             runs = self._run(scenes)
-            for known in found:
+            for known, one in found.items():
                 asked = [
                     result
                     for scene, (_, result) in zip(scenes, runs, strict=True)
                     if result is not None and any(known == candidate for candidate, _ in scene.folds)
                 ]
-                found[known].leaks = self._undeclared(known, asked)
+                one.leaks = self._undeclared(known, asked)
             suspects: dict[str, list[tuple[Scene, FoldState]]] = {}
             for scene, run in zip(scenes, runs, strict=True):
                 for candidate, fold, moved in self._compared(scene, run, found):
@@ -283,14 +283,10 @@ class Rehearsing:
                     scene, fold = moved[turn]
                     days.setdefault((fold.fold.dates[0], scene.high), []).append((name, fold))
             for (day, high), folds in days.items():
-                self._name_on(day, high, folds, found)
+                self._name_on(day, folds, found, high=high)
 
     def _name_on(
-        self,
-        day: date,
-        high: bool,
-        folds: Sequence[tuple[str, FoldState]],
-        found: dict[str, Rehearsed],
+        self, day: date, folds: Sequence[tuple[str, FoldState]], found: dict[str, Rehearsed], *, high: bool
     ) -> None:
         """Several candidates' folds of one date, in the same sessions."""
         last = max(max(fold.fold.dates) for _, fold in folds)

@@ -107,5 +107,6 @@ def _matching(table: pd.DataFrame, values: pd.Series[str], but: str | None = Non
 
 def _text(column: pd.Series[Any]) -> pd.Series[str]:
     if column.dtype.kind == "M":
-        return column.dt.strftime("%Y-%m-%d").astype("string")
-    return column.astype("string").str.removesuffix(".0").str.lstrip("0")
+        column = column.dt.strftime("%Y-%m-%d")
+    text: pd.Series[str] = column.astype("string").str.removesuffix(".0").str.lstrip("0")
+    return text

@@ -438,7 +438,8 @@ def test_leaks_in_tests_are_named(project: pytest.Pytester, train: Train) -> Non
     session = train("--nbaprops-promote=enforce", "-v", FEW_FOLDS)
     found = by_name(session)
     named = {
-        name: [kind for kind in kinds(found[name]) if name not in HOSTILE or kind == "test outcomes"] for name in found
+        name: [kind for kind in kinds(candidate) if name not in HOSTILE or kind == "test outcomes"]
+        for name, candidate in found.items()
     }
     assert named == {name: [kind] for name, (kind, _) in EVERY_LEAK.items()}
     expected = {n: "INCONCLUSIVE" if kind == "undeclared source" else "REJECT" for n, (kind, _) in EVERY_LEAK.items()}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from pytest_nbaprops.leaks.leakage import Leak
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import sample_league
