@@ -14,10 +14,10 @@ import pytest
 from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.gate.verdict import PASSED
 from pytest_nbaprops.reports import wording
-from pytest_nbaprops.reports.decision_file import REPORT
 from pytest_nbaprops.reports.steps import next_steps
 from pytest_nbaprops.reports.text import plain
 from pytest_nbaprops.reports.wording import number
+from pytest_nbaprops.tracking.artifacts import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
