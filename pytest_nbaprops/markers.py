@@ -89,9 +89,6 @@ _MARKER_READERS: Mapping[str, Callable[[str, object, str], Any]] = {
 }
 
 
-PROMOTION_SIGNATURE = "promotion(*criteria)"
-
-
 def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> tuple[str, ...]:
     """Check the criteria of one `promotion` marker.
 

@@ -20,7 +20,6 @@ COLUMN_MAP_OPTION: Final = "nbaprops_columns"
 KEY_COLUMNS: Final = ("GAME_DATE", "GAME_ID", "PLAYER_ID")
 
 ID_COLUMNS: Final = ("PLAYER_ID", "TEAM_ID")
-TEXT_COLUMNS: Final = ("PLAYER_NAME", "TEAM_ABBREVIATION", "TEAM_NAME", "MATCHUP", "WL")
 COUNT_COLUMNS: Final = (
     "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB", "REB",
     "AST", "STL", "BLK", "TOV", "PF", "PTS",

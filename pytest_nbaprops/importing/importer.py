@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, shorten_name
-from pytest_nbaprops.importing.source import Findings, Source, SourceExperiment, SourceRun
+from pytest_nbaprops.importing.source import DEFAULT_EXPERIMENT, Findings, Source, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import write_predictions
@@ -284,7 +284,7 @@ class Importer:
     def _open(self, experiment: SourceExperiment, runs: int) -> None:
         """The experiment of the same name, made where there is none."""
         name, there = self._target_name(experiment)
-        if there is not None:
+        if there is not None or name == DEFAULT_EXPERIMENT:  # every store has it from the start
             self.summary.present["experiments"] += 1
         elif runs or not experiment.deleted:
             self.summary.imported["experiments"] += 1

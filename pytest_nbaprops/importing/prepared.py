@@ -132,7 +132,8 @@ def _metrics(
     not_finite = {}
     for key, points in metrics.items():
         name = _name(key, found, where, "a metric", findings)
-        bad = sum(1 for point in points if not math.isfinite(point.value))
+        values = [point[1] for point in points]
+        bad = 0 if all(map(math.isfinite, values)) else sum(not math.isfinite(value) for value in values)
         if bad:
             points = [p if math.isfinite(p.value) else p._replace(value=math.nan) for p in points]  # noqa: PLW2901
             not_finite[name] = bad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pytest_nbaprops.importing.source import LEFT_OUT, NOTED, REPAIRED, Finding
 KINDS: Final = (
     "experiments", "runs", "metrics", "metric values", "artifact files", "predictions", "models", "versions", "aliases",
 )  # fmt: skip
+_LONG_ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _ORDER: Final = (LEFT_OUT, REPAIRED, NOTED)
 
 
@@ -58,10 +60,17 @@ def grouped(findings: Sequence[Finding], most: int) -> list[tuple[str, str, str,
         alike.setdefault((finding.outcome, _kind(finding.what), _kind(finding.done)), []).append(finding)
     rows = []
     for group in alike.values():
-        rows += [(one.where, one.what, one.outcome, one.done) for one in group[:most]]
+        rows += [(_brief(one.where), _brief(one.what), one.outcome, _brief(one.done)) for one in group[:most]]
         if len(group) > most:
-            rows.append((f"… and {len(group) - most:,} more", group[0].what, group[0].outcome, "--format json has all"))
+            rows.append(
+                (f"… and {len(group) - most:,} more", _brief(group[0].what), group[0].outcome, "--format json has all")
+            )
     return rows
+
+
+def _brief(text: str) -> str:
+    """Ids as the other commands show them."""
+    return _LONG_ID.sub(lambda match: match[0][:8], text)
 
 
 def _kind(text: str) -> str:

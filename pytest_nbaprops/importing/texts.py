@@ -139,6 +139,6 @@ def millis_of(value: object) -> int | None:
         number = int(float(str(value)))
     except (ValueError, OverflowError):
         return None
-    if 10**8 < number < 10**11:  # noqa: PLR2004 - seconds of the years 1973 to 5138
+    if 10**8 < number < 10**11:
         number *= 1000
-    return number if 0 < number < 10**14 else None  # noqa: PLR2004
+    return number if 0 < number < 10**14 else None

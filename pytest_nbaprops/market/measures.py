@@ -134,4 +134,3 @@ MARKET_MEASURES: Final[Mapping[str, Measure]] = {
     "coverage95": mean_of("market_coverage95"),
     "blend": mean_of("market_error_blend"),
 }
-LOWER_IS_BETTER: Final = ("brier", "log_loss", "crps", "market_mae", "market_brier", "blend")

@@ -24,8 +24,8 @@ from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.verify import end_runs_of_versions
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
-from pytest_nbaprops.reports.decision_file import REPORT, SUMMARY
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.artifacts import REPORT, SUMMARY
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.explain import one_line

@@ -20,9 +20,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from pytest_nbaprops.reports.decision_file import DECISION
 from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.reports.untrusted import UntrustedError, checked_decision
+from pytest_nbaprops.tracking.artifacts import DECISION
 
 ARTIFACT: Final = "nbaprops-report"
 MARK: Final = "<!-- nbaprops: the promotion gate's comment -->"

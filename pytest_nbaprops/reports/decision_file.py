@@ -15,10 +15,10 @@ import pandas as pd
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.redaction import redacted, redacted_words
 from pytest_nbaprops.reports.text import cell
+from pytest_nbaprops.tracking.artifacts import DECISION, PREDICTIONS, REPORT, SUMMARY
 
 SCHEMA_VERSION = 1
-DECISION, SUMMARY, REPORT, ERROR = "decision.json", "summary.md", "report.html", "error.txt"
-FOLDS, PREDICTIONS = "folds.csv", "predictions.parquet"
+FOLDS, ERROR = "folds.csv", "error.txt"
 PREDICTION_COLUMNS = (
     "candidate",
     "fold",

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from pytest_nbaprops.leaks.leak import leak_text
 from pytest_nbaprops.reports import wording
-from pytest_nbaprops.reports.decision_file import DECISION, SUMMARY
 from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.tracking.artifacts import DECISION, SUMMARY
 
 MOST_ANNOTATIONS: Final = 10
 """GitHub shows no more of a kind and step."""

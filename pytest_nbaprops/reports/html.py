@@ -15,10 +15,11 @@ from markupsafe import Markup, escape
 
 from pytest_nbaprops.leaks.leak import leak_text
 from pytest_nbaprops.reports import plots, wording
-from pytest_nbaprops.reports.decision_file import REPORT, write_text
+from pytest_nbaprops.reports.decision_file import write_text
 from pytest_nbaprops.reports.figures import MOST_POINTS, ROLLING, CandidateFigures, candidate_figures
 from pytest_nbaprops.reports.steps import next_steps, reproduce
 from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.tracking.artifacts import REPORT
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MOST_CANDIDATES: Final = 4

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_nbaprops.gate.effect import effect_text
+from pytest_nbaprops.gate.verdict import PASSED
 from pytest_nbaprops.reports import wording
-from pytest_nbaprops.reports.decision_file import REPORT
 from pytest_nbaprops.reports.steps import next_steps
 from pytest_nbaprops.reports.text import plain
 from pytest_nbaprops.reports.wording import number
+from pytest_nbaprops.tracking.artifacts import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +145,8 @@ def _candidate(
     counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])
     shown = ", ".join(f"{kind} {wording.number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
     _line(reporter, f"{name}: {shown}")
+    if candidate["verdict"] == PASSED:
+        _line(reporter, candidate["reasons"][0])
     _line(reporter, f"{folds['planned']} folds planned: {counts or 'none ran'}")
     for line in (candidate.get("market") or {}).get("said") or ():
         _line(reporter, f"market: {line}")

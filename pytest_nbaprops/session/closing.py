@@ -24,7 +24,7 @@ from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
 from pytest_nbaprops.reports import criteria_tests
 from pytest_nbaprops.reports.attribution import write_attribution
-from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
+from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.reports.html import Tables, write_page
 from pytest_nbaprops.reports.summary import summary_text
@@ -38,6 +38,7 @@ from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.session.reporting import parameter_changes, report_tables
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
+from pytest_nbaprops.tracking.artifacts import SUMMARY
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -467,6 +467,3 @@ class LeakChecks:
 
 def _name(group: FeatureGroup) -> str:
     return group.name
-
-
-Telling = Callable[[str], None]

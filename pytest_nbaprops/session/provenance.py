@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.redaction import redact, redacted
-from pytest_nbaprops.reports.decision_file import DECISION
 from pytest_nbaprops.session.context import Context, thread_share
 from pytest_nbaprops.session.planfile import PLANS
 from pytest_nbaprops.tracking import provenance
+from pytest_nbaprops.tracking.artifacts import DECISION
 
 if TYPE_CHECKING:
     from pytest_nbaprops.walkforward.candidate import Candidate

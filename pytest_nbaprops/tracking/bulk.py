@@ -7,7 +7,6 @@ To a server the same goes in as few requests as it takes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
 
 COMPLETE: Final = "complete"
+_METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")
 _SENDERS: Final = 4
 _VALUE_CHUNK: Final = 500  # values in one condition
 
@@ -145,14 +145,23 @@ class _Database:
 
     @staticmethod
     def _insert_metrics(connection: Connection, runs: Sequence[RunRows]) -> None:
-        latest: list[dict[str, Any]] = []
-        for run in runs:
-            for key, points in run.metrics.items():
-                rows = [_metric_row(run.run_id, key, point) for point in points]
-                _insert(connection, SqlMetric.__table__, rows)
+        """All values of one metric after another, as the table's key has them: a third of the time."""
+        rows: list[tuple[object, ...]] = []
+        latest: list[tuple[object, ...]] = []
+        for key in sorted({key for run in runs for key in run.metrics}):
+            for run in runs:
+                points = run.metrics.get(key, ())
+                values = [
+                    (key, value, timestamp, step, False, run.run_id)
+                    if value == value  # noqa: PLR0124 - NaN; a call takes longer, and there are millions
+                    else (key, 0.0, timestamp, step, True, run.run_id)
+                    for timestamp, value, step in points
+                ]
+                rows += values
                 # What MLflow takes for the last one.
-                latest.append(max(rows, key=lambda row: (row["step"], row["timestamp"], row["value"])))
-        _insert(connection, SqlLatestMetric.__table__, latest)
+                latest += [max(values, key=lambda row: (row[3], row[2], row[1]))] if values else []
+        _insert_tuples(connection, SqlMetric.__table__, rows)
+        _insert_tuples(connection, SqlLatestMetric.__table__, latest)
 
     def complete(self, run_ids: Sequence[str], deleted: Sequence[str]) -> None:  # noqa: ARG002 - written as deleted
         rows = [{"key": tags.IMPORTED_STATE, "value": COMPLETE, "run_uuid": run_id} for run_id in run_ids]
@@ -189,17 +198,14 @@ def _run_row(run: RunRows, location: str) -> dict[str, Any]:
     }
 
 
-def _metric_row(run_id: str, key: str, point: tuple[int, float, int]) -> dict[str, Any]:
-    timestamp, value, step = point
-    is_nan = math.isnan(value)
-    return {
-        "key": key,
-        "value": 0.0 if is_nan else value,
-        "timestamp": timestamp,
-        "step": step,
-        "is_nan": is_nan,
-        "run_uuid": run_id,
-    }
+def _insert_tuples(connection: Connection, table: Table, rows: list[tuple[object, ...]]) -> None:
+    """Rows in the order of `_METRIC_COLUMNS`; to sqlite without SQLAlchemy's work on each of them."""
+    if connection.dialect.name != "sqlite":
+        _insert(connection, table, [dict(zip(_METRIC_COLUMNS, row, strict=True)) for row in rows])
+    elif rows:
+        names = ", ".join(f'"{name}"' for name in _METRIC_COLUMNS)
+        marks = ", ".join("?" * len(_METRIC_COLUMNS))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608
 
 
 def _imported(run_id: str, values: Mapping[str, str], *, deleted: bool) -> ImportedRun:

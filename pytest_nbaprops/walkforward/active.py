@@ -20,7 +20,6 @@ from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
 from pytest_nbaprops.walkforward.dataset import Rows
 from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, predictions_frame, stored_fold
-from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.result import FoldResult, metrics_of
 
 METRIC_NAME = re.compile(r"[\w\-. ]+", re.ASCII)  # what every MLflow store takes
@@ -44,20 +43,6 @@ class ActiveFold:
 
     def __repr__(self) -> str:
         return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
-
-    @property
-    def candidate_name(self) -> str:
-        """The candidate that this fold belongs to."""
-        return self._candidate.name
-
-    @property
-    def plan_fold(self) -> Fold:
-        """The fold as it was planned."""
-        return self._fold
-
-    def on(self, resources: Resources) -> ActiveFold:
-        """The same fold on other data, not yet recorded."""
-        return ActiveFold(state=self._state, candidate=self._candidate, resources=resources)
 
     @property
     def number(self) -> int:

@@ -54,9 +54,6 @@ class FoldStore:
     def has_fold(self, key: str) -> bool:
         return self._path("folds", key).exists()
 
-    def has_model(self, key: str) -> bool:
-        return self._path("models", key).exists()
-
     def fold(self, key: str) -> FoldResult | None:
         """The result under this key; None where there is none that is whole."""
         payload = self._read("folds", key)
