@@ -76,7 +76,7 @@ def _trial(path: Path) -> str | None:
     with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as folder:
         copy = _copied(path, Path(folder))
         try:
-            tried = subprocess.run(
+            tried = subprocess.run(  # noqa: S603 - this interpreter
                 [sys.executable, "-c", _TRIAL, str(copy)], capture_output=True, timeout=_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:

@@ -180,8 +180,8 @@ def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) ->
         if name not in prepared.metrics and math.isfinite(value):
             prepared.metrics[name] = [Point(prepared.end_time, value, 0)]
     first, last = prepared.predictions.dates
-    for name, value in (("first_test_date", first), ("last_test_date", last)):
-        prepared.params.setdefault(name, value)
+    for name, day in (("first_test_date", first), ("last_test_date", last)):
+        prepared.params.setdefault(name, day)
 
 
 def shorten_name(name: str) -> str:

@@ -101,7 +101,8 @@ class _Database:
             with quiet(), self.engine.begin() as connection:
                 yield connection
         except sqlalchemy.exc.SQLAlchemyError as error:
-            reason = one_line(error.orig) if isinstance(error, sqlalchemy.exc.DBAPIError) else one_line(error)
+            cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else None
+            reason = one_line(cause or error)
             raise TrackingError(f"could not {what} in the tracking store {self.store.name}: {reason}") from error
 
     def imported(self) -> list[ImportedRun]:
