@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import os
 import re
 import shlex
@@ -113,13 +114,15 @@ def read_settings(config: pytest.Config) -> Settings:
 def forget_decision(config: pytest.Config) -> None:
     """Take an older decision out of the report folder: a session that fails to start must not leave its verdict."""
     given = config.known_args_namespace.nbaprops_report
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         here = config.invocation_params.dir
         root = config.rootpath if config.known_args_namespace.rootdir else here
         base = here if given else config.inipath.parent if config.inipath is not None else root
         report = base / Path(str(given or config.getini("nbaprops_report") or "nbaprops-report")).expanduser()
-        for name in ("decision.json", "summary.md", "report.html"):
-            (report / name).unlink(missing_ok=True)
+        # INCONCLUSIVE is what a session says until it has ended: xdist's workers find that of their own.
+        if json.loads((report / "decision.json").read_text(encoding="utf-8"))["verdict"] != "INCONCLUSIVE":
+            for name in ("decision.json", "summary.md", "report.html"):
+                (report / name).unlink(missing_ok=True)
 
 
 def _refuse_unknown_keys(config: pytest.Config) -> None:

@@ -57,7 +57,7 @@ def test_every_pytest_option_is_there(line: str) -> None:
 def test_the_own_data_example_has_seasons_to_fit_on(pytester: pytest.Pytester) -> None:
     """The command of the section, on files as its script writes them, plans its folds."""
     section = README.split("\n## Your own data\n")[1].split("\n## ")[0]
-    (command,) = re.findall(r"^```bash\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    command = re.findall(r"^```bash\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[0]
     assert "2022-23" in section.split("```python")[1].split("```")[0]
     folder = pytester.path / "data" / "game_logs"
     folder.mkdir(parents=True)

@@ -165,6 +165,7 @@ def moved_prediction(games: pd.DataFrame, true: pd.DataFrame, again: pd.DataFram
     with np.errstate(invalid="ignore"):
         size = np.abs(after - before)
         same = (size <= TOLERANCE * np.maximum(1.0, np.abs(before))) | (np.isnan(before) & np.isnan(after))
+        same |= before == after  # both infinite
     if same.all():
         return None
     worst = int(np.where(same, -1.0, np.nan_to_num(size, nan=np.inf)).argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -177,9 +178,12 @@ def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
         return ""
     size = -(-len(values) // SPARK)
     means = [fmean(values[at : at + size]) for at in range(0, len(values), size)]
-    low, high = min(means), max(means)
-    steps = [round((len(BLOCKS) - 1) * (mean - low) / (high - low)) if high > low else 0 for mean in means]
-    drawn = "".join(BLOCKS[step] for step in steps)
+    known = [mean for mean in means if math.isfinite(mean)]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    steps = [(len(BLOCKS) - 1) * (mean - low) / (high - low) if high > low else 0.0 * mean for mean in means]
+    drawn = "".join(BLOCKS[round(step)] if math.isfinite(step) else "?" for step in steps)
     return f"mae {drawn} {low:.2f} to {high:.2f}\n    {dates[0]} to {dates[-1]}" + (
         f", each block {size} dates" if size > 1 else ""
     )

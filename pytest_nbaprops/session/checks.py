@@ -74,7 +74,8 @@ def _project_files(root: Path) -> Iterable[Path]:
 
 
 def _is_said(name: str, files: Iterable[Path]) -> bool:
-    word = re.compile(rf"\b{re.escape(name)}\b")
+    # As a keyword, an attribute or a key, not in the criterion that asks for it.
+    word = re.compile(rf"\b{re.escape(name)}\s*=(?!=)|[\"']{re.escape(name)}[\"']|\.{re.escape(name)}\b")
     return any(path.suffix == ".py" and word.search(path.read_text("utf-8", errors="replace")) for path in files)
 
 

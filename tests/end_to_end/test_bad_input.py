@@ -17,7 +17,7 @@ OPTIONS = {
     "test form": (("--nbaprops-test", "yesterday"), "--nbaprops-test", "last N dates"),
     "test season": (("--nbaprops-test", "1998-99"), "--nbaprops-test", "2023-24"),
     "test backwards": (("--nbaprops-test", "2024-02-01..2024-01-01"), "--nbaprops-test", "swap"),
-    "test without training": (("--nbaprops-test", "last 999 dates"), "--nbaprops-train-window", "no game before"),
+    "test without training": (("--nbaprops-test", "last 999 dates"), "--nbaprops-test", "no game before"),
     "train window": (("--nbaprops-train-window", "3 years"), "--nbaprops-train-window", "N seasons"),
     "target": (("--nbaprops-target", "PTS+DUNKS"), "--nbaprops-target", "DUNKS"),
     "recipe": (("--nbaprops-recipe", "advancd"), "--nbaprops-recipe", "advanced"),
@@ -169,3 +169,17 @@ def test_a_recipe_that_cannot_be_stored_is_refused_first(train: Train, project: 
         "def pytest_nbaprops_recipes(config):\n    return {'own': Own(), 'quick': Own()}\n"
     )
     assert_one_line(train("--nbaprops-recipe", "own", process=True), "own", "nbaprops_trusted_types")
+
+
+def test_a_start_that_fails_leaves_no_older_verdict(train: Train, project: pytest.Pytester) -> None:
+    """Whether an option is wrong or a conftest cannot be imported: the decision of the session before is gone."""
+    decision = project.path / "nbaprops-report" / "decision.json"
+    decision.parent.mkdir()
+    for broken in ("--nbaprops-promote=perhaps", "--no-such-option"):
+        decision.write_text('{"verdict": "PROMOTE"}')
+        assert train(broken).code == 4
+        assert not decision.exists()
+    decision.write_text('{"verdict": "PROMOTE"}')
+    project.makeconftest("import")
+    assert train(process=True).code == 4
+    assert not decision.exists()

@@ -275,7 +275,7 @@ def test_several_candidates_promote_the_best(train: Train) -> None:
     assert {row["outcome"] for row in other["criteria"]} == {"passed"}
     assert all(row["reason"].startswith("passed, not chosen (higher MAE)") for row in other["criteria"])
     assert "REJECT" not in session.output
-    assert f"{other['name']}: passed, not chosen (higher MAE)" in session.output
+    assert "passed, not chosen (higher MAE)" in session.output
 
 
 def test_a_hook_that_breaks_after_the_promotion_does_not_hide_it(train: Train, project: pytest.Pytester) -> None:

@@ -113,4 +113,3 @@ def test_a_look_at_the_lines(project: pytest.Pytester, league: Path, monkeypatch
     bad = CliRunner().invoke(main, ["check", "--odds", "bad.csv"])
     assert bad.exit_code == 1
     assert bad.output.count("Error: bad.csv, row ") == 2
-    assert CliRunner().invoke(main, ["check"]).exit_code == 2
