@@ -135,7 +135,7 @@ def test_odds_add_line_edge_and_chances(project: Path) -> None:
         f"{first['player'].lower()},{first['date']},{first['team']},{first['opponent']},20.5\n"
     )
     table = call("--schedule", "tomorrow.csv", "--odds", "odds.csv")
-    assert table.stdout.splitlines()[1].split()[-4:] == ["line", "edge", "over", "under"]
+    assert table.stdout.splitlines()[1].split()[8:12] == ["line", "edge", "over", "under"]
     piped = call("--schedule", "tomorrow.csv", "--odds", "odds.csv", "--format", "csv")
     (project / "piped.csv").write_text(piped.stdout)
     found = pd.read_csv(project / "piped.csv").iloc[0]
