@@ -62,7 +62,7 @@ class GamesIndex:
         """The rows whose player-game is known, with GAME_ID and PLAYER_ID; a name that two of that day have is not."""
         days = rows["GAME_DATE"].to_numpy("datetime64[D]").astype("int64").tolist()
         if "PLAYER_ID" in rows:
-            meant = [(int(player),) for player in rows["PLAYER_ID"]]
+            meant: list[tuple[int, ...]] = [(int(player),) for player in rows["PLAYER_ID"]]
         else:
             called = {
                 name: tuple(one.player_id for one in self._players.called(name)) for name in set(rows["PLAYER_NAME"])
@@ -189,7 +189,8 @@ def _usable(rows: pd.DataFrame, label: str, findings: Findings) -> pd.DataFrame:
     good = typed["GAME_DATE"].notna() & np.isfinite(typed["actual"]) & np.isfinite(typed["predicted"])
     if not good.all():
         findings.repaired(label, f"{int((~good).sum()):,} of {len(rows):,} rows without a date or a number", "left out")
-    return typed[good]
+    usable: pd.DataFrame = typed[good]
+    return usable
 
 
 def _keyed(rows: pd.DataFrame, label: str, games: GamesIndex | None, findings: Findings) -> pd.DataFrame | None:

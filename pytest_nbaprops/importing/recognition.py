@@ -146,7 +146,7 @@ def _features(known: Mapping[str, str], name: str) -> str:
         _DATE,
         _PHASE,
         _PHASE_WORD,
-        *(re.compile(rf"(?<![A-Za-z])(?:{p})(?![A-Za-z])", re.I) for _, p in _VALIDATIONS),
+        *(re.compile(rf"(?<![A-Za-z])(?:{p})(?![A-Za-z])", re.IGNORECASE) for _, p in _VALIDATIONS),
     ):
         rest = pattern.sub(" ", rest)
     return _slug(_TIME.sub(" ", rest))

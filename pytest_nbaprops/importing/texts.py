@@ -75,10 +75,10 @@ class SafeFolder:
         """The file's bytes; None where it is none or cannot be read."""
         try:
             found = path.stat()
-            if not stat.S_ISREG(found.st_mode) or not self.holds(path):
-                raise OSError(0, "it is no plain file of the store")
-            if found.st_size > _LARGEST:
-                raise OSError(0, f"it has {found.st_size:,} bytes")
+            if not stat.S_ISREG(found.st_mode) or not self.holds(path) or found.st_size > _LARGEST:
+                what = f"no plain file of the store, or a very large one ({found.st_size:,} bytes)"
+                self.findings.left_out(self.name_of(path), what, "not read")
+                return None
             return path.read_bytes()
         except FileNotFoundError:
             return None
@@ -99,7 +99,7 @@ class SafeFolder:
         return {name: self.text(self.name_of(folder / name), data) for name, data in self.text_files(folder)}
 
     def meta(self, folder: Path) -> dict[str, Any] | None:
-        """The folder's meta.yaml; None where there is none; where it is damaged, those of its lines that can be read."""
+        """The folder's meta.yaml; of a damaged one those lines that can be read, None where there is none."""
         path = folder / META
         content = self.content(path)
         if content is None:
@@ -139,6 +139,6 @@ def millis_of(value: object) -> int | None:
         number = int(float(str(value)))
     except (ValueError, OverflowError):
         return None
-    if 10**8 < number < 10**11:  # noqa: PLR2004 - seconds of the years 1973 to 5138
+    if 10**8 < number < 10**11:  # seconds of the years 1973 to 5138
         number *= 1000
-    return number if 0 < number < 10**14 else None  # noqa: PLR2004
+    return number if 0 < number < 10**14 else None

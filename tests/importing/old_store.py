@@ -32,7 +32,7 @@ def experiment(root: Path, key: str, name: str, **entries: Any) -> Path:
     return folder
 
 
-def run(  # noqa: PLR0913 - all of a run
+def run(
     folder: Path,
     number: int,
     name: str,
