@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import tempfile
@@ -107,14 +108,15 @@ class Importer:
         planned = [(experiment, self.source.run_ids(experiment)) for experiment in chosen]
         total, done = sum(len(ids) for _, ids in planned), 0
         self.progress(0, total)
-        for experiment, run_ids in planned:
-            self._open(experiment, len(run_ids))
-            for run_id in run_ids:
-                self._one(experiment, run_id, known.get(self._key(run_id)))
-                done += 1
-                self.progress(done, total)
-            self._flush(experiment)
-            self._close(experiment)
+        with _collector_paused():
+            for experiment, run_ids in planned:
+                self._open(experiment, len(run_ids))
+                for run_id in run_ids:
+                    self._one(experiment, run_id, known.get(self._key(run_id)))
+                    done += 1
+                    self.progress(done, total)
+                self._flush(experiment)
+                self._close(experiment)
         self._mend_parents()
 
     def _chosen(self) -> list[SourceExperiment]:
@@ -349,6 +351,18 @@ def run_rows(prepared: Prepared, *, run_id: str, experiment_id: str, name: str) 
         tags=prepared.tags | {"mlflow.runName": name},
         metrics=prepared.metrics,
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Millions of tuples without a cycle among them: looking for one takes half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

@@ -175,3 +175,18 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Imported:
     store = connect(f"sqlite:///{folder / 'mlflow.db'}")
     first, second = bring(root, store), bring(root, store)
     return Imported(root=root, before=before, store=store, planned=planned, first=first, second=second)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty sqlite store, migrated once."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def store(migrated: Path, tmp_path: Path) -> Store:
+    path = tmp_path / "mlflow.db"
+    shutil.copyfile(migrated, path)
+    return connect(f"sqlite:///{path}")
