@@ -33,6 +33,7 @@ VERBS: Final = {
     "rollback": Verb(home="rollback:rollback", help="Put the version before back under an alias."),
     "predict": Verb(home="predict:predict", help="Predict the players of games to come with a promoted model."),
     "reproduce": Verb(home="reproduce:reproduce", help="Run a stored run again and compare."),
+    "check": Verb(home="check:check", help="Say what a session would say about game logs, or about a file of lines."),
     "import": Verb(home="import_:import_", help="Bring runs and models of an older MLflow store along."),
     "sample": Verb(home="sample:sample", help="Write game logs of a simulated league."),
     "init": Verb(home="init:init", help="Write a starter project."),
@@ -46,6 +47,7 @@ _SPELLED: Final = {
     "--nbaprops-alias": "--alias",
     "--nbaprops-experiment": "--experiment",
     "--nbaprops-model-name": "--model",
+    "--nbaprops-odds": "--odds",
 }
 
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 2) -> str:
+    """` (did you mean X or Y?)`, or nothing where no known name is near."""
+    close = difflib.get_close_matches(name, list(known), n=most)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
 
 class NBAPropsError(Exception):
     """Base of every error that a user can cause and mend; its text is one line."""

@@ -45,7 +45,7 @@ def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 def _dataset(config: pytest.Config) -> Dataset:
     collector = config.stash.get(collector_key, None)
-    return collector.bench.dataset if collector is not None else _context_on_demand(config).dataset
+    return collector.context.dataset if collector is not None else _context_on_demand(config).dataset
 
 
 def _context_on_demand(config: pytest.Config) -> Context:

@@ -89,9 +89,6 @@ _MARKER_READERS: Mapping[str, Callable[[str, object, str], Any]] = {
 }
 
 
-PROMOTION_SIGNATURE = "promotion(*criteria)"
-
-
 def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> tuple[str, ...]:
     """Check the criteria of one `promotion` marker.
 
@@ -100,7 +97,4 @@ def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], w
     """
     if kwargs or not args or not all(isinstance(text, str) for text in args):
         raise SettingsError(f"{where}: promotion takes criteria as texts, such as promotion('mae < baseline')")
-    try:
-        return tuple(parse_criterion(str(text)).expression for text in args)
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--nbaprops-criterion", f"{where}: promotion(…)")) from None
+    return tuple(parse_criterion(str(text), option=f"{where}: promotion(…)").expression for text in args)

@@ -41,6 +41,25 @@ OPTIONS: tuple[Option, ...] = (
         help="Run walk-forward tests only, and decide the promotion at the end of the session",
     ),
     Option(name="data", metavar="PATH", help="Game logs: CSV or Parquet file (also .gz, .zst), a folder, or a glob"),
+    Option(
+        name="odds",
+        metavar="PATH",
+        help="Player-prop lines to judge against: CSV, Parquet or JSON file (also .gz, .zst), a folder, or a glob",
+    ),
+    Option(
+        name="bet-rule",
+        metavar="RULE",
+        default="best-value",
+        help="What is bet: best-value, best-line (best line for a side, then best price) or one-book=NAME",
+    ),
+    Option(name="min-edge", metavar="EDGE", default="0", help="Lowest expected return that is bet on: 0.02 or 2%"),
+    Option(name="stake", metavar="STAKE", default="flat", help="flat, kelly or a fraction of it: 'kelly 0.25'"),
+    Option(
+        name="snapshot",
+        metavar="WHICH",
+        default="last",
+        help="Which of a book's lines before tip-off counts: last or first",
+    ),
     Option(name="target", metavar="EXPR", default="PTS+REB+AST", help="What is predicted: a sum of stat columns"),
     Option(
         name="test",
@@ -61,7 +80,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="NAME",
         default="advanced",
         repeatable=True,
-        help="Candidate model of the built-in suite: a registered name or module:Class; repeatable",
+        help="Candidate model: of the built-in suite, and in place of the one that a walk_forward marker names; "
+        "a registered name or module:Class; repeatable",
     ),
     Option(name="param", metavar="K=V", repeatable=True, help="Hyperparameter of the recipe; repeatable"),
     Option(
@@ -125,10 +145,35 @@ OPTIONS: tuple[Option, ...] = (
         help="Column map for sources with other names, a line each: THEIRS = OURS",
     ),
     Option(
+        name="games",
+        ini_only=True,
+        default="regular, playin, playoffs, cup",
+        help="Kinds of games that count; exhibitions (preseason, All-Star) never do",
+    ),
+    Option(
         name="known-columns",
         ini_only=True,
         repeatable=True,
         help="Columns of your own in the games that are known before the game; all others count as its outcomes",
+    ),
+    Option(
+        name="known-gaps",
+        ini_only=True,
+        metavar="REASON",
+        help="Why rows are missing from the games of the tested dates, where that is known; shown with the decision",
+    ),
+    Option(
+        name="sources",
+        ini_only=True,
+        repeatable=True,
+        help="Files that groups, recipes and tests may read beside the games; nothing in them may be learnt from games "
+        "later than the first test date",
+    ),
+    Option(
+        name="rehearse",
+        cli_only=True,
+        metavar="DATE",
+        help="Run the leak check of the own tests for one date and show what differs; decides nothing",
     ),
     Option(
         name="trusted-types",

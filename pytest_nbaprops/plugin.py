@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -14,7 +15,9 @@ from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbap
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
+waiting_key = pytest.StashKey[int]()
 SUITE_PREFIX = "nbaprops::"
+REHEARSAL = "NBAPROPS_REHEARSAL"
 WALK_FORWARD = (
     "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
     "step=1, refit=7, seed=42)"
@@ -34,6 +37,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before anything of the project is imported: no older verdict stays, and the leak guard's processes listen."""
+    known = early_config.known_args_namespace
+    if REHEARSAL in os.environ:
+        from pytest_nbaprops.session.child import begin  # noqa: PLC0415 - heavy
+
+        begin(early_config)
+    elif known.nbaprops_train and not known.collectonly and not (known.help or known.version):
+        from pytest_nbaprops.settings import forget_decision  # noqa: PLC0415 - only when training
+
+        forget_decision(early_config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; under --nbaprops-train register the session's role in this process."""
     for marker in MARKERS:
@@ -47,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
 
+    if "pytest_nbaprops.session.child" in sys.modules:
+        from pytest_nbaprops.session.child import listener_key, role_of  # noqa: PLC0415 - only in the leak guard's own
+
+        if listener_key in config.stash:
+            return role_of(config, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         from pytest_nbaprops.session.worker import Worker  # noqa: PLC0415
@@ -104,5 +126,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     folds = [item for item in items if asks_for_fold(item)]
     if folds:
+        config.stash[waiting_key] = len(folds)
         config.hook.pytest_deselected(items=folds)
         items[:] = [item for item in items if not asks_for_fold(item)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Where nothing but walk-forward tests was there, say how they are run."""
+    waiting = config.stash.get(waiting_key, 0)
+    if waiting and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        tests = "test was" if waiting == 1 else "tests were"
+        terminalreporter.write_line(f"nbaprops: {waiting} walk-forward {tests} left out; run: pytest --nbaprops-train")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from pytest_nbaprops.data.kinds import parse_kinds
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
+from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 PROMOTE_MODES = ("off", "dry-run", "enforce")
 ATTRIBUTE_MODES = ("changed", "all")
 SAMPLE_SUFFIX = "-sample"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 RESERVED_ALIAS = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
 ALIAS = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 JOURNAL_SUFFIX = ".nbaprops-journal"
@@ -32,6 +38,11 @@ class Settings:
     rootdir: str
     data: str | None
     columns: Mapping[str, str]
+    odds: str | None
+    bet_rule: str
+    min_edge: str
+    stake: str
+    snapshot: str
     target: str
     test: str
     train_window: str
@@ -55,7 +66,11 @@ class Settings:
     tracking_uri: str
     report: str
     use_cache: bool
+    games: tuple[str, ...]
     known_columns: tuple[str, ...]
+    known_gaps: str | None
+    sources: tuple[str, ...]
+    rehearse: str | None
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
 
@@ -76,7 +91,8 @@ class Settings:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
         tuples = {
-            name: tuple(plain[name]) for name in ("recipes", "params", "criteria", "known_columns", "trusted_types")
+            name: tuple(plain[name])
+            for name in ("games", "recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
         }
         return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
 
@@ -88,9 +104,49 @@ def read_settings(config: pytest.Config) -> Settings:
         pytest.UsageError: a value cannot be used; one line that names the option and the way out.
     """
     try:
+        _refuse_unknown_keys(config)
         return _Reader(config).settings()
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def forget_decision(config: pytest.Config) -> None:
+    """Take an older decision out of the report folder: a session that fails to start must not leave its verdict."""
+    given = config.known_args_namespace.nbaprops_report
+    with contextlib.suppress(OSError, ValueError):
+        here = config.invocation_params.dir
+        root = config.rootpath if config.known_args_namespace.rootdir else here
+        base = here if given else config.inipath.parent if config.inipath is not None else root
+        report = base / Path(str(given or config.getini("nbaprops_report") or "nbaprops-report")).expanduser()
+        for name in ("decision.json", "summary.md", "report.html"):
+            (report / name).unlink(missing_ok=True)
+
+
+def _refuse_unknown_keys(config: pytest.Config) -> None:
+    """A key that nobody declared is a typo; pytest only warns of it, and the default would count."""
+    text = config.inipath.read_text(encoding="utf-8", errors="replace") if config.inipath is not None else ""
+    keys = re.findall(r"^[ \t]*[\"']?(nbaprops_\w+)[\"']?[ \t]*[=:]", text, re.MULTILINE)
+    given = [
+        name for word in config.option.override_ini or () if (name := word.partition("=")[0]).startswith("nbaprops_")
+    ]
+    for key, where in [*((key, config.inipath) for key in keys), *((key, "-o") for key in given)]:
+        try:
+            config.getini(key)
+        except ValueError:
+            raise SettingsError(f"{key} in {where}: {_no_key(key)}") from None
+        except (TypeError, pytest.UsageError):
+            continue  # a value of another type: said where it is read
+
+
+def _no_key(key: str) -> str:
+    known = {option.name.replace("-", "_"): option for option in OPTIONS}
+    name = key.removeprefix("nbaprops_")
+    if name in known:
+        return f"is for the command line only; take it out and write {known[name].flag_name} there"
+    keys = [own for own, option in known.items() if not option.cli_only]
+    close = difflib.get_close_matches(name, keys, n=1)
+    hint = f"did you mean nbaprops_{close[0]}?" if close else f"use one of nbaprops_{', nbaprops_'.join(keys)}"
+    return f"there is no such key; {hint}"
 
 
 class _Reader:
@@ -110,17 +166,22 @@ class _Reader:
             rootdir=str(self.root),
             data=data,
             columns=column_map(self.lines("columns")),
+            odds=self.path("odds"),
+            bet_rule=self.market("bet-rule"),
+            min_edge=self.market("min-edge"),
+            stake=self.market("stake"),
+            snapshot=self.market("snapshot"),
             target=self.text("target"),
             test=parse_test_window(self.text("test"), option=self.spelled("test")).text,
             train_window=parse_train_window(self.text("train-window"), option=self.spelled("train-window")).text,
             step=self.whole("step", lowest=1),
             refit=self.whole("refit", lowest=1),
             recipes=without_repeats(self.lines("recipe"), self.spelled("recipe")),
-            params=self.lines("param"),
+            params=self.params(),
             features=self.optional("features"),
             seed=self.whole("seed", lowest=0, highest=2**32 - 1),
             criteria=self.criteria(),
-            attribute=self.choice("attribute", ATTRIBUTE_MODES) if self.raw("attribute") is not None else None,
+            attribute=self.attribute(),
             leak_dates=self.whole("leak-dates", lowest=1, highest=100),
             promote=self.choice("promote", PROMOTE_MODES),
             model_name=self.named("model-name", simulated=data is None),
@@ -132,7 +193,11 @@ class _Reader:
             tracking_uri=self.tracking_uri(),
             report=self.path("report") or "",
             use_cache=not self.config.getoption("nbaprops_no_cache"),
+            games=parse_kinds(", ".join(self.lines("games"))),
             known_columns=self.lines("known-columns"),
+            known_gaps=self.optional("known-gaps"),
+            sources=self.sources(),
+            rehearse=self.rehearse(),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,
         )
@@ -176,6 +241,24 @@ class _Reader:
             return ()
         return tuple(str(line).strip() for line in ([value] if isinstance(value, str) else value))
 
+    def sources(self) -> tuple[str, ...]:
+        """Declared files, absolute; several may stand on a line."""
+        base = self.root if self.config.inipath is None else self.config.inipath.parent
+        named = [text for line in self.lines("sources") for text in shlex.split(line, posix=os.name == "posix")]
+        paths = tuple(os.path.normpath(base / Path(text).expanduser()) for text in named)
+        for text, path in zip(named, paths, strict=True):
+            if not Path(path).is_file():
+                raise SettingsError(
+                    f"nbaprops_sources: {text!r} is no file ({path}); name files, relative to the ini file"
+                )
+        return paths
+
+    def rehearse(self) -> str | None:
+        text = self.optional("rehearse")
+        if text is not None and not _DATE.fullmatch(text):
+            raise SettingsError(f"--nbaprops-rehearse: {text!r} is no date; give one of the test dates as YYYY-MM-DD")
+        return text
+
     def whole(self, name: str, *, lowest: int, highest: int | None = None) -> int:
         text = self.text(name)
         allowed = (
@@ -195,6 +278,25 @@ class _Reader:
             raise SettingsError(f"{self.spelled(name)}: {text!r} is not one of {', '.join(allowed)}")
         return text
 
+    def params(self) -> tuple[str, ...]:
+        """Hyperparameters, each named once: of two values one would have no effect."""
+        lines = self.lines("param")
+        names = [line.partition("=")[0].strip() for line in lines]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"{self.spelled('param')}: {name!r} is set twice; set it once")
+        return lines
+
+    def attribute(self) -> str | None:
+        if self.raw("attribute") is None:
+            return None
+        if "attribute" in self.from_command_line and self.text("promote") == "off":
+            raise SettingsError(
+                "--nbaprops-attribute: has no effect with --nbaprops-promote=off, which decides nothing; "
+                "use dry-run, or leave it out"
+            )
+        return self.choice("attribute", ATTRIBUTE_MODES)
+
     def path(self, name: str) -> str | None:
         """Absolute; relative to the working directory on the command line, else to the ini file."""
         text = self.optional(name)
@@ -205,6 +307,15 @@ class _Reader:
         else:
             base = self.config.inipath.parent
         return os.path.normpath(base / Path(text).expanduser())
+
+    def market(self, name: str) -> str:
+        """A text of what is bet, checked by what will read it."""
+        text, option = self.text(name), name.removeprefix("bet-").replace("-", "_")
+        try:
+            MarketSettings.read(**{option: text})  # type: ignore[arg-type] # none of the four is the seed
+        except SettingsError as error:
+            raise SettingsError(str(error).replace(f"--nbaprops-{name}", self.spelled(name), 1)) from None
+        return text
 
     def champion(self) -> dict[str, str | None]:
         """An alias, or the absolute path of a champion snapshot.
@@ -234,7 +345,7 @@ class _Reader:
         if self.raw("criterion") is None:
             return DEFAULT_CRITERIA
         option = self.spelled("criterion")
-        return tuple(_criterion(text, option) for text in self.lines("criterion"))
+        return tuple(parse_criterion(text, option=option).expression for text in self.lines("criterion"))
 
     def tracking_uri(self) -> str:
         """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""
@@ -289,13 +400,6 @@ def sqlite_in(folder: Path, name: str) -> str:
     from pytest_nbaprops.tracking.database import sqlite_uri  # noqa: PLC0415 - SQLAlchemy knows, and is heavy
 
     return sqlite_uri(path)
-
-
-def _criterion(text: str, option: str) -> str:
-    try:
-        return parse_criterion(text).expression
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--nbaprops-criterion", option)) from None
 
 
 def _refuse_model_name(text: str, option: str) -> None:

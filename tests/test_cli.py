@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import pytest_nbaprops
 from pytest_nbaprops.cli import VERBS, main, spelled
-from pytest_nbaprops.commands.starter import STARTER, WORKFLOW
+from pytest_nbaprops.commands.starter import IGNORED, starter_files
 from pytest_nbaprops.walkforward.store import FoldStore
 
 
@@ -67,12 +67,51 @@ def test_cache_without_a_store_is_one_line(tmp_path: Path) -> None:
 
 
 def test_init_writes_a_project_once(tmp_path: Path) -> None:
-    """Existing files are left alone."""
+    """Existing files are left alone, unless --force says otherwise."""
     run("init", str(tmp_path))
-    assert all((tmp_path / name).is_file() for name in STARTER)
-    (tmp_path / "pytest.ini").write_text("mine")
-    assert "pytest.ini: exists, left alone" in run("init", str(tmp_path))
-    assert (tmp_path / "pytest.ini").read_text() == "mine"
+    assert all((tmp_path / name).is_file() for name in starter_files("tests"))
+    assert set(IGNORED) <= set((tmp_path / ".gitignore").read_text().splitlines())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    run("init", str(tmp_path))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    test = tmp_path / "tests" / "test_props.py"
+    test.write_text("mine")
+    assert "test_props.py: exists, left alone" in run("init", str(tmp_path))
+    assert test.read_text() == "mine"
+    run("init", str(tmp_path), "--force")
+    assert test.read_bytes() == before[test]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "pyproject.toml",
+            '[project]\nname = "x"\n\n[tool.pytest.ini_options]\naddopts = "-ra"\ntestpaths = ["checks"]\n',
+        ),
+        ("pytest.ini", "[pytest]\ntestpaths = checks\naddopts = -ra\n"),
+        ("tox.ini", "[tox]\nenvlist = py\n\n[pytest]\ntestpaths =\n    checks\naddopts = -ra\n"),
+        ("setup.cfg", "[metadata]\nname = x\n\n[tool:pytest]\ntestpaths = checks\naddopts = -ra\n"),
+    ],
+)
+def test_init_adds_to_the_settings_that_pytest_reads(tmp_path: Path, name: str, text: str) -> None:
+    """Keys come to the project's own file, the test to its own folder, and what was there stays."""
+    (tmp_path / name).write_text(text)
+    (tmp_path / ".gitignore").write_text("*.pyc")
+    run("init", str(tmp_path))
+    made = (tmp_path / name).read_text()
+    assert [line for line in made.splitlines() if line in text.splitlines()] == text.splitlines()
+    assert "nbaprops_criterion" in made
+    assert (tmp_path / "checks" / "test_props.py").is_file()
+    assert name == "pytest.ini" or not (tmp_path / "pytest.ini").exists()
+    assert (tmp_path / ".gitignore").read_text().startswith("*.pyc\n")
+
+
+def test_init_takes_an_empty_pytest_ini(tmp_path: Path) -> None:
+    """It is what pytest reads, so the keys belong there."""
+    (tmp_path / "pytest.ini").write_text("")
+    run("init", str(tmp_path))
+    assert (tmp_path / "pytest.ini").read_text().startswith("[pytest]\n")
 
 
 def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
@@ -89,15 +128,14 @@ def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
     assert "hot_hand" in json.dumps(candidate["lineage"])
 
 
-def test_the_starter_workflow_is_a_dry_run_without_a_store(tmp_path: Path) -> None:
-    """Its script is run with a pytest that only tells its arguments: no secret, no `enforce`, and a warning."""
-    script = re.findall(r"        run: \|\n((?:          .*\n)+)", WORKFLOW)[-1]
-    command = ["/bin/bash", "-e", "-c", 'pytest() { echo pytest "$@"; }\n' + script]
-    for uri, mode in (("", "dry-run"), ("http://mlflow", "enforce")):
-        around = {**os.environ, "MODE": "enforce", "MLFLOW_TRACKING_URI": uri}
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=around)
-        assert f"--nbaprops-promote {mode} " in done.stdout
-        assert ("::warning::" in done.stdout) == (not uri)
+def test_plain_pytest_in_a_starter_project_says_how(tmp_path: Path) -> None:
+    """Exit code 5 is pytest's own; the line before it names the command."""
+    run("init", str(tmp_path))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly"]
+    around = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
+    plain = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
+    assert plain.returncode == 5, plain.stderr
+    assert "run: pytest --nbaprops-train" in plain.stdout
 
 
 @pytest.mark.parametrize("verb", [*((name,) for name in VERBS), ("cache", "clean"), ("cache", "size")])

@@ -67,6 +67,44 @@ def test_toml_numbers_and_texts(pytester: pytest.Pytester, table: str, value: st
     assert read_settings(pytester.parseconfig()).refit == 7
 
 
+@pytest.mark.parametrize(
+    ("key", "way_out"),
+    [
+        ("nbaprops_tests", "did you mean nbaprops_test?"),
+        ("nbaprops_criteria", "did you mean nbaprops_criterion?"),
+        ("nbaprops_train", "is for the command line only; take it out and write --nbaprops-train there"),
+        ("nbaprops_xyz", "use one of nbaprops_data, "),
+    ],
+)
+def test_unknown_keys_are_refused(pytester: pytest.Pytester, key: str, way_out: str) -> None:
+    """A mistyped ini key is no default: it is refused with the one that was meant, in every kind of ini file."""
+    with pytest.raises(pytest.UsageError) as caught:
+        settings(pytester, ini=f"{key} = 2023-24\n")
+    assert str(caught.value).startswith(f"{key} in {pytester.path / 'pytest.ini'}: ")
+    assert way_out in str(caught.value)
+    (pytester.path / "pytest.ini").unlink()
+    pytester.makepyprojecttoml(f'[tool.pytest.ini_options]\n"{key}" = "2023-24"\n')
+    with pytest.raises(pytest.UsageError, match=f"{key} in .*pyproject.toml"):
+        read_settings(pytester.parseconfig())
+    (pytester.path / "pyproject.toml").write_text("")
+    with pytest.raises(pytest.UsageError, match=f"{key} in -o"):
+        read_settings(pytester.parseconfig("-o", f"{key}=1"))
+
+
+def test_keys_of_others_are_theirs(pytester: pytest.Pytester) -> None:
+    """A key that a conftest declares is none of ours, whatever it is called."""
+    pytester.makeconftest("def pytest_addoption(parser):\n    parser.addini('nbaprops_extra', 'Ours')\n")
+    assert settings(pytester, ini="nbaprops_extra = 1\n").refit == 7
+
+
+def test_kinds_of_games(pytester: pytest.Pytester) -> None:
+    """All four kinds count unless the ini file names some; an unknown one is refused."""
+    assert settings(pytester).games == ("regular", "playin", "playoffs", "cup")
+    assert settings(pytester, ini="nbaprops_games = playoffs, regular\n").games == ("regular", "playoffs")
+    with pytest.raises(pytest.UsageError, match="nbaprops_games: 'final' is no kind of game"):
+        settings(pytester, ini="nbaprops_games = final\n")
+
+
 def test_settings_travel_as_builtins(pytester: pytest.Pytester) -> None:
     """to_dict and from_dict are inverse."""
     found = settings(pytester, "--nbaprops-recipe", "a", "--nbaprops-param", "b=1")

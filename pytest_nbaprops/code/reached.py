@@ -43,6 +43,39 @@ def code_digest(obj: object) -> str:
     return CodeReader().digest(obj)
 
 
+def objects_reached(*objects: object) -> list[tuple[str, Any]]:
+    """These objects and whatever project code and values they refer to, each with the name that it goes by."""
+    walk = _Walk(CodeReader())
+    for obj in objects:
+        walk.describe(obj)
+    return [(walk.names.get(id(obj)) or str(getattr(obj, "__name__", type(obj).__name__)), obj) for obj in walk.alive]
+
+
+def texts_of(obj: object) -> frozenset[str]:
+    """The names and text constants in an object's project code."""
+    codes = [
+        code for _, one in objects_reached(obj) if isinstance(one, FunctionType) for code in codes_of(one.__code__)
+    ]
+    constants = (text for code in codes for text in code.co_consts if isinstance(text, str))
+    in_tuples = (
+        text
+        for code in codes
+        for one in code.co_consts
+        if isinstance(one, tuple)
+        for text in one
+        if isinstance(text, str)
+    )
+    return frozenset([*constants, *in_tuples, *(name for code in codes for name in code.co_names)])
+
+
+def codes_of(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of the functions inside of it."""
+    yield code
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from codes_of(part)
+
+
 class CodeReader:
     """Digests of several objects; every source is read, parsed and hashed once per reader."""
 
@@ -81,6 +114,7 @@ class _Walk:
         self.reader = reader
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
+        self.names: dict[int, str] = {}
         # Temporary objects must live as long as their ids are keys.
         self.alive: list[object] = []
 
@@ -104,7 +138,10 @@ class _Walk:
         if isinstance(obj, WRAPPERS):
             return [type(obj).__name__, self.describe(obj.__wrapped__)]
         if isinstance(obj, FunctionType | type | ModuleType):
-            return self._code(obj) if is_project(obj) else ["library", _library_name(obj), _library_version(obj)]
+            if is_project(obj):
+                return self._code(obj)
+            name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+            return ["library", name, _library_version(obj)]
         return self._value(obj)
 
     def _code(self, obj: Any) -> Any:
@@ -143,6 +180,7 @@ class _Walk:
         return self._mapping(found)
 
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
+        self.names |= {id(value): str(key) for key, value in values.items()}
         return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
 
     def _value(self, obj: Any) -> Any:
@@ -182,10 +220,6 @@ def _outside_libraries(file: str) -> bool:
     path = Path(file)
     libraries = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
     return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))
-
-
-def _library_name(obj: Any) -> str:
-    return str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
 
 
 def _library_version(obj: Any) -> str | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from pytest_nbaprops.reports.text import cell
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -208,12 +210,20 @@ def _show_csv(report: Report) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
     for row in table.rows:
-        # Every digit, and True or False as pandas writes them: a CSV file is read by programs.
-        texts = [repr(value) if isinstance(value, bool | float) else cell_text(value) for value in row]
+        texts = [_raw(value) for value in row]
         writer.writerow(["" if cell_text(value) == NOTHING else text for value, text in zip(row, texts, strict=True)])
     click.echo(text.getvalue(), nl=False)
     for note in report.notes:
         click.echo(cell_text(note), err=True)
+
+
+def _raw(value: Cell) -> str:
+    """Every digit, and True or False as pandas writes them: a CSV file is read by programs."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return str(cell(cell_text(value)))  # nothing that a spreadsheet would compute
+    return repr(value) if isinstance(value, float) else cell_text(value)
 
 
 def _show_markdown(report: Report) -> None:

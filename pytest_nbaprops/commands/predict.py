@@ -23,12 +23,28 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".csv", ".parquet", ".json")
 SHORT: Final = ("date", "player", "team", "opponent", "home", "predicted", "low", "high")
-SHORT_ODDS: Final = ("line", "edge", "over", "under")
+SHORT_ODDS: Final = (
+    "line",
+    "edge",
+    "over",
+    "under",
+    "chance",
+    "fair_over",
+    "bet",
+    "book",
+    "bet_line",
+    "price",
+    "value",
+)
 NUMBERS: Final = {
     **dict.fromkeys(("predicted", "low", "high", "line", "baseline"), ".1f"),
     "edge": "+.1f",
     "over": ".2f",
     "under": ".2f",
+    "fair_over": "+.0f",
+    "bet_line": ".1f",
+    "price": "+.0f",
+    "value": "+.1%",
 }
 DIGEST_SHOWN: Final = 12
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,7 +60,14 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--data", metavar="PATH", help="Game logs [default: the project's own].")
 @click.option("--alias", default="production", show_default=True, help="Which version predicts.")
-@click.option("--odds", type=FILE, help="Player-prop lines: adds line, edge and the chances of over and under.")
+@click.option(
+    "--odds",
+    "--nbaprops-odds",
+    "odds",
+    metavar="PATH",
+    help="Player-prop lines (CSV, Parquet, JSON): adds line, chances, fair price and the best offer "
+    "[default: nbaprops_odds of the ini file].",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write .csv, .parquet or .json.")
 @click.option("--allow-stale", is_flag=True, help="Predict although data or code is not what the model was trained on.")
 @click.option("--allow-new-players", is_flag=True, help="Take names that the data does not have for debutants.")
@@ -83,13 +106,15 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
     from pytest_nbaprops.data.upcoming import unplayed_rows, upcoming_rows  # noqa: PLC0415
     from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
+    from pytest_nbaprops.market.settings import MarketSettings  # noqa: PLC0415
     from pytest_nbaprops.serving.forecast import predict_upcoming  # noqa: PLC0415
     from pytest_nbaprops.serving.loader import ProductionModelLoader  # noqa: PLC0415
     from pytest_nbaprops.session.context import available_groups, read_games  # noqa: PLC0415 - heavy
 
     target = parse_target(settings.target)
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])
-    odds = None if asked["odds"] is None else read_odds(asked["odds"])
+    path = asked["odds"] or settings.odds
+    odds = None if path is None else read_odds(path)
     loader = ProductionModelLoader(
         settings.model_name,
         asked["alias"],
@@ -97,7 +122,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         trusted_types=settings.trusted_types,
     )
     if asked["out"] is not None:
-        _check_no_input(asked["out"], [settings.data])
+        _check_no_input(asked["out"], [settings.data, settings.odds])
     games, _ = read_games(config, settings, target)
     if schedule is None:
         upcoming = unplayed_rows(games, asked["date"])
@@ -110,6 +135,8 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         groups=available_groups(config, settings).all,
         root=Path(settings.rootdir),
         odds=odds,
+        earlier_odds=None if settings.odds in (None, path) else read_odds(str(settings.odds)),
+        bets=MarketSettings.of(settings),
         allow_stale=asked["allow_stale"],
     )
 
@@ -117,6 +144,8 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
 def _tell(forecast: Forecast, asked: dict[str, Any]) -> None:
     for reason in forecast.stale:
         click.echo(f"Warning: {forecast.model['model_name']} v{forecast.model['version']} is stale: {reason}", err=True)
+    for reason in forecast.warnings:
+        click.echo(f"Warning: {reason}", err=True)
     if asked["out"] is None:
         show(_report(forecast, asked["style"]), asked["style"])
         return
@@ -165,11 +194,15 @@ def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
     Raises:
         SettingsError: It is one of the files that the inputs stand for.
     """
-    from pytest_nbaprops.data.files import find_files  # noqa: PLC0415 - pyarrow only where it is needed
+    from pytest_nbaprops.data.files import KNOWN, find_files  # noqa: PLC0415 - pyarrow only where it is needed
 
     for source in inputs:
         with contextlib.suppress(DataError):  # whoever reads it says what is wrong with it
-            if source is not None and path.exists() and any(path.samefile(file) for file in find_files(source)):
+            if (
+                source is not None
+                and path.exists()
+                and any(path.samefile(file) for file in find_files(source, formats=KNOWN))
+            ):
                 raise SettingsError(f"--out {path} is read as {source}: it would be written over; choose another path")
 
 

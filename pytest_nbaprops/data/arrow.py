@@ -37,11 +37,11 @@ def read_arrow(path: str | Path) -> pd.DataFrame:
     """
     try:
         with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+            table = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
     except (OSError, pa.ArrowException) as error:
         found = f"no complete Arrow file ({reason(error)})"
         raise DataError(f"{path}: found {found}, expected one; run the session again") from error
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, use_threads=False)
     return frame
 
 

@@ -34,7 +34,7 @@ def box_scores(
     # Half a Poisson's variance: teammates share one ball.
     wanted = 2 * load * traits["shots"] * _usage(games, traits["shots"])
     shots = rng.binomial(np.floor(wanted + rng.random(wanted.shape)).astype(np.int64), 0.5)
-    defence = np.exp(_defence(schedule, team_traits))
+    defence = np.exp(team_traits[1][np.r_[schedule.away, schedule.home]][:, None])  # what the opponent allows
     threes = rng.binomial(shots, np.clip(traits["threes"], 0, 1))
     threes_made = rng.binomial(threes, np.clip(outside * defence, 0, 1))
     made = threes_made + rng.binomial(shots - threes, np.clip(inside * defence, 0, 1))
@@ -42,7 +42,8 @@ def box_scores(
     counts = {"FGM": made, "FGA": shots, "FG3M": threes_made, "FG3A": threes, "FTM": rng.binomial(free, line)}
     counts |= {"FTA": free, "PF": np.minimum(rng.poisson(tempo * traits["pf"]), 6)}
     counts |= {name.upper(): rng.poisson(load * traits[name]) for name in ("oreb", "dreb", "ast", "stl", "blk", "tov")}
-    return _with_sums(_without_ties({name: values.astype(np.float64) for name, values in counts.items()}, games))
+    untied = _without_ties({name: values.astype(np.float64) for name, values in counts.items()}, games)
+    return untied | {"REB": untied["OREB"] + untied["DREB"], "PTS": points_of(untied)}
 
 
 def _tempo(schedule: Schedule, team_traits: Floats) -> Floats:
@@ -61,11 +62,6 @@ def back_to_back(schedule: Schedule) -> NDArray[np.bool_]:
     found = np.empty_like(again)
     found[order] = again
     return np.asarray(found)
-
-
-def _defence(schedule: Schedule, team_traits: Floats) -> Floats:
-    """What the opponent allows."""
-    return np.asarray(team_traits[1][np.r_[schedule.away, schedule.home]][:, None])
 
 
 def _usage(games: Appearances, shots: Floats) -> Floats:
@@ -89,7 +85,3 @@ def _without_ties(counts: dict[str, NDArray[np.float64]], games: Appearances) ->
 def points_of(counts: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Two for a shot, one more from behind the arc, one for a free throw."""
     return 2 * counts["FGM"] + counts["FG3M"] + counts["FTM"]
-
-
-def _with_sums(counts: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    return counts | {"REB": counts["OREB"] + counts["DREB"], "PTS": points_of(counts)}

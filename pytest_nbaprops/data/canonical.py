@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pytest_nbaprops.data import cells
-from pytest_nbaprops.data.problems import Place, Problem
+from pytest_nbaprops.data.problems import Place, Problem, header_problem, reason
+from pytest_nbaprops.data.remarks import Oddity, cell_oddities
 from pytest_nbaprops.data.schema import (
     CANONICAL_COLUMNS,
-    COUNT_COLUMNS,
     ID_COLUMNS,
     NUMBER_COLUMNS,
     OUTCOME_COLUMNS,
     REQUIRED_OUTCOMES,
+    SHARE_COLUMNS,
     SIGNED_COLUMNS,
     season_name,
     season_of_date,
@@ -50,8 +51,8 @@ SEASON_SHAPE: Final = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
 CONVERTERS: Final[dict[str, Callable[[cells.Cells], object]]] = {
     **dict.fromkeys(ID_COLUMNS, cells.whole_ids),
     **dict.fromkeys(NUMBER_COLUMNS, cells.counts),
-    **dict.fromkeys(COUNT_COLUMNS, cells.counts),
-    **dict.fromkeys(SIGNED_COLUMNS, cells.numbers),
+    **dict.fromkeys(SHARE_COLUMNS, cells.shares),
+    **dict.fromkeys(SIGNED_COLUMNS, cells.signed),
     "MIN": cells.minutes,
     "GAME_ID": cells.game_ids,
     "GAME_DATE": cells.game_dates,
@@ -65,19 +66,33 @@ CONVERTERS: Final[dict[str, Callable[[cells.Cells], object]]] = {
 }
 
 
-def canonical_table(table: pa.Table, place: Place, target_columns: Sequence[str]) -> pa.Table:
+def canonical_table(
+    table: pa.Table, place: Place, target_columns: Sequence[str]
+) -> tuple[pa.Table, tuple[Oddity, ...]]:
     """The rows in the schema's types and column order, SEASON derived where it is missing, extra columns as text.
+
+    Beside them what is odd in the cells, and yet was read.
 
     Raises DataError for the first cell that breaks a rule.
     """
     raw = {name: cells.clean_cells(name, table.column(name), place) for name in table.column_names}
     order = [name for name in CANONICAL_COLUMNS if name in raw]
-    columns = {name: pa.array(CONVERTERS[name](raw[name])) for name in order}
+    columns = {name: _converted(raw[name]) for name in order}
     columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
-    _require_own_matchup(raw["MATCHUP"], columns)
+    own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
+    raw["MATCHUP"].require(own, OTHER_MATCHUP)
     _require_whole_outcomes(raw, target_columns)
     extra = {name: _extra_text(raw[name]) for name in raw if name not in CANONICAL_COLUMNS}
-    return pa.table(columns | extra)
+    return pa.table(columns | extra), tuple(cell_oddities(raw, columns))
+
+
+def _converted(column: cells.Cells) -> pa.Array:
+    try:
+        return pa.array(CONVERTERS[column.column](column))
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:  # what only Parquet can hold
+        found = f"cells of the type {column.array.type} ({reason(error)})"
+        way_out = "export the column as text or numbers"
+        raise header_problem(column.place.name, column.column, found, "text, numbers or dates", way_out) from error
 
 
 def _seasons(given: cells.Cells | None, columns: dict[str, pa.Array]) -> pa.Array:
@@ -89,23 +104,20 @@ def _seasons(given: cells.Cells | None, columns: dict[str, pa.Array]) -> pa.Arra
     text = columns["GAME_DATE"].cast(pa.date32()).cast(pa.string())
     bad = ~_each_pair(columns["SEASON"], text, _holds)
     if bad.any():
+        season = given.array
         raise SEASON.error(
-            given.place, "SEASON", bad, lambda row: _season_and_date(given.array[row].as_py(), text[row])
+            given.place,
+            "SEASON",
+            bad,
+            lambda row: season[row].as_py() and f"{season[row].as_py()} on {text[row].as_py()}",
         )
     return columns["SEASON"]
 
 
-def _season_and_date(season: str | None, date: pa.Scalar) -> str | None:
-    return season and f"{season} on {date.as_py()}"
-
-
 def _each_pair(left: pa.Array, right: pa.Array, holds: Callable[[str, str], bool]) -> NDArray[np.bool_]:
     """Whether each row's pair of texts holds, asked once for each different pair; empty never holds."""
-    coded = pc.binary_join_element_wise(left, right, "\n").dictionary_encode()
-    answers = [holds(*pair.split("\n")) for pair in coded.dictionary.to_pylist()]
-    good: NDArray[np.bool_] = np.array([*answers, False])
-    rows: NDArray[np.int64] = np.asarray(coded.indices.fill_null(len(answers)))
-    return np.asarray(good[rows])
+    joined = pc.binary_join_element_wise(left, right, "\n")
+    return cells.each(joined, lambda pair: holds(*pair.split("\n")), empty=False)
 
 
 def _holds(season: str, day: str) -> bool:
@@ -115,11 +127,6 @@ def _holds(season: str, day: str) -> bool:
         return False
     year = int(shape[1])
     return dt.date(year, 7, 1) <= date <= dt.date(year + 1, 10, 15)
-
-
-def _require_own_matchup(matchup: cells.Cells, columns: dict[str, pa.Array]) -> None:
-    own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
-    matchup.require(own, OTHER_MATCHUP)
 
 
 def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequence[str]) -> None:
@@ -136,10 +143,12 @@ def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequenc
 
 def _extra_text(column: cells.Cells) -> pa.Array:
     """An extra column as the text that a CSV file would hold."""
+    if cells.is_text(column.array.type):
+        return column.array.cast(pa.string())
     return pa.array([None if value is None else _csv_text(value) for value in column.array.to_pylist()], pa.string())
 
 
 def _csv_text(value: object) -> str:
     if isinstance(value, dt.datetime):
         return str(value.date()) if value.time() == dt.time() and value.tzinfo is None else str(value)
-    return value if isinstance(value, str) else str(value)
+    return str(value)

@@ -36,11 +36,19 @@ LAST_DATE: Final = dt.date(2100, 12, 31)
 LARGEST_EXACT: Final = 2**53
 GAME_ID_DIGITS: Final = 10
 LONGEST_GAME: Final = 100
+LARGEST_COUNT: Final = 300
 
 WHOLE_ID: Final = Problem(expected="a positive whole number", way_out="restore the id from the source")
 TEXT: Final = Problem(expected="text", way_out="fill the cell in or drop the row")
 NUMERIC: Final = Problem(expected="a number", way_out="correct the cell or drop the row")
 NOT_NEGATIVE: Final = Problem(expected="a number that is not negative", way_out=NUMERIC.way_out)
+COUNT: Final = Problem(expected=f"a number from 0 to {LARGEST_COUNT} for one game", way_out=NUMERIC.way_out)
+SIGNED: Final = Problem(
+    expected=f"a number from -{LARGEST_COUNT} to {LARGEST_COUNT} for one game", way_out=NUMERIC.way_out
+)
+SHARE: Final = Problem(
+    expected="a share from 0 to 1, as 0.471 is for 47.1%", way_out="divide the column by 100, or leave it out"
+)
 MINUTES: Final = Problem(
     expected=f"minutes as 34, 34.2 or 34:12, from 0 to {LONGEST_GAME}", way_out="correct the cell or drop the row"
 )
@@ -85,17 +93,33 @@ class Cells:
 
 
 def clean_cells(column: str, values: pa.ChunkedArray | pa.Array, place: Place) -> Cells:
-    """The column in one piece, text trimmed and its many words for nothing made empty."""
+    """The column in one piece, text trimmed and its many words for nothing made empty.
+
+    Raises DataError for what is neither text, numbers nor dates (Parquet can hold lists and bytes).
+    """
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if pa.types.is_dictionary(array.type):
+    if pa.types.is_dictionary(array.type) and not pa.types.is_string(array.type.value_type):
         array = array.dictionary_decode()
-    if _is_text(array.type):
+    if pa.types.is_dictionary(array.type):
+        array = _cleaned_dictionary(array)
+    elif is_text(array.type):
         array = _by_unique(array.cast(pa.string()), _cleaned, pa.string())
     elif pa.types.is_null(array.type):
         array = array.cast(pa.string())
     elif pa.types.is_floating(array.type):
         array = pc.if_else(pc.is_nan(array), None, array)
     return Cells(column=column, array=array, place=place)
+
+
+def _cleaned_dictionary(coded: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same for text that is coded already; what becomes empty is empty in the rows, not in the dictionary."""
+    words = coded.dictionary.to_pylist()
+    cleaned = [_cleaned(word) if word is not None else None for word in words]
+    if cleaned == words:
+        return coded
+    keep = pa.array([word is not None for word in cleaned])
+    indices = pc.if_else(keep.take(coded.indices), coded.indices, pa.scalar(None, coded.indices.type))
+    return pa.DictionaryArray.from_arrays(indices, pa.array([word or "" for word in cleaned], pa.string()))
 
 
 def arrow_column(series: pd.Series[Any]) -> pa.Array:
@@ -114,7 +138,7 @@ def arrow_column(series: pd.Series[Any]) -> pa.Array:
 def text_column(series: pd.Series[Any]) -> pa.Array:
     """A pandas column as text, empty cells empty."""
     column = arrow_column(series)
-    return column if _is_text(column.type) else _as_text(series.tolist())
+    return column if is_text(column.type) else _as_text(series.tolist())
 
 
 def _as_text(values: list[object]) -> pa.Array:
@@ -125,7 +149,9 @@ def _is_missing(value: object) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 
@@ -134,15 +160,26 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _cleaned(value: str) -> str | None:
-    text = value.strip()
+    text = value.strip().strip("\ufeff")
     return None if text.lower() in NULLS else text
 
 
 def _by_unique(array: pa.Array, function: Callable[[Any], object], kind: pa.DataType) -> pa.Array:
     """A function of each value, called once for each different one; empty stays empty."""
     coded = array.dictionary_encode()
-    results = pa.array([function(value) for value in coded.dictionary.to_pylist()], kind)
-    return results.take(coded.indices)
+    words = coded.dictionary.to_pylist()
+    results = [function(value) for value in words]
+    if kind == pa.string() and pa.types.is_string(coded.dictionary.type) and results == words:
+        return array.cast(kind)
+    return pa.array(results, kind).take(coded.indices)
+
+
+def each(array: pa.Array | pa.ChunkedArray, question: Callable[[Any], bool], *, empty: bool) -> NDArray[np.bool_]:
+    """The answer for each row, asked once for each different value."""
+    whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    coded = whole.dictionary_encode()
+    answers = np.array([*(question(word) for word in coded.dictionary.to_pylist()), empty], dtype=bool)
+    return np.asarray(answers[np.asarray(coded.indices.fill_null(len(answers) - 1))])
 
 
 def parse_number(text: str) -> float | None:
@@ -153,6 +190,11 @@ def parse_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def parse_whole(text: str) -> float | None:
+    """The number that an id stands for; ``1.61E+09``, as spreadsheets write it, has lost digits and is none."""
+    return parse_number(text) if "e" not in text.lower() else None
+
+
 def parse_minutes(text: str) -> float | None:
     """Minutes from ``34``, ``34.2`` or ``34:12``."""
     clock = CLOCK.fullmatch(text)
@@ -161,11 +203,13 @@ def parse_minutes(text: str) -> float | None:
 
 def numbers(cells: Cells, problem: Problem = NUMERIC) -> NDArray[np.float64]:
     """float64, NaN where empty; DataError for anything else, infinities included."""
-    parse = parse_minutes if problem is MINUTES else parse_number
+    parse = parse_minutes if problem is MINUTES else parse_whole if problem is WHOLE_ID else parse_number
     if _is_number(cells.array.type):
         found = cells.array.cast(pa.float64(), safe=False)
-    elif _is_text(cells.array.type):
-        found = _by_unique(cells.array, parse, pa.float64())
+    elif is_text(cells.array.type):
+        coded = cells.array.dictionary_encode()
+        parsed = [parse(word) for word in coded.dictionary.to_pylist()]
+        found = pa.array(parsed, pa.float64()).take(coded.indices)
     else:
         found = pa.nulls(len(cells.array), pa.float64())
     values = np.array(found.to_numpy(zero_copy_only=False), dtype=np.float64)
@@ -177,6 +221,21 @@ def counts(cells: Cells) -> NDArray[np.float64]:
     """Numbers that are not negative."""
     values = numbers(cells, NOT_NEGATIVE)
     cells.require(~(values < 0), NOT_NEGATIVE)
+    cells.require(~(values > LARGEST_COUNT), COUNT)
+    return values
+
+
+def shares(cells: Cells) -> NDArray[np.float64]:
+    """Parts of one, as FG_PCT is."""
+    values = numbers(cells, SHARE)
+    cells.require(~((values < 0) | (values > 1)), SHARE)
+    return values
+
+
+def signed(cells: Cells) -> NDArray[np.float64]:
+    """Numbers on either side of zero."""
+    values = numbers(cells)
+    cells.require(~(np.abs(values) > LARGEST_COUNT), SIGNED)
     return values
 
 
@@ -190,18 +249,19 @@ def minutes(cells: Cells) -> NDArray[np.float64]:
 def whole_ids(cells: Cells) -> NDArray[np.int64]:
     """Positive whole numbers, none empty."""
     values = numbers(cells, WHOLE_ID)
-    cells.require((values >= 1) & (values <= LARGEST_EXACT) & (values == np.floor(values)), WHOLE_ID)
+    cells.require((values >= 1) & (values < LARGEST_EXACT) & (values == np.floor(values)), WHOLE_ID)
     return values.astype(np.int64)
 
 
 def game_ids(cells: Cells) -> pa.Array:
     """Ten digits, with the leading zeros that spreadsheets and integer columns lose."""
-    found = _by_unique(cells.array, _game_id, pa.string())
+    found = _by_unique(cells.array, read_game_id, pa.string())
     cells.require(np.asarray(found.is_valid()), GAME_ID)
     return found
 
 
-def _game_id(value: object) -> str | None:
+def read_game_id(value: object) -> str | None:
+    """The ten digits that a GAME_ID stands for, None if it is none."""
     digits = _digits(value)
     return digits.zfill(GAME_ID_DIGITS) if len(digits) <= GAME_ID_DIGITS and digits.strip("0") else None
 
@@ -209,7 +269,7 @@ def _game_id(value: object) -> str | None:
 def _digits(value: object) -> str:
     """The digits of a whole number in any storage, nothing for anything else."""
     text = str(value).removesuffix(".0")
-    return text if re.fullmatch(r"\d+", text, re.ASCII) else ""
+    return text if text.isascii() and text.isdigit() else ""
 
 
 def codes(cells: Cells) -> pa.Array:
@@ -231,8 +291,7 @@ def filled_texts(cells: Cells) -> pa.Array:
 def matchups(cells: Cells) -> pa.Array:
     """Text of the two shapes that say who played whom."""
     found = texts(cells)
-    known = _by_unique(found, _is_matchup, pa.bool_())
-    cells.require(np.asarray(known.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool), MATCHUP)  # noqa: FBT003 - pyarrow's signature
+    cells.require(each(found, _is_matchup, empty=False), MATCHUP)
     return found
 
 
@@ -243,21 +302,18 @@ def _is_matchup(text: str) -> bool:
 
 def game_dates(cells: Cells) -> NDArray[np.datetime64]:
     """datetime64[ns] at midnight, none empty."""
-    values = _local(cells.array)
-    coded = values.dictionary_encode()
+    aware = pa.types.is_timestamp(cells.array.type) and cells.array.type.tz is not None
+    # Timestamps with a zone as the wall clock there shows them.
+    coded = (pc.local_timestamp(cells.array) if aware else cells.array).dictionary_encode()
     parsed = [_date(value) for value in coded.dictionary.to_pylist()]
     rows = np.asarray(coded.indices.fill_null(len(parsed)))
     for problem in (DATE, TIMED_DATE, FAR_DATE):
         wrong = np.array([found is problem for found in parsed] + [problem is DATE])
         cells.require(~wrong[rows], problem)
-    dates: NDArray[np.datetime64] = np.array(parsed, dtype="datetime64[ns]")
+    dates = np.array(
+        [None if isinstance(found, Problem) else found for found in parsed] + [None], dtype="datetime64[ns]"
+    )
     return np.asarray(dates[rows])
-
-
-def _local(values: pa.Array) -> pa.Array:
-    """Timestamps with a zone as the wall clock there shows them."""
-    aware = pa.types.is_timestamp(values.type) and values.type.tz is not None
-    return pc.local_timestamp(values) if aware else values
 
 
 def _date(value: object) -> dt.date | Problem:

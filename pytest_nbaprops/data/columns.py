@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pytest_nbaprops.data.problems import header_problem, listed
+from pytest_nbaprops.data.cells import each, is_text
+from pytest_nbaprops.data.problems import Place, header_problem, listed
+from pytest_nbaprops.data.remarks import Oddity
 from pytest_nbaprops.data.schema import (
     CANONICAL_COLUMNS,
     COLUMN_MAP_OPTION,
@@ -21,21 +25,79 @@ from pytest_nbaprops.data.schema import (
 from pytest_nbaprops.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 
-def named_table(
-    raw: pa.Table, source: str, column_map: Mapping[str, str], target_columns: Sequence[str]
-) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The table under our names without its blank rows, and the position that each row had."""
-    names = _our_names(raw.column_names, source, _checked_map(column_map))
-    _require_columns(names, source, target_columns)
-    kept = [position for position, name in enumerate(names) if name is not None]
-    table = pa.Table.from_arrays([raw.column(position) for position in kept], names=[names[p] for p in kept])
-    rows = np.flatnonzero(~_blank_rows(table))
-    return (table if len(rows) == table.num_rows else table.take(pa.array(rows))), rows
+TYPE_WAY_OUT: Final = "export the column as text or numbers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A table under our names without its blank rows and repeated headers, and the position that each row had."""
+
+    table: pa.Table
+    rows: NDArray[np.int64]
+    oddities: tuple[Oddity, ...]
+
+    def only(self, keep: NDArray[np.bool_]) -> Named:
+        if keep.all():
+            return self
+        rows = np.flatnonzero(keep)
+        return replace(self, table=self.table.take(pa.array(rows)), rows=self.rows[rows])
+
+
+def named_table(raw: pa.Table, place: Place, column_map: Mapping[str, str], target_columns: Sequence[str]) -> Named:
+    """The columns that we know under our names, the others under theirs."""
+    names = _our_names(raw.column_names, place.name, _checked_map(column_map))
+    _require_columns(names, place.name, target_columns)
+    kept = {position: name for position, name in enumerate(names) if name is not None}
+    table = pa.table({name: _readable(name, raw.column(position), place) for position, name in kept.items()})
+    again = _repeated_headers(table, [raw.column_names[position] for position in kept])
+    odd = tuple(_oddities(raw.column_names, names, column_map, place, again))
+    return Named(table=table, rows=np.arange(table.num_rows), oddities=odd).only(~(_blank_rows(table) | again))
+
+
+def _readable(name: str, column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
+    """The column, text where Parquet holds bytes; DataError for lists and the like where the schema has a value."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind) and name in CANONICAL_COLUMNS:
+        raise header_problem(place.name, name, f"cells of the type {kind}", "one value in each", TYPE_WAY_OUT)
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)):
+        return column
+    try:
+        return column.cast(kind).cast(pa.binary()).cast(pa.string())
+    except pa.ArrowException as error:
+        raise header_problem(place.name, name, "bytes that are no UTF-8 text", "text", TYPE_WAY_OUT) from error
+
+
+def _oddities(
+    theirs: list[str], ours: list[str | None], column_map: Mapping[str, str], place: Place, again: NDArray[np.bool_]
+) -> Iterator[Oddity]:
+    for name, our in zip(theirs, ours, strict=True):
+        if our is not None and our != name and name not in column_map:
+            yield Oddity(what=f"{name!r} read as the column {our}", rows=0, example=place.name)
+    if again.any():
+        first = int(np.argmax(again))
+        yield Oddity(
+            what="the header repeated between the rows, left out", rows=int(again.sum()), example=place.at(first)
+        )
+
+
+def _repeated_headers(table: pa.Table, header: list[str]) -> NDArray[np.bool_]:
+    """Rows that are the header once more, as in files that were put together from others."""
+    again = np.ones(table.num_rows, dtype=bool)
+    for column, name in zip(table.columns, header, strict=True):
+        if not again.any():
+            break
+        there = partial(_is_name, name.upper())
+        again &= each(column, there, empty=False) if is_text(column.type) else False
+    return again
+
+
+def _is_name(name: str, word: str) -> bool:
+    return word.replace("\ufeff", "").strip().upper() == name
 
 
 def _checked_map(column_map: Mapping[str, str]) -> Mapping[str, str]:
@@ -93,10 +155,11 @@ def _blank_rows(table: pa.Table) -> NDArray[np.bool_]:
     for column in table.columns:
         if not blank.any():
             break
-        empty = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type))
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(column), ""))
-        blank &= empty.to_numpy().astype(bool)
+        if is_text(column.type):
+            blank &= each(column, lambda word: not word.strip(), empty=True)
+        else:
+            empty = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type))
+            blank &= empty.to_numpy().astype(bool)
     return blank
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import glob
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from pytest_nbaprops.data.problems import file_problem, reason
 from pytest_nbaprops.errors import DataError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FORMATS: Final = (".csv", ".parquet")
 COMPRESSIONS: Final = (".gz", ".zst")
-ALLOWED: Final = "a .csv or .parquet file, also with .gz or .zst behind it"
+TEXT_FORMATS: Final = (".csv", ".json", ".jsonl")
+KNOWN: Final = (*TEXT_FORMATS, ".parquet")
 READ_SIZE: Final = 1 << 22
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -33,65 +38,70 @@ SIGNATURES: Final = {
 }
 
 
-def find_files(source: str | Path) -> list[Path]:
+def find_files(source: str | Path, *, formats: Sequence[str] = FORMATS, what: str = "game logs") -> list[Path]:
     """The data files that a file, folder or glob stands for, sorted by name."""
     path = Path(source).expanduser()
     try:
         if path.is_dir():
-            return _in_folder(path)
+            return _in_folder(path, formats)
         if path.is_file():
-            return [_with_known_suffix(path)]
+            return [_with_known_suffix(path, formats)]
         if not path.exists() and glob.has_magic(str(path)):
-            return _matching(path)
+            return _matching(path, formats)
     except OSError as error:
         raise _unreadable(path, error) from error
-    raise file_problem(str(path), "no such file or folder", "game logs", "check the path, or quote the glob")
+    raise file_problem(str(path), "no such file or folder", what, "check the path, or quote the glob")
 
 
-def _in_folder(path: Path) -> list[Path]:
-    found = sorted(file for file in path.iterdir() if _is_data(file))
+def _in_folder(path: Path, formats: Sequence[str]) -> list[Path]:
+    found = sorted(file for file in path.iterdir() if _is_data(file, formats))
     if not found:
         way_out = f"put the files there, or name those in subfolders by a glob such as {path / '**' / '*.csv'}"
-        raise file_problem(str(path), "a folder without data files", ALLOWED, way_out)
+        raise file_problem(str(path), "a folder without data files", _allowed(formats), way_out)
     return found
 
 
-def _matching(path: Path) -> list[Path]:
-    found = sorted(file for name in glob.glob(str(path), recursive=True) if _is_data(file := Path(name)))  # noqa: PTH207 - Path.glob refuses absolute patterns
+def _matching(path: Path, formats: Sequence[str]) -> list[Path]:
+    found = sorted(file for name in glob.glob(str(path), recursive=True) if _is_data(file := Path(name), formats))  # noqa: PTH207 - Path.glob refuses absolute patterns
     if not found:
-        raise file_problem(str(path), "no data file that matches", ALLOWED, "check the glob; ** looks into subfolders")
+        way_out = "check the glob; ** looks into subfolders"
+        raise file_problem(str(path), "no data file that matches", _allowed(formats), way_out)
     return found
 
 
-def _is_data(path: Path) -> bool:
+def _allowed(formats: Sequence[str]) -> str:
+    return f"a {', '.join(formats[:-1])} or {formats[-1]} file, also with .gz or .zst behind it"
+
+
+def _is_data(path: Path, formats: Sequence[str]) -> bool:
     # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
-    return not path.name.startswith(".") and _suffixes(path) is not None and path.is_file()
+    return not path.name.startswith(".") and suffixes(path, formats) is not None and path.is_file()
 
 
-def _suffixes(path: Path) -> tuple[str, str] | None:
+def suffixes(path: Path, formats: Sequence[str] = KNOWN) -> tuple[str, str] | None:
     """Format and compression that the name promises."""
     name = path.name.lower()
     packed = next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
-    form = next((suffix for suffix in FORMATS if name.removesuffix(packed).endswith(suffix)), None)
+    form = next((suffix for suffix in formats if name.removesuffix(packed).endswith(suffix)), None)
     return None if form is None else (form, packed)
 
 
-def _with_known_suffix(path: Path) -> Path:
-    if _suffixes(path) is None:
-        raise file_problem(str(path), f"the suffix {path.suffix!r}", ALLOWED, "convert or rename the file")
+def _with_known_suffix(path: Path, formats: Sequence[str]) -> Path:
+    if suffixes(path, formats) is None:
+        raise file_problem(str(path), f"the suffix {path.suffix!r}", _allowed(formats), "convert or rename the file")
     return path
 
 
 def is_parquet(path: Path) -> bool:
     """Whether the name promises Parquet rather than CSV."""
-    return _suffixes(path) in ((".parquet", ""), (".parquet", ".gz"), (".parquet", ".zst"))
+    return (suffixes(path) or FORMATS)[0] == ".parquet"
 
 
 def read_bytes(path: Path) -> bytes:
     """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
-    form, packed = _suffixes(path) or FORMATS
+    form, packed = suffixes(path) or (".csv", "")
     try:
-        raw = path.read_bytes()
+        raw = _stable_bytes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
@@ -101,18 +111,30 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def _stable_bytes(path: Path) -> bytes:
+    """The file's bytes; DataError when it changes while they are read."""
+    before = path.stat()
+    raw = path.read_bytes()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
+        way_out = "wait until it is written, or read a copy"
+        raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
+    return raw
+
+
 def _unreadable(path: Path, error: OSError) -> DataError:
     found = f"{error.strerror or reason(error)}"
     return file_problem(str(path), found, "a file that can be read", "check the path and its permissions")
 
 
 def _check_signature(path: Path, content: bytes, promised: str) -> None:
-    if not content.removeprefix(BYTE_ORDER_MARK).strip():
+    beginning = content[:READ_SIZE].removeprefix(BYTE_ORDER_MARK)
+    if not beginning.strip() and not content.removeprefix(BYTE_ORDER_MARK).strip():
         raise file_problem(str(path), "an empty file", "a header and rows", "export the file again or remove it")
     held = next((name for start, name in SIGNATURES.items() if content.startswith(start)), None)
-    wanted = {".csv": None, ".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}[promised]
+    wanted = {".parquet": "Parquet data", "gzip": "gzip data", "zstd": "zstd data"}.get(promised)
     if held != wanted:
-        found, expected = held or f"no {wanted}", wanted or "CSV text"
+        found, expected = held or f"no {wanted}", wanted or f"{promised[1:].upper()} text"
         way_out = "give the file the suffix of what it holds, or export it again"
         raise file_problem(str(path), found, f"{expected}, as its suffix says", way_out)
 
@@ -133,3 +155,11 @@ def _unzstd(raw: bytes) -> bytes:
     # pyarrow rather than the zstandard package, which would be one more thing to install.
     with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
         return b"".join(iter(lambda: stream.read(READ_SIZE), b""))
+
+
+def passed_over(source: str | Path) -> Iterator[Path]:
+    """Folders in the source that are called like data, as some tools write Parquet in pieces."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
+        yield from (path for path in called if path.is_dir())

@@ -144,19 +144,13 @@ def appearances(league: League, schedule: Schedule) -> Appearances:
     player = rosters[day, team]
     when = day[:, None]
     out = ~available[player, when]
-    rank = _ranks(np.where(out, -np.inf, value[player, when]))
+    here = np.where(out, -np.inf, value[player, when])
+    rank = np.argsort(np.argsort(-here, axis=1, kind="stable"), axis=1, kind="stable")
     plays = ~out & (league.rng.random(rank.shape) < USED[np.minimum(rank, len(USED) - 1)])
-    minutes = _minutes(rank, plays, _blowouts(len(schedule.day), league.rng), league.rng)
+    # 0 to 1 per team-game: how early the game is decided, the same for both sides.
+    decided = np.tile(np.clip(league.rng.normal(-0.2, 0.55, len(schedule.day)), 0, 1), 2)[:, None]
+    minutes = _minutes(rank, plays, decided, league.rng)
     return Appearances(player=player, plays=plays, minutes=minutes, form=league.form_by_day()[player, when])
-
-
-def _ranks(value: Floats) -> NDArray[np.int64]:
-    return np.asarray(np.argsort(np.argsort(-value, axis=1, kind="stable"), axis=1, kind="stable"))
-
-
-def _blowouts(games: int, rng: np.random.Generator) -> Floats:
-    """0 to 1 per team-game: how early the game is decided, the same for both sides."""
-    return np.tile(np.clip(rng.normal(-0.2, 0.55, games), 0, 1), 2)[:, None]
 
 
 def _minutes(rank: NDArray[np.int64], plays: NDArray[np.bool_], decided: Floats, rng: np.random.Generator) -> Floats:

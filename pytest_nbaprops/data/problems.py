@@ -29,6 +29,11 @@ class Place:
         return f"{self.name}, row {self.row_number(row)}"
 
 
+def from_one(row: int) -> int:
+    """How rows of what has no lines count."""
+    return row + 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """What is wrong with a cell, and what to do about it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from pytest_nbaprops.data.cells import LARGEST_EXACT, parse_number
 from pytest_nbaprops.data.problems import Place, Problem, shown
+from pytest_nbaprops.data.remarks import Oddity
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS
 from pytest_nbaprops.errors import DataError
 
@@ -20,26 +22,35 @@ if TYPE_CHECKING:
 
 ONE_ROW: Final = Problem(expected="one row per player and game", way_out="drop one of the two rows or files")
 ONE_DATE: Final = Problem(expected="one date per game", way_out="correct GAME_DATE or GAME_ID")
+ONE_PAIR: Final = Problem(expected="the same two teams in each row of a game", way_out="correct MATCHUP or GAME_ID")
+ONE_TEAM: Final = Problem(
+    expected="one TEAM_ABBREVIATION per team and game", way_out="restore the ids from the source or correct the name"
+)
 TWO_TEAMS: Final = Problem(expected="two teams per game", way_out="correct TEAM_ID or GAME_ID")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One source's rows, and where they come from."""
+    """One source's rows, where they come from, what was odd, and games and rows by kind (also of those left out)."""
 
     table: pa.Table
     place: Place
+    oddities: tuple[Oddity, ...]
+    kinds: Mapping[str, tuple[int, int]]
 
 
-def ordered_table(parts: list[Part]) -> pa.Table:
-    """Every part's rows, checked against each other, in canonical order."""
+def ordered_table(parts: list[Part]) -> tuple[pa.Table, list[Oddity]]:
+    """Every part's rows, checked against each other, in canonical order, and what is odd between them."""
     columns = parts[0].table.column_names
     table = pa.concat_tables([part.table.select(columns) for part in parts]).combine_chunks()
     games = _Games(table, parts)
     games.require_one_row_each()
-    games.require_one_date_each()
+    games.require_one_date_and_pair_each()
     games.require_two_teams()
-    return _with_extra_types(table.take(pa.array(games.order)))
+    order = games.order
+    sorted_already = bool((np.diff(order) == 1).all())
+    whole = _with_extra_types(table if sorted_already else table.take(pa.array(order)))
+    return whole, games.two_a_day()
 
 
 class _Games:
@@ -67,16 +78,40 @@ class _Games:
             found = f"player {self.player[second]} a second time in game {self._game(second)}{team}"
             self._refuse("PLAYER_ID", (first, second), found, ONE_ROW)
 
-    def require_one_date_each(self) -> None:
+    def require_one_date_and_pair_each(self) -> None:
         order = np.argsort(self.game, kind="stable")
-        moved = (np.diff(self.game[order]) == 0) & (np.diff(self.date[order]) != 0)
+        same = np.diff(self.game[order]) == 0
+        moved = same & (np.diff(self.date[order]) != 0)
         if moved.any():
             first, second = self._first_pair(order, moved)
             found = f"game {self._game(second)} on {self._day(second)}, which is on {self._day(first)} elsewhere"
             self._refuse("GAME_DATE", (first, second), found, ONE_DATE)
+        other = same & (np.diff(self._pairs()[order]) != 0)
+        if other.any():
+            first, second = self._first_pair(order, other)
+            mine, theirs = (self._table["MATCHUP"][row].as_py() for row in (second, first))
+            found = f"{shown(mine)} in game {self._game(second)}, which is {shown(theirs)} elsewhere"
+            self._refuse("MATCHUP", (first, second), found, ONE_PAIR)
+
+    def _pairs(self) -> NDArray[np.int64]:
+        """A number for the two teams of each row's MATCHUP, whoever is named first."""
+        coded = self._table["MATCHUP"].combine_chunks().dictionary_encode()
+        pairs = [" ".join(sorted(text.split(" ")[::2])) for text in coded.dictionary.to_pylist()]
+        return np.asarray(np.unique(pairs, return_inverse=True)[1][np.asarray(coded.indices)])
+
+    def two_a_day(self) -> list[Oddity]:
+        """Players with two games on one date, as a GAME_ID that was damaged makes them."""
+        order = np.lexsort((self.date, self.player))
+        again = (np.diff(self.player[order]) == 0) & (np.diff(self.date[order]) == 0)
+        if not again.any():
+            return []
+        first, second = self._first_pair(order, again)
+        example = f"{self._at(second)}: player {self.player[second]} in {self._game(second)} and {self._game(first)}"
+        return [Oddity(what="a player in two games of one date", rows=int(again.sum()), example=example)]
 
     def require_two_teams(self) -> None:
         order = np.lexsort((self.team, self.game))
+        self._require_one_abbreviation_each(order)
         game, team = self.game[order], self.team[order]
         starts = np.flatnonzero(np.r_[True, (np.diff(game) != 0) | (np.diff(team) != 0)])
         third = np.flatnonzero(game[starts[2:]] == game[starts[:-2]]) + 2
@@ -84,6 +119,16 @@ class _Games:
             first, second = int(order[starts[third[0] - 2]]), int(order[starts[third[0]]])
             found = f"{shown(str(self.team[second]))} as a third team in game {self._game(second)}"
             self._refuse("TEAM_ID", (first, second), found, TWO_TEAMS)
+
+    def _require_one_abbreviation_each(self, order: NDArray[np.int64]) -> None:
+        short = np.asarray(self._table["TEAM_ABBREVIATION"].combine_chunks().dictionary_encode().indices)[order]
+        same = np.diff(self.game[order]) == 0
+        mixed = same & ((np.diff(self.team[order]) == 0) & (np.diff(short) != 0))
+        if mixed.any():
+            first, second = self._first_pair(order, mixed)
+            name, other = (self._table["TEAM_ABBREVIATION"][row].as_py() for row in (second, first))
+            found = f"{self.team[second]} for {name} in game {self._game(second)}, which is {other} elsewhere"
+            self._refuse("TEAM_ID", (first, second), found, ONE_TEAM)
 
     def _first_pair(self, order: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[int, int]:
         """The neighbours in ``order`` whose later row comes first in the sources."""

@@ -86,31 +86,23 @@ def _season(league: League, year: int) -> pd.DataFrame:
     games = appearances(league, schedule)
     team_traits = np.stack([rng.normal(0, 0.03, teams), rng.normal(0, 0.055, teams)])
     counts = box_scores(league, schedule, games, team_traits)
-    margin = _margins(counts["PTS"])
+    home, away = np.split(counts["PTS"].sum(axis=1), 2)
+    margin = np.r_[home - away, away - home]
     rows = games.plays
     share = games.minutes / 48
     swing = np.rint(
         margin[:, None] * share + rng.normal(0, 1, rows.shape) * 9.5 * np.sqrt(share * np.clip(1.1 - share, 0, 1))
     )
-    columns = {name: values[rows] for name, values in counts.items()}
+    columns: dict[str, NDArray[Any]] = {name: values[rows] for name, values in counts.items()}
     columns |= {"MIN": games.minutes[rows], "PLUS_MINUS": (swing + 0.0)[rows]}
-    columns |= _player_columns(games.player[rows])
+    player = games.player[rows]
+    names = np.array([f"Simulated Player {number:03d}" for number in range(1, int(player.max()) + 2)], dtype=object)
+    columns |= {"PLAYER_ID": player + FIRST_PLAYER_ID, "PLAYER_NAME": names[player]}
     columns |= {
         name: np.broadcast_to(values[:, None], rows.shape)[rows]
         for name, values in _game_columns(schedule, year, margin).items()
     }
     return pd.DataFrame(columns | _derived(columns))[[name for name in CANONICAL_COLUMNS if name != "SEASON"]]
-
-
-def _margins(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Per team-game; the second half holds the same games from the other side."""
-    home, away = np.split(points.sum(axis=1), 2)
-    return np.asarray(np.r_[home - away, away - home])
-
-
-def _player_columns(player: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    names = np.array([f"Simulated Player {number:03d}" for number in range(1, int(player.max()) + 2)], dtype=object)
-    return {"PLAYER_ID": player + FIRST_PLAYER_ID, "PLAYER_NAME": names[player]}
 
 
 def _game_columns(schedule: Schedule, year: int, margin: NDArray[np.float64]) -> dict[str, NDArray[Any]]:

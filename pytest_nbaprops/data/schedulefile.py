@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pytest_nbaprops.data.csvtext import parse_csv
-from pytest_nbaprops.data.files import find_files, is_parquet, read_bytes
-from pytest_nbaprops.data.problems import Place, file_problem, header_problem, listed, reason
+from pytest_nbaprops.data.files import find_files
+from pytest_nbaprops.data.problems import Place, file_problem, from_one, header_problem, listed
+from pytest_nbaprops.data.tables import read_table
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "player": ("player", "player_name", "name"),
@@ -47,28 +45,15 @@ def read_schedule(path: str | Path) -> Schedule:
     files = find_files(path)
     if len(files) != 1:
         raise file_problem(str(path), f"{len(files)} files", "one schedule file", "name the file itself")
-    content = read_bytes(files[0])
-    name = str(files[0])
-    if not is_parquet(files[0]):
-        text = parse_csv(name, content)
-        return _schedule(text.table().to_pylist(), text.header, Place(name=name, row_number=text.row_number))
-    try:
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        found = f"Parquet data that cannot be read ({reason(error)})"
-        raise file_problem(name, found, "a Parquet file", "export it again") from error
-    return _schedule(table.to_pylist(), table.column_names, Place(name=name, row_number=_from_one))
+    table, place = read_table(files[0])
+    return _schedule(table.to_pylist(), table.column_names, place)
 
 
 def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
     """A DataFrame with the same columns; rows count from 1 in errors."""
     header = [str(column) for column in frame.columns]
     rows: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in frame.itertuples(index=False)]
-    return _schedule(rows, header, Place(name=source, row_number=_from_one))
-
-
-def _from_one(row: int) -> int:
-    return row + 1
+    return _schedule(rows, header, Place(name=source, row_number=from_one))
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:

@@ -20,11 +20,11 @@ COLUMN_MAP_OPTION: Final = "nbaprops_columns"
 KEY_COLUMNS: Final = ("GAME_DATE", "GAME_ID", "PLAYER_ID")
 
 ID_COLUMNS: Final = ("PLAYER_ID", "TEAM_ID")
-TEXT_COLUMNS: Final = ("PLAYER_NAME", "TEAM_ABBREVIATION", "TEAM_NAME", "MATCHUP", "WL")
 COUNT_COLUMNS: Final = (
     "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB", "REB",
     "AST", "STL", "BLK", "TOV", "PF", "PTS",
 )  # fmt: skip
+SHARE_COLUMNS: Final = ("FG_PCT", "FG3_PCT", "FT_PCT")
 SIGNED_COLUMNS: Final = ("PLUS_MINUS", "FANTASY_PTS")
 
 # The order of stats.nba.com's LeagueGameLog, then SEASON.
@@ -54,8 +54,14 @@ LATE_SEASON: Final = (pd.Timestamp("2020-09-01"), pd.Timestamp("2020-11-30"))
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`` (did you mean X?)``, or nothing when no allowed name comes near."""
-    found = difflib.get_close_matches(name.upper(), list(allowed), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+    found = closest(name, allowed)
+    return f" (did you mean {found}?)" if found else ""
+
+
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that comes nearest; before all others one of the same letters (PST is PTS, not STL)."""
+    near = difflib.get_close_matches(name.upper(), list(allowed), n=5)
+    return min(near, key=lambda other: sorted(other) != sorted(name.upper()), default=None)
 
 
 def parse_target(expression: str) -> tuple[str, ...]:

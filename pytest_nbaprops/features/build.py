@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS
+from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS, closest
 from pytest_nbaprops.errors import FeatureError, RowsChangedError
 from pytest_nbaprops.features.sources import known_sources, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from pytest_nbaprops.features.group import FeatureGroup
 
@@ -89,9 +92,31 @@ def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None
         # A copy, so that a group that adds or changes a column cannot feed the next one.
         answer = group(games.copy(deep=not COPY_ON_WRITE), **tables)
     except Exception as problem:
-        text = " ".join(str(problem).split())
-        raise FeatureError(f"feature group {group.name!r} failed: {type(problem).__name__}: {text}") from problem
+        text = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+        where = f"{_place(problem, group, root)}{_meant(problem, games)}"
+        raise FeatureError(f"feature group {group.name!r} failed: {text} ({where})") from problem
     return _checked(group, answer, games)
+
+
+def _place(problem: Exception, group: FeatureGroup, root: Path | None) -> str:
+    """File and line in the group's own file where it failed, else where the exception comes from."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    code = getattr(inspect.unwrap(group.function), "__code__", None)
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    frame = (own or list(frames))[-1]
+    path = Path(frame.filename)
+    near = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
+    return f"{near}, line {frame.lineno}"
+
+
+def _meant(problem: Exception, games: pd.DataFrame) -> str:
+    """The column that was meant, where a name of none was asked for."""
+    if not isinstance(problem, KeyError | AttributeError):
+        return ""
+    names = [str(name) for name in games.columns]
+    said = [*re.findall(r"'([^']+)'", str(problem)), str(problem).rpartition(": ")[2].strip("'")]
+    close = [found for word in said if word not in names and (found := closest(word, names))]
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from pytest_nbaprops.errors import FeatureError, SettingsError
+from pytest_nbaprops.errors import FeatureError, SettingsError, did_you_mean
 from pytest_nbaprops.features import contextual, core, role, temporal
 from pytest_nbaprops.features.group import TIERS, FeatureGroup
 from pytest_nbaprops.features.last_ten import last_ten_group
@@ -51,7 +50,10 @@ def select_groups(
     and the way out, FeatureError when two groups have the same name.
     """
     _refuse_twins(available)
-    items = list(default) if expression is None else _items(expression, default)
+    items = list(default)
+    if expression is not None:
+        asked = [item.strip() for item in expression.split(",")]
+        items = [*items, *asked] if asked[0].startswith("-") else asked
     chosen: set[str] = set()
     for item in items:
         names = _named(item.removeprefix("-").strip(), available, expression)
@@ -63,31 +65,18 @@ def select_groups(
     return tuple(group for group in available if group.name in chosen)
 
 
-def _items(expression: str, default: Sequence[str]) -> list[str]:
-    items = [item.strip() for item in expression.split(",")]
-    return [*default, *items] if items[0].startswith("-") else items
-
-
 def _named(name: str, available: Sequence[FeatureGroup], expression: str | None) -> set[str]:
-    found = {
-        group.name for group in available if name == group.name or (name in ("all", group.tier) and _tiered(group))
-    }
+    # `all` and tiers mean the groups of a tier; others are chosen by their name only.
+    tiered = [group for group in available if group.tier in TIERS]
+    found = {group.name for group in available if name == group.name}
+    found |= {group.name for group in tiered if name in ("all", group.tier)}
     if not found and name not in TIERS:
+        hint = did_you_mean(name, [*(group.name for group in available), "all", *TIERS])
         raise SettingsError(
-            f"{OPTION} {expression!r}: no feature group {name!r}{_nearest(name, available)}; "
+            f"{OPTION} {expression!r}: no feature group {name!r}{hint}; "
             f"use {_allowed(available)}, with - in front to leave one out"
         )
     return found
-
-
-def _tiered(group: FeatureGroup) -> bool:
-    """Whether `all` and tiers mean this group, too; others are chosen by their name only."""
-    return group.tier in TIERS
-
-
-def _nearest(name: str, available: Sequence[FeatureGroup]) -> str:
-    close = difflib.get_close_matches(name, [group.name for group in available] + ["all", *TIERS], n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def _allowed(available: Sequence[FeatureGroup]) -> str:

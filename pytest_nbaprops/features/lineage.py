@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.code.reached import CodeReader, code_digest
@@ -45,24 +45,30 @@ class GroupLineage:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """All groups of a candidate; `feature_version` is a short id of everything in it."""
+    """All groups of a candidate, and the SHA-256 of the declared files; `feature_version` is a short id of it all."""
 
     groups: tuple[GroupLineage, ...]
     feature_version: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"feature_version": self.feature_version, "groups": [group.to_dict() for group in self.groups]}
+        plain = {"feature_version": self.feature_version, "groups": [group.to_dict() for group in self.groups]}
+        # Only where there are some: the keys of fits and folds without any are what they were.
+        return {**plain, "files": dict(self.files)} if self.files else plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Lineage:
         groups = tuple(GroupLineage.from_dict(group) for group in plain["groups"])
-        return cls(groups=groups, feature_version=plain["feature_version"])
+        return cls(groups=groups, feature_version=plain["feature_version"], files=dict(plain.get("files", {})))
 
 
 def lineage_of(
-    groups: Sequence[FeatureGroup], columns: Mapping[str, tuple[str, ...]], root: Path | None = None
+    groups: Sequence[FeatureGroup],
+    columns: Mapping[str, tuple[str, ...]],
+    root: Path | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Lineage:
-    """The lineage of groups whose `columns` are those that `build_features` made.
+    """The lineage of groups whose `columns` are those that `build_features` made; `files` are the declared ones.
 
     Raises FeatureError when a declared source cannot be read.
     """
@@ -79,14 +85,17 @@ def lineage_of(
         )
         for group in groups
     )
-    content = json.dumps([line.to_dict() for line in lines], sort_keys=True)
-    return Lineage(groups=lines, feature_version=hashlib.sha256(content.encode()).hexdigest()[:VERSION_LENGTH])
+    content = json.dumps([*(line.to_dict() for line in lines), *([dict(files)] if files else [])], sort_keys=True)
+    version = hashlib.sha256(content.encode()).hexdigest()[:VERSION_LENGTH]
+    return Lineage(groups=lines, feature_version=version, files=dict(files or {}))
 
 
 def lineage_difference(lineage: Lineage, champion: Lineage | None) -> dict[str, list[str]]:
-    """Names of the groups that were `added`, `removed` and `changed` against the champion; all are new without one."""
-    mine = {group.name: group for group in lineage.groups}
-    theirs = {group.name: group for group in champion.groups} if champion else {}
+    """Groups and declared files that were `added`, `removed` and `changed` against the champion's, by name."""
+    mine: dict[str, object] = {group.name: group for group in lineage.groups} | dict(lineage.files)
+    theirs: dict[str, object] = (
+        {group.name: group for group in champion.groups} | dict(champion.files) if champion else {}
+    )
     return {
         "added": sorted(mine.keys() - theirs.keys()),
         "removed": sorted(theirs.keys() - mine.keys()),

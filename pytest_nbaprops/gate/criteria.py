@@ -19,6 +19,10 @@ Operator = Literal["<", "<=", ">", ">="]
 Reference = Literal["baseline", "champion", "market"]
 
 POINT_METRICS = ("mae", "rmse", "r2", "bias", "within_3_pct", "within_5_pct", "within_10_pct", "n_predictions")
+MARKET_METRICS = (
+    "roi", "win_rate", "n_bets", "profit", "drawdown", "brier", "log_loss", "crps", "coverage50", "coverage80",
+    "coverage95", "market_mae", "market_brier", "clv", "beyond_line", "blend",
+)  # fmt: skip
 REFERENCES = ("baseline", "champion", "market")
 DEFAULT_CRITERIA = ("mae < baseline", "mae <= champion + 0.02")
 GRAMMAR = "METRIC[SLICE] OP TERM with OP one of < <= > >= and TERM a number or baseline|champion|market ± a number"
@@ -110,21 +114,37 @@ class Criterion:
         }
 
 
-def parse_criterion(text: str) -> Criterion:
-    """The criterion that `text` spells; SettingsError, one line, where it spells none."""
+OPTION = "--nbaprops-criterion"
+
+
+def parse_criterion(text: str, *, option: str = OPTION) -> Criterion:
+    """The criterion that `text` spells; SettingsError, one line that names `option`, where it spells none."""
+    try:
+        return _parsed(text)
+    except _UnreadableError as error:
+        shown = " ".join((text if isinstance(text, str) else repr(text)).split())
+        shown = shown if len(shown) <= 100 else f"{shown[:97]}..."  # noqa: PLR2004 - one readable line of an error
+        raise SettingsError(f"{option} {shown!r}: {error}; expected {GRAMMAR}, such as {EXAMPLES}") from None
+
+
+class _UnreadableError(Exception):
+    """What is wrong with the text of a criterion."""
+
+
+def _parsed(text: str) -> Criterion:
     if not isinstance(text, str) or len(text) > _LONGEST:
-        raise _unreadable(text if isinstance(text, str) else repr(text), f"at most {_LONGEST} characters of text")
+        raise _UnreadableError(f"at most {_LONGEST} characters of text")
     match = _CRITERION.fullmatch(text)
     if match is None:
-        raise _unreadable(text, "it does not have that shape")
-    bound = _bound(text, match["bound_before"], match["bound_after"])
-    reference, number = _term(text, match["term"])
-    _refuse_pointless(text, match["metric"], bound, reference)
+        raise _UnreadableError("it does not have that shape")
+    bound = _bound(match["bound_before"], match["bound_after"])
+    reference, number = _term(match["term"])
+    _refuse_pointless(match["metric"], bound, reference)
     return Criterion(
         expression=" ".join(text.split()),
         metric=match["metric"],
         bound=bound,
-        slice=None if match["slice"] is None else _slice(text, match["slice"].strip()),
+        slice=None if match["slice"] is None else _slice(match["slice"].strip()),
         operator=cast("Operator", match["operator"]),
         reference=reference,
         number=number,
@@ -136,6 +156,21 @@ def parse_criteria(texts: Iterable[str]) -> tuple[Criterion, ...]:
     parsed = tuple(parse_criterion(text) for text in texts)
     first = {criterion.meaning: criterion for criterion in reversed(parsed)}
     return tuple(criterion for criterion in parsed if first[criterion.meaning] is criterion)
+
+
+def refuse_unknown_metric(criterion: Criterion, known: Iterable[str], *, own: bool, option: str = OPTION) -> None:
+    """SettingsError for a metric that cannot be there; `own` is whether a test or a hook may still bring it.
+
+    Only a metric of the plugin has an interval, slices and a reference: with one of these it is never the test's own.
+    """
+    names = [*POINT_METRICS, *MARKET_METRICS, *known]
+    ours_only = criterion.reference is not None or criterion.bound is not None or criterion.slice is not None
+    if criterion.metric in names or (own and not ours_only):
+        return
+    why = f"there is no metric {criterion.metric!r}{nearest(criterion.metric, names)}"
+    if own:
+        why += ", and a metric of your own is one number, without interval, slice or reference"
+    raise SettingsError(f"{option} {criterion.expression!r}: {why}; known: {', '.join(names)}")
 
 
 def weaker_than(now: Sequence[Criterion], before: Sequence[Criterion]) -> tuple[str, ...]:
@@ -155,30 +190,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
-def _unreadable(text: str, why: str) -> SettingsError:
-    shown = " ".join(text.split())
-    shown = shown if len(shown) <= 100 else f"{shown[:97]}..."  # noqa: PLR2004 - one readable line of an error
-    return SettingsError(f"--nbaprops-criterion {shown!r}: {why}; expected {GRAMMAR}, such as {EXAMPLES}")
-
-
-def _bound(text: str, before: str | None, after: str | None) -> Bound | None:
+def _bound(before: str | None, after: str | None) -> Bound | None:
     bound = before or after
     if before and after:
-        raise _unreadable(text, f".{before} and .{after} at once")
+        raise _UnreadableError(f".{before} and .{after} at once")
     if bound not in (None, "low", "high"):
-        raise _unreadable(text, f".{bound} is not an end of the interval, allowed: .low, .high")
+        raise _UnreadableError(f".{bound} is not an end of the interval, allowed: .low, .high")
     return cast("Bound | None", bound)
 
 
-def _term(text: str, term: str) -> tuple[Reference | None, float]:
+def _term(term: str) -> tuple[Reference | None, float]:
     if match := _TERM_NUMBER.fullmatch(term):
-        return None, _number(text, match["sign"], match["number"])
+        return None, _number(match["sign"], match["number"])
     match = _TERM_REFERENCE.fullmatch(term)
     if match is None:
-        raise _unreadable(text, f"{term!r} is neither a number nor a reference with a margin")
+        raise _UnreadableError(f"{term!r} is neither a number nor a reference with a margin")
     if match["reference"] not in REFERENCES:
-        raise _unreadable(text, _not_a_reference(match["reference"]))
-    margin = 0.0 if match["number"] is None else _number(text, match["sign"], match["number"])
+        raise _UnreadableError(_not_a_reference(match["reference"]))
+    margin = 0.0 if match["number"] is None else _number(match["sign"], match["number"])
     return cast("Reference", match["reference"]), margin
 
 
@@ -188,71 +217,71 @@ def _not_a_reference(name: str) -> str:
     return f"{name!r} is not a reference{nearest(name, REFERENCES)}"
 
 
-def _number(text: str, sign: str, digits: str) -> float:
+def _number(sign: str, digits: str) -> float:
     value = float(sign + digits)
     if not math.isfinite(value):
-        raise _unreadable(text, f"{digits} is not a finite number")
+        raise _UnreadableError(f"{digits} is not a finite number")
     return value
 
 
-def _refuse_pointless(text: str, metric: str, bound: Bound | None, reference: Reference | None) -> None:
+def _refuse_pointless(metric: str, bound: Bound | None, reference: Reference | None) -> None:
     if metric == "n_predictions" and bound is not None:
-        raise _unreadable(text, "n_predictions is counted, not estimated, and has no interval")
+        raise _UnreadableError("n_predictions is counted, not estimated, and has no interval")
     if reference is None:
         return
     if bound is not None:
-        raise _unreadable(text, f".{bound} goes with a number, a comparison with {reference} uses the interval anyway")
+        raise _UnreadableError(f".{bound} goes with a number, a comparison with {reference} uses the interval anyway")
     if metric == "n_predictions":
-        raise _unreadable(text, f"n_predictions is always that of {reference}, both predict the same player-games")
+        raise _UnreadableError(f"n_predictions is always that of {reference}, both predict the same player-games")
 
 
-def _slice(text: str, expression: str) -> str:
-    tree = _slice_tree(text, expression)
+def _slice(expression: str) -> str:
+    tree = _slice_tree(expression)
     for node in ast.walk(tree):
-        _check_slice_node(text, node)
-    _check_truth(text, tree.body)
+        _check_slice_node(node)
+    _check_truth(tree.body)
     return expression
 
 
-def _slice_tree(text: str, expression: str) -> ast.Expression:
+def _slice_tree(expression: str) -> ast.Expression:
     try:
         return ast.parse(expression, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _unreadable(text, f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
+        raise _UnreadableError(f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
 
 
-def _check_slice_node(text: str, node: ast.AST) -> None:
+def _check_slice_node(node: ast.AST) -> None:
     if not isinstance(node, _SLICE_NODES):
         what = type(node).__name__
-        raise _unreadable(text, f"a slice is comparisons of names, numbers and texts with and, or, not; {what} is none")
+        raise _UnreadableError(f"a slice is comparisons of names, numbers and texts with and, or, not; {what} is none")
     if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float):
-        raise _unreadable(text, f"{node.value!r} has no place in a slice")
+        raise _UnreadableError(f"{node.value!r} has no place in a slice")
     if isinstance(node, ast.Constant) and isinstance(node.value, float) and not math.isfinite(node.value):
-        raise _unreadable(text, "a slice compares with finite numbers")
+        raise _UnreadableError("a slice compares with finite numbers")
     if isinstance(node, ast.Name) and node.id in OUTCOME_NAMES:
-        raise _unreadable(text, f"a slice may only use what is known before the game, and {node.id} is not")
+        raise _UnreadableError(f"a slice may only use what is known before the game, and {node.id} is not")
 
 
-def _check_truth(text: str, node: ast.expr) -> None:
+def _check_truth(node: ast.expr) -> None:
     """Every leaf of and/or/not is a comparison or a column of yes and no: `minutes and 3` means nothing."""
     if isinstance(node, ast.BoolOp):
         for value in node.values:
-            _check_truth(text, value)
+            _check_truth(value)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        _check_truth(text, node.operand)
+        _check_truth(node.operand)
     elif isinstance(node, ast.Compare):
         for operand in (node.left, *node.comparators):
-            _check_operand(text, operand)
+            _check_operand(operand)
     elif not isinstance(node, ast.Name):
-        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a comparison")
+        raise _UnreadableError(f"{ast.unparse(node)!r} in the slice is not a comparison")
 
 
-def _check_operand(text: str, node: ast.expr) -> None:
+def _check_operand(node: ast.expr) -> None:
     inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
     if not isinstance(inner, ast.Name | ast.Constant):
-        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a name, a number or a text")
+        raise _UnreadableError(f"{ast.unparse(node)!r} in the slice is not a name, a number or a text")
     if inner is not node and not (isinstance(inner, ast.Constant) and type(inner.value) in (int, float)):
-        raise _unreadable(text, f"{ast.unparse(node)!r} in the slice is not a number")
+        raise _UnreadableError(f"{ast.unparse(node)!r} in the slice is not a number")
 
 
 def _at_least_as_strict(new: Criterion, old: Criterion) -> bool:

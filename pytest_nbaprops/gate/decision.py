@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_nbaprops.gate.compare import compare
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
 from pytest_nbaprops.gate.rows import checked_rows
@@ -21,7 +22,7 @@ from pytest_nbaprops.gate.verdict import (
     SessionDecision,
     Verdict,
 )
-from pytest_nbaprops.leaks.leak import leak_text
+from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def judge(  # noqa: PLR0913 - one candidate's evidence and what it is held again
         rows=rows,
         incomplete="; ".join(incomplete) or None,
         own_metrics=evidence.own_metrics,
+        market=evidence.market,
         champion=champion,
         champion_reason=champion_reason,
         identical_to=evidence.identical_to,
@@ -110,6 +112,7 @@ def judge(  # noqa: PLR0913 - one candidate's evidence and what it is held again
         registrable=evidence.registrable,
         unregistrable_reason=evidence.unregistrable_reason,
         identical_to=evidence.identical_to,
+        rows=rows,
     )
 
 
@@ -163,8 +166,9 @@ def _fold_problems(evidence: CandidateEvidence) -> tuple[str, ...]:
 
 
 def _metrics(evidence: CandidateEvidence) -> Mapping[str, float]:
-    """The point metrics of whatever rows are there, and the user's own, which never stand in for them."""
+    """The point metrics of whatever rows are there, the market's, and the user's own, which never stand in for them."""
     own = {name: _number(value) for name, value in evidence.own_metrics.items()}
+    own |= evidence.market.metrics if evidence.market is not None else {}
     frame = evidence.predictions
     if frame is None or frame.empty:
         return own
@@ -215,7 +219,7 @@ def _verdict_without_fault(
 
 
 def _faults(evidence: CandidateEvidence) -> tuple[str, ...]:
-    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks)
+    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks if is_proven(leak))
     failures = evidence.failures
     if evidence.folds.failed and not failures:
         failures = (f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed",)
@@ -241,21 +245,37 @@ def _registrable(candidate: CandidateDecision) -> CandidateDecision:
 
 
 def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]) -> SessionDecision:
-    winner = min(passing, key=lambda candidate: candidate.metrics["mae"])
-    shown = tuple(candidate if candidate is winner else _beaten(candidate, winner) for candidate in judged)
+    """The lowest MAE wins, on the player-games that all of those that pass have in common."""
+    compared, remark = compare(passing)
+    if not compared:
+        reason = f"{', '.join(c.name for c in passing)} passed and cannot be compared: {remark}"
+        standing = "passed, not chosen (nothing to compare it on)"
+        shown = tuple(replace(c, not_chosen=standing) if c in passing else c for c in judged)
+        return SessionDecision(verdict=Verdict.INCONCLUSIVE, winner=None, candidates=shown, reasons=(reason,))
+    winner = min(passing, key=lambda candidate: compared[candidate.name])
+    shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
-    return SessionDecision(verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons)
-
-
-def _beaten(candidate: CandidateDecision, winner: CandidateDecision) -> CandidateDecision:
-    criteria = tuple(
-        replace(result, outcome=Outcome.SKIPPED, reason=f"{winner.name} is promoted; {result.outcome}: {result.reason}")
-        for result in candidate.criteria
+    remarks = (remark,) if remark else ()
+    return SessionDecision(
+        verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )
+
+
+def _beaten(
+    candidate: CandidateDecision, winner: CandidateDecision, compared: Mapping[str, float]
+) -> CandidateDecision:
     if candidate.verdict is not Verdict.PROMOTE:
+        said = f"{winner.name} is promoted; "
+        criteria = tuple(
+            replace(result, outcome=Outcome.SKIPPED, reason=f"{said}{result.outcome}: {result.reason}")
+            for result in candidate.criteria
+        )
         return replace(candidate, criteria=criteria)
-    reason = f"passed, but {winner.name} has the lower MAE ({winner.metrics['mae']:.4f})"
-    return replace(candidate, verdict=Verdict.REJECT, reasons=(reason, *candidate.reasons), criteria=criteria)
+    mae, best = compared[candidate.name], compared[winner.name]
+    standing = f"passed, not chosen ({'higher' if mae > best else 'same'} MAE)"
+    criteria = tuple(replace(result, reason=f"{standing}; {result.reason}") for result in candidate.criteria)
+    reason = f"{standing}: {mae:.4f}, {winner.name} has {best:.4f}"
+    return replace(candidate, reasons=(reason, *candidate.reasons), criteria=criteria, not_chosen=standing)
 
 
 def _of(candidate: CandidateDecision, reason: str, judged: tuple[CandidateDecision, ...]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nbaprops.gate.criteria import nearest
-from pytest_nbaprops.gate.rows import champion_predicted
+from pytest_nbaprops.gate.criteria import MARKET_METRICS, nearest
+from pytest_nbaprops.gate.rows import KEYS, champion_predicted
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
 from pytest_nbaprops.gate.verdict import CriterionResult, InconclusiveError, Outcome
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.gate.criteria import Criterion
     from pytest_nbaprops.gate.verdict import Champion
+    from pytest_nbaprops.market.report import MarketReport
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -41,6 +42,7 @@ class Subject:
     identical_to: str | None
     seed: int
     comparisons: int
+    market: MarketReport | None = None
 
     @property
     def level(self) -> float:
@@ -68,6 +70,8 @@ def _applied(criterion: Criterion, subject: Subject) -> CriterionResult:
         raise InconclusiveError(subject.incomplete or "there are no predictions")
     if criterion.reference == "champion" and subject.identical_to:
         return _row(criterion, Outcome.SKIPPED, f"identical to {subject.identical_to}, the champion")
+    if criterion.metric in MARKET_METRICS and (subject.market or criterion.metric not in subject.own_metrics):
+        return _of_market(criterion, subject)
     if criterion.metric not in STATISTICS:
         return _own_metric(criterion, subject.own_metrics)
     if criterion.reference is None:
@@ -84,6 +88,49 @@ def _own_metric(criterion: Criterion, own: Mapping[str, float]) -> CriterionResu
         raise InconclusiveError(f"{name} is one number for the whole test, it has no interval, slice or reference")
     value = _known(own[name], name)
     return _judged(criterion, value, criterion.number, None, f"{name} is {_number(value)}")
+
+
+def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
+    """A metric of chances or money, on the rows that it is about, against a number or the market's own."""
+    name, market = criterion.metric, subject.market
+    if market is None:
+        raise InconclusiveError(f"{name} needs player-prop lines: give --nbaprops-odds")
+    measure = market.measure(name)
+    if measure is None:
+        return _own_metric(criterion, market.metrics)
+    if name not in market.metrics:
+        raise InconclusiveError(f"{name} is not known: {market.missing(name)}")
+    if criterion.bound is not None and name == "n_bets":
+        raise InconclusiveError("n_bets is counted, not estimated, and has no interval")
+    rows = _market_slice(criterion, market.scope(name), subject.rows)
+    value = _known(measure.of(rows), name)
+    remark = f"; {said}" if criterion.slice is None and (said := market.remark(name)) else ""
+    if criterion.reference is not None:
+        return _market_compared(criterion, subject, rows, value)
+    interval = None
+    if criterion.bound is not None or (name != "n_bets" and rows["GAME_DATE"].nunique() >= MIN_DATES):
+        interval = market.interval_of(measure, rows, level=subject.level if criterion.bound else LEVEL)
+    described = f", {_described(interval, subject)}" if interval else ""
+    return _judged(criterion, value, criterion.number, interval, f"{name} is {_number(value)}{described}{remark}")
+
+
+def _market_compared(criterion: Criterion, subject: Subject, rows: pd.DataFrame, value: float) -> CriterionResult:
+    name, market = criterion.metric, subject.market
+    theirs = market.market_measure(name) if market is not None and criterion.reference == "market" else None
+    ours = market.measure(name) if market is not None else None
+    if market is None or theirs is None or ours is None:
+        raise InconclusiveError(f"{name} cannot be compared with {criterion.reference}, which has none")
+    other = _known(theirs.of(rows), f"{name} of {criterion.reference}")
+    difference = market.difference_of(ours, theirs, rows, level=subject.level)
+    return _compared(criterion, value, other, difference, subject)
+
+
+def _market_slice(criterion: Criterion, rows: pd.DataFrame, predictions: pd.DataFrame | None) -> pd.DataFrame:
+    """The market's rows in the slice, which reads the columns of the predictions and never those of the bets."""
+    if criterion.slice is None or predictions is None:
+        return rows
+    columns = rows[KEYS].merge(predictions, on=KEYS, how="left", validate="one_to_one")
+    return rows[slice_mask(criterion.slice, columns)]
 
 
 def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) -> CriterionResult:

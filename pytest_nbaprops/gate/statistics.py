@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
     Statistic = Callable[[FloatArray], FloatArray]
+    Critical = Callable[[int, int, float, float, int], float]
 
 LEVEL = 0.95
 MIN_DATES = 20
@@ -76,14 +77,14 @@ def paired_interval(  # noqa: PLR0913 - two predictors and how to compare them
         return statistic(metric, sums[..., :width]) - statistic(metric, sums[..., width:])
 
     both = np.concatenate([candidate, reference], axis=1)
-    return _interval(difference, both, seed=seed, level=level, resamples=resamples)
+    return interval(difference, both, seed=seed, level=level, resamples=resamples)
 
 
 def metric_interval(
     metric: str, sums: FloatArray, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
 ) -> Interval:
     """The interval of one predictor's metric from its sums (dates, MOMENTS); InconclusiveError as `paired_interval`."""
-    return _interval(lambda total: statistic(metric, total), sums, seed=seed, level=level, resamples=resamples)
+    return interval(lambda total: statistic(metric, total), sums, seed=seed, level=level, resamples=resamples)
 
 
 def block_length(dates: int) -> int:
@@ -91,7 +92,19 @@ def block_length(dates: int) -> int:
     return max(1, min(round(1.5 * math.sqrt(dates)), dates // 2))
 
 
-def _interval(value: Statistic, sums: FloatArray, *, seed: int, level: float, resamples: int) -> Interval:
+def interval(  # noqa: PLR0913 - what is estimated, and how
+    value: Statistic,
+    sums: FloatArray,
+    *,
+    seed: int,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    critical: Critical | None = None,
+) -> Interval:
+    """The interval of any statistic of per-date sums (dates, k), which it is given with any leading axes.
+
+    InconclusiveError with fewer than MIN_DATES dates. `critical` stands in for `critical_value`.
+    """
     dates = len(sums)
     if dates < MIN_DATES:
         raise InconclusiveError(f"{dates} game dates, an interval needs {MIN_DATES}: test more dates")
@@ -99,10 +112,11 @@ def _interval(value: Statistic, sums: FloatArray, *, seed: int, level: float, re
     with np.errstate(all="ignore"):
         point = float(value(sums.sum(axis=0)))
         drawn = value(resampled_sums(sums, block, resamples, np.random.default_rng(seed))) - point
-        critical = critical_value(dates, block, cautious_autocorrelation(influence(value, sums)), level, seed)
+        rho = cautious_autocorrelation(influence(value, sums))
+        factor = (critical or critical_value)(dates, block, rho, level, seed)
         # Always the 2.5% tails: further out there are too few different blocks to know the shape.
         tails = np.abs(np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])) / _normal(LEVEL)
-        below, above = critical * np.maximum(tails, drawn.std())
+        below, above = factor * np.maximum(tails, drawn.std())
     return Interval(
         point=point, low=point - float(below), high=point + float(above), level=level, dates=dates, block=block
     )

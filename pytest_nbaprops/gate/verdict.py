@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from pytest_nbaprops.market.report import MarketReport
+
+
+PASSED = "PASSED"
+"""In place of PROMOTE for a candidate that passed and was not chosen: never a session's verdict, so no exit code."""
+
 
 class InconclusiveError(Exception):
     """A criterion cannot be judged; the text says why. Never reaches a user as an error."""
@@ -77,8 +83,9 @@ class Champion:
 class CandidateEvidence:
     """All that is known of one candidate when the folds are done.
 
-    `predictions` has the key columns, actual, predicted, baseline, perhaps market (NaN where there is no line) and the
-    columns that slices read; `expected_rows` the keys and actual of every planned player-game.
+    `predictions` has the key columns, actual, predicted, baseline, with odds market (NaN where there is no line) and
+    line (whether there is one), and the columns that slices read; `expected_rows` the keys and actual of every planned
+    player-game.
     """
 
     name: str
@@ -90,6 +97,7 @@ class CandidateEvidence:
     failures: tuple[str, ...] = ()
     leaks: tuple[dict[str, Any], ...] = ()
     own_metrics: Mapping[str, float] = field(default_factory=dict)
+    market: MarketReport | None = None
     unregistrable_reason: str | None = None
     identical_to: str | None = None
 
@@ -120,7 +128,11 @@ class CriterionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateDecision:
-    """One candidate's row of the decision."""
+    """One candidate's row of the decision.
+
+    `not_chosen` says why a candidate that passed is not the one to promote; `rows` are the player-games that it was
+    judged on, with actual and predicted, None where they were not the planned ones.
+    """
 
     name: str
     verdict: Verdict
@@ -132,12 +144,19 @@ class CandidateDecision:
     registrable: bool
     unregistrable_reason: str | None = None
     identical_to: str | None = None
+    not_chosen: str | None = None
+    rows: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def standing(self) -> str:
+        """Its verdict, or PASSED for one that could have been promoted and was not the best."""
+        return PASSED if self.not_chosen else self.verdict.value
 
     def to_dict(self) -> dict[str, Any]:
         """The gate's part of a candidate in decision.json: exact builtins, NaN and infinity as None."""
         return {
             "name": self.name,
-            "verdict": self.verdict.value,
+            "verdict": self.standing,
             "reasons": list(self.reasons),
             "folds": self.folds.to_dict(),
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
@@ -148,12 +167,16 @@ class CandidateDecision:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionDecision:
-    """The session's verdict; `winner` names the candidate to promote, None without one."""
+    """The session's verdict; `winner` names the candidate to promote, None without one.
+
+    `remarks` say on what the candidates were compared, where that goes without saying no longer.
+    """
 
     verdict: Verdict
     winner: str | None
     candidates: tuple[CandidateDecision, ...]
     reasons: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

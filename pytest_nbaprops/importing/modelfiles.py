@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -72,11 +71,14 @@ def _is_xgboost(path: Path) -> bool:
 
 def _trial(path: Path) -> str | None:
     """Why XGBoost cannot read the file, None where it can."""
+    import tempfile  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as folder:
         copy = _copied(path, Path(folder))
         try:
-            command = [sys.executable, "-c", _TRIAL, str(copy)]
-            tried = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603 - our own
+            tried = subprocess.run(  # noqa: S603 - this interpreter
+                [sys.executable, "-c", _TRIAL, str(copy)], capture_output=True, timeout=_SECONDS, check=False
+            )
         except subprocess.TimeoutExpired:
             return "XGBoost does not come to an end reading it"
     return None if tried.returncode == 0 else "XGBoost can't read it: a damaged or older file"

@@ -189,8 +189,8 @@ def _usable(rows: pd.DataFrame, label: str, findings: Findings) -> pd.DataFrame:
     good = typed["GAME_DATE"].notna() & np.isfinite(typed["actual"]) & np.isfinite(typed["predicted"])
     if not good.all():
         findings.repaired(label, f"{int((~good).sum()):,} of {len(rows):,} rows without a date or a number", "left out")
-    usable: pd.DataFrame = typed[good]
-    return usable
+    kept: pd.DataFrame = typed[good]
+    return kept
 
 
 def _keyed(rows: pd.DataFrame, label: str, games: GamesIndex | None, findings: Findings) -> pd.DataFrame | None:

@@ -28,7 +28,7 @@ _RUN_NAME_CHARACTERS: Final = 250
 _NOT_ALLOWED: Final = re.compile(r"[^/\w.\- :]+")
 _LATEST: Final = 10**14
 # What only meant something in the store that the run comes from.
-_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, tags.IMPORTED_PREFIX)
+_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, "nbaprops.imported.")
 
 
 @dataclass(kw_only=True)
@@ -80,7 +80,7 @@ def prepare(
     prepared.tags = _texts(prepared, "tags", own, _TAG_CHARACTERS, where, findings)
     prepared.tags |= {key: value for key, value in told.tags.items() if not prepared.tags.get(key, "").strip()}
     if "phase" in told.tags and prepared.tags["phase"] != told.tags["phase"]:  # `Phase 1`, `1`
-        prepared.tags |= {"phase": told.tags["phase"], tags.IMPORTED_PHASE: prepared.tags["phase"]}
+        prepared.tags |= {"phase": told.tags["phase"], "nbaprops.imported.phase": prepared.tags["phase"]}
     prepared.tags |= {
         tags.IMPORTED_RUN: run.run_id,
         tags.IMPORTED_FROM: place[:_TAG_CHARACTERS],
@@ -173,14 +173,15 @@ def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) ->
             findings.noted(where, what, f"{synonym.name} is the last of them")
     if prepared.synonyms:
         told = {synonym.name: synonym.original for synonym in prepared.synonyms}
-        prepared.tags[tags.IMPORTED_METRICS] = json.dumps(told)
+        prepared.tags["nbaprops.imported.metrics"] = json.dumps(told)
     if prepared.predictions is None:
         return
     for name, value in prepared.predictions.metrics().items():
         if name not in prepared.metrics and math.isfinite(value):
             prepared.metrics[name] = [Point(prepared.end_time, value, 0)]
     first, last = prepared.predictions.dates
-    prepared.params = {"first_test_date": first, "last_test_date": last} | prepared.params
+    for name, day in (("first_test_date", first), ("last_test_date", last)):
+        prepared.params.setdefault(name, day)
 
 
 def shorten_name(name: str) -> str:

@@ -75,16 +75,19 @@ class SafeFolder:
         """The file's bytes; None where it is none or cannot be read."""
         try:
             found = path.stat()
-            if not stat.S_ISREG(found.st_mode) or not self.holds(path) or found.st_size > _LARGEST:
-                what = f"no plain file of the store, or a very large one ({found.st_size:,} bytes)"
-                self.findings.left_out(self.name_of(path), what, "not read")
-                return None
-            return path.read_bytes()
+            why = None
+            if not stat.S_ISREG(found.st_mode) or not self.holds(path):
+                why = "it is no plain file of the store"
+            elif found.st_size > _LARGEST:
+                why = f"it has {found.st_size:,} bytes"
+            else:
+                return path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.findings.left_out(self.name_of(path), "a file that can't be read", error.strerror or str(error))
-            return None
+            why = error.strerror or str(error)
+        self.findings.left_out(self.name_of(path), "a file that can't be read", why)
+        return None
 
     def text(self, name: str, content: bytes) -> str:
         """UTF-8, with or without mark; else what Windows wrote."""
@@ -99,7 +102,7 @@ class SafeFolder:
         return {name: self.text(self.name_of(folder / name), data) for name, data in self.text_files(folder)}
 
     def meta(self, folder: Path) -> dict[str, Any] | None:
-        """The folder's meta.yaml; of a damaged one those lines that can be read, None where there is none."""
+        """The folder's meta.yaml; None where there is none; where it is damaged, the lines of it that can be read."""
         path = folder / META
         content = self.content(path)
         if content is None:
@@ -139,6 +142,6 @@ def millis_of(value: object) -> int | None:
         number = int(float(str(value)))
     except (ValueError, OverflowError):
         return None
-    if 10**8 < number < 10**11:  # seconds of the years 1973 to 5138
+    if 10**8 < number < 10**11:
         number *= 1000
     return number if 0 < number < 10**14 else None

@@ -23,18 +23,13 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a group returned: `numbers` in float64, or why it has none; `rows` says how it changed rows.
-
-    From another process also what was read there, and the data that the group had at hand when it was imported.
-    """
+    """What a group returned: `numbers` in float64, or why it has none; `rows` says how it changed rows."""
 
     numbers: NDArray[np.float64]
     columns: tuple[str, ...] = ()
     precision: float = 0.0
     problem: str | None = None
     rows: dict[str, object] | None = None
-    reads: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
 
     @classmethod
     def failed(cls, problem: str, rows: dict[str, object] | None = None) -> Answer:

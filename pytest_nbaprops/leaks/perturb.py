@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_nbaprops.features.group import FeatureGroup
-    from pytest_nbaprops.leaks.extra_columns import Unknown
+    from pytest_nbaprops.leaks.columns import Unknown
 
     Mask = NDArray[np.bool_]
     Positions = NDArray[np.int64]
@@ -46,13 +46,21 @@ class Cutoff:
         self.games = games
         self.date = date
         self.outcomes = unknown.outcomes
-        self.seasonal = unknown.seasonal
+        self.lasting = unknown.lasting
         self.seed = seed
         days = games["GAME_DATE"].to_numpy().astype("datetime64[D]")
         self.earlier: Positions = np.flatnonzero(days < date)
         self.tonight: Positions = np.flatnonzero(days == date)
         self.later: Positions = np.flatnonzero(days > date)
         self.soon: Positions = np.flatnonzero((days > date) & (days <= date + LOOK_AHEAD))
+
+    def served(self) -> Scene:
+        """The world that ends that morning: earlier rows as they are, tonight's without outcomes, no later ones."""
+        scene = self._scene(np.concatenate([self.earlier, self.tonight]))
+        tonight = np.arange(len(scene.origin)) >= len(self.earlier)
+        emptied = {name: scene.frame[name].mask(tonight) for name in self.outcomes if name in scene.frame}
+        emptied |= {name: scene.frame[name].mask(self._this_season(scene)) for name in self.lasting}
+        return Scene(frame=scene.frame.assign(**emptied), origin=scene.origin, judged=np.flatnonzero(tonight))
 
     def all_at_once(self, *, hide: bool, empty: bool) -> Scene:
         """Every change together; `hide` hides other players tonight, `empty` empties outcomes instead of swapping."""
@@ -140,7 +148,7 @@ class Cutoff:
         return Scene(frame=frame.reset_index(drop=True), origin=origin, judged=judged)
 
     def _without_knowledge(self, scene: Scene, unknown: Mask, *, empty: bool) -> Scene:
-        names = [name for name in (*self.outcomes, *self.seasonal) if name in scene.frame]
+        names = [name for name in (*self.outcomes, *self.lasting) if name in scene.frame]
         if empty:
             changed = {name: scene.frame[name].mask(unknown) for name in names}
         else:
@@ -149,18 +157,22 @@ class Cutoff:
             source = np.where(scene.origin < 0, 0, scene.origin)
             source[rows] = donors
             changed = {name: self.games[name].take(source).reset_index(drop=True) for name in names}
-        changed |= self._other_seasonal(scene)
+        changed |= self._other_lasting(scene)
         return Scene(frame=scene.frame.assign(**changed), origin=scene.origin, judged=scene.judged)
 
-    def _other_seasonal(self, scene: Scene) -> dict[str, pd.Series[Any]]:
-        """What is one value for a season is not known on any date of it: exchanged on all of its rows so far, too."""
-        if not self.seasonal:
+    def _other_lasting(self, scene: Scene) -> dict[str, pd.Series[Any]]:
+        """What is one value for a season, or for good, is not known on any date of it: exchanged on all rows so far."""
+        if not self.lasting:
             return {}
-        season = scene.frame["SEASON"].to_numpy()
-        now = season == season[np.searchsorted(scene.frame["GAME_DATE"].to_numpy(), self.date)]
+        now = self._this_season(scene)
         source = np.where(scene.origin < 0, 0, scene.origin)
         source[now] = self._rng(8).choice(len(self.games), int(now.sum()))
-        return {name: self.games[name].take(source).reset_index(drop=True) for name in self.seasonal}
+        return {name: self.games[name].take(source).reset_index(drop=True) for name in self.lasting}
+
+    def _this_season(self, scene: Scene) -> Mask:
+        season = scene.frame["SEASON"].to_numpy()
+        now: Mask = season == season[np.searchsorted(scene.frame["GAME_DATE"].to_numpy(), self.date)]
+        return now
 
     def _donors(self, rows: Positions) -> Positions:
         """For each row another played one with another result, other points and other minutes, where there is one.

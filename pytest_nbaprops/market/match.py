@@ -6,12 +6,12 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.names import bare_name, plain_name
-from pytest_nbaprops.market.odds import Lines
 
 # As sportsbooks write them; the data's own TEAM_NAME is understood, too.
 TEAM_NAMES: Final = {
@@ -27,7 +27,43 @@ TEAM_NAMES: Final = {
 # A night game in America is on the next day in UTC; six hours back it is on the evening's date everywhere there.
 UTC_TO_EVENING: Final = pd.Timedelta(hours=6)
 CLOSE: Final = 0.85
+EVENT: Final = ["EVENT_ID", "EVENT_DATE", "HOME_TEAM", "AWAY_TEAM"]
+SURE: Final = 4  # of the ways in which a name can mean somebody, the first that leave no doubt
+# Kinds of reasons for no match.
+NO_GAME: Final = "no such game in the data"
+NOT_IN_GAME: Final = "did not play"
+ELSEWHERE: Final = "of another team"
+NOBODY: Final = "unknown name"
+UNCLEAR: Final = "more than one could be meant"
 BRACKETS: Final = re.compile(r"\([^)]*\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Odds with the games they belong to.
+
+    Attributes:
+        matched: the odds' rows with GAME_DATE, GAME_ID, PLAYER_ID.
+        unmatched: the others, with REASON, and PLAYED: whether it is known of nobody that he did not play.
+    """
+
+    matched: pd.DataFrame
+    unmatched: pd.DataFrame
+
+    def medians(self) -> pd.DataFrame:
+        """GAME_DATE, GAME_ID, PLAYER_ID, LINE (median over the bookmakers) and BOOKS, one row per player-game."""
+        grouped = self.matched.groupby(["GAME_DATE", "GAME_ID", "PLAYER_ID"], sort=True)["LINE"]
+        return grouped.agg(LINE="median", BOOKS="size").reset_index()
+
+    @property
+    def share(self) -> float:
+        """Of the lines on games of the data whose player played, or may have, the share that was matched."""
+        lost = int(self.unmatched["PLAYED"].sum())
+        return len(self.matched) / (len(self.matched) + lost) if len(self.matched) + lost else np.nan
+
+    def reasons(self) -> pd.Series[int]:
+        """Unmatched lines by kind of reason."""
+        return self.unmatched["KIND"].value_counts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +90,24 @@ class _Game:
     roster: Mapping[int, _Name]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """Who a name means in a game, or why nobody; `sure` where the names are the same but for spelling."""
+
+    player: int | None = None
+    sure: bool = False
+    kind: str = ""
+    reason: str = ""
+
+
 def match_players(odds: pd.DataFrame, games: pd.DataFrame, *, roster: pd.DataFrame | None = None) -> Lines:
     """Each line's game and player.
 
     A game is found by its two teams, in whichever order, on the event's date or, that being a UTC date, the one
     before. The player is looked for among everyone who was with one of the two teams that season, so that a missing
     player's line does not go to his brother: the plain name, without suffix, first and last name swapped, initial or
-    short first name, a last name that only one of them has, at last a small typing error.
+    short first name, a last name that only one of them has, at last a small typing error. A name that is somebody
+    else's in the league is never bent to fit, and where one book has two names for one player only a sure one counts.
 
     Args:
         odds: What `read_odds` gives.
@@ -68,29 +115,68 @@ def match_players(odds: pd.DataFrame, games: pd.DataFrame, *, roster: pd.DataFra
         roster: Canonical rows that say who is with which team; None: those of `games`.
     """
     finder = _Finder(games, games if roster is None else pd.concat([roster, games], ignore_index=True))
-    events = odds.groupby(["EVENT_ID", "EVENT_DATE", "HOME_TEAM", "AWAY_TEAM"], sort=False)
-    answers: dict[int, tuple[_Game | None, int | None, str]] = {}
-    for key, rows in events:
-        _, date, home, away = cast("tuple[str, pd.Timestamp, str, str]", key)
-        game, why = finder.game(date, str(home), str(away), rows["TIMESTAMP"].max())
-        for name, lines in rows.groupby("PLAYER", sort=False):
-            player, reason = (None, why) if game is None else _player(str(name), game)
-            answers.update(dict.fromkeys(lines.index, (game, player, reason)))
-    return _lines(odds, answers)
+    event = odds.groupby(EVENT, sort=False, dropna=False).ngroup()
+    times = odds[["TIPOFF", "TIMESTAMP"]].groupby(event).max()
+    firsts = odds[~event.duplicated()].assign(_event=event).set_index("_event")[EVENT]
+    names: dict[int, dict[str, set[str]]] = {}
+    pairs = odds[["PLAYER", "BOOKMAKER"]].assign(_event=event).drop_duplicates()
+    for player, book, number in pairs.itertuples(index=False):
+        names.setdefault(number, {}).setdefault(str(player), set()).add(str(book))
+    found = []
+    for number, (_, date, home, away) in zip(firsts.index, firsts.itertuples(index=False), strict=True):
+        tipoff, stamp = times.loc[number]
+        game, kind, why = finder.game(date, str(home), str(away), tipoff, stamp)
+        found += [(number, name, game, answer) for name, answer in _answers(finder, game, names[number], kind, why)]
+    return _lines(odds.assign(_event=event), found)
 
 
-def _lines(odds: pd.DataFrame, answers: Mapping[int, tuple[_Game | None, int | None, str]]) -> Lines:
-    hit = [label for label in odds.index if answers[label][1] is not None]
-    miss = [label for label in odds.index if answers[label][1] is None]
-    found = [(game, player) for game, player, _ in (answers[label] for label in hit) if game is not None]
-    matched = odds.loc[hit].assign(
-        GAME_DATE=pd.Series([game.date for game, _ in found], index=hit, dtype="datetime64[ns]"),
-        GAME_ID=pd.Series([game.game_id for game, _ in found], index=hit, dtype=object),
-        PLAYER_ID=pd.Series([player for _, player in found], index=hit, dtype="int64"),
+def _answers(
+    finder: _Finder, game: _Game | None, names: Mapping[str, set[str]], kind: str, why: str
+) -> list[tuple[str, _Answer]]:
+    """Who each of an event's names means; `names` has the books that use it."""
+    if game is None:
+        return [(name, _Answer(kind=kind, reason=why)) for name in names]
+    answers = {name: finder.player(name, game) for name in names}
+    by_player: dict[int, list[str]] = {}
+    for name, answer in answers.items():
+        if answer.player is not None:
+            by_player.setdefault(answer.player, []).append(name)
+    return [(name, _alone(name, answer, names, by_player)) for name, answer in answers.items()]
+
+
+def _alone(
+    name: str, answer: _Answer, names: Mapping[str, set[str]], by_player: Mapping[int, Sequence[str]]
+) -> _Answer:
+    """Two names that one book has side by side are two players: of these only the sure one keeps the player."""
+    if answer.player is None or answer.sure:
+        return answer
+    others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
+    if not others:
+        return answer
+    return _Answer(kind=UNCLEAR, reason=f"would be the player of {', '.join(others)}, at the same book")
+
+
+def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
+    answers = pd.DataFrame(
+        {
+            "_event": pd.Series([number for number, *_ in found], dtype="int64"),
+            "PLAYER": pd.Series([name for _, name, *_ in found], dtype=object),
+            "GAME_DATE": pd.Series([game.date if game else pd.NaT for *_, game, _ in found], dtype="datetime64[ns]"),
+            "GAME_ID": pd.Series([game.game_id if game else "" for *_, game, _ in found], dtype=object),
+            "PLAYER_ID": pd.Series([answer.player or 0 for *_, answer in found], dtype="int64"),
+            "KIND": pd.Series([answer.kind for *_, answer in found], dtype=object),
+            "REASON": pd.Series([answer.reason for *_, answer in found], dtype=object),
+        }
     )
-    reasons = pd.Series([answers[label][2] for label in miss], index=miss, dtype=object)
-    unmatched = odds.loc[miss].assign(REASON=reasons)
-    return Lines(matched=matched.reset_index(drop=True), unmatched=unmatched.reset_index(drop=True))
+    both = (
+        odds.astype({"PLAYER": object})
+        .merge(answers, on=["_event", "PLAYER"], how="left", validate="many_to_one")
+        .drop(columns="_event")
+    )
+    hit = both["PLAYER_ID"] > 0
+    matched = both[hit].drop(columns=["KIND", "REASON"]).reset_index(drop=True)
+    unmatched = both[~hit].drop(columns=["GAME_DATE", "GAME_ID", "PLAYER_ID"]).reset_index(drop=True)
+    return Lines(matched=matched, unmatched=unmatched.assign(PLAYED=unmatched["KIND"].isin([UNCLEAR, NOBODY])))
 
 
 class _Finder:
@@ -98,47 +184,75 @@ class _Finder:
 
     def __init__(self, games: pd.DataFrame, roster: pd.DataFrame) -> None:
         self.teams = _team_names(roster)
+        first = games.drop_duplicates("GAME_ID")[["GAME_DATE", "MATCHUP", "GAME_ID", "SEASON"]]
         self.games = {
-            (date, frozenset(teams)): rows
-            for (date, game_id), rows in games.groupby(["GAME_DATE", "GAME_ID"], sort=False)
-            if (teams := str(rows["MATCHUP"].iloc[0]).split(" ")[::2])
+            (date, frozenset(str(matchup).split(" ")[::2])): (str(game_id), str(season))
+            for date, matchup, game_id, season in first.itertuples(index=False)
         }
-        self.days = frozenset(date for date, _ in self.games)
+        self.playing: dict[str, set[int]] = {}
+        for game_id, player in games[["GAME_ID", "PLAYER_ID"]].itertuples(index=False):
+            self.playing.setdefault(str(game_id), set()).add(int(player))
         together = roster[["SEASON", "TEAM_ABBREVIATION", "PLAYER_ID", "PLAYER_NAME"]].drop_duplicates()
-        self.rosters = {
+        names = {str(name): _Name.of(str(name)) for name in together["PLAYER_NAME"].unique()}
+        self.rosters: dict[Any, dict[int, _Name]] = {
             key: {
-                int(player): _Name.of(str(name))
+                int(player): names[str(name)]
                 for player, name in rows[["PLAYER_ID", "PLAYER_NAME"]].itertuples(index=False)
             }
             for key, rows in together.groupby(["SEASON", "TEAM_ABBREVIATION"], sort=False)
         }
+        self.league = {" ".join(name.words): name.text for name in names.values()}
 
-    def game(self, date: pd.Timestamp, home: str, away: str, stamp: pd.Timestamp) -> tuple[_Game | None, str]:
-        """The game, or why there is none."""
-        pair = frozenset({self.teams.get(_plain_team(home), home), self.teams.get(_plain_team(away), away)})
+    def game(
+        self, date: pd.Timestamp, home: str, away: str, tipoff: pd.Timestamp, stamp: pd.Timestamp
+    ) -> tuple[_Game | None, str, str]:
+        """The game, or what kind of reason there is for none, and the reason."""
         for team in (home, away):
             if _plain_team(team) not in self.teams:
-                return None, f"no team {team!r} in the data"
+                return None, NO_GAME, f"no team {team!r} in the data"
+        pair = frozenset({self.teams[_plain_team(home)], self.teams[_plain_team(away)]})
         days = [day for day in (date, date - pd.Timedelta(days=1)) if (day, pair) in self.games]
         if not days:
-            return None, f"no game {' - '.join(sorted(pair))} on {date:%Y-%m-%d} or, as that may be UTC, the day before"
-        return self._game(self._meant(days, stamp), pair), ""
+            said = f"no game {' - '.join(sorted(pair))} on {date:%Y-%m-%d} or, as that may be UTC, the day before"
+            return None, NO_GAME, said
+        return self._game(self._meant(days, stamp if pd.isna(tipoff) else tipoff), pair), "", ""
 
     def _meant(self, days: Sequence[pd.Timestamp], stamp: pd.Timestamp) -> pd.Timestamp:
-        """Of two games on two days running the one that the line's last change is nearer to."""
+        """Of two games on two days running the one of the tip-off or else of the line's last change."""
         if len(days) == 1 or pd.isna(stamp):
             return days[0]
         evening = (stamp.tz_convert("UTC").tz_localize(None) - UTC_TO_EVENING).normalize()
         return evening if evening in days else days[0]
 
     def _game(self, day: pd.Timestamp, pair: frozenset[str]) -> _Game:
-        rows = self.games[day, pair]
-        season = str(rows["SEASON"].iloc[0])
+        game_id, season = self.games[day, pair]
         names: dict[int, _Name] = {}
         for team in sorted(pair):
             names |= self.rosters.get((season, team), {})
-        playing = frozenset(int(player) for player in rows["PLAYER_ID"])
-        return _Game(game_id=str(rows["GAME_ID"].iloc[0]), date=day, playing=playing, roster=names)
+        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names)
+
+    def player(self, text: str, game: _Game) -> _Answer:
+        """Who is meant, or why nobody is."""
+        name = _Name.of(text)
+        elsewhere = self.league.get(" ".join(name.words))
+        for position, means in enumerate(_MEANINGS if name.words else ()):
+            found = [player for player, known in game.roster.items() if known.words and means(name, known)]
+            if found and position >= SURE and elsewhere is not None:
+                break
+            if len(found) == 1:
+                return _of_roster(found[0], game, sure=position < SURE)
+            if found:
+                listing = ", ".join(sorted(game.roster[player].text for player in found))
+                return _Answer(kind=UNCLEAR, reason=f"could be any of {listing}")
+        if elsewhere is not None:
+            return _Answer(kind=ELSEWHERE, reason=f"{elsewhere} was with neither team that season")
+        return _Answer(kind=NOBODY, reason="nobody of that name was with either team")
+
+
+def _of_roster(player: int, game: _Game, *, sure: bool) -> _Answer:
+    if player in game.playing:
+        return _Answer(player=player, sure=sure)
+    return _Answer(kind=NOT_IN_GAME, reason=f"{game.roster[player].text} has no row in the game")
 
 
 def _team_names(games: pd.DataFrame) -> dict[str, str]:
@@ -155,20 +269,6 @@ def _plain_team(name: str) -> str:
     return f"los angeles {words.removeprefix('la ')}" if words.startswith("la ") else words
 
 
-def _player(text: str, game: _Game) -> tuple[int | None, str]:
-    """Who is meant, or why nobody is."""
-    name = _Name.of(text)
-    for means in _MEANINGS if name.words else ():
-        found = [player for player, known in game.roster.items() if known.words and means(name, known)]
-        if len(found) == 1:
-            here = found[0] in game.playing
-            return (found[0], "") if here else (None, f"{game.roster[found[0]].text} has no row in the game")
-        if found:
-            listing = ", ".join(sorted(game.roster[player].text for player in found))
-            return None, f"could be any of {listing}"
-    return None, "nobody of that name was with either team"
-
-
 def _same_last(name: _Name, known: _Name) -> bool:
     return name.words[-1] == known.words[-1]
 
@@ -180,8 +280,22 @@ def _short_first(name: _Name, known: _Name) -> bool:
 
 
 def _same_initial(name: _Name, known: _Name) -> bool:
-    """``Moe Wagner`` for Moritz."""
-    return _same_last(name, known) and name.words[0][0] == known.words[0][0]
+    """``Moe Wagner`` for Moritz, ``Gregory Jackson`` for GG; Jeff is not Jalen."""
+    ours, theirs = name.words[0], known.words[0]
+    alike = ours[:2] == theirs[:2] or len(theirs) == 2  # noqa: PLR2004 - letters: GG, CJ
+    return _same_last(name, known) and ours[0] == theirs[0] and alike
+
+
+def _only_last(name: _Name, known: _Name) -> bool:
+    """``Adebayo``, ``Edrice Femi Adebayo``: no first name, or the longer name of a passport."""
+    return _same_last(name, known) and len(name.words) != 2  # noqa: PLR2004 - first and last name
+
+
+def _among(name: _Name, known: _Name) -> bool:
+    """``Alfred Joel Horford Reynoso`` for Al Horford: his last name inside a longer one, his first name's start."""
+    if len(known.words) != 2 or known.words[-1] not in name.words[1:]:  # noqa: PLR2004 - first and last name
+        return False
+    return name.words[0].startswith(known.words[0])
 
 
 def _alike(name: _Name, known: _Name) -> bool:
@@ -196,6 +310,7 @@ _MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
     lambda name, known: sorted(name.words) == sorted(known.words),
     _short_first,
     _same_initial,
-    _same_last,
+    _only_last,
+    _among,
     _alike,
 )

@@ -52,11 +52,8 @@ class ErrorModel:
         Raises:
             ValueError: level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level {level!r} is not between 0 and 1")
-        tail = (1 - level) / 2
-        ends = np.array([_across(row, [tail, 1 - tail], LEVELS) for row in self._quantiles(predicted)]).reshape(-1, 2)
-        return pd.DataFrame(ends, columns=["low", "high"])
+        low, high = ends_of(self.quantiles(predicted), level)
+        return pd.DataFrame({"low": low, "high": high})
 
     def chances(self, predicted: npt.ArrayLike, line: npt.ArrayLike) -> pd.DataFrame:
         """Columns over and under, one row per pair: chances that the outcome is above and below the line.
@@ -64,20 +61,59 @@ class ErrorModel:
         With a whole target and a whole line the rest is the chance of a push. NaN where the line is; never beyond
         0.005 and 0.995, the finest that is known of the tails.
         """
-        lines = np.atleast_1d(np.asarray(line, dtype=np.float64))
-        push = HALF_A_POINT * (self.whole & (lines == np.floor(lines)))
-        pairs = zip(self._quantiles(predicted), lines - push, lines + push, strict=True)
-        below = np.array([_across(LEVELS, [low, high], row) for row, low, high in pairs]).reshape(-1, 2)
-        below[np.isnan(lines)] = np.nan
-        return pd.DataFrame({"over": 1 - below[:, 1], "under": below[:, 0]})
+        under, over = sides_of(self.quantiles(predicted), line, whole=self.whole)
+        return pd.DataFrame({"over": over, "under": under})
 
-    def _quantiles(self, predicted: npt.ArrayLike) -> Floats:
+    def quantiles(self, predicted: npt.ArrayLike) -> Floats:
         """Outcome quantiles, shape (predictions, levels); beyond the outer centres the outer bins' errors hold."""
         values = np.atleast_1d(np.asarray(predicted, dtype=np.float64))
         inner = np.clip(values, self.centres[0], self.centres[-1])
         between = np.column_stack([np.interp(inner, self.centres, column) for column in self.outcomes.T])
         outcomes = between + (values - inner)[:, None]
         return np.asarray(outcomes if self.floor is None else np.maximum(outcomes, self.floor))
+
+
+def ends_of(quantiles: Floats, level: float) -> tuple[Floats, Floats]:
+    """Low and high of the central interval of that probability, from quantiles at LEVELS, shape (rows, levels).
+
+    Raises:
+        ValueError: level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level {level!r} is not between 0 and 1")
+    return quantile_at(quantiles, (1 - level) / 2), quantile_at(quantiles, (1 + level) / 2)
+
+
+def quantile_at(quantiles: Floats, level: npt.ArrayLike) -> Floats:
+    """The quantile of each row at one level, or at a level of its own; flat beyond the first and last of LEVELS."""
+    position = np.clip(np.asarray(level, dtype=np.float64) * (len(LEVELS) + 1) - 1, 0, len(LEVELS) - 1)
+    position = np.broadcast_to(position, len(quantiles))
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, len(LEVELS) - 1)
+    rows = np.arange(len(quantiles))
+    share = position - below
+    return np.asarray((1 - share) * quantiles[rows, below] + share * quantiles[rows, above])
+
+
+def level_below(quantiles: Floats, value: npt.ArrayLike) -> Floats:
+    """Chance of an outcome below each row's value, interpolated between its quantiles; NaN where the value is."""
+    values = np.asarray(value, dtype=np.float64)
+    position = (quantiles <= values[:, None]).sum(axis=1)  # quantiles at or below the value
+    before, after = np.clip(position - 1, 0, len(LEVELS) - 1), np.clip(position, 0, len(LEVELS) - 1)
+    rows = np.arange(len(quantiles))
+    low, high = quantiles[rows, before], quantiles[rows, after]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(high > low, (values - low) / (high - low), 0.0)
+    known = np.asarray(LEVELS)
+    chance = known[before] + np.clip(share, 0.0, 1.0) * (known[after] - known[before])
+    return np.where(np.isnan(values), np.nan, chance)
+
+
+def sides_of(quantiles: Floats, line: npt.ArrayLike, *, whole: bool) -> tuple[Floats, Floats]:
+    """Chances of under and over of each row's line; a whole target can hit a whole line exactly, which is neither."""
+    lines = np.atleast_1d(np.asarray(line, dtype=np.float64))
+    push = HALF_A_POINT * (whole & (lines == np.floor(lines)))
+    return level_below(quantiles, lines - push), 1.0 - level_below(quantiles, lines + push)
 
 
 def learn_errors(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> ErrorModel | None:
@@ -110,7 +146,3 @@ def _merged(bins: list[Floats]) -> tuple[Floats, Floats]:
     errors = [np.quantile(part[:, 0] - part[:, 1], LEVELS, method="weibull") for part in pooled]
     outcomes = centres[:, None] + np.array(errors)
     return centres, np.maximum.accumulate(outcomes, axis=0)
-
-
-def _across(values: npt.ArrayLike, at: list[float], known: npt.ArrayLike) -> Floats:
-    return np.interp(at, np.asarray(known, dtype=np.float64), np.asarray(values, dtype=np.float64))

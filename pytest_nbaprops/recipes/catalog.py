@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import SettingsError, did_you_mean
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.recipes.parameters import (
     plain_parameters,
@@ -106,13 +105,20 @@ def _found(name: str, registered: Mapping[str, Any]) -> Any:
         return registered[name]
     if _is_built_in(name, registered):
         return getattr(_module(name), name)()
-    if ":" in name:
-        return _imported(name)
+    refuse_unknown_name(name, registered)
+    return _imported(name)
+
+
+def refuse_unknown_name(name: str, registered: Mapping[str, Any]) -> None:
+    """SettingsError, with what was meant, for a name that is no recipe's; an import path is looked up when it is used.
+
+    Imports nothing, so that a name can be refused that nobody will use.
+    """
     known = sorted({*BUILT_IN, *registered})
-    close = difflib.get_close_matches(name, known, n=2)
-    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+    if name in known or ":" in name:
+        return
     raise SettingsError(
-        f"{RECIPE_OPTION} {name!r} is unknown{hint}; use {', '.join(known)}, "
+        f"{RECIPE_OPTION} {name!r} is unknown{did_you_mean(name, known)}; use {', '.join(known)}, "
         "or an import path such as sklearn.linear_model:Ridge"
     )
 
@@ -137,8 +143,7 @@ def _imported(path: str) -> Any:
             "check the spelling and that it is installed or on the path (python -m pytest adds the working directory)"
         ) from problem
     if not attribute.isidentifier() or not hasattr(module, attribute):
-        close = difflib.get_close_matches(attribute, dir(module), n=2)
-        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        hint = did_you_mean(attribute, dir(module))
         raise SettingsError(
             f"{RECIPE_OPTION} {path!r}: module {module_name!r} has no {attribute!r}{hint}; name a regressor class in it"
         )

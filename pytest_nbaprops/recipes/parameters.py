@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import SettingsError, did_you_mean
 from pytest_nbaprops.features.lineage import code_digest
 
 if TYPE_CHECKING:
@@ -26,10 +25,9 @@ def refuse_unknown(where: str, recipe: str, name: str, allowed: Iterable[str]) -
     known = sorted(allowed)
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=3)
-    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     raise SettingsError(
-        f"{where}: recipe {recipe!r} has no parameter {name!r}{hint}; it has {', '.join(known) or 'none'}"
+        f"{where}: recipe {recipe!r} has no parameter {name!r}{did_you_mean(name, known, most=3)}; "
+        f"it has {', '.join(known) or 'none'}"
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -24,6 +25,7 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.verify import end_runs_of_versions
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.artifacts import REPORT, SUMMARY
 from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.database import sqlite_path
 from pytest_nbaprops.tracking.explain import one_line
@@ -33,6 +35,7 @@ from pytest_nbaprops.tracking.search import versions
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 
 FLUSH_SECONDS = 5.0
+DESCRIBED = 4_900  # a run's tag holds 8,000 characters, a version's description 5,000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class Publication:
         self._flushed: dict[str, float] = {}
         self._owners: dict[str, Owner] = {}
         self._run_ids: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
 
     # the start
 
@@ -188,12 +192,35 @@ class Publication:
             self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
 
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
-        """The last entries of a run: its verdict and decision.json."""
+        """The last entries of a run: its verdict, the report, and the summary as what MLflow calls the description."""
         tracker = self._trackers[candidate]
         tracker.set_tags({tags.VERDICT: verdict})
-        tracker.log_artifact(decision_file)
+        for name in (decision_file.name, REPORT, SUMMARY):
+            if (file := decision_file.with_name(name)).is_file():
+                tracker.log_artifact(file)
+        if (summary := decision_file.with_name(SUMMARY)).is_file():
+            text = summary.read_text(encoding="utf-8")
+            text = text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"
+            tracker.set_tags({tags.DESCRIPTION: text})
+            self._describe(candidate, text)
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
+
+    def _describe(self, candidate: str, text: str) -> None:
+        """Say of the version that this candidate became what was decided."""
+        version = self._versions.get(candidate)
+        if version is not None:
+            with self._connected().calling(f"describe {self.model_name} v{version}") as client:
+                client.update_model_version(self.model_name, version, description=text)
+
+    def run_url(self, candidate: str) -> str | None:
+        """Where a browser shows the candidate's run; None without a server."""
+        tracker, run_id = self._trackers.get(candidate), self._run_ids.get(candidate)
+        parts = urlsplit(self.uri)
+        if tracker is None or run_id is None or parts.scheme not in ("http", "https"):
+            return None
+        place = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")  # without the password
+        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
     def flush(self) -> None:
         """Send what is kept of all runs; a failure is kept like any other."""
@@ -242,6 +269,7 @@ class Publication:
             uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=record.to_tags()
         )
         details = {**record.event_details(), RUN: tracker.run_id}
+        self._versions[candidate] = version
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=details
         )

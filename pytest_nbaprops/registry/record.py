@@ -102,11 +102,6 @@ class VersionRecord:
         )
 
     @property
-    def is_complete(self) -> bool:
-        """Whether it says of what recipe and features it was made."""
-        return self.spec is not None and self.lineage is not None and self.target is not None
-
-    @property
     def expressions(self) -> tuple[str, ...] | None:
         """The criteria that it was judged by; None where nobody wrote them down, or they cannot be read."""
         try:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry import journal
@@ -21,6 +21,7 @@ from pytest_nbaprops.registry.promoting import refuse_lost_model
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import holders, run_of
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.tracking.ownership import owners
 from pytest_nbaprops.tracking.search import every, experiments, found, versions
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from pytest_nbaprops.tracking.connection import Store
-
-DECISION: Final = "decision.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pytest_nbaprops.gate.effect import Effect, effects_table
+from pytest_nbaprops.reports.decision_file import without_formulas
 
 TABLE, PLOT = "attribution.csv", "attribution.png"
 COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}
@@ -17,7 +18,7 @@ COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}
 def write_attribution(folder: Path, effects: Mapping[str, Sequence[Effect]]) -> None:
     """Write both files; the plot has a bar for each group whose difference is known, with its 95% interval."""
     folder.mkdir(parents=True, exist_ok=True)
-    effects_table(effects).to_csv(folder / TABLE, index=False)
+    without_formulas(effects_table(effects)).to_csv(folder / TABLE, index=False)
     bars = [(name, effect) for name, some in effects.items() for effect in some if effect.difference is not None]
     if bars:
         _plot([(_label(name, effect, effects), effect) for name, effect in bars][::-1], folder / PLOT)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pluggy
 import pytest
 
 from pytest_nbaprops.gate.verdict import CandidateDecision, CriterionResult, Outcome, SessionDecision
@@ -25,12 +26,16 @@ class LeakTest:
     unknown: str | None = None
 
 
-def send(session: pytest.Session, decision: SessionDecision | None, leak_tests: Sequence[LeakTest]) -> None:
-    """Report `leak::<group or candidate>`, and `promotion::<candidate>::<criterion>` for every criterion."""
+def send(
+    session: pytest.Session, decision: SessionDecision | None, leak_tests: Sequence[LeakTest], *, part: bool = False
+) -> None:
+    """Report `leak::<group or candidate>`, and `promotion::<candidate>::<criterion>` for every criterion.
+
+    `part`: somebody looks at some of the folds. That nothing can be decided is one line at the end then, not a failure
+    for each criterion; JUnit XML and other plugins hear of all of them.
+    """
     manager = session.config.pluginmanager
-    told = manager.subset_hook_caller(
-        "pytest_runtest_logreport", [plugin for name in NOT_TOLD if (plugin := manager.getplugin(name)) is not None]
-    )
+    told = _caller(manager, NOT_TOLD)
     reporter: Any = manager.getplugin("terminalreporter")
     letters = reporter is not None and reporter.verbosity <= 0
     if reporter is not None:
@@ -38,11 +43,17 @@ def send(session: pytest.Session, decision: SessionDecision | None, leak_tests: 
         reporter.write("\npromotion " if letters else "\n")
     for test in leak_tests:
         told(report=_leak_report(test))
+    told = _caller(manager, (*NOT_TOLD, "terminalreporter")) if part else told
     for candidate in decision.candidates if decision is not None else ():
         for report in _reports(candidate):
             told(report=report)
     if letters:
         reporter.write("\n")
+
+
+def _caller(manager: pytest.PytestPluginManager, left_out: Sequence[str]) -> pluggy.HookCaller:
+    plugins = [plugin for name in left_out if (plugin := manager.getplugin(name)) is not None]
+    return manager.subset_hook_caller("pytest_runtest_logreport", plugins)
 
 
 def _reports(candidate: CandidateDecision) -> list[pytest.TestReport]:
@@ -75,9 +86,9 @@ def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> p
     if outcome == "failed":
         longrepr = reason
     elif outcome == "skipped":
-        longrepr = (nodeid, 0, f"Skipped: {reason}")
+        longrepr = (nodeid, None, f"Skipped: {reason}")  # a line number would be shown as part of the name
     return pytest.TestReport(
-        nodeid=nodeid,
+        nodeid=_whole(prefix, label),
         # Not the end of the node id: pytest would turn the dots of "0.02" into "::".
         location=(prefix, None, f"{label} ({prefix})"),
         keywords={},
@@ -87,3 +98,12 @@ def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> p
         sections=[("criterion" if prefix == PREFIX else "leak check", reason)] if outcome == "passed" else [],
         duration=0.0,
     )
+
+
+def _whole(prefix: str, label: str) -> Any:
+    """The node id; since 9.2 pytest takes a text apart at its first bracket and closes it at the end once more."""
+    try:
+        from _pytest.nodeid import NodeId  # noqa: PLC0415 - there is no public way, and before 9.2 no need
+    except ImportError:
+        return f"{prefix}::{label}"
+    return NodeId(path=prefix, names=tuple(label.split("::")))

@@ -14,10 +14,11 @@ import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.redaction import redacted, redacted_words
+from pytest_nbaprops.reports.text import cell
+from pytest_nbaprops.tracking.artifacts import DECISION, PREDICTIONS, REPORT, SUMMARY
 
 SCHEMA_VERSION = 1
-DECISION, SUMMARY, ERROR = "decision.json", "summary.md", "error.txt"
-FOLDS, PREDICTIONS = "folds.csv", "predictions.parquet"
+FOLDS, ERROR = "folds.csv", "error.txt"
 PREDICTION_COLUMNS = (
     "candidate",
     "fold",
@@ -93,12 +94,18 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataFrame) -> None:
     """folds.csv and predictions.parquet, sorted, with nothing in them that depends on the run."""
-    folds.to_csv(folder / FOLDS, index=False)
+    without_formulas(folds).to_csv(folder / FOLDS, index=False)
     if predictions is None:
         (folder / PREDICTIONS).unlink(missing_ok=True)
         return
     ordered = predictions[list(PREDICTION_COLUMNS)].sort_values(list(PREDICTION_COLUMNS[:5]), ignore_index=True)
     ordered.to_parquet(folder / PREDICTIONS, index=False)
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for a CSV file that a spreadsheet opens: no text in it is computed."""
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{str(name): table[name].map(cell) for name in texts}).rename(columns=cell)
 
 
 def remove_old(folder: Path) -> None:
@@ -107,7 +114,7 @@ def remove_old(folder: Path) -> None:
     Raises:
         SettingsError: something else lies there.
     """
-    for name in (SUMMARY, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
+    for name in (SUMMARY, REPORT, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:

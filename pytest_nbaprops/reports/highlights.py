@@ -12,6 +12,8 @@ SHOWN = 5
 def worst_of(predictions: Sequence[pd.DataFrame], games: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Tables `dates` (candidate, GAME_DATE, mae, bias, n) and `misses` (PLAYER_NAME and error too), the worst first.
 
+    `all_dates` has every date, in their order.
+
     Args:
         predictions: one table a candidate, with candidate, GAME_DATE, PLAYER_ID, actual and predicted.
         games: where the players' names are.
@@ -21,13 +23,17 @@ def worst_of(predictions: Sequence[pd.DataFrame], games: pd.DataFrame) -> Mappin
     table = pd.concat(predictions, ignore_index=True)
     table["error"] = table["predicted"] - table["actual"]
     table["size"] = table["error"].abs()
-    return {"dates": _dates(table), "misses": _misses(table, games)}
+    dates = _dates(table)
+    return {
+        "all_dates": dates,
+        "dates": dates.nlargest(SHOWN, "mae", keep="first"),
+        "misses": _misses(table, games),
+    }
 
 
 def _dates(table: pd.DataFrame) -> pd.DataFrame:
     grouped = table.groupby(["candidate", "GAME_DATE"], sort=True)
-    dates = grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
-    return dates.nlargest(SHOWN, "mae", keep="first")
+    return grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
 
 
 def _misses(table: pd.DataFrame, games: pd.DataFrame) -> pd.DataFrame:

@@ -1,133 +1,126 @@
-"""summary.md: the decision for a GitHub job summary or a pull-request comment."""
+"""summary.md: the decision for a job summary, a pull request's comment, a chat, or an MLflow run's description."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.leaks.leak import leak_text
+from pytest_nbaprops.reports import wording
+from pytest_nbaprops.reports.steps import next_steps
+from pytest_nbaprops.reports.text import code, markdown
 
-MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
-MODES = {"dry-run": "dry run, nothing registered", "enforce": "enforced", "off": "promotion off"}
-
-
-def headline(document: Mapping[str, Any]) -> str:
-    """The verdict in a few words, and what the decided candidates need to be used."""
-    deciding = [c for c in document["candidates"] if c["verdict"] == document["verdict"]]
-    needed = sorted({name for candidate in deciding for name in candidate.get("needs_lineups", ())})
-    return _headline(document) + (f" (needs lineups: {', '.join(needed)})" if needed else "")
+MARKS: Final = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not_applicable": "➖", "skipped": "➖"}  # noqa: RUF001
+MODES: Final = {"dry-run": "dry run, nothing registered", "enforce": "enforced", "off": "promotion off"}
+MOST: Final = 20
+"""Entries of one list; what is left out is counted."""
 
 
-def _headline(document: Mapping[str, Any]) -> str:
-    verdict = document["verdict"]
-    winner = next((c for c in document["candidates"] if c["verdict"] == "PROMOTE"), None)
-    if verdict != "PROMOTE" or winner is None:
-        return str(verdict)
-    if any(reason.startswith("already v") for reason in winner["reasons"]):
-        return f"PROMOTE: {winner['name']} is already v{winner['model_version']}"
-    if document["promote_mode"] == "dry-run":
-        return f"PROMOTE: {winner['name']} would be promoted (dry run)"
-    moved = "is" if document["promoted"] else "already was"
-    return f"PROMOTE: {winner['name']} {moved} {document['settings']['alias']} as v{winner['model_version']}"
-
-
-def markdown(document: Mapping[str, Any]) -> str:
-    """The whole decision as Markdown."""
-    lines = [f"## {headline(document)}", ""]
+def summary_text(document: Mapping[str, Any]) -> str:
+    """The whole decision as Markdown, the pull request's question first: did this change make it better?"""
+    leader = wording.leading(document)
+    lines = [f"## {markdown(wording.headline(document))}", ""]
     if document["simulated"]:
         lines += ["> Simulated sample league: the figures say nothing about the NBA.", ""]
-    lines += [f"- {_cell(reason)}" for reason in document["reasons"]]
-    lines += [f"- ⚠️ {_cell(warning)}" for warning in document["warnings"]]
+    if leader is not None:
+        lines += _question(document, leader)
+    lines += _items(document["reasons"], "- ")
+    lines += _items(document["warnings"], "- ⚠️ ")
     for candidate in document["candidates"]:
-        lines += ["", *_candidate(candidate, has_champion=document["champion"] is not None)]
-    lines += ["", _footer(document), ""]
+        lines += ["", *_candidate(candidate)]
+    lines += ["", *_next(document), _footer(document), ""]
     return "\n".join(lines)
 
 
-def _candidate(candidate: Mapping[str, Any], *, has_champion: bool) -> list[str]:
+def _question(document: Mapping[str, Any], leader: Mapping[str, Any]) -> list[str]:
+    """The candidate against the champion, what changed, and what each change brought."""
+    said = wording.by_how_much(document, leader)
+    lines = [f"**{markdown(said)}**", ""] if said else []
+    if document["champion"] is not None:
+        changed = "; ".join(_changes(leader)) or "nothing in features and parameters"
+        lines += [f"Changed since {markdown(wording.champion_label(document))}: {changed}.", ""]
+    effects = leader.get("attribution") or []
+    if effects:
+        told = [f"{code(effect['group'])} ({effect['change']}): {markdown(effect_text(effect))}" for effect in effects]
+        lines += ["What each feature group brings (change of MAE, below 0 helps):", ""]
+        lines += [*(f"- {text}" for text in told[:MOST]), *_more(len(told)), ""]
+    return lines
+
+
+def _changes(candidate: Mapping[str, Any]) -> Iterable[str]:
+    """Features and parameters that are not the champion's."""
+    lineage = candidate["lineage"]
+    for kind in ("added", "removed", "changed"):
+        if names := lineage[kind]:
+            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+            yield f"features {kind} {', '.join(code(name, 80) for name in names[:MOST])}{more}"
+    for name, (before, after) in list((lineage.get("parameters") or {}).items())[:MOST]:
+        yield f"{code(name, 80)} {code(_shown(before), 80)} → {code(_shown(after), 80)}"
+
+
+def _shown(value: object) -> object:
+    return "default" if value is None else value
+
+
+def _candidate(candidate: Mapping[str, Any]) -> list[str]:
     folds, metrics = candidate["folds"], candidate["metrics"]
     done = folds["executed"] + folds["cached"]
-    shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
-    head = f"### {candidate['name']}: {candidate['verdict']}"
-    counts = f"{done} of {folds['planned']} folds ({folds['cached']} from the store), {shown}"
-    rows = [_row(row) for row in candidate["criteria"]]
-    leaks = [f"- 🚫 leak in {_cell(leak_text(leak))}" for leak in candidate["leaks"]]
-    effects = [
-        f"- {_cell(effect['group'])} ({effect['change']}): {_cell(effect_text(effect))}"
-        for effect in candidate.get("attribution", ())
-    ]
-    attribution = (
-        ["", "What each feature group brings (change of MAE, below 0 helps):", "", *effects] if effects else []
-    )
-    table = ["", "| criterion | value | 95% interval | threshold | outcome |", "|---|---|---|---|---|", *rows]
+    shown = ", ".join(f"{name} {wording.number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
+    leaks = [f"- 🚫 leak in {markdown(leak_text(leak))}" for leak in candidate["leaks"]]
+    rows = [_row(wording.compared(row)) for row in candidate["criteria"]]
+    said = (candidate.get("market") or {}).get("said") or []
+    head = "| criterion | value | reference | difference | 95% interval | outcome |"
     return [
-        head,
+        f"### {markdown(candidate['name'], 200)}: {candidate['verdict']}",
         "",
-        counts,
-        *(["", *leaks] if leaks else []),
-        *(table if rows else []),
-        *(lineage_lines(candidate) if has_champion else []),
-        *attribution,
+        f"{done} of {folds['planned']} folds ({folds['cached']} from the store), {shown}",
+        *(["", *leaks[:MOST], *_more(len(leaks))] if leaks else []),
+        *(["", head, "|---|---:|---:|---:|---|---|", *rows] if rows else []),
+        *(["", "Against the market:", "", *_items(said, "- ")] if said else []),
     ]
 
 
-def lineage_lines(candidate: Mapping[str, Any]) -> list[str]:
-    """What the candidate's features have more, less or otherwise than the champion's."""
-    text = lineage_text(candidate)
-    return ["", text] if text else []
-
-
-def lineage_text(candidate: Mapping[str, Any]) -> str:
-    """`features 5c9e…: added opponent; changed form`, against the champion's."""
-    lineage = candidate["lineage"]
-    parts = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
-    return f"features {lineage['feature_version']} against the champion's: {'; '.join(parts)}" if parts else ""
-
-
-def _row(row: Mapping[str, Any]) -> str:
+def _row(row: wording.Compared) -> str:
+    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    told = "" if row.said == outcome else f": {row.said}"
+    why = "" if row.outcome in ("passed", "failed") else f": {markdown(row.reason)}"
     cells = (
-        f"`{_cell(row['expression'])}`",
-        number(row["value"]),
-        interval(row),
-        number(row["threshold"]),
-        f"{MARKS[row['outcome']]} {_cell(row['reason'])}",
+        code(row.expression),
+        wording.number(row.value),
+        wording.number(row.reference_value),
+        wording.signed(row.difference),
+        wording.interval(row.low, row.high),
+        f"{MARKS.get(row.outcome, '')} {outcome}{told}{why}",
     )
     return "| " + " | ".join(cells) + " |"
 
 
+def _next(document: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for step in next_steps(document)[:2]:
+        lines += [f"{markdown(step.text)}{': ' + code(step.command, 1_000) if step.command else ''}", ""]
+    return lines
+
+
 def _footer(document: Mapping[str, Any]) -> str:
-    dataset = document["dataset"]
+    mode = MODES.get(document["promote_mode"], document["promote_mode"])
+    dataset, champion, guard = document["dataset"], document["champion"], document["leak_guard"]
     if dataset is None:
-        return f"Mode: {MODES[document['promote_mode']]}."
-    champion = document["champion"]
-    against = f"champion {champion['name']} v{champion['version']} ({champion['alias']})" if champion else "no champion"
-    guard = document["leak_guard"]
-    looked = f" Leak guard: {guard_line(guard)}." if guard else ""
+        return f"Mode: {mode}."
+    against = (
+        f"champion {code(champion['name'], 80)} v{markdown(champion['version'], 20)}" if champion else "no champion"
+    )
+    looked = f" Leak guard: {wording.guard_line(guard)}." if guard else ""
     return (
-        f"Mode: {MODES[document['promote_mode']]}; {against}; test {document['test_window']}; "
+        f"Mode: {mode}; {against}; test {markdown(document['test_window'], 200)}; "
         f"{dataset['rows']:,} player-games to {dataset['last_date']}, data `{dataset['digest'][:12]}`.{looked}"
     )
 
 
-def guard_line(guard: Mapping[str, Any]) -> str:
-    """How the leak guard looked, and what it cost."""
-    known = f", {guard['groups_known']} known from before" if guard["groups_known"] else ""
-    cost = f"{guard['seconds']:.1f} s, {guard['share']:.0%} of the session"
-    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}; {cost}"
+def _items(texts: Sequence[object], mark: str) -> list[str]:
+    return [*(f"{mark}{markdown(text)}" for text in texts[:MOST]), *_more(len(texts))]
 
 
-def number(value: float | None) -> str:
-    """Four significant decimals, a dash for what is not known."""
-    return "–" if value is None else f"{value:.4f}"  # noqa: RUF001
-
-
-def interval(row: Mapping[str, Any]) -> str:
-    """`[low, high]`, a dash where there is none."""
-    ends: Sequence[float | None] = (row["ci_low"], row["ci_high"])
-    return "–" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]"  # noqa: RUF001
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of a table cell or start markup."""
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _more(count: int) -> list[str]:
+    return [f"- and {count - MOST} more, in `decision.json`"] if count > MOST else []

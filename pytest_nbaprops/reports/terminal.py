@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_nbaprops.gate.effect import effect_text
-from pytest_nbaprops.reports.summary import guard_line, headline, interval, lineage_text, number
+from pytest_nbaprops.gate.verdict import PASSED
+from pytest_nbaprops.reports import wording
+from pytest_nbaprops.reports.steps import next_steps
+from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.reports.wording import number
+from pytest_nbaprops.tracking.artifacts import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pytest_nbaprops.session.context import Context
     from pytest_nbaprops.session.evidence import Evidence
+    from pytest_nbaprops.walkforward.candidate import FoldState
 
+WIDTH: Final = 80
+NAME, SHORT, SPARK = 28, 16, 54
+"""Columns of a name, of a candidate's name beside others, and of the line over time."""
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
 COLOURS = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow", "ERROR": "red"}
+
+
+def say(config: pytest.Config, doing: str) -> None:
+    """One line on what is being done, before pytest has anything to show; nothing under -q or --collect-only."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.verbosity >= 0 and not config.option.collectonly:
+        reporter.ensure_newline()
+        reporter.write_line(f"nbaprops: {doing} ...")
 
 
 def header(context: Context) -> list[str]:
@@ -30,129 +52,203 @@ def header(context: Context) -> list[str]:
     ]
 
 
-SHOWN = frozenset({"nbaprops_key", "nbaprops_cached", "nbaprops_date", "nbaprops_mae", "nbaprops_n"})
-
-
-def fold_status(report: object) -> tuple[str, str, Any] | None:
-    """`PASSED mae 5.81, n 214` for a fold under -v; pytest asks about collection reports, too."""
-    if not isinstance(report, pytest.TestReport):
+def fold_status(report: object, state: FoldState | None) -> tuple[str, str, Any] | None:
+    """`PASSED (2024-01-05 mae 5.81, n 214)` for a fold under -v; pytest asks about collection reports, too."""
+    if not isinstance(report, pytest.TestReport) or state is None or state.result is None:
         return None
-    properties = properties_of(report)
-    if report.when != "call" or not report.passed or not properties.keys() >= SHOWN or hasattr(report, "wasxfail"):
+    if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):
         return None
-    source = ", stored" if properties["nbaprops_cached"] else ""
-    said = (
-        f"{properties['nbaprops_date']} mae {number(properties['nbaprops_mae'])}, n {properties['nbaprops_n']}{source}"
-    )
+    metrics = state.result.metrics
+    source = ", stored" if state.result.cached else ""
+    said = f"{state.fold.id} mae {number(metrics['mae'])}, n {metrics['n_predictions']:.0f}{source}"
     return "passed", ".", (f"PASSED ({said})", {"green": True})
-
-
-def properties_of(report: pytest.TestReport) -> dict[str, Any]:
-    """The report's properties by name; other plugins may leave whatever they like among them."""
-    pairs = (pair for pair in report.user_properties if isinstance(pair, tuple | list) and len(pair) == 2)  # noqa: PLR2004
-    return {name: value for name, value in pairs if isinstance(name, str)}
 
 
 def plan_line(context: Context, evidence: Evidence) -> str:
     """`160 folds, 23 fits, 137 from the store` for --collect-only."""
     folds = fits = stored = 0
-    store, digest = context.bench.store, context.dataset.digest
-    for state in evidence.candidates:
-        candidate = context.candidate(state.planned.spec)
-        selected = [fold.fold for fold in state.folds if fold.collected]
-        known = {
-            fold.id
-            for fold in selected
-            if candidate.recipe is not None
-            and context.settings.use_cache
-            and store.has_fold(candidate.fold_key(fold, digest))
-        }
-        folds, stored = folds + len(selected), stored + len(known)
-        fits += len({fold.fitted_at for fold in selected if fold.id not in known})
+    store = context.resources.store
+    for candidate in evidence.candidates:
+        selected = [state for state in candidate.folds if state.collected]
+        to_fit = [s for s in selected if not (s.key and context.settings.use_cache and store.has_fold(s.key))]
+        folds, stored = folds + len(selected), stored + len(selected) - len(to_fit)
+        fits += len({state.fold.fitted_at for state in to_fit})
     return f"{folds} folds, {fits} fits, {stored} from the store"
 
 
 def summary(
     reporter: pytest.TerminalReporter, document: Mapping[str, Any], highlights: Mapping[str, pd.DataFrame]
 ) -> None:
-    """The decision table, the worst dates and misses, and the verdict last; under -q the verdict only."""
+    """The decision in 80 columns, the verdict and the next step last; under -q the verdict only."""
+    if reporter.verbosity < 0:
+        _verdict(reporter, document)
+        return
     reporter.section("nbaprops", sep="=", bold=True)
-    if reporter.verbosity >= 0:
-        if document["candidates"]:
-            _decision_table(reporter, document["candidates"])
-        _features(reporter, document)
-        _worst(reporter, highlights)
-    if reporter.verbosity >= 0 and document["leak_guard"]:
-        reporter.write_line(f"leak guard: {guard_line(document['leak_guard'])}")
+    for candidate in document["candidates"]:
+        _candidate(reporter, document, candidate, highlights)
+    _features(reporter, document)
+    _worst(reporter, highlights, several=len(document["candidates"]) > 1)
+    if document["leak_guard"]:
+        _line(reporter, f"leak guard: {wording.guard_line(document['leak_guard'])}")
     for warning in document["warnings"]:
-        reporter.write_line(f"warning: {warning}", yellow=True)
+        _line(reporter, f"warning: {warning}", markup={"yellow": True})
     if document["simulated"]:
-        reporter.write_line("simulated sample league: the figures say nothing about the NBA", yellow=True)
-    for reason in document["reasons"]:
-        reporter.write_line(f"  {reason}")
-    colour = {COLOURS[document["verdict"]]: True}
-    title = headline(document) if document["promote_mode"] != "off" else "promotion off"
-    reporter.write_line(f"{title}  (report: {document['settings']['report']})", bold=True, **colour)
+        _line(reporter, "simulated sample league: the figures say nothing about the NBA", markup={"yellow": True})
+    if document["verdict"] != "PROMOTE" and not wording.is_part(document):
+        for reason in document["reasons"]:
+            _line(reporter, f"because {reason}")
+    reporter.write_line("")
+    _verdict(reporter, document)
+    _outlook(reporter, document)
 
 
-def _decision_table(reporter: pytest.TerminalReporter, candidates: Sequence[Mapping[str, Any]]) -> None:
-    rows = [("candidate", "criterion", "value", "95% interval", "threshold", "outcome")]
-    for candidate in candidates:
-        for row in candidate["criteria"]:
-            outcome = row["outcome"].replace("_", " ")
-            rows.append(
-                (
-                    candidate["name"],
-                    row["expression"],
-                    number(row["value"]),
-                    interval(row),
-                    number(row["threshold"]),
-                    outcome,
-                )
-            )
-    _table(reporter, rows)
-    for candidate in candidates:
-        folds, metrics = candidate["folds"], candidate["metrics"]
-        shown = ", ".join(f"{name} {number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
-        counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("planned", "executed", "cached", "failed", "missing"))
-        reporter.write_line(f"{candidate['name']}: {shown}; folds {counts}")
+def _verdict(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
+    title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
+    simulated = " [simulated league]" if document["simulated"] and reporter.verbosity < 0 else ""
+    markup = {"bold": True, COLOURS[document["verdict"]]: True}
+    if reporter.verbosity < 0:
+        reporter.write_line(plain(title) + simulated, **markup)
+    else:
+        _line(reporter, title, markup=markup)
+
+
+def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
+    """Words on how sure it is, what to do next, and where it is all told."""
+    leader = wording.leading(document)
+    if leader is not None and document["promote_mode"] != "off" and (said := wording.by_how_much(document, leader)):
+        _line(reporter, said)
+    for step in next_steps(document)[:1]:
+        _line(reporter, f"next: {step.text}{':' if step.command else ''}")
+        if step.command:
+            reporter.write_line(f"  {step.command}")  # not wrapped: it is there to be pasted
+    for candidate in document["candidates"]:
+        if candidate.get("run_url"):
+            reporter.write_line(f"run: {candidate['run_url']}")
+    report = Path(document["settings"]["report"]) / REPORT
+    near = report.is_relative_to(Path.cwd())
+    reporter.write_line(f"report: {report.relative_to(Path.cwd()) if near else report}")
+
+
+def _candidate(
+    reporter: pytest.TerminalReporter,
+    document: Mapping[str, Any],
+    candidate: Mapping[str, Any],
+    highlights: Mapping[str, pd.DataFrame],
+) -> None:
+    """Each criterion with value, reference and the difference that decides; then the metrics over the dates."""
+    name = plain(candidate["name"], NAME)
+    if candidate["criteria"] and not wording.is_part(document):
+        reporter.write_line(f"{name:<{NAME}}  {'value':>7}  {'reference':>9}  difference [95% interval]", bold=True)
+        for row in map(wording.compared, candidate["criteria"]):
+            _criterion(reporter, row)
+    folds, metrics = candidate["folds"], candidate["metrics"]
+    counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])
+    shown = ", ".join(f"{kind} {wording.number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
+    _line(reporter, f"{name}: {shown}")
+    if candidate["verdict"] == PASSED:
+        _line(reporter, candidate["reasons"][0])
+    _line(reporter, f"{folds['planned']} folds planned: {counts or 'none ran'}")
+    for line in (candidate.get("market") or {}).get("said") or ():
+        _line(reporter, f"market: {line}")
+    if (dates := highlights.get("all_dates")) is not None:
+        own = dates[dates["candidate"] == candidate["name"]]
+        if line := spark_line(own["mae"].to_list(), [f"{day:%Y-%m-%d}" for day in own["GAME_DATE"]]):
+            reporter.write_line(line)
+    reporter.write_line("")
+
+
+def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
+    numbers = f"{wording.number(row.value):>7}  {wording.number(row.reference_value):>9}  "
+    numbers += f"{wording.signed(row.difference)} {wording.interval(row.low, row.high)}"
+    expression = plain(row.expression, WIDTH)
+    if row.value is not None and len(expression) > NAME:
+        reporter.write_line(expression)
+        expression = ""
+    reporter.write_line(f"{expression:<{NAME}}  {numbers}".rstrip() if row.value is not None else expression)
+    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    said = f": {row.said}" if row.said != outcome else f": {row.reason}" if row.value is None else ""
+    colour = {"passed": {"green": True}, "failed": {"red": True}, "inconclusive": {"yellow": True}}
+    _line(reporter, f"{outcome}{said}", indent="    ", markup=colour.get(row.outcome, {}))
+
+
+def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
+    """MAE over time as block characters, neighbouring dates averaged so that the line fits; empty below two dates."""
+    if len(values) < 2 or not _writes(BLOCKS):  # noqa: PLR2004 - one is no line
+        return ""
+    size = -(-len(values) // SPARK)
+    means = [fmean(values[at : at + size]) for at in range(0, len(values), size)]
+    low, high = min(means), max(means)
+    steps = [round((len(BLOCKS) - 1) * (mean - low) / (high - low)) if high > low else 0 for mean in means]
+    drawn = "".join(BLOCKS[step] for step in steps)
+    return f"mae {drawn} {low:.2f} to {high:.2f}\n    {dates[0]} to {dates[-1]}" + (
+        f", each block {size} dates" if size > 1 else ""
+    )
+
+
+def _writes(text: str) -> bool:
+    """Whether the terminal has these letters."""
+    try:
+        text.encode(getattr(sys.__stdout__, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
-    """What changed in the features since the champion, and what each group brings."""
+    """What changed in features and parameters since the champion, and what each group brings."""
     for candidate in document["candidates"]:
-        if document["champion"] and (text := lineage_text(candidate)):
-            reporter.write_line(f"{candidate['name']}: {text}")
+        if document["champion"]:
+            for text in filter(None, (wording.lineage_text(candidate), wording.parameters_text(candidate))):
+                _line(reporter, f"{candidate['name']}: {text}")
     rows = [
-        (candidate["name"], effect["group"], effect["change"], effect_text(effect))
+        (plain(candidate["name"], SHORT), plain(effect["group"], NAME), effect["change"], effect_text(effect))
         for candidate in document["candidates"]
-        for effect in candidate["attribution"]
+        for effect in candidate.get("attribution") or ()
     ]
     if rows:
         reporter.write_line("")
-        _table(reporter, [("attribution", "group", "", "change of MAE that it brings, below 0 helps"), *rows])
+        _table(reporter, [("attribution", "group", "", "change of MAE, below 0 helps"), *rows])
 
 
-def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame]) -> None:
+def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame], *, several: bool) -> None:
     if not highlights:
         return
     dates = [
-        (str(row.candidate), f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n))
+        (f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n), _whose(row, several=several))
         for row in highlights["dates"].itertuples()
     ]
-    _table(reporter, [("worst dates", "date", "mae", "bias", "n"), *dates])
+    _table(reporter, [("worst dates", "mae", "bias", "n", ""), *dates])
     misses = [
         (
-            str(row.candidate),
             f"{row.GAME_DATE:%Y-%m-%d}",
-            str(row.PLAYER_NAME),
+            plain(row.PLAYER_NAME, NAME),
             f"{row.actual:.0f}",
             f"{row.predicted:.1f}",
             f"{row.error:+.1f}",
+            _whose(row, several=several),
         )
         for row in highlights["misses"].itertuples()
     ]
-    _table(reporter, [("worst misses", "date", "player", "actual", "predicted", "error"), *misses])
+    _table(reporter, [("worst misses", "player", "actual", "predicted", "error", ""), *misses])
+
+
+def _whose(row: Any, *, several: bool) -> str:
+    return plain(row.candidate, SHORT) if several else ""
+
+
+def _line(
+    reporter: pytest.TerminalReporter, text: str, *, indent: str = "", markup: Mapping[str, bool] | None = None
+) -> None:
+    """Text in lines of at most 80 columns."""
+    wrapped = textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )
+    for line in wrapped:
+        reporter.write_line(line, **(markup or {}))
 
 
 def _table(reporter: pytest.TerminalReporter, rows: Sequence[tuple[str, ...]]) -> None:

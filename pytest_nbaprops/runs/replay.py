@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import pytest
 
+from pytest_nbaprops.data.kinds import GAMES_OPTION, parse_kinds
 from pytest_nbaprops.options import OPTIONS
 
 REQUEST: Final = "NBAPROPS_REPLAY"
@@ -110,15 +111,16 @@ class Replay:
         return {**defaults, **self.request.options, **ours}
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
-    def pytest_nbaprops_load_games(self) -> Generator[None, Any, Any]:
+    def pytest_nbaprops_load_games(self, config: pytest.Config) -> Generator[None, Any, Any]:
         """Games of a hook, cut to the recorded ones."""
         games = yield
         if games is None:
             return None
         from pytest_nbaprops.runs.reproduce import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
 
-        target = self.request.options["nbaprops_target"]
-        return recorded_games(games, self.request.digest, source="pytest_nbaprops_load_games", target=target)
+        target, kinds = self.request.options["nbaprops_target"], parse_kinds(config.getini(GAMES_OPTION))
+        source = "pytest_nbaprops_load_games"
+        return recorded_games(games, self.request.digest, source=source, target=target, kinds=kinds)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:

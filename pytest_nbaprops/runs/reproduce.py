@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from typing import Any, Final
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.kinds import COUNTED, GAMES_OPTION
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
@@ -64,7 +65,10 @@ def games_again(recorded: Recorded, *, data: str | None, root: Path) -> tuple[pd
         games, source = sample_league(), SAMPLE_LABEL
     else:
         source = str(_place(recorded, data, root))
-        games = load_games(source, column_map=recorded.settings["columns"], target_columns=parse_target(target))
+        kinds = recorded.settings.get("games", COUNTED)
+        games = load_games(
+            source, column_map=recorded.settings["columns"], target_columns=parse_target(target), kinds=kinds
+        )
     now = dataset_digest(games)
     cut = _cut(games, now, recorded.digest, source)
     was = f"{recorded.digest.full[:12]}, {_extent(recorded.digest)}"
@@ -86,13 +90,15 @@ def _place(recorded: Recorded, data: str | None, root: Path) -> Path:
     raise DataError(f"the data of the run, {was}, is not there any more; say where it is with --data PATH")
 
 
-def recorded_games(games: pd.DataFrame, digest: Mapping[str, Any], *, source: str, target: str) -> pd.DataFrame:
+def recorded_games(
+    games: pd.DataFrame, digest: Mapping[str, Any], *, source: str, target: str, kinds: Sequence[str] = COUNTED
+) -> pd.DataFrame:
     """Games from a hook, in canonical form and cut to the recorded dates.
 
     Raises:
         DataError: they were changed, or lack dates.
     """
-    found = normalize_games(games, source=source, target_columns=parse_target(target))
+    found = normalize_games(games, source=source, target_columns=parse_target(target), kinds=kinds)
     return _cut(found, dataset_digest(found), DatasetDigest.from_dict(digest), source)
 
 
@@ -184,6 +190,7 @@ def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool
     """Run the session from where it was called; what it printed."""
     command = [sys.executable, "-m", "pytest", *_command_line(recorded, root)]
     command += ["-p", "pytest_nbaprops.runs.replay", f"--rootdir={root}"]
+    command += ["-o", f"{GAMES_OPTION}={', '.join(recorded.settings.get('games', COUNTED))}"]
     if not columns_given:
         command += ["-o", "nbaprops_columns="]  # the cut data has our names
     done = subprocess.run(  # noqa: S603 - what the record says was sifted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +19,17 @@ from pytest_nbaprops.features.baseline import baseline_predictions
 from pytest_nbaprops.features.build import build_as_of
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.market.match import match_players
+from pytest_nbaprops.market.board import make_board
+from pytest_nbaprops.market.judge import Market, judge, open_market
+from pytest_nbaprops.market.match import NO_GAME, match_players
+from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.settings import MarketSettings
+from pytest_nbaprops.market.tonight import Experience, priced
 from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors
 
 if TYPE_CHECKING:
     from pytest_nbaprops.features.group import FeatureGroup
+    from pytest_nbaprops.market.report import MarketReport
     from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
 
 LEVEL: Final = 0.8
@@ -40,14 +46,14 @@ class Forecast:
 
     Attributes:
         rows: one row per player-game in the schedule's order: date, game_id, player_id (empty for a new player),
-            player, team, opponent, home, predicted, low, high, baseline; with odds also line (median bookmaker),
-            edge (predicted - line), over, under (chances) and books.
+            player, team, opponent, home, predicted, low, high, baseline; with odds also `market.tonight.COLUMNS`.
         model: `ProductionModelLoader.get_model_info()` without the feature columns.
         data_digest: SHA-256 of all games before the first date; the model's own `dataset_digest` if nothing came since.
         data_through: ISO date of the last game used.
         level: probability of the interval low..high.
         stale: why the model should not be used on this data, where that was overruled.
         notes: what else a user should know, one line each.
+        warnings: why its chances should not be bet on, one line each.
     """
 
     rows: pd.DataFrame
@@ -57,6 +63,7 @@ class Forecast:
     level: float
     stale: tuple[str, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def table(self) -> pd.DataFrame:
         """The rows with model, version, data digest and the stale flag in every one of them."""
@@ -77,6 +84,7 @@ class Forecast:
             "interval": self.level,
             "stale": list(self.stale),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "predictions": plain.to_dict("records"),
         }
 
@@ -89,6 +97,8 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     groups: Sequence[FeatureGroup] | None = None,
     root: Path | None = None,
     odds: pd.DataFrame | None = None,
+    earlier_odds: pd.DataFrame | None = None,
+    bets: MarketSettings | None = None,
     level: float = LEVEL,
     allow_stale: bool = False,
     allow_new_players: bool = False,
@@ -102,7 +112,9 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         loader: Follows the alias.
         groups: Every feature group there is; None: the built-in ones.
         root: Folder that relative paths of declared sources start from.
-        odds: What `read_odds` gave, for line and edge.
+        odds: What `read_odds` gave for the games to come, perhaps with earlier ones: line, chances and the best offer.
+        earlier_odds: Lines of games that the version predicted out of sample, to recalibrate its chances on.
+        bets: Which offers are looked at.
         level: Probability of the interval.
         allow_stale: Predict although the data or the code is not what the model was trained on.
         allow_new_players: Take unknown names for debutants.
@@ -127,12 +139,19 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         )
     known = pd.concat([past, upcoming.rows], ignore_index=True)
     features, missing = _features(served, known, upcoming.rows, available, root)
-    notes = [*upcoming.notes, *missing]
+    notes, warnings = [*upcoming.notes, *missing], list[str]()
     errors = _error_model(loader, served, notes)
     rows = _with_interval(_described(upcoming).assign(predicted=served.predict(features)), errors, level)
     rows["baseline"] = _baseline(served, known, upcoming.rows)
     if odds is not None:
-        rows = _with_lines(rows, errors, _lines(upcoming.rows, odds, games, notes))
+        target = served.record.target or DEFAULT_TARGET
+        market = _market(upcoming.rows, odds, games, target, bets or MarketSettings(), notes)
+        every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
+        experience = Experience.of(_judged(loader, served, every, past, market, notes))
+        keyed = upcoming.rows[list(KEY_COLUMNS)].assign(predicted=rows["predicted"])
+        rows = rows.join(priced(keyed, market, errors, experience.recalibration))
+        if experience.warning is not None and rows["line"].notna().any():
+            warnings.append(f"{served.label} {experience.warning}")
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
@@ -141,6 +160,7 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         level=level,
         stale=stale,
         notes=tuple(notes),
+        warnings=tuple(warnings),
     )
 
 
@@ -253,26 +273,48 @@ def _with_interval(rows: pd.DataFrame, errors: ErrorModel | None, level: float) 
     return rows.assign(low=ends["low"].to_numpy(), high=ends["high"].to_numpy())
 
 
-def _with_lines(rows: pd.DataFrame, errors: ErrorModel | None, lines: pd.DataFrame) -> pd.DataFrame:
-    line = lines["LINE"].to_numpy(dtype=np.float64)
-    rows = rows.assign(line=line, edge=rows["predicted"] - line, over=np.nan, under=np.nan)
-    if errors is not None:
-        chances = errors.chances(rows["predicted"].to_numpy(), line)
-        rows = rows.assign(over=chances["over"].to_numpy(), under=chances["under"].to_numpy())
-    return rows.assign(books=lines["BOOKS"].astype("Int64"))
-
-
-def _lines(rows: pd.DataFrame, odds: pd.DataFrame, games: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """LINE and BOOKS for the rows; lines on a scheduled game whose player is not in it are noted."""
+def _market(  # noqa: PLR0913, PLR0917 - the lines and what they are for
+    rows: pd.DataFrame,
+    odds: pd.DataFrame,
+    games: pd.DataFrame,
+    target: str,
+    settings: MarketSettings,
+    notes: list[str],
+) -> Market:
+    """The lines on the scheduled games; those whose player is not in them are noted."""
     season = games[games["SEASON"].isin(rows["SEASON"].unique())]
     first, last = rows["GAME_DATE"].min(), rows["GAME_DATE"].max() + pd.Timedelta(days=1)  # a night game's UTC date
-    found = match_players(odds[odds["EVENT_DATE"].between(first, last)], rows, roster=season)
-    lost = found.unmatched[~found.unmatched["REASON"].str.startswith("no game")].drop_duplicates(["PLAYER", "EVENT_ID"])
+    near = of_target(odds[odds["EVENT_DATE"].between(first, last)], target)
+    found = match_players(near, rows, roster=season)
+    lost = found.unmatched[found.unmatched["KIND"] != NO_GAME].drop_duplicates(["PLAYER", "EVENT_ID"])
     if len(lost):
         examples = "; ".join(f"{p}: {r}" for p, r in lost[["PLAYER", "REASON"]].head(NAMED).itertuples(index=False))
         notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
-    keys = rows[list(KEY_COLUMNS)].reset_index()
-    lines = keys.merge(found.medians(), on=list(KEY_COLUMNS), how="left").set_index("index")
-    if not lines["LINE"].notna().any():
+    if found.matched.empty:
         notes.append("no line of the odds is for a player of the schedule: check the dates")
-    return lines.loc[rows.index]
+    board = make_board(found.matched, target, snapshot=settings.snapshot)
+    market = Market(target=target, settings=settings, lines=found, board=board)
+    notes += market.board_problems()
+    return market
+
+
+def _judged(  # noqa: PLR0913, PLR0917 - the version and everything that it was held against
+    loader: ProductionModelLoader,
+    served: ServedModel,
+    odds: pd.DataFrame,
+    past: pd.DataFrame,
+    market: Market,
+    notes: list[str],
+) -> MarketReport | None:
+    """The version's out-of-sample predictions of earlier dates against the lines on them; None where there are none."""
+    try:
+        predictions = loader.past_predictions(served)
+        earlier = predictions[pd.to_datetime(predictions["GAME_DATE"]) <= past["GAME_DATE"].max()]
+        known = odds[odds["EVENT_DATE"] <= past["GAME_DATE"].max() + pd.Timedelta(days=1)]
+        if earlier.empty or known.empty:
+            return None
+        settings = replace(market.settings, rule="best-value", book=None)
+        return judge(earlier, open_market(known, past, market.target, settings))
+    except (TrackingError, KeyError) as error:
+        notes.append(f"earlier lines were not looked at: {error}")
+        return None

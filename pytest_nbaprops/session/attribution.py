@@ -17,8 +17,9 @@ from pytest_nbaprops.gate.statistics import paired_interval
 from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.metrics.point import date_sums, moments, statistic
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
-from pytest_nbaprops.session.rewalk import bench_for, walk
+from pytest_nbaprops.session.evidence import counts_of
+from pytest_nbaprops.session.rewalk import resources_for, walk
+from pytest_nbaprops.walkforward.candidate import Candidate
 
 ALL = "all"
 Progress = Callable[[str], object]
@@ -30,13 +31,12 @@ class Attribution:
     def __init__(self, context: Context, champion: Lineage | None, *, tell: Progress) -> None:
         self.context, self.champion, self.tell = context, champion, tell
 
-    def effects(self, state: CandidateState) -> list[Effect]:
+    def effects(self, state: Candidate) -> list[Effect]:
         """The largest help first; nothing for a test that brings its own estimator, which cannot be run without it."""
         predictions = state.predictions()
-        if state.planned.spec.recipe is None or predictions is None or not state.counts().complete:
+        if state.spec.recipe is None or predictions is None or not counts_of(state).complete:
             return []
-        candidate = self.context.candidate(state.planned.spec)
-        changes = self._changes(candidate.lineage, candidate.groups)
+        changes = self._changes(state.lineage, state.groups)
         effects = []
         for number, (name, change) in enumerate(changes.items(), 1):
             self.tell(f"nbaprops: attribution of {state.name}, {number} of {len(changes)}: {name} ({change})")
@@ -51,19 +51,19 @@ class Attribution:
             changes = {group.name: "kept" for group in groups} | changes
         return changes
 
-    def _effect(self, state: CandidateState, ours: pd.DataFrame, name: str, change: str) -> Effect:
+    def _effect(self, state: Candidate, ours: pd.DataFrame, name: str, change: str) -> Effect:
         try:
             theirs = self._variant(state, name, change)
         except NBAPropsError as error:
             return Effect(group=name, change=change, reason=str(error))
-        return _compared(name, change, ours, theirs, seed=state.planned.spec.seed)
+        return _compared(name, change, ours, theirs, seed=state.spec.seed)
 
-    def _variant(self, state: CandidateState, name: str, change: str) -> pd.DataFrame:
-        spec = state.planned.spec
+    def _variant(self, state: Candidate, name: str, change: str) -> pd.DataFrame:
+        spec = state.spec
         groups = self._groups(self.context.candidate(spec).groups, name, removed=change == "removed")
-        bench, columns = bench_for(self.context, groups)
+        resources, columns = resources_for(self.context, groups)
         variant = self.context.candidate_of(replace(spec, features=",".join(columns)), groups, columns)
-        return walk(variant, state.planned.folds, bench)
+        return walk(variant, state.plan, resources)
 
     def _groups(self, groups: Sequence[FeatureGroup], name: str, *, removed: bool) -> tuple[FeatureGroup, ...]:
         names = {group.name for group in groups}

@@ -7,7 +7,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -24,8 +24,7 @@ from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState
-from pytest_nbaprops.session.rewalk import bench_for, walk
+from pytest_nbaprops.session.rewalk import resources_for, walk
 from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.plan import plan
@@ -35,17 +34,16 @@ ChampionAnswer = ChampionVersion | UnknownChampion | None
 DIGEST_LENGTH = 16
 
 
-def version_record(context: Context, state: CandidateState) -> VersionRecord:
+def version_record(context: Context, state: Candidate) -> VersionRecord:
     """What a version keeps of its candidate, so that it can be compared with, walked forward again and served."""
-    spec = state.planned.spec
-    candidate = context.candidate(spec)
-    dates = [day for fold in state.planned.folds for day in fold.dates]
+    spec = state.spec
+    dates = state.dates
     return VersionRecord(
-        identity=state.planned.identity,
+        identity=state.identity,
         spec=spec.to_dict(),
-        recipe=candidate.recipe.identity() if candidate.recipe else None,
-        lineage=candidate.lineage,
-        target=candidate.target,
+        recipe=state.recipe.identity() if state.recipe else None,
+        lineage=state.lineage,
+        target=state.target,
         dataset_digest=context.dataset.digest.full,
         trained_through=context.dataset.game_dates[-1].day.isoformat(),
         tested=(dates[0], dates[-1]),
@@ -53,7 +51,7 @@ def version_record(context: Context, state: CandidateState) -> VersionRecord:
     )
 
 
-def content_of(context: Context, state: CandidateState) -> str | None:
+def content_of(context: Context, state: Candidate) -> str | None:
     """Identity of the model that the candidate would be registered with; None without predictions.
 
     Beside the settings and the code it is told by all the data, which the final fit sees, by the estimator that the
@@ -65,7 +63,7 @@ def content_of(context: Context, state: CandidateState) -> str | None:
     predicted = predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(dtype="float64")
     return content_key(
         {
-            "candidate": state.planned.identity,
+            "candidate": state.identity,
             "data": context.dataset.digest.full,
             "estimator": state.estimator()[0],
             "predicted": hashlib.sha256(predicted.tobytes()).hexdigest(),
@@ -117,7 +115,7 @@ class Opponent:
 
     # for the gate
 
-    def now(self, states: Sequence[CandidateState], *, asked: bool) -> tuple[Champion | None, str | None]:
+    def now(self, states: Sequence[Candidate], *, asked: bool) -> tuple[Champion | None, str | None]:
         """The version as the gate knows it, or why there is none; predictions only if a criterion asked for them."""
         now = self.publication.attempt(self._read_with_holders)
         if self.publication.error is not None:
@@ -143,6 +141,11 @@ class Opponent:
         return self.at_start.record.identity if isinstance(self.at_start, ChampionVersion) else None
 
     @property
+    def told(self) -> Mapping[str, str]:
+        """What the version's tags say."""
+        return self.at_start.tags if isinstance(self.at_start, ChampionVersion) else {}
+
+    @property
     def lineage(self) -> Lineage | None:
         """The version's lineage, as its tags tell it."""
         return self.at_start.record.lineage if isinstance(self.at_start, ChampionVersion) else None
@@ -154,7 +157,7 @@ class Opponent:
             return None
         return Snapshot(version=now, predictions=self.publication.registry().load_predictions(now))
 
-    def tested_before(self, states: Sequence[CandidateState]) -> str | None:
+    def tested_before(self, states: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.
 
         Raises:
@@ -163,7 +166,7 @@ class Opponent:
         if self.snapshot is not None or self.at_start is None:
             return None
         dates = _tested(states)
-        mine = {state.planned.identity for state in states}
+        mine = {state.identity for state in states}
         earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
         if not earlier:
             return None
@@ -179,7 +182,7 @@ class Opponent:
         name = self.settings.model_name
         return Champion(name=name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason)
 
-    def _comparable(self, version: ChampionVersion, states: Sequence[CandidateState], *, asked: bool) -> Champion:
+    def _comparable(self, version: ChampionVersion, states: Sequence[Candidate], *, asked: bool) -> Champion:
         stored, problem = self._stored(version)
         if not asked:
             return replace(_champion(version), predictions=stored, unavailable=problem)
@@ -198,9 +201,7 @@ class Opponent:
 
     # the same rows on the same data
 
-    def _uncovered(
-        self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[CandidateState]
-    ) -> str | None:
+    def _uncovered(self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
         dates = _tested(states)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
@@ -213,7 +214,7 @@ class Opponent:
         other = [day for day, digest in ours.items() if theirs.get(day) != digest]
         return f"its predictions were made on other data, from {other[0]} on" if other else None
 
-    def _walked_again(self, version: ChampionVersion, states: Sequence[CandidateState], why: str) -> Champion:
+    def _walked_again(self, version: ChampionVersion, states: Sequence[Candidate], why: str) -> Champion:
         try:
             predictions = Rewalk(self.context, version).predictions(_tested(states))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
@@ -247,8 +248,8 @@ class Rewalk:
             refit=spec.refit,
             train_window=parse_train_window(spec.train_window),
         )
-        bench, _ = bench_for(self.context, candidate.groups)
-        return walk(candidate, folds, bench)
+        resources, _ = resources_for(self.context, candidate.groups)
+        return walk(candidate, folds, resources)
 
     def _candidate(self) -> Candidate:
         made = self.version.record
@@ -273,8 +274,8 @@ class Rewalk:
         return candidate
 
 
-def _tested(states: Sequence[CandidateState]) -> list[date]:
-    return sorted({day for state in states for fold in state.planned.folds for day in fold.dates})
+def _tested(states: Sequence[Candidate]) -> list[date]:
+    return sorted({day for state in states for day in state.dates})
 
 
 def _label(champion: ChampionAnswer) -> str:

@@ -22,22 +22,28 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
-from pytest_nbaprops.reports import criteria_tests, summary
+from pytest_nbaprops.reports import criteria_tests
 from pytest_nbaprops.reports.attribution import write_attribution
-from pytest_nbaprops.reports.decision_file import ERROR, SUMMARY, unfinished, write_decision, write_tables, write_text
+from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
+from pytest_nbaprops.reports.html import Tables, write_page
+from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import Opponent
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import CandidateState, Evidence, FoldState
+from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
+from pytest_nbaprops.session.market import SessionMarket
+from pytest_nbaprops.session.reporting import parameter_changes, report_tables
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
+from pytest_nbaprops.tracking.artifacts import SUMMARY
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.tracking.provenance import git_commit
 from pytest_nbaprops.tracking.tracker import Status
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
 
 
 class Closing:
@@ -54,7 +60,9 @@ class Closing:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
-        self.leaks = LeakChecks(context)
+        self.tables = Tables()
+        self.leaks = LeakChecks(config, context)
+        self.market = SessionMarket(context)
         self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
 
@@ -75,11 +83,11 @@ class Closing:
             self._check_storable(state)
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
-            if self.opponent.candidate == state.planned.identity:
+            if self.opponent.candidate == state.identity:
                 self.log.defer(state.name)
 
-    def _check_storable(self, state: CandidateState) -> None:
-        recipe = self.context.candidate(state.planned.spec).recipe
+    def _check_storable(self, state: Candidate) -> None:
+        recipe = state.recipe
         if recipe is None or not self.decides:
             return
         try:
@@ -90,10 +98,14 @@ class Closing:
     def reported_count(self) -> int:
         """How many criteria and leak checks the report will show as tests."""
         states = self.evidence.candidates
-        criteria = sum(max(1, len(criteria_of(state))) for state in states) if self.decides else 0
+        criteria = (
+            sum(max(1, len(criteria_of(state))) for state in states)
+            if self.decides and not self.evidence.is_part
+            else 0
+        )
         return self.leaks.count(states) + criteria
 
-    def log_fold(self, state: CandidateState, fold: FoldState) -> None:
+    def log_fold(self, state: Candidate, fold: FoldState) -> None:
         self.log.fold(state, fold)
 
     # the end
@@ -120,11 +132,15 @@ class Closing:
         return Verdict.ERROR.exit_code
 
     def _close(self, session: pytest.Session) -> int | None:
+        if self.settings.rehearse is not None:
+            return self.leaks.rehearse_by_hand(self.evidence.candidates, self.settings.rehearse)
         if not self.decides:
             return self._close_undecided(session)
-        judge = Judge(self.config, self.opponent, self.evidence, self.leaks)
+        self.leaks.rehearse(self.evidence.candidates)
+        judge = Judge(self.config, self.opponent, self.evidence, self.leaks, self.market)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes
+        self.tables = report_tables(self.context, self.evidence.candidates, judgement.champion)
         self._log_results(judgement)
         self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is half done
         self.publication.flush()  # what MLflow refuses is known before the alias moves
@@ -135,7 +151,8 @@ class Closing:
         self._write(self._document(judgement))  # said before anything else can break
         if self.settings.promote == "enforce":
             self._leave_snapshot()
-        criteria_tests.send(session, judgement.decision, self.leaks.tests(self.evidence.candidates))
+        leak_tests = self.leaks.tests(self.evidence.candidates)
+        criteria_tests.send(session, judgement.decision, leak_tests, part=self.evidence.is_part)
         self._finish_runs(judgement)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
@@ -161,7 +178,10 @@ class Closing:
         criteria_tests.send(session, None, self.leaks.tests(self.evidence.candidates))
         for state in self.evidence.candidates:
             self.log.catch_up(state)
-            self.log.results(state, _overall(state), self._reference())
+            overall = _overall(state) | self.market.metrics(state.name, state.predictions())
+            self.log.results(state, overall, self._reference())
+            self.market.log(state.name, self.publication)
+        self.tables = report_tables(self.context, self.evidence.candidates, None)
         self._write(self._frame("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
@@ -177,18 +197,19 @@ class Closing:
                 continue  # already registered: nothing is written
             self.log.catch_up(state)
             self.log.results(state, decided.metrics, self._reference())
+            self.market.log(state.name, self.publication)
 
     def _finish_runs(self, judgement: Judgement) -> None:
         for state, decided in self._decided(judgement):
             if self.publication.run_id(state.name) is not None:
-                self._finish_run(state, decided.verdict.value)
+                self._finish_run(state, decided.standing)
 
-    def _finish_run(self, state: CandidateState, verdict: str) -> None:
+    def _finish_run(self, state: Candidate, verdict: str) -> None:
         decision_file = Path(self.settings.report) / "decision.json"
         status: Status = "KILLED" if self.problems else "FINISHED"
         self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
 
-    def _decided(self, judgement: Judgement) -> list[tuple[CandidateState, CandidateDecision]]:
+    def _decided(self, judgement: Judgement) -> list[tuple[Candidate, CandidateDecision]]:
         by_name = {decided.name: decided for decided in judgement.decision.candidates}
         return [(state, by_name[state.name]) for state in self.evidence.candidates]
 
@@ -205,7 +226,9 @@ class Closing:
         states = self.evidence.candidates
         frames = [frame for state in states if (frame := state.predictions()) is not None]
         write_tables(folder, pd.concat(frames, ignore_index=True) if frames else None, fold_table(states))
-        write_text(folder / SUMMARY, summary.markdown(document))
+        self.market.write(folder, [state.name for state in states])
+        write_text(folder / SUMMARY, summary_text(document))
+        write_page(folder, document, self.tables)
         write_decision(folder, document)
 
     def _frame(self, reason: str) -> dict[str, Any]:
@@ -231,7 +254,7 @@ class Closing:
 
     def _test_window(self) -> str:
         """What the candidates were tested on: the option's text, or where markers say otherwise all of theirs."""
-        return ", ".join(dict.fromkeys(state.planned.spec.test for state in self.evidence.candidates))
+        return ", ".join(dict.fromkeys(state.spec.test for state in self.evidence.candidates))
 
     def _guard(self) -> dict[str, Any]:
         """How the leak guard looked, and what share of the session it took."""
@@ -251,18 +274,21 @@ class Closing:
             "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
         }
 
-    def _candidate(self, state: CandidateState, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
-        lineage = self.context.candidate(state.planned.spec).lineage
+    def _candidate(self, state: Candidate, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
+        lineage = state.lineage
         existing = decided.identical_to.removeprefix("v") if decided.identical_to else None
         champion_run = judgement.champion.run_id if existing and judgement.champion else None
         return {
             **decided.to_dict(),
             "run_id": self.publication.run_id(state.name) or champion_run,
+            "run_url": self.publication.run_url(state.name),
             "lineage": {
                 "feature_version": lineage.feature_version,
                 **lineage_difference(lineage, self._reference()),
+                "parameters": parameter_changes(state, self.opponent.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
+            "market": self.market.to_dict(state.name),
             "needs_lineups": self.leaks.needs_lineups(state),
             "model_version": judgement.versions.get(state.name) or existing,
         }
@@ -272,13 +298,15 @@ class Closing:
 
     def _warnings(self, decision: SessionDecision) -> list[str]:
         """What is said beside the verdict."""
-        states = self.evidence.candidates
         return [
             *self._weaker(),
-            *self.leaks.warnings(states),
+            *(f"games: {remark}" for remark in self.context.remarks),
+            *self.leaks.warnings(),
             *self.opponent.notes,
             *([said] if (said := tried_together(decision)) else []),
+            *decision.remarks,
             *([said] if (said := self._tested_before) else []),
+            *self.market.warnings(),
             *self.notes,
         ]
 
@@ -333,7 +361,7 @@ def _telling(config: pytest.Config) -> Callable[[str], object]:
     return write
 
 
-def _overall(state: CandidateState) -> dict[str, float]:
+def _overall(state: Candidate) -> dict[str, float]:
     frame = state.predictions()
     if frame is None:
         return {}

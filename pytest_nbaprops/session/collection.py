@@ -13,24 +13,21 @@ from pytest_nbaprops import suite
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
-from pytest_nbaprops.gate.verdict import finite
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
+from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.planfile import PlannedCandidate, write_plan
-from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
+from pytest_nbaprops.session.planfile import write_plan
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.estimators import HANDED_OVER
 from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
-FOLD_PROPERTY, ESTIMATOR_PROPERTY, RAISED_PROPERTY = "nbaprops_fold", "nbaprops_estimator", "nbaprops_raised"
-KEY_PROPERTY, PROBLEM_PROPERTY, LOST_PROPERTY = "nbaprops_key", "nbaprops_problem", "nbaprops_lost"
-OURS = frozenset(
-    {FOLD_PROPERTY, ESTIMATOR_PROPERTY, KEY_PROPERTY, PROBLEM_PROPERTY, LOST_PROPERTY}
-)  # nobody else's count
 OWN_HOOKS = "pytest_nbaprops_"
 
 called_key = pytest.StashKey[bool]()
+raised_key = pytest.StashKey[str]()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +54,6 @@ class FoldCollector:
         self.in_time = frozenset(in_time)
         self.problems: list[str] = []
         self.candidates: dict[str, Candidate] = {}
-        self.plans: dict[str, tuple[Fold, ...]] = {}
         self.names: dict[str, str] = {}  # what a candidate's node ids start with -> its name
 
     # collection
@@ -88,7 +84,14 @@ class FoldCollector:
 
     def _params(self, definition: Any) -> list[FoldParam]:
         arguments = self._arguments(definition)
-        recipes = self.context.settings.recipes if _built_in(definition) else arguments.get("recipe", (None,))
+        recipes: Sequence[str | None] = arguments.get("recipe", (None,))
+        if _built_in(definition) or ("recipe" in arguments and "recipe" in self.context.settings.from_command_line):
+            recipes = self.context.settings.recipes
+        elif "params" in arguments and "recipe" not in arguments:
+            raise SettingsError(
+                f"{definition.nodeid}: walk_forward(params=…) has no effect without a recipe; name one with recipe=…, "
+                "or leave params out"
+            )
         params: list[FoldParam] = []
         for recipe in recipes:
             spec = self._spec(definition, recipe, arguments)
@@ -112,11 +115,13 @@ class FoldCollector:
             return of_settings if option in settings.from_command_line else arguments.get(name, of_settings)
 
         own, session = arguments.get("params", {}), self.context.session_params()
+        if recipe not in arguments.get("recipe", (recipe,)):
+            own = {}  # they belong to the recipe that the command line has replaced
         params = {**own, **session} if "param" in settings.from_command_line else {**session, **own}
         return CandidateSpec(
             name=recipe or "",
             recipe=recipe,
-            params=params if recipe or own else {},
+            params=params if recipe else {},
             features=chosen("features", "features"),
             test=chosen("test", "test"),
             train_window=chosen("train-window", "train_window"),
@@ -144,9 +149,12 @@ class FoldCollector:
         try:
             if not self.problems:  # where there are some, a test has no fold to its name
                 self._register(folds)
+                refuse_without_effect(self.context.settings, self.candidates.values())
+                self._check_metrics(config, folds)
         except NBAPropsError as error:
             self.problems.append(str(error))
-        self._write_plan()
+        planned = [] if self.problems else list(self.candidates.values())
+        write_plan(self.context.folder, self.worker or "main", planned, self.problems)
         if self.problems:
             self._refuse(items)
             return
@@ -154,6 +162,18 @@ class FoldCollector:
         if others:
             config.hook.pytest_deselected(items=others)
         items[:] = folds
+
+    def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())
+        checked: set[str] = set()
+        for item in items:
+            name = self.names[_stem(item.nodeid, _param(item))]
+            if name not in checked:
+                checked.add(name)
+                where = item.nodeid.partition("[")[0]
+                option = criteria_option(self.context.settings, item.get_closest_marker("promotion"), where)
+                candidate, root = self.candidates[name], self.context.root
+                refuse_unknown_metrics(candidate, by_hooks=by_hooks, root=root, option=option)
 
     def _built_in_items(self, session: pytest.Session) -> list[pytest.Item]:
         module = pytest.Module.from_parent(session, path=Path(suite.__file__), nodeid=SUITE)
@@ -179,8 +199,10 @@ class FoldCollector:
                 continue
             name = self.names[stem] = self._name(item, param)
             spec = self._spec(item, param.spec.recipe, self._arguments(item))
-            self.candidates[name] = self.context.candidate(replace(spec, name=name))
-            self.plans[name] = self._same_plan(spec, param, item)
+            self._refuse_other_plan(spec, param, item)
+            candidate = self.context.candidate(replace(spec, name=name))
+            nodeids = [f"{stem}{fold.id}]" for fold in param.folds]
+            self.candidates[name] = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
 
     def _name(self, item: pytest.Item, param: FoldParam) -> str:
         """The id without its date, or just the recipe in the built-in suite; with the path where two would clash."""
@@ -189,13 +211,12 @@ class FoldCollector:
         name = _without_date(item.name, param)
         return _without_date(item.nodeid, param) if name in self.candidates else name
 
-    def _same_plan(self, spec: CandidateSpec, param: FoldParam, item: pytest.Item) -> tuple[Fold, ...]:
+    def _refuse_other_plan(self, spec: CandidateSpec, param: FoldParam, item: pytest.Item) -> None:
         if self.context.plan(spec) != param.folds:
             raise SettingsError(
                 f"{item.nodeid}: a walk_forward mark on a parameter cannot change test, train_window, step or refit; "
                 "put these on the function"
             )
-        return param.folds
 
     def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
         """The fold that this item runs."""
@@ -203,7 +224,13 @@ class FoldCollector:
         broken = [group.name for group in candidate.groups if group.name in self.context.broken]
         if broken:
             pytest.skip(self.context.broken[broken[0]])
-        return ActiveFold(fold=param.fold, candidate=candidate, bench=self.context.bench)
+        state = candidate.folds[param.fold.number - 1]
+        return ActiveFold(state=state, candidate=candidate, resources=self.context.resources)
+
+    def candidate_named(self, item: pytest.Item) -> Candidate | None:
+        """The candidate whose fold this item runs; None for any other test."""
+        found = self.candidate_of(item)
+        return None if found is None else self.candidates[found[0]]
 
     def candidate_of(self, item: pytest.Item) -> tuple[str, Fold] | None:
         """Name of the candidate and the fold that this item runs; None for any other test."""
@@ -211,23 +238,6 @@ class FoldCollector:
             return None
         param = _param(item)
         return self.names[_stem(item.nodeid, param)], param.fold
-
-    # plan file
-
-    def _write_plan(self) -> None:
-        """Tell the controller what must run; every worker writes the same."""
-        digest = self.context.dataset.digest
-        candidates = [
-            PlannedCandidate(
-                spec=self.candidates[name].spec,
-                identity=self.candidates[name].identity(self.plans[name], digest),
-                folds=self.plans[name],
-                nodeids=tuple(f"{stem}{fold.id}]" for fold in self.plans[name]),
-            )
-            for stem, name in self.names.items()
-            if name in self.plans
-        ]
-        write_plan(self.context.folder, self.worker or "main", candidates, self.problems)
 
     def _refuse(self, items: list[pytest.Item]) -> None:
         items.clear()
@@ -245,57 +255,38 @@ class FoldCollector:
         except (pytest.skip.Exception, pytest.xfail.Exception):
             raise
         except Exception as error:
-            item.user_properties.append((RAISED_PROPERTY, f"{type(error).__name__}: {error}"))
+            item.stash.setdefault(raised_key, f"{type(error).__name__}: {error}")  # the first: a re-run mends nothing
             raise
         finally:
             item.stash[called_key] = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Send what the fold left behind along with the report of the test's call; subtests report before it ends."""
-        if call.when == "call" and item.stash.get(called_key, False):
-            self._leave_result(item)
+        """Send the key of what the fold left behind along with the report of the test's call.
+
+        Subtests report before the call has ended.
+        """
+        active = item.stash.get(active_fold_key, None)
+        if active is not None:
+            ended = call.when == "call" and item.stash.get(called_key, False)
+            own = message_of(active, item, self.context.folder / HANDED_OVER) if ended else []
+            item.user_properties[:] = [*cleaned(item.user_properties), *own]
+            if call.when == "teardown":
+                del item.stash[active_fold_key]  # it holds the fold's rows
         return (yield)
 
-    def _leave_result(self, item: pytest.Item) -> None:
-        active = item.stash.get(active_fold_key, None)
-        if active is None:
-            return
-        item.user_properties[:] = [pair for pair in item.user_properties if pair[0] not in OURS]
-        item.user_properties.extend(fold_properties(active))
-        item.user_properties.extend(self._estimator_properties(active))
-        del item.stash[active_fold_key]  # it holds the fold's rows
 
-    def _estimator_properties(self, active: ActiveFold) -> list[tuple[str, object]]:
-        """What could be registered for this fold: the recipe, a model that was handed over, or why nothing can."""
-        if active.evaluated:
-            return [(ESTIMATOR_PROPERTY, estimators.RECIPE)]
-        if active.model is None:
-            return []
-        if (problem := active.model_problem()) is not None:
-            return [("nbaprops_unregistrable", problem)]
-        digest = estimators.hand_over(active.model, self.context.folder / estimators.HANDED_OVER)
-        return [(ESTIMATOR_PROPERTY, digest)]
-
-
-def fold_properties(active: ActiveFold) -> list[tuple[str, object]]:
-    """Exact builtins for the report, and so for JUnit XML."""
-    properties: list[tuple[str, object]] = [(FOLD_PROPERTY, active.number)]
-    if active.problem is not None:
-        properties.append((PROBLEM_PROPERTY, active.problem))
-    if active.lost is not None:
-        properties.append((LOST_PROPERTY, active.lost))
-    if active.result is not None and active.key is not None:
-        metrics = active.result.metrics
-        properties += [
-            ("nbaprops_date", active.date.isoformat()),
-            (KEY_PROPERTY, active.key),
-            ("nbaprops_cached", int(active.cached)),
-            ("nbaprops_mae", finite(metrics["mae"])),
-            ("nbaprops_n", int(metrics["n_predictions"])),
-            *((f"nbaprops_own_{name}", repr(value)) for name, value in active.logged.items()),
-        ]
-    return properties
+def message_of(active: ActiveFold, item: pytest.Item, hand_over: Path) -> list[tuple[str, object]]:
+    """The fold that has ended, the key of its result, and what speaks against it: all that travels, as exact texts."""
+    key = active.sealed(hand_over)
+    told = {
+        FOLD: str(active.number),
+        KEY: key,
+        LOST: active.lost,
+        PROBLEM: active.problem,
+        RAISED: item.stash.get(raised_key, None),
+    }
+    return [(name, value) for name, value in told.items() if value is not None]
 
 
 def _param(item: Any) -> FoldParam:

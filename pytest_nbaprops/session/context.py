@@ -5,7 +5,7 @@ The controller prepares it once and writes it to the session's folder; workers r
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -20,6 +20,7 @@ import pytest
 
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.remarks import remarks_of
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
@@ -27,11 +28,14 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
+from pytest_nbaprops.features.sources import source_path
+from pytest_nbaprops.processes import is_alive
+from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
+from pytest_nbaprops.session.sources import refuse_games
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
-from pytest_nbaprops.walkforward.evaluate import Workbench
+from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
@@ -55,6 +59,7 @@ class Context:
         own_groups: names of the groups that come from hooks.
         broken: groups that changed rows and so made no column, with what was wrong.
         source: where the games came from, for reports.
+        remarks: what was odd about the games, and yet read.
     """
 
     settings: Settings
@@ -67,6 +72,7 @@ class Context:
     columns: Mapping[str, tuple[str, ...]]
     registered: Mapping[str, Any]
     source: str
+    remarks: tuple[str, ...]
     threads: int
 
     @property
@@ -78,9 +84,28 @@ class Context:
         return Path(self.settings.rootdir)
 
     @cached_property
-    def bench(self) -> Workbench:
-        store = FoldStore(self.root / STORE_FOLDER)
-        return Workbench(dataset=self.dataset, store=store, threads=self.threads, use_cache=self.settings.use_cache)
+    def files(self) -> dict[str, str]:
+        """SHA-256 of the declared files, by their path from the rootdir."""
+        return {
+            os.path.relpath(path, self.root): hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            for path in self.settings.sources
+        }
+
+    @cached_property
+    def declared(self) -> tuple[str, ...]:
+        """Absolute paths of all files that may be read beside the games."""
+        tables = [source_path(source, self.root) for group in self.every_group for source in group.sources.values()]
+        return tuple(dict.fromkeys([*self.settings.sources, *(os.path.abspath(path) for path in tables)]))  # noqa: PTH100
+
+    @cached_property
+    def resources(self) -> Resources:
+        return Resources(
+            dataset=self.dataset,
+            store=FoldStore(self.root / STORE_FOLDER),
+            threads=self.threads,
+            use_cache=self.settings.use_cache,
+            session=self.folder.name,
+        )
 
     def plan(self, spec: CandidateSpec) -> tuple[Fold, ...]:
         """The folds of a candidate."""
@@ -141,7 +166,7 @@ class Context:
             target="+".join(self.dataset.target_columns),
             groups=groups,
             columns=tuple(column for group in groups for column in columns[group.name]),
-            lineage=lineage_of(groups, columns, self.root),
+            lineage=lineage_of(groups, columns, self.root, self.files),
             recipe=recipe,
         )
 
@@ -167,6 +192,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     target_columns = parse_target(settings.target)
     games, source = read_games(config, settings, target_columns)
     _check_known_columns(games, settings.known_columns)
+    refuse_games(settings, games, target_columns)
     groups = available_groups(config, settings)
     folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
     try:
@@ -179,6 +205,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
             "columns": {name: list(columns) for name, columns in table.columns.items()},
             "broken": dict(table.broken),
             "source": source,
+            "remarks": list(remarks_of(games)),
         }
         (folder / CONTEXT_FILE).write_text(json.dumps(stored))
     except BaseException:
@@ -195,6 +222,17 @@ def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
                 f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
                 f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
             )
+
+
+def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
+    """Names of recipes in the settings that are none, also where no candidate turns out to use them.
+
+    Raises:
+        SettingsError: with what may have been meant.
+    """
+    registered = registered_recipes(config)
+    for name in settings.recipes:
+        refuse_unknown_name(name, registered)
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
@@ -225,6 +263,7 @@ def _context(
         columns={name: tuple(columns) for name, columns in stored["columns"].items()},
         registered=registered_recipes(config),
         source=stored["source"],
+        remarks=tuple(stored["remarks"]),
         threads=threads,
     )
 
@@ -235,10 +274,11 @@ def read_games(config: pytest.Config, settings: Settings, target: Sequence[str])
         frame = config.hook.pytest_nbaprops_load_games(config=config)
         if frame is not None:
             source = "pytest_nbaprops_load_games"
-            return normalize_games(frame, source=source, target_columns=target), source
+            return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
     if settings.data is None:
         return sample_league(), SAMPLE_LABEL
-    return load_games(settings.data, column_map=settings.columns, target_columns=target), settings.data
+    games = load_games(settings.data, column_map=settings.columns, target_columns=target, kinds=settings.games)
+    return games, settings.data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,19 +346,10 @@ def _session_folder(store: Path) -> Path:
     sessions = store / "sessions"
     sessions.mkdir(exist_ok=True)
     for folder in sessions.iterdir():
-        if not _alive(folder.name.partition("-")[0]):
+        pid = folder.name.partition("-")[0]
+        if not pid.isdecimal() or not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
-
-
-def _alive(pid: str) -> bool:
-    with contextlib.suppress(ValueError, ProcessLookupError):
-        try:
-            os.kill(int(pid), 0)
-        except PermissionError:
-            return True
-        return True
-    return False
 
 
 def thread_share(workers: int) -> int:

@@ -16,8 +16,10 @@ from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
+from pytest_nbaprops.reports.github import tell_github
+from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, thread_share
+from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
@@ -67,6 +69,8 @@ class Controller:
         )
         if not self.config.option.collectonly:
             publication.probe()
+        terminal.say(self.config, "reading the games and building the features")
+        refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if not self.config.option.collectonly:
             self.closing = Closing(self.config, self.context, publication)
@@ -115,17 +119,22 @@ class Controller:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        planned, problems = read_plans(self.context.folder)
+        planned, problems = read_plans(self.context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, self.context.dataset, self.context.bench.store)
+        evidence = Evidence(planned, self.context.resources)
         evidence.collected(nodeids)
         if self.closing is not None:
+            terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
             try:
                 self.closing.announce(evidence)
             except NBAPropsError as error:
                 raise pytest.UsageError(str(error)) from None
         self.evidence = evidence  # from here on there is something to decide
+        leaky = self.closing.leaks.leaky() if self.closing is not None else []
+        if leaky and self.config.getoption("maxfail", 0) == 1:
+            raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
+        show_progress(self.config, evidence, len(nodeids))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -153,7 +162,7 @@ class Controller:
             self.closing.log_fold(*brought)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        return terminal.fold_status(report)
+        return terminal.fold_status(report, self.evidence.state_of(report.nodeid) if self.evidence else None)
 
     # the end
 
@@ -178,6 +187,8 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
+            for line in tell_github(self.closing.document, self.closing.tables.places):
+                terminalreporter.write_line(line)
 
     def pytest_report_header(self) -> list[str]:
         return terminal.header(self.context) if self.context is not None else []
@@ -198,4 +209,4 @@ class Controller:
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all
         shutil.rmtree(self.context.folder, ignore_errors=True)
-        self.context.bench.store.evict()
+        self.context.resources.store.evict()

@@ -1,135 +1,42 @@
-"""From test reports to evidence: what became of every planned fold, and why. The controller's bookkeeping."""
+"""From test reports to results: what became of every planned fold, and why. The controller's bookkeeping."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
+from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from pytest_nbaprops.gate.verdict import FoldCounts
-from pytest_nbaprops.metrics.side import side_metrics
-from pytest_nbaprops.reports.terminal import properties_of
-from pytest_nbaprops.session.collection import (
-    ESTIMATOR_PROPERTY,
-    FOLD_PROPERTY,
-    KEY_PROPERTY,
-    LOST_PROPERTY,
-    PROBLEM_PROPERTY,
-    RAISED_PROPERTY,
-)
-from pytest_nbaprops.session.planfile import PlannedCandidate
-from pytest_nbaprops.walkforward.dataset import Dataset
-from pytest_nbaprops.walkforward.plan import Fold
-from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
+from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, read_message
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
+from pytest_nbaprops.walkforward.evaluate import Resources
 
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
+RERUN = "; a re-run does not count"
 
 
-@dataclass(kw_only=True)
-class FoldState:
-    """One planned fold: what its reports said so far.
-
-    `failure` is a failed test or a refused recording, `missing` why there is no result that could be trusted.
-    """
-
-    fold: Fold
-    nodeid: str
-    collected: bool = False
-    entry: FoldEntry | None = None
-    key: str | None = None
-    cached: bool = False
-    own: dict[str, float] = field(default_factory=dict)
-    estimator: str | None = None
-    unregistrable: str | None = None
-    failure: str | None = None
-    missing: str | None = None
-
-    @property
-    def reason_missing(self) -> str | None:
-        """Why the fold counts as missing; None if it was evaluated or failed."""
-        if self.failure is not None:
-            return None
-        if self.missing is not None:
-            return self.missing
-        if self.entry is None:
-            return "did not run" if self.collected else "not selected"
-        return None
+def counts_of(candidate: Candidate) -> FoldCounts:
+    """Every planned fold, counted once."""
+    good = [state for state in candidate.folds if state.failure is None and state.reason_missing is None]
+    cached = sum(state.result is not None and state.result.cached for state in good)
+    return FoldCounts(
+        planned=len(candidate.folds),
+        executed=len(good) - cached,
+        cached=cached,
+        failed=sum(state.failure is not None for state in candidate.folds),
+        missing=sum(state.reason_missing is not None for state in candidate.folds),
+    )
 
 
-class CandidateState:
-    """All folds of one candidate."""
+def failures_of(candidate: Candidate) -> tuple[str, ...]:
+    """Failed folds, a line for each kind of failure."""
+    return _grouped({state.fold.id: state.failure for state in candidate.folds if state.failure}, "failed")
 
-    def __init__(self, planned: PlannedCandidate) -> None:
-        self.planned = planned
-        self.folds = [
-            FoldState(fold=fold, nodeid=nodeid) for fold, nodeid in zip(planned.folds, planned.nodeids, strict=True)
-        ]
 
-    @property
-    def name(self) -> str:
-        return self.planned.spec.name
-
-    @property
-    def evaluated(self) -> list[FoldState]:
-        """Folds with a result, whatever their test thought of it."""
-        return [state for state in self.folds if state.entry is not None]
-
-    def counts(self) -> FoldCounts:
-        good = [state for state in self.folds if state.failure is None and state.reason_missing is None]
-        return FoldCounts(
-            planned=len(self.folds),
-            executed=sum(not state.cached for state in good),
-            cached=sum(state.cached for state in good),
-            failed=sum(state.failure is not None for state in self.folds),
-            missing=sum(state.reason_missing is not None for state in self.folds),
-        )
-
-    def failures(self) -> tuple[str, ...]:
-        """Failed folds, a line for each kind of failure."""
-        return _grouped({state.fold.id: state.failure for state in self.folds if state.failure}, "failed")
-
-    def problems(self) -> tuple[str, ...]:
-        """What keeps the candidate from being judged: folds without a result."""
-        return _grouped({state.fold.id: state.reason_missing for state in self.folds if state.reason_missing}, "")
-
-    def predictions(self) -> pd.DataFrame | None:
-        """Predictions of all folds that have some, with candidate and fold, in the order of the games."""
-        frames = [state.entry.predictions.assign(fold=state.fold.number) for state in self.evaluated if state.entry]
-        if not frames:
-            return None
-        table = pd.concat(frames, ignore_index=True)
-        table.insert(0, "candidate", self.name)
-        table.insert(1, "fold", table.pop("fold"))
-        return table
-
-    def own_metrics(self) -> dict[str, float]:
-        """Mean over the folds of each metric that the test logged; NaN unless every fold logged it."""
-        names = {name for state in self.folds for name in state.own}
-        return self.side_metrics() | {
-            name: fmean(values) if len(values) == len(self.folds) else math.nan
-            for name in sorted(names)
-            if (values := [state.own[name] for state in self.folds if name in state.own])
-        }
-
-    def side_metrics(self) -> dict[str, float]:
-        """Metrics of what the recipe predicts beside the target, over all rows: `mae_minutes`, `r2_minutes`."""
-        sums = [state.entry.details.get("side", {}) for state in self.evaluated if state.entry is not None]
-        return side_metrics(sums) if any(sums) else {}
-
-    def estimator(self) -> tuple[str | None, str | None]:
-        """Digest of the estimator that every fold was recorded with, RECIPE, or why there is not one."""
-        if (problem := next((state.unregistrable for state in self.folds if state.unregistrable), None)) is not None:
-            return None, problem
-        digests = {state.estimator for state in self.folds}
-        if digests == {None}:
-            return None, "the test records predictions without their model: fold.record(predictions, model=model)"
-        if len(digests) > 1:
-            return None, "the test records another model, or none, in some folds"
-        return digests.pop(), None
+def problems_of(candidate: Candidate) -> tuple[str, ...]:
+    """What keeps the candidate from being judged: folds without a result."""
+    return _grouped({state.fold.id: state.reason_missing for state in candidate.folds if state.reason_missing}, "")
 
 
 def _grouped(reasons: Mapping[str, str | None], verb: str) -> tuple[str, ...]:
@@ -148,11 +55,14 @@ def _line(days: Sequence[str], reason: str, verb: str) -> str:
 
 
 class Evidence:
-    """Reports in, candidate states out."""
+    """Reports in, results of the candidates' folds out.
 
-    def __init__(self, planned: Sequence[PlannedCandidate], dataset: Dataset, store: FoldStore) -> None:
-        self.candidates = [CandidateState(entry) for entry in planned]
-        self.dataset, self.store = dataset, store
+    A fold is worth what the worst of its reports says, whatever a re-run says: one that failed once has failed, and
+    one that once had no result (skipped, marked xfail, a fixture or its worker broke) is missing.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], resources: Resources) -> None:
+        self.candidates, self.resources = list(candidates), resources
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
         }
@@ -163,6 +73,11 @@ class Evidence:
             if nodeid in self._by_nodeid:
                 self._by_nodeid[nodeid][1].collected = True
 
+    @property
+    def is_part(self) -> bool:
+        """Whether only some of the folds were selected."""
+        return any(not state.collected for candidate in self.candidates for state in candidate.folds)
+
     def scope_of(self, nodeid: str) -> str:
         """Folds with the same scope share a fit."""
         if nodeid not in self._by_nodeid:
@@ -170,70 +85,59 @@ class Evidence:
         candidate, state = self._by_nodeid[nodeid]
         return f"{candidate.name}@{state.fold.fitted_at}"
 
-    def add(self, report: pytest.TestReport) -> tuple[CandidateState, FoldState] | None:
+    def state_of(self, nodeid: str) -> FoldState | None:
+        """What is known of the fold that this test runs."""
+        return self._by_nodeid[nodeid][1] if nodeid in self._by_nodeid else None
+
+    def add(self, report: pytest.TestReport) -> tuple[Candidate, FoldState] | None:
         """Take one report in; the fold, if this report brought its result."""
         if report.nodeid not in self._by_nodeid:
             return None
         candidate, state = self._by_nodeid[report.nodeid]
         state.collected = True
-        had = state.entry
-        _judge_report(state, report)
-        _judge_raised(state, report)
-        properties = properties_of(report)
-        # A subtest's report comes before the fold has left anything.
-        if report.when == "call" and FOLD_PROPERTY in properties:
-            self._take_result(state, properties)
-        return (candidate, state) if state.entry is not had else None
+        had, message = state.result, read_message(report)
+        _judge_report(state, report, message)
+        if FOLD in message and report.when == "call":
+            self._take_result(candidate, state, message)
+        return (candidate, state) if state.result is not had else None
 
-    def _take_result(self, state: FoldState, properties: Mapping[str, object]) -> None:
-        if problem := properties.get(PROBLEM_PROPERTY):
-            state.failure = str(problem)
-        if lost := properties.get(LOST_PROPERTY):
-            state.failure, state.missing = None, str(lost)
-            return
-        key = properties.get(KEY_PROPERTY)
-        if key is None or properties.get(FOLD_PROPERTY) != state.fold.number:
+    def _take_result(self, candidate: Candidate, state: FoldState, message: Mapping[str, str]) -> None:
+        """The result under the key that came, if it is one that the plan asked for."""
+        if KEY not in message:
             if state.failure is None and state.missing is None:
                 state.missing = "its test passed without a result: call fold.evaluate() or fold.record(predictions)"
             return
-        entry = self.store.fold(str(key))
-        if entry is None or not self.dataset.covered_by(entry.predictions, state.fold):
+        result = self.resources.store.fold(message[KEY])
+        dataset, session = self.resources.dataset, self.resources.session
+        if result is None or not dataset.covered_by(result.predictions, state.fold):
             state.missing = "its stored result does not hold exactly the player-games to predict"
-            return
-        state.key, state.entry, state.cached = str(key), entry, bool(properties.get("nbaprops_cached"))
-        state.estimator = _text(properties.get(ESTIMATOR_PROPERTY))
-        state.unregistrable = _text(properties.get("nbaprops_unregistrable"))
-        prefix = "nbaprops_own_"
-        state.own = {k.removeprefix(prefix): _number(v) for k, v in properties.items() if k.startswith(prefix)}
+        elif not candidate.asked_for(state, dataset.digest, result, session):
+            state.missing = "its result is not one that the plan asked for"
+        else:
+            mine = result.details.get("made_by") == made_by(session, candidate.name)
+            state.result = replace(result, cached=not mine)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(text: object) -> float:
-    """A float from its repr, which is how nan and inf travel."""
-    return float(text) if isinstance(text, str | int | float) else math.nan
-
-
-def _judge_report(state: FoldState, report: pytest.TestReport) -> None:
+def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[str, str]) -> None:
     """A failed call is a failed fold; whatever else keeps a fold from passing leaves it unknown."""
+    again = RERUN if str(report.outcome) == "rerun" else ""  # what pytest-rerunfailures makes of a failed report
     if hasattr(report, "wasxfail"):
         state.missing = f"marked xfail ({report.wasxfail or 'no reason'})"
+    elif report.when == "call" and LOST in message:
+        state.missing = message[LOST]
     elif report.skipped:
         state.missing = f"skipped: {_skip_reason(report)}"
-    elif report.failed and report.when == "call":
-        state.failure = _message(report)
-    elif report.failed:
+    elif (report.failed or again) and report.when == "call":
+        state.failure = state.failure or _message(report) + again
+    elif report.failed or again:
         what = {"setup": "fixture error", "teardown": "error in teardown"}.get(str(report.when), "worker crashed")
-        state.missing = f"{what}: {_message(report)}"
-
-
-def _judge_raised(state: FoldState, report: pytest.TestReport) -> None:
-    """A test that raised has failed, also where a hook made its report say otherwise."""
-    raised = properties_of(report).get(RAISED_PROPERTY)
-    if raised is not None and report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-        state.failure = f"it raised {_shortened(str(raised))}, though its report says that it passed"
+        state.missing = f"{what}: {_message(report)}{again}"
+    elif report.when == "call" and RAISED in message:
+        # Whatever a hook has made of the report.
+        said = f"it raised {_shortened(message[RAISED])}, though its report says that it passed"
+        state.failure = state.failure or said
+    if report.when == "call" and PROBLEM in message and LOST not in message:
+        state.failure = message[PROBLEM]
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

@@ -18,12 +18,14 @@ from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import Opponent, content_of, version_record
-from pytest_nbaprops.session.evidence import CandidateState, Evidence
+from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, problems_of
 from pytest_nbaprops.session.guarding import LeakChecks
+from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import METRIC_NAME
+from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.evaluate import fit_recipe
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import parse_train_window
@@ -48,16 +50,24 @@ class Judgement:
         return replace(self, decision=self.decision.errored(reason, logged=False))
 
 
-def criteria_of(state: CandidateState) -> tuple[Criterion, ...]:
+def criteria_of(state: Candidate) -> tuple[Criterion, ...]:
     """The candidate's criteria, parsed."""
-    return parse_criteria(state.planned.spec.criteria)
+    return parse_criteria(state.spec.criteria)
 
 
 class Judge:
     """Asks the gate and carries its answer out."""
 
-    def __init__(self, config: pytest.Config, opponent: Opponent, evidence: Evidence, leaks: LeakChecks) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        opponent: Opponent,
+        evidence: Evidence,
+        leaks: LeakChecks,
+        market: SessionMarket,
+    ) -> None:
         self.config, self.opponent, self.evidence, self.leaks = config, opponent, evidence, leaks
+        self.market = market
         self.context, self.publication = opponent.context, opponent.publication
         self.settings = self.context.settings
         self.notes: list[str] = []
@@ -74,20 +84,21 @@ class Judge:
         decision = decide(judged, enforce=self.settings.promote == "enforce")
         return Judgement(decision=decision, champion=champion, versions={}, promoted=False)
 
-    def _evidence(self, state: CandidateState, champion: Champion | None, problems: Sequence[str]) -> CandidateEvidence:
+    def _evidence(self, state: Candidate, champion: Champion | None, problems: Sequence[str]) -> CandidateEvidence:
         predictions = state.predictions()
         unregistrable = self._unregistrable(state)
         return CandidateEvidence(
             name=state.name,
-            folds=state.counts(),
-            predictions=self._with_slices(predictions, criteria_of(state)),
-            expected_rows=self.context.dataset.expected(state.planned.folds),
+            folds=counts_of(state),
+            predictions=self._with_slices(self.market.with_lines(predictions), criteria_of(state)),
+            expected_rows=self.context.dataset.expected(state.plan),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
-            problems=(*state.problems(), *problems, *self.leaks.problems(state)),
-            failures=state.failures(),
+            problems=(*problems_of(state), *problems, *self.leaks.problems(state)),
+            failures=failures_of(state),
             leaks=self.leaks.of_candidate(state),
             own_metrics=state.own_metrics() | self._hook_metrics(predictions),
+            market=self.market.report(state.name, predictions),
             identical_to=self._identical(state, champion),
         )
 
@@ -118,14 +129,14 @@ class Judge:
         answers = self.config.hook.pytest_nbaprops_metrics(predictions=predictions)
         return {str(name): value for answer in answers for name, value in dict(answer).items()}
 
-    def _identical(self, state: CandidateState, champion: Champion | None) -> str | None:
+    def _identical(self, state: Candidate, champion: Champion | None) -> str | None:
         """The champion's label if this candidate would be registered as the very same model."""
         if champion is None or champion.version is None or champion.unavailable:
             return None
         content = content_of(self.context, state)
         return f"v{champion.version}" if content is not None and content == self.opponent.content else None
 
-    def _unregistrable(self, state: CandidateState) -> str | None:
+    def _unregistrable(self, state: Candidate) -> str | None:
         """Why the candidate could not be registered; recipes were checked before the first fold."""
         digest, problem = state.estimator()
         if digest is None or digest == estimators.RECIPE:
@@ -178,9 +189,9 @@ class Judge:
         promotion = self.publication.promote(
             name,
             model=model,
-            model_type=state.planned.spec.recipe or type(model).__name__,
+            model_type=state.spec.recipe or type(model).__name__,
             example=example,
-            content=content_of(self.context, state) or state.planned.identity,
+            content=content_of(self.context, state) or state.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,
             expected=self.opponent.holders,
@@ -195,17 +206,16 @@ class Judge:
         )
         return replace(judgement, versions={name: promotion.version}, promoted=promotion.changed)
 
-    def _final_model(self, state: CandidateState) -> tuple[Any, pd.DataFrame]:
+    def _final_model(self, state: Candidate) -> tuple[Any, pd.DataFrame]:
         """The winner's estimator fitted on its window through the last game date, and a few of the rows."""
-        candidate = self.context.candidate(state.planned.spec)
         dates = self.context.dataset.game_dates
         after = dates[-1].day + timedelta(days=1)
-        start = parse_train_window(state.planned.spec.train_window).start(dates, replace(dates[-1], day=after))
+        start = parse_train_window(state.spec.train_window).start(dates, replace(dates[-1], day=after))
         fold = Fold(number=len(state.folds) + 1, dates=(after,), fitted_at=after, train_start=start)
-        rows = self.context.dataset.train(fold, candidate.columns)
+        rows = self.context.dataset.train(fold, state.columns)
         digest, _ = state.estimator()
         if digest == estimators.RECIPE:
-            model = fit_recipe(candidate, rows, threads=self.context.threads)
+            model = fit_recipe(state, rows, threads=self.context.threads)
         else:
             model = estimators.fit(self._handed_over(str(digest)), rows, threads=self.context.threads)
         return model, rows.X.head(5)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.redaction import redact, redacted
-from pytest_nbaprops.reports.decision_file import DECISION
 from pytest_nbaprops.session.context import Context, thread_share
 from pytest_nbaprops.session.planfile import PLANS
 from pytest_nbaprops.tracking import provenance
+from pytest_nbaprops.tracking.artifacts import DECISION
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.session.evidence import CandidateState
+    from pytest_nbaprops.walkforward.candidate import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Surroundings:
         return cls(root=root, directory=os.path.relpath(Path.cwd(), root), checkout=provenance.checkout(root))
 
 
-def write_record(folder: Path, context: Context, state: CandidateState, surroundings: Surroundings) -> None:
+def write_record(folder: Path, context: Context, state: Candidate, surroundings: Surroundings) -> None:
     """Write provenance.json and, where the checkout is dirty, uncommitted.diff."""
     document = record(context, state, surroundings)
     text = json.dumps(document, indent=1, default=str) + "\n"
@@ -40,30 +40,29 @@ def write_record(folder: Path, context: Context, state: CandidateState, surround
         (folder / provenance.DIFF).write_text(surroundings.checkout.diff, encoding="utf-8")
 
 
-def record(context: Context, state: CandidateState, surroundings: Surroundings) -> dict[str, Any]:
+def record(context: Context, state: Candidate, surroundings: Surroundings) -> dict[str, Any]:
     """All that decides a candidate's result, as exact builtins."""
-    candidate = context.candidate(state.planned.spec)
     workers = len(list((context.folder / PLANS).glob("gw*.json")))  # each xdist worker leaves its plan
     return {
         "schema_version": provenance.SCHEMA_VERSION,
         "candidate": {
             "name": state.name,
-            "identity": state.planned.identity,
-            "spec": redacted(state.planned.spec.to_dict()),
-            "target": candidate.target,
-            "columns": list(candidate.columns),
-            "recipe": redacted(candidate.recipe.identity()) if candidate.recipe else None,
+            "identity": state.identity,
+            "spec": redacted(state.spec.to_dict()),
+            "target": state.target,
+            "columns": list(state.columns),
+            "recipe": redacted(state.recipe.identity()) if state.recipe else None,
             "estimator": state.estimator()[0],
-            "nodeids": [fold.nodeid for fold in state.evaluated],
-            "folds_from_store": sum(fold.cached for fold in state.evaluated),
+            "nodeids": [fold.nodeid for fold, _ in state.evaluated],
+            "folds_from_store": sum(result.cached for _, result in state.evaluated),
         },
-        "lineage": candidate.lineage.to_dict(),
+        "lineage": state.lineage.to_dict(),
         "dataset": {
             "source": redact(context.source),
             "simulated": context.simulated,
             "digest": context.dataset.digest.to_dict(),
         },
-        "seed": state.planned.spec.seed,
+        "seed": state.spec.seed,
         "workers": workers,
         "threads": thread_share(max(1, workers)) if workers else context.threads,
         "libraries": provenance.versions(),

@@ -41,9 +41,12 @@ class Worker:
             items[:] = [item for item in items if not asks_for_fold(item)]
 
 
-def register_collector(config: pytest.Config, context: Context, *, pasted: tuple[str, ...], worker: str | None) -> None:
+def register_collector(
+    config: pytest.Config, context: Context, *, pasted: tuple[str, ...], worker: str | None
+) -> FoldCollector:
     files = [getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins()]
     in_time = [file for file in files if file is not None]
     collector = FoldCollector(context, pasted=pasted, worker=worker, in_time=in_time)
     config.stash[collector_key] = collector
     config.pluginmanager.register(collector, COLLECTOR_NAME)
+    return collector

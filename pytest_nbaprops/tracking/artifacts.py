@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.tracking.connection import Store
 
+DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
 PREDICTIONS = "predictions.parquet"
 LINEAGE = "feature_lineage.json"
 IMPORTANCE_TABLE = "feature_importance.csv"

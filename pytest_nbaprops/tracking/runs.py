@@ -56,7 +56,7 @@ def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None
 def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path | None) -> Experiment:
     location = None if store.is_remote else artifact_location(store.uri, name, artifact_root)
     try:
-        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+        return client.get_experiment(client.create_experiment(name, artifact_location=location, tags=dict(tags.KIND)))
     except MlflowException as error:
         if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another session was first
             return client.get_experiment_by_name(name)

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Experiment: MLflow's page opens on its runs and metrics, not on traces of language models."""
+
+DESCRIPTION = "mlflow.note.content"
+"""Run: what MLflow's page shows as its description, Markdown."""
+
+SOURCE, SOURCE_TYPE, SOURCE_COMMIT = "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"
+"""Run: what made it, as MLflow's page shows it."""
+
 CANDIDATE = "nbaprops.candidate"
 """Run: identity of the candidate (settings, data, code), by which a run left RUNNING is found again."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,47 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import FoldError, StoreError
-from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
-from pytest_nbaprops.metrics.side import side_metrics
+from pytest_nbaprops.metrics.point import STATISTICS
 from pytest_nbaprops.walkforward import estimators
-from pytest_nbaprops.walkforward.candidate import Candidate, content_key
+from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
 from pytest_nbaprops.walkforward.dataset import Rows
-from pytest_nbaprops.walkforward.evaluate import Workbench, evaluate_fold, predictions_frame, stored_fold
-from pytest_nbaprops.walkforward.plan import Fold
-from pytest_nbaprops.walkforward.store import FoldEntry
+from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, predictions_frame, stored_fold
+from pytest_nbaprops.walkforward.result import FoldResult, metrics_of
 
 METRIC_NAME = re.compile(r"[\w\-. ]+", re.ASCII)  # what every MLflow store takes
 TOLERANCE = 1e-6  # estimators may answer in float32, in another order of summing
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldResult:
-    """Predictions of one fold and their metrics, in the target's units.
-
-    Attributes:
-        predictions: GAME_DATE, GAME_ID, PLAYER_ID, PLAYER_NAME, actual, predicted, baseline.
-        metrics: mae, rmse, r2, bias, within_3_pct, within_5_pct, within_10_pct, n_predictions; of two_stage also
-            mae_minutes and r2_minutes.
-        cached: it came from the fold store.
-    """
-
-    predictions: pd.DataFrame
-    metrics: Mapping[str, float]
-    cached: bool
-
-    def __getattr__(self, name: str) -> float:
-        metrics = self.__dict__.get("metrics", {})
-        if name in metrics:
-            return float(metrics[name])
-        raise AttributeError(f"a fold's result has no {name!r}; it has {', '.join(metrics)}")
-
-    def worst(self, n: int = 5) -> str:
-        """The n largest misses as a table."""
-        misses = self.predictions.assign(error=self.predictions["predicted"] - self.predictions["actual"])
-        largest = misses.sort_values("error", key=lambda error: -error.abs(), kind="stable").head(n)
-        columns = ["GAME_DATE", "PLAYER_NAME", "actual", "predicted", "error"]
-        table = largest[columns].to_string(index=False, float_format="{:.1f}".format)
-        return f"the {len(largest)} worst misses:\n{table}"
 
 
 class ActiveFold:
@@ -64,34 +32,17 @@ class ActiveFold:
     Everything used for its predictions is older than `cutoff`. Train and test rows are read when first asked for.
     """
 
-    def __init__(self, *, fold: Fold, candidate: Candidate, bench: Workbench) -> None:
-        self._fold, self._candidate, self._bench = fold, candidate, bench
+    def __init__(self, *, state: FoldState, candidate: Candidate, resources: Resources) -> None:
+        self._state, self._fold, self._candidate, self._resources = state, state.fold, candidate, resources
         self._metrics: dict[str, float] = {}
         self._model: Any = None
         self._fitted: list[Any] = []
-        self.evaluated = False
-        self.problem: str | None = None
-        self.lost: str | None = None
-        self.key: str | None = None
-        self.cached = False
-        self.result: FoldResult | None = None
+        self._problem: str | None = None
+        self._lost: str | None = None
+        self._result: FoldResult | None = None
 
     def __repr__(self) -> str:
         return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
-
-    @property
-    def candidate_name(self) -> str:
-        """The candidate that this fold belongs to."""
-        return self._candidate.name
-
-    @property
-    def plan_fold(self) -> Fold:
-        """The fold as it was planned."""
-        return self._fold
-
-    def on(self, bench: Workbench) -> ActiveFold:
-        """The same fold on other data, not yet recorded."""
-        return ActiveFold(fold=self._fold, candidate=self._candidate, bench=bench)
 
     @property
     def number(self) -> int:
@@ -121,7 +72,7 @@ class ActiveFold:
     @cached_property
     def train(self) -> Rows:
         """`.X`, `.y` and `.keys` of the training rows: before `fitted_at`, inside the window."""
-        return self._bench.dataset.train(self._fold, self._candidate.columns)
+        return self._resources.dataset.train(self._fold, self._candidate.columns)
 
     @cached_property
     def test(self) -> Rows:
@@ -131,17 +82,51 @@ class ActiveFold:
     @cached_property
     def _rows(self) -> Rows:
         """The rows to predict as they are, for what is kept."""
-        return self._bench.dataset.test(self._fold, self._candidate.columns, self._candidate.groups)
+        return self._resources.dataset.test(self._fold, self._candidate.columns, self._candidate.groups)
 
     @property
-    def logged(self) -> Mapping[str, float]:
-        """Metrics of the test's own."""
-        return self._metrics
+    def result(self) -> FoldResult | None:
+        """What was evaluated or recorded."""
+        return self._result
 
     @property
-    def model(self) -> Any:
-        """The estimator that `record` was given, if any."""
-        return self._model
+    def problem(self) -> str | None:
+        """What the test did that gives no honest result."""
+        return self._problem
+
+    @property
+    def lost(self) -> str | None:
+        """Why a result could not be kept."""
+        return self._lost
+
+    def sealed(self, hand_over: Path) -> str | None:
+        """Seal what the fold left behind and give its key; None where there is nothing, or it could not be kept.
+
+        The recipe's result lies in the store already. What the test adds is sealed beside it: metrics of its own, or
+        predictions of its own and the estimator that it handed over, of which a copy is left in `hand_over`.
+        """
+        if self._result is None or (self._result.key is not None and not self._metrics):
+            return None if self._result is None else self._result.key
+        by_recipe = self._result.key is not None
+        who = made_by(self._resources.session, self._candidate.name)
+        details = {"made_by": who, **self._result.details, "own": dict(self._metrics), "recorded_by": who}
+        details |= {"recipe": self._result.key} if by_recipe else self._estimator(hand_over)
+        result = FoldResult(predictions=self._result.predictions, details=details)
+        key = self._candidate.own_key(self._fold, self._resources.dataset.digest, result)
+        try:
+            self._resources.store.keep_fold(key, result)
+        except StoreError as error:
+            self._lost = str(error)
+            return None
+        return key
+
+    def _estimator(self, hand_over: Path) -> dict[str, str | None]:
+        """What could be registered for this fold: a model that was handed over, or why nothing can."""
+        if self._model is None:
+            return {}
+        if (problem := self.model_problem()) is not None:
+            return {"unregistrable": problem}
+        return {"estimator": estimators.hand_over(self._model, hand_over)}
 
     def model_problem(self) -> str | None:
         """Why the model given to `record` is not what was judged, so that it must not be registered; None if it is.
@@ -149,10 +134,10 @@ class ActiveFold:
         What is registered is a copy of it, fitted on `train` of all dates: its own predictions have to be the recorded
         ones, and so have those of a copy fitted on this fold's `train`.
         """
-        if self.result is None or self._model is None:
+        if self._result is None or self._model is None:
             return None
-        recorded = self.result.predictions["predicted"].to_numpy()
-        if not _same(recorded, lambda: estimators.predict(self._model, self._rows, threads=self._bench.threads)):
+        recorded = self._result.predictions["predicted"].to_numpy()
+        if not _same(recorded, lambda: estimators.predict(self._model, self._rows, threads=self._resources.threads)):
             return f"{_name(self._model)} was handed over, but it does not make the recorded predictions"
         if any(self._model is fitted for fitted in self._fitted) or _same(recorded, self._refitted):
             return None
@@ -162,7 +147,7 @@ class ActiveFold:
         )
 
     def _refitted(self) -> npt.NDArray[np.float64]:
-        threads, seed = self._bench.threads, self._candidate.spec.seed
+        threads, seed = self._resources.threads, self._candidate.spec.seed
         unfitted = estimators.prepared(self._model, seed=seed, threads=threads)
         model = estimators.fit(unfitted, self._train_as_it_is(), threads=threads)
         return estimators.predict(model, self._rows, threads=threads)
@@ -190,18 +175,18 @@ class ActiveFold:
         Raises:
             FoldError: it is not a scikit-learn style estimator.
         """
-        threads = self._bench.threads
+        threads = self._resources.threads
         unfitted = estimators.prepared(model, seed=self._candidate.spec.seed, threads=threads)
         key = self._candidate.fit_key(
-            self._fold, self._bench.dataset.digest, estimator=estimators.estimator_digest(unfitted)
+            self._fold, self._resources.dataset.digest, estimator=estimators.estimator_digest(unfitted)
         )
-        model = self._bench.model(key, lambda: estimators.fit(unfitted, self._train_as_it_is(), threads=threads))
+        model = self._resources.model(key, lambda: estimators.fit(unfitted, self._train_as_it_is(), threads=threads))
         self._fitted.append(model)
         return model
 
     def _train_as_it_is(self) -> Rows:
         """What a test has done to `train` must not be shared with the other folds of the fit."""
-        return self._bench.dataset.train(self._fold, self._candidate.columns)
+        return self._resources.dataset.train(self._fold, self._candidate.columns)
 
     def evaluate(self) -> FoldResult:
         """Fit or reuse the recipe's model, predict the fold and record it; an unchanged fold comes from the store.
@@ -215,13 +200,16 @@ class ActiveFold:
                 "or predict yourself and use fold.record(predictions)"
             )
         self._once()
-        entry = stored_fold(self._candidate, self._fold, self._bench)
-        self.cached = entry is not None
-        if entry is None:
-            with self._keeping():
-                entry = evaluate_fold(self._candidate, self._fold, self._rows, self._bench)
-        self.evaluated = True
-        return self._keep(self._candidate.fold_key(self._fold, self._bench.dataset.digest), entry)
+        key = self._state.key or self._candidate.fold_key(self._fold, self._resources.dataset.digest)
+        result = stored_fold(self._fold, key, self._resources)
+        if result is None:
+            try:
+                result = evaluate_fold(self._candidate, self._fold, key, self._rows, self._resources)
+            except StoreError as error:
+                # A result that cannot be stored says nothing against the model: the fold is missing, not failed.
+                self._lost = str(error)
+                raise
+        return self._keep(result)
 
     def record(self, predictions: npt.ArrayLike | pd.Series[float], *, model: Any = None) -> FoldResult:
         """Record predictions for the rows of `test`, in their order (a Series is matched by its index).
@@ -237,46 +225,26 @@ class ActiveFold:
         self._once()
         values = self._values(predictions)
         self._model = model
-        details = {"importance": dict(estimators.importance(model, self._candidate.columns))}
-        entry = FoldEntry(predictions=predictions_frame(self._rows, values), details=details)
-        key = content_key(
-            {
-                "fold": self._fold.to_dict(),
-                "code": self._candidate.spec.code,
-                "predictions": [repr(value) for value in values.tolist()],
-                "data": self._bench.dataset.digest.through(self.dates[-1]),
-            }
-        )
-        with self._keeping():
-            self._bench.store.keep_fold(key, entry)
-        return self._keep(key, entry)
-
-    @contextmanager
-    def _keeping(self) -> Iterator[None]:
-        """A result that cannot be stored says nothing against the model: the fold is missing, not failed."""
-        try:
-            yield
-        except StoreError as error:
-            self.lost = str(error)
-            raise
+        details: dict[str, Any] = {"importance": dict(estimators.importance(model, self._candidate.columns))}
+        frame = predictions_frame(self._rows, values)
+        details["metrics"] = metrics_of(frame, details)
+        return self._keep(FoldResult(predictions=frame, details=details))
 
     def _once(self) -> None:
-        if self.key is not None:
+        if self._result is not None:
             raise self._refused("was recorded before: call evaluate() or record() once per fold")
 
-    def _keep(self, key: str, entry: FoldEntry) -> FoldResult:
-        names = self._bench.dataset.games["PLAYER_NAME"].loc[self.test_index].to_numpy()
-        frame = entry.predictions.copy()
-        frame.insert(3, "PLAYER_NAME", names)
-        side = side_metrics([entry.details.get("side", {})])
-        metrics = point_metrics(frame["actual"], frame["predicted"]) | side
-        self.key, self.result = key, FoldResult(predictions=frame, metrics=metrics, cached=self.cached)
-        return self.result
+    def _keep(self, result: FoldResult) -> FoldResult:
+        self._result = result
+        frame = result.predictions.copy()  # what a test does to what it gets changes nothing
+        frame.insert(3, "PLAYER_NAME", self._resources.dataset.games["PLAYER_NAME"].loc[self.test_index].to_numpy())
+        details = {**result.details, "metrics": dict(result.metrics)}
+        return replace(result, predictions=frame, details=details)
 
     @property
     def test_index(self) -> pd.Index[Any]:
         """Row labels of the games to predict."""
-        dataset = self._bench.dataset
+        dataset = self._resources.dataset
         return dataset.games.index[dataset.tested(self._fold)]
 
     def _values(self, predictions: Any) -> npt.NDArray[np.float64]:
@@ -316,7 +284,7 @@ class ActiveFold:
 
     def _refused(self, problem: str) -> FoldError:
         """An error that counts even if the test catches it."""
-        self.problem = problem
+        self._problem = problem
         return FoldError(f"fold {self.date} of {self._candidate.name}: {problem}")
 
 

@@ -1,23 +1,32 @@
-"""A candidate: what is walked forward, and the keys under which its fits and folds are stored."""
+"""A candidate, from the plan to the decision, and the keys under which its fits and folds are stored."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
+from statistics import fmean
 from typing import Any
+
+import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.metrics.side import side_metrics
 from pytest_nbaprops.recipes.catalog import Recipe
+from pytest_nbaprops.walkforward.estimators import RECIPE
 from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.result import FoldResult
 
 LIBRARIES = ("pytest-nbaprops", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
+OWN_DETAILS = ("recipe", "estimator", "unregistrable", "recorded_by", "made_by")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +60,43 @@ class CandidateSpec:
         return cls(**{**plain, "criteria": tuple(plain["criteria"])})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
+class FoldState:
+    """One planned fold of a candidate, and what became of it.
+
+    Attributes:
+        nodeid: the test that runs it.
+        key: under which the recipe's result lies in the fold store; None for a test that brings its own estimator.
+        collected: whether its test was selected.
+        failure: of its test, or of what it recorded.
+        missing: why there is no result that could be trusted.
+    """
+
+    fold: Fold
+    nodeid: str = ""
+    key: str | None = None
+    collected: bool = False
+    result: FoldResult | None = None
+    failure: str | None = None
+    missing: str | None = None
+
+    @property
+    def reason_missing(self) -> str | None:
+        """Why the fold counts as missing; None if it was evaluated or failed."""
+        if self.failure is not None:
+            return None
+        if self.missing is None and self.result is None:
+            return "did not run" if self.collected else "not selected"
+        return self.missing
+
+
+@dataclass(kw_only=True, eq=False)
 class Candidate:
-    """A spec with its names looked up: groups, columns and, unless the test brings its own, the recipe."""
+    """A test function and a recipe for one target, from the plan to the decision.
+
+    First it has a spec with its names looked up: target, groups, columns and, unless the test brings its own
+    estimator, the recipe. `planned` gives it folds and an identity, reports fill the folds, and the gate its decision.
+    """
 
     spec: CandidateSpec
     target: str
@@ -61,28 +104,70 @@ class Candidate:
     columns: tuple[str, ...]
     lineage: Lineage
     recipe: Recipe | None
+    folds: list[FoldState] = field(default_factory=list)
+    identity: str = ""
+    """Same candidate, same data, same folds: same identity, in any session, known before the first fit."""
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def plan(self) -> tuple[Fold, ...]:
+        """Its folds as they were planned."""
+        return tuple(state.fold for state in self.folds)
+
+    @property
+    def dates(self) -> list[date]:
+        """All tested dates, oldest first."""
+        return [day for state in self.folds for day in state.fold.dates]
+
+    # keys
+
+    def planned(self, folds: Sequence[Fold], digest: DatasetDigest, nodeids: Sequence[str] | None = None) -> Candidate:
+        """The same candidate with folds to run, their keys and the tests that run them."""
+        keys = [self.fold_key(fold, digest) if self.recipe else None for fold in folds]
+        tests = nodeids if nodeids is not None else [""] * len(folds)
+        states = [
+            FoldState(fold=fold, nodeid=nodeid, key=key) for fold, nodeid, key in zip(folds, tests, keys, strict=True)
+        ]
+        identity = content_key(
+            {
+                "spec": {**self.spec.to_dict(), "criteria": None},
+                "target": self.target,
+                "features": self.lineage.to_dict(),
+                "estimator": self.recipe.identity() if self.recipe else None,
+                "folds": [fold.to_dict() for fold in folds],
+                "data": digest.through(folds[-1].dates[-1]),
+                "libraries": libraries(),
+            }
+        )
+        return replace(self, folds=states, identity=identity)
 
     def fit_key(self, fold: Fold, digest: DatasetDigest, estimator: str | None = None) -> str:
         """Everything that decides a fitted model: data before the fit, window, features, estimator, libraries.
 
         `estimator` is the content digest of an estimator that the test brings; None means the recipe's.
         """
-        return content_key(
-            {
-                "data": digest.before(fold.fitted_at),
-                "fitted_at": fold.fitted_at.isoformat(),
-                "train_start": fold.train_start.isoformat(),
-                "target": self.target,
-                "features": self.lineage.to_dict(),
-                "estimator": estimator or self._recipe_identity(),
-                "seed": self.spec.seed,
-                "libraries": libraries(),
-            }
-        )
+        known = (fold.fitted_at, fold.train_start, digest.full, estimator)
+        if known not in self._fit_keys:
+            self._fit_keys[known] = content_key(
+                {
+                    "data": digest.before(fold.fitted_at),
+                    "fitted_at": fold.fitted_at.isoformat(),
+                    "train_start": fold.train_start.isoformat(),
+                    "target": self.target,
+                    "features": self.lineage.to_dict(),
+                    "estimator": estimator or (self.recipe.identity() if self.recipe else None),
+                    "seed": self.spec.seed,
+                    "libraries": libraries(),
+                }
+            )
+        return self._fit_keys[known]
+
+    @cached_property
+    def _fit_keys(self) -> dict[object, str]:
+        return {}
 
     def fold_key(self, fold: Fold, digest: DatasetDigest) -> str:
         """The recipe's fit, the fold's dates and all data through them.
@@ -92,22 +177,82 @@ class Candidate:
         dates = [day.isoformat() for day in fold.dates]
         return content_key({"fit": self.fit_key(fold, digest), "dates": dates, "data": digest.through(fold.dates[-1])})
 
-    def identity(self, folds: Sequence[Fold], digest: DatasetDigest) -> str:
-        """Same candidate, same data, same folds: same identity, in any session, known before the first fit."""
+    def own_key(self, fold: Fold, digest: DatasetDigest, result: FoldResult) -> str:
+        """Key of a result that is the test's own: its content, bound to this candidate and this fold."""
+        details = {name: result.details.get(name) for name in OWN_DETAILS}
         return content_key(
             {
-                "spec": {**self.spec.to_dict(), "criteria": None},
-                "target": self.target,
-                "features": self.lineage.to_dict(),
-                "estimator": self._recipe_identity(),
-                "folds": [fold.to_dict() for fold in folds],
-                "data": digest.through(folds[-1].dates[-1]),
-                "libraries": libraries(),
+                "fold": fold.to_dict(),
+                "candidate": self.name,
+                "code": self.spec.code,
+                "predictions": [repr(value) for value in result.predictions["predicted"].tolist()],
+                "details": {**details, "own": {name: repr(value) for name, value in result.own.items()}},
+                "data": digest.through(fold.dates[-1]),
             }
         )
 
-    def _recipe_identity(self) -> dict[str, Any] | None:
-        return self.recipe.identity() if self.recipe else None
+    def asked_for(self, state: FoldState, digest: DatasetDigest, result: FoldResult, session: str) -> bool:
+        """Whether a result is the one that the plan asks for: the recipe's, or the test's own of this session."""
+        if result.key is None or result.key == state.key:
+            return result.key is not None
+        mine = result.details.get("recorded_by") == made_by(session, self.name)
+        return mine and result.key == self.own_key(state.fold, digest, result)
+
+    # results
+
+    @property
+    def evaluated(self) -> list[tuple[FoldState, FoldResult]]:
+        """Folds with a result, whatever their test thought of it."""
+        return [(state, state.result) for state in self.folds if state.result is not None]
+
+    def predictions(self) -> pd.DataFrame | None:
+        """Predictions of all folds that have some, with candidate and fold, in the order of the games."""
+        frames = [result.predictions.assign(fold=state.fold.number) for state, result in self.evaluated]
+        if not frames:
+            return None
+        table = pd.concat(frames, ignore_index=True)
+        table.insert(0, "candidate", self.name)
+        table.insert(1, "fold", table.pop("fold"))
+        return table
+
+    def own_metrics(self) -> dict[str, float]:
+        """Mean over the folds of each metric that the test logged; NaN unless every fold logged it."""
+        results = [result for _, result in self.evaluated]
+        names = sorted({name for result in results for name in result.own})
+        return self.side_metrics() | {
+            name: fmean(values) if len(values) == len(self.folds) else math.nan
+            for name in names
+            if (values := [result.own[name] for result in results if name in result.own])
+        }
+
+    def side_metrics(self) -> dict[str, float]:
+        """Metrics of what the recipe predicts beside the target, over all rows: `mae_minutes`, `r2_minutes`."""
+        sums = [result.details.get("side", {}) for _, result in self.evaluated]
+        return side_metrics(sums) if any(sums) else {}
+
+    def estimator(self) -> tuple[str | None, str | None]:
+        """Digest of the estimator that every fold was recorded with, RECIPE, or why there is not one."""
+        results = [state.result for state in self.folds]
+        if problem := next((r.details["unregistrable"] for r in results if r and "unregistrable" in r.details), None):
+            return None, problem
+        digests = {self._estimator_of(state) for state in self.folds}
+        if digests == {None}:
+            return None, "the test records predictions without their model: fold.record(predictions, model=model)"
+        if len(digests) > 1:
+            return None, "the test records another model, or none, in some folds"
+        return digests.pop(), None
+
+    def _estimator_of(self, state: FoldState) -> str | None:
+        if state.result is None:
+            return None
+        by_recipe = state.key is not None and state.key in (state.result.key, state.result.details.get("recipe"))
+        handed_over: str | None = state.result.details.get("estimator")
+        return RECIPE if by_recipe else handed_over
+
+
+def made_by(session: str, candidate: str) -> str:
+    """Who made a result: a candidate of a session, whose folder has a name of its own."""
+    return f"{session}:{candidate}"
 
 
 def content_key(parts: Mapping[str, Any]) -> str:

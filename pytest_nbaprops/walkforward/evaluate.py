@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,27 @@ import pandas as pd
 
 from pytest_nbaprops.metrics.side import side_sums
 from pytest_nbaprops.walkforward import estimators
-from pytest_nbaprops.walkforward.candidate import Candidate
+from pytest_nbaprops.walkforward.candidate import Candidate, made_by
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
 from pytest_nbaprops.walkforward.plan import Fold
-from pytest_nbaprops.walkforward.store import FoldEntry, FoldStore
+from pytest_nbaprops.walkforward.result import FoldResult, metrics_of
+from pytest_nbaprops.walkforward.store import FoldStore
 
 MODELS_IN_MEMORY = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workbench:
-    """What a process needs to work on folds: data, store, its share of the cores and the models fitted so far."""
+class Resources:
+    """What a process needs to work on folds: data, store, its share of the cores and the models fitted so far.
+
+    `session` is the name of the session's folder, by which its own results are told from those of earlier ones.
+    """
 
     dataset: Dataset
     store: FoldStore
     threads: int
     use_cache: bool
+    session: str
     models: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def model(self, key: str, make: Callable[[], Any]) -> Any:
@@ -42,37 +47,41 @@ class Workbench:
         return self.models[key]
 
 
-def stored_fold(candidate: Candidate, fold: Fold, bench: Workbench) -> FoldEntry | None:
+def stored_fold(fold: Fold, key: str, resources: Resources) -> FoldResult | None:
     """The fold from the store, if caching is on and its rows are exactly the rows to predict."""
-    if not bench.use_cache:
+    if not resources.use_cache:
         return None
-    entry = bench.store.fold(candidate.fold_key(fold, bench.dataset.digest))
-    return entry if entry is not None and bench.dataset.covered_by(entry.predictions, fold) else None
+    found = resources.store.fold(key)
+    if found is None or not resources.dataset.covered_by(found.predictions, fold):
+        return None
+    return replace(found, cached=True)
 
 
-def evaluate_fold(candidate: Candidate, fold: Fold, rows: Rows, bench: Workbench) -> FoldEntry:
+def evaluate_fold(candidate: Candidate, fold: Fold, key: str, rows: Rows, resources: Resources) -> FoldResult:
     """Fit the recipe (or take the model that this fit already has), predict the fold and keep the result."""
-    fit_key = candidate.fit_key(fold, bench.dataset.digest)
+    fit_key = candidate.fit_key(fold, resources.dataset.digest)
     started = time.perf_counter()
-    model = bench.model(fit_key, lambda: _fitted(candidate, fold, fit_key, bench))
+    model = resources.model(fit_key, lambda: _fitted(candidate, fold, fit_key, resources))
     fitted = time.perf_counter()
-    predicted = estimators.predict(model, rows, threads=bench.threads)
-    details = {
+    predictions = predictions_frame(rows, estimators.predict(model, rows, threads=resources.threads))
+    details: dict[str, Any] = {
         "fit_key": fit_key,
         "seconds_fit": fitted - started,
         "seconds_predict": time.perf_counter() - fitted,
         "importance": dict(estimators.importance(model, candidate.columns)),
-        "side": _side(model, rows, bench),
+        "side": _side(model, rows, resources),
+        "made_by": made_by(resources.session, candidate.name),
     }
-    entry = FoldEntry(predictions=predictions_frame(rows, predicted), details=details)
-    bench.store.keep_fold(candidate.fold_key(fold, bench.dataset.digest), entry)
-    return entry
+    details["metrics"] = metrics_of(predictions, details)
+    result = FoldResult(predictions=predictions, details=details, key=key)
+    resources.store.keep_fold(key, result)
+    return result
 
 
-def _side(model: Any, rows: Rows, bench: Workbench) -> dict[str, list[float]]:
+def _side(model: Any, rows: Rows, resources: Resources) -> dict[str, list[float]]:
     """Sums for the metrics of what the model predicts beside the target; its outcome is looked up afterwards."""
-    predicted = estimators.side_predictions(model, rows, threads=bench.threads)
-    outcomes = {name: bench.dataset.games[model.side_targets[name]].loc[rows.y.index] for name in predicted}
+    predicted = estimators.side_predictions(model, rows, threads=resources.threads)
+    outcomes = {name: resources.dataset.games[model.side_targets[name]].loc[rows.y.index] for name in predicted}
     return {name: side_sums(outcomes[name].to_numpy(), values) for name, values in predicted.items()}
 
 
@@ -90,14 +99,16 @@ def fit_recipe(candidate: Candidate, rows: Rows, *, threads: int) -> Any:
     return estimators.fit(estimator, rows, threads=threads)
 
 
-def _fitted(candidate: Candidate, fold: Fold, fit_key: str, bench: Workbench) -> Any:
-    if candidate.recipe is not None and bench.use_cache:
-        content = bench.store.model(fit_key)
+def _fitted(candidate: Candidate, fold: Fold, fit_key: str, resources: Resources) -> Any:
+    if candidate.recipe is not None and resources.use_cache:
+        content = resources.store.model(fit_key)
         if content is not None:
-            estimator = estimators.prepared(candidate.recipe.estimator, seed=candidate.spec.seed, threads=bench.threads)
+            estimator = estimators.prepared(
+                candidate.recipe.estimator, seed=candidate.spec.seed, threads=resources.threads
+            )
             return estimators.from_bytes(estimator, content)
-    model = fit_recipe(candidate, bench.dataset.train(fold, candidate.columns), threads=bench.threads)
+    model = fit_recipe(candidate, resources.dataset.train(fold, candidate.columns), threads=resources.threads)
     content = estimators.to_bytes(model)
     if content is not None:
-        bench.store.keep_model(fit_key, content)
+        resources.store.keep_model(fit_key, content)
     return model

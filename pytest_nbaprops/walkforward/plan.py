@@ -89,10 +89,18 @@ def _train_start(dates: Sequence[GameDate], days: list[date], fit: GameDate, win
     start = window.start(dates, fit)
     if bisect_left(days, start) >= bisect_left(days, fit.day):
         raise SettingsError(
-            f"--nbaprops-train-window: {window.text!r} holds no game before the fit of {fit.day}; the data "
-            f"{_extent(dates)}; widen the window, add older seasons or start --nbaprops-test later"
+            f"--nbaprops-test: it starts on {fit.day}, and the train window {window.text!r} holds no game before that; "
+            f"the data {_extent(dates)}; {_way_out(dates, days, fit)}"
         )
     return start
+
+
+def _way_out(dates: Sequence[GameDate], days: list[date], fit: GameDate) -> str:
+    """What to change: the start of the test window where nothing is older, else the train window."""
+    if bisect_left(days, fit.day) > 0:
+        return "widen --nbaprops-train-window, or start --nbaprops-test later"
+    later = dates[min(30, len(dates) // 2)].day
+    return f"start later, such as --nbaprops-test={later}..{dates[-1].day}, or add older seasons to the data"
 
 
 def _extent(dates: Sequence[GameDate]) -> str:

@@ -16,32 +16,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 from pytest_nbaprops.errors import SettingsError, StoreError
+from pytest_nbaprops.walkforward.result import FoldResult
 
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
 DETAILS = b"nbaprops"
 KINDS = ("folds", "models", "checks")
 GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldEntry:
-    """What one fold left behind.
-
-    Attributes:
-        predictions: GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted, baseline; one row per player-game.
-        details: exact builtins (dates, seconds, the user's own metrics, …).
-    """
-
-    predictions: pd.DataFrame
-    details: Mapping[str, Any]
 
 
 class FoldStore:
@@ -68,20 +54,17 @@ class FoldStore:
     def has_fold(self, key: str) -> bool:
         return self._path("folds", key).exists()
 
-    def has_model(self, key: str) -> bool:
-        return self._path("models", key).exists()
-
-    def fold(self, key: str) -> FoldEntry | None:
-        """The entry under this key; None where there is none that is whole."""
+    def fold(self, key: str) -> FoldResult | None:
+        """The result under this key; None where there is none that is whole."""
         payload = self._read("folds", key)
         if payload is None:
             return None
         table = pa.ipc.open_file(pa.BufferReader(payload)).read_all()
-        return FoldEntry(predictions=table.to_pandas(), details=json.loads(table.schema.metadata[DETAILS]))
+        return FoldResult(predictions=table.to_pandas(), details=json.loads(table.schema.metadata[DETAILS]), key=key)
 
-    def keep_fold(self, key: str, entry: FoldEntry) -> None:
-        table = pa.Table.from_pandas(entry.predictions, preserve_index=False)
-        details = json.dumps(dict(entry.details)).encode()
+    def keep_fold(self, key: str, result: FoldResult) -> None:
+        table = pa.Table.from_pandas(result.predictions, preserve_index=False)
+        details = json.dumps(dict(result.details)).encode()
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), DETAILS: details})
         sink = io.BytesIO()
         with pa.ipc.new_file(sink, table.schema) as writer:

@@ -107,7 +107,8 @@ def _walk_forward(table: Table, season: str, setting: dict[str, Any], options: a
     errors = []
     for first, after in _fits(np.unique(dates[seasons == season]), options.refit):
         train, test = (dates >= start) & (dates < first), (dates >= first) & (dates < after)
-        model = resolve_recipe(options.recipe, params=setting, seed=SEED, threads=options.threads).estimator
+        # Not as the recipe's parameters, which are checked: XGBoost takes more than its wrapper lists (huber_slope).
+        model = resolve_recipe(options.recipe, seed=SEED, threads=options.threads).estimator.set_params(**setting)
         needed = getattr(model, "needs_games", None)
         more = {"games": table.games.loc[train, list(needed)]} if needed else {}
         model.fit(table.features[train], table.actual[train], **more)

@@ -67,6 +67,7 @@ def refusal(source: Path | str, **options: object) -> str:
         ("MATCHUP", "BOS-NYK", "'ATL vs. DET' or 'ATL @ DET'"),
         ("MATCHUP", "", "'ATL vs. DET' or 'ATL @ DET'"),
         ("MATCHUP", "BOS @ BOS", "'ATL vs. DET' or 'ATL @ DET'"),
+        ("MATCHUP", "BOS @ DEN", "found 'NYK vs. BOS' in game 0022300002, which is 'BOS @ DEN' elsewhere"),
         ("MATCHUP", "LAL @ DEN", "TEAM_ABBREVIATION in it"),
         ("PLAYER_NAME", " ", "expected text"),
         ("SEASON", "2022-23", "found '2022-23 on 2024-01-06'"),

@@ -141,7 +141,7 @@ def project(
     pytester: pytest.Pytester, league: Path, empty_store: Path, leak_checks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     """An empty project with the quick recipe and the league; its leak guard knows the built-in groups already."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS"):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     shutil.copy(empty_store, pytester.path / "mlflow.db")
     shutil.copytree(leak_checks, pytester.path / ".nbaprops" / "checks")

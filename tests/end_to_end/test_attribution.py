@@ -79,7 +79,7 @@ def test_the_seed_question(train: Train) -> None:
     }
     assert effects(run_b)["skill"]["said"] == "helps"
     assert run_b.candidate["attribution"][0]["group"] == "skill"
-    run_b.result.stdout.fnmatch_lines(["*against the champion's: added opponent, skill; removed noise*"])
+    assert "against the champion's: added opponent, skill; removed noise" in " ".join(run_b.output.split())
 
 
 def test_nothing_changed_is_nothing_to_attribute(train: Train) -> None:

@@ -28,6 +28,10 @@ OPTIONS = {
     "features": (("--nbaprops-features", "cor"), "--nbaprops-features", "core"),
     "criterion": (("--nbaprops-criterion", "mae < champoin"), "--nbaprops-criterion", "champion"),
     "criterion nan": (("--nbaprops-criterion", "mae <= nan"), "--nbaprops-criterion", "nan"),
+    "criterion metric": (("--nbaprops-criterion", "mea <= 99"), "--nbaprops-criterion", "did you mean mae?"),
+    "criterion compared": (("--nbaprops-criterion", "mea < baseline"), "--nbaprops-criterion", "did you mean mae?"),
+    "param again": (("--nbaprops-param=max_depth=3", "--nbaprops-param=max_depth=4"), "--nbaprops-param", "set twice"),
+    "attribute": (("--nbaprops-attribute", "--nbaprops-promote=off"), "--nbaprops-attribute", "no effect"),
     "alias": (("--nbaprops-alias", "latest"), "--nbaprops-alias", "staging"),
     "model name": (("--nbaprops-model-name", "a/b"), "--nbaprops-model-name", "a/b"),
     "run name": (("--nbaprops-run-name", "{when}"), "--nbaprops-run-name", "{date}"),
@@ -87,7 +91,12 @@ MARKERS = {
     "wrong window": ("walk_forward(test='soon')", "test window"),
     "unknown recipe": ("walk_forward(recipe='quik')", "quick"),
     "unknown features": ("walk_forward(features='cor')", "core"),
+    "params alone": ("walk_forward(params={'max_depth': 2})", "no effect without a recipe"),
     "promotion": ("promotion('mae !! 6')", "promotion"),
+    "promotion metric": (
+        "promotion('mea <= 6')",
+        "test_it: promotion(…) 'mea <= 6': there is no metric 'mea' (did you",
+    ),
     "promotion without criteria": ("promotion()", "promotion takes criteria"),
 }
 
@@ -106,6 +115,33 @@ def test_a_bad_marker_is_one_line_with_workers(train: Train, project: pytest.Pyt
     marker, text = MARKERS[name]
     project.makepyfile(f"import pytest\n\n@pytest.mark.{marker}\ndef test_it(fold):\n    fold.evaluate()\n")
     assert_one_line(train("-n", "2"), text)
+
+
+OWN = "def test_own(fold):\n    fold.record(fold.test.y * 0 + 17.0)\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (("--nbaprops-recipe=two_stage",), "--nbaprops-recipe: has no effect, since no candidate uses a recipe"),
+        (("--nbaprops-recipe=two_stag",), "'two_stag' is unknown (did you mean two_stage?)"),
+        (("--nbaprops-param=max_depth=2",), "--nbaprops-param: has no effect"),
+        (("--nbaprops-attribute",), "--nbaprops-attribute: has no effect"),
+    ],
+)
+def test_an_option_without_effect_is_one_line(
+    train: Train, project: pytest.Pytester, args: tuple[str, ...], text: str
+) -> None:
+    """Where every test brings its own estimator, an option of recipes was meant for something else."""
+    project.makepyfile(OWN)
+    assert_one_line(train(*args), text)
+
+
+def test_a_metric_that_a_test_logs_is_no_typo(train: Train, project: pytest.Pytester) -> None:
+    """`maes` is near to `mae`, but the test says it; `maex` nobody says."""
+    project.makepyfile(OWN + "    fold.log(maes=1.0)\n")
+    assert_one_line(train("--nbaprops-criterion=maex <= 2"), "did you mean", "'maex'")
+    assert train("--nbaprops-criterion=maes <= 2").candidate["criteria"][0]["outcome"] == "passed"
 
 
 def test_a_hook_in_a_late_conftest_is_refused(train: Train, project: pytest.Pytester, workers: tuple[str, ...]) -> None:

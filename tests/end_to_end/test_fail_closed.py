@@ -109,7 +109,6 @@ SELECTIONS = {
     "-k nothing": (("-k", "1999-01-01"), 10, "not selected"),
     "--deselect": (("--deselect", "nbaprops::test_walk_forward[quick-2024-04-13]"), 10, "not selected"),
     "no criteria": (("-o", "nbaprops_criterion="), 10, "no criteria"),
-    "unknown metric": (("--nbaprops-criterion", "mea <= 99"), 10, "mea"),
     "five dates": (("--nbaprops-test", "last 5 dates", "--nbaprops-criterion", "mae < baseline"), 10, "needs 20"),
     "empty slice": (("--nbaprops-criterion", "mae[minutes>=60] <= 99"), 10, "0 player-games"),
     "market without lines": (("--nbaprops-criterion", "mae < market"), 10, "market"),
@@ -262,7 +261,7 @@ def test_a_version_without_the_alias_is_inconclusive(train: Train) -> None:
 
 
 def test_several_candidates_promote_the_best(train: Train) -> None:
-    """The lowest MAE among those that pass is promoted; the others say why not."""
+    """The lowest MAE among those that pass is promoted; one that passed, too, is no reject and says why not."""
     session = train(
         "--nbaprops-promote", "enforce", "--nbaprops-recipe", "quick",
         "--nbaprops-recipe", "sklearn.dummy:DummyRegressor",
@@ -271,9 +270,12 @@ def test_several_candidates_promote_the_best(train: Train) -> None:
     by_name = {candidate["name"]: candidate for candidate in session.decision["candidates"]}
     assert by_name["quick"]["model_version"] == "1"
     other = by_name["sklearn.dummy:DummyRegressor"]
-    assert other["verdict"] == "REJECT"
-    assert "quick has the lower MAE" in other["reasons"][0]
-    assert {row["outcome"] for row in other["criteria"]} == {"skipped"}
+    assert other["verdict"] == "PASSED"
+    assert other["reasons"][0].startswith("passed, not chosen (higher MAE): ")
+    assert {row["outcome"] for row in other["criteria"]} == {"passed"}
+    assert all(row["reason"].startswith("passed, not chosen (higher MAE)") for row in other["criteria"])
+    assert "REJECT" not in session.output
+    assert f"{other['name']}: passed, not chosen (higher MAE)" in session.output
 
 
 def test_a_hook_that_breaks_after_the_promotion_does_not_hide_it(train: Train, project: pytest.Pytester) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import mlflow
@@ -31,6 +32,7 @@ def test_enforce_promotes_a_better_model(train: Train, project: pytest.Pytester,
     version = client(project.path).get_model_version_by_alias(MODEL, "staging")
     assert str(version.version) == session.candidate["model_version"] == "1"
     assert version.run_id == session.candidate["run_id"]
+    assert version.description.startswith("## PROMOTE")
 
 
 def test_the_promoted_version_loads_and_predicts(train: Train, project: pytest.Pytester) -> None:
@@ -89,6 +91,11 @@ def test_the_run_tells_the_whole_story(train: Train, project: pytest.Pytester) -
     names = {artifact.path for artifact in store.list_artifacts(run.info.run_id)}
     assert {"folds.csv", "predictions.parquet", "feature_lineage.json", "decision.json"} <= names
     assert {"feature_importance.csv", "feature_importance.png"} <= names
+    assert {"report.html", "summary.md"} <= names
+    assert run.data.tags["mlflow.note.content"].startswith("## PROMOTE")
+    assert run.data.tags["mlflow.source.name"] == "pytest --nbaprops-train"
+    experiment = store.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_dry_run_leaves_the_registry_alone(train: Train, project: pytest.Pytester) -> None:
@@ -128,6 +135,10 @@ def test_the_report_files_agree(train: Train, project: pytest.Pytester) -> None:
     mae = (table["predicted"] - table["actual"]).abs().mean()
     assert math.isclose(mae, session.candidate["metrics"]["mae"], rel_tol=1e-12)
     assert "## PROMOTE" in (project.path / "nbaprops-report" / "summary.md").read_text()
+    page = (project.path / "nbaprops-report" / "report.html").read_text()
+    assert f"{mae:.4f}" in page
+    for day, own in (table["predicted"] - table["actual"]).abs().groupby(table["GAME_DATE"]):
+        assert re.search(rf"{day:%Y-%m-%d}</th><td class=\"n\">{len(own)}<td class=\"n\">{own.mean():.3f}", page)
 
 
 def test_collect_only_plans_without_tracking(train: Train, project: pytest.Pytester) -> None:
@@ -141,9 +152,11 @@ def test_collect_only_plans_without_tracking(train: Train, project: pytest.Pytes
 
 
 def test_a_pasted_id_selects_one_fold(train: Train, workers: tuple[str, ...]) -> None:
-    """An id of the built-in suite can be pasted back; one fold of many is inconclusive."""
+    """An id of the built-in suite can be pasted back; one fold of many is inconclusive: one hint, no failures."""
     session = train("nbaprops::test_walk_forward[quick-2024-04-13]", *workers)
     assert session.code == 10
+    assert "FAILED" not in session.output
+    assert "INCONCLUSIVE: 1 of 24 folds ran, and a part is never a decision" in session.output
     assert session.candidate["folds"]["missing"] == 23
     assert session.candidate["folds"]["executed"] == 1
 

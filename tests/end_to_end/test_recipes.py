@@ -78,3 +78,18 @@ def test_a_wrong_recipe_or_parameter_is_one_line(train: Train, args: tuple[str, 
     session = train(*args)
     assert session.code == 4
     assert message in session.errors + session.output
+
+
+def test_the_command_line_names_the_recipe_before_the_marker(
+    train: Train, project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """The marker's recipe is replaced with its parameters; a test of an own estimator stays what it is."""
+    project.makepyfile(
+        "import pytest\n\n@pytest.mark.walk_forward(recipe='quick', params={'n_estimators': 3})\n"
+        "def test_it(fold):\n    fold.evaluate()\n\ndef test_own(fold):\n    fold.record(fold.test.y * 0 + 17.0)\n"
+    )
+    session = train("--nbaprops-recipe=sklearn.linear_model:Ridge", *workers)
+    assert [c["name"] for c in session.decision["candidates"]] == ["test_it[sklearn.linear_model:Ridge]", "test_own"]
+    assert (
+        params_of(project.path, session.decision["candidates"][0]["run_id"])["recipe"] == "sklearn.linear_model:Ridge"
+    )

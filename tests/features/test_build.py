@@ -69,6 +69,32 @@ def test_bad_answers_are_one_line_that_names_the_group(answer: Any, message: str
     assert "\n" not in str(caught.value)
 
 
+def column_of_a_helper(games: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"x": games.groupby("PLAYER_ID")["PST"].cumsum()})
+
+
+@pytest.mark.parametrize(
+    ("function", "asked"),
+    [
+        (lambda games: games["PST"].to_frame(), "KeyError: 'PST'"),
+        (lambda games: games[["PTS", "PST"]], "PST"),
+        (lambda games: games.PST.to_frame(), "AttributeError: 'DataFrame' object has no attribute 'PST'"),
+        (column_of_a_helper, "Column not found: PST"),
+    ],
+)
+def test_a_mistyped_column_is_named_with_its_place(function: Any, asked: str) -> None:
+    """The line says the group, what was asked for, the file and line of the group's own code, and the column meant."""
+    here, line = function.__code__.co_filename, function.__code__.co_firstlineno
+    with pytest.raises(FeatureError) as caught:
+        build_features(GAMES, [feature_group(tier="core", name="mine")(function)], root=Path(here).parent)
+    message = str(caught.value)
+    assert message.startswith("feature group 'mine' failed: ")
+    assert asked in message
+    assert f"({Path(here).name}, line " in message
+    assert int(message.partition(", line ")[2].partition(";")[0]) - line in (0, 1)
+    assert message.endswith("; did you mean PTS?)")
+
+
 def test_two_groups_cannot_make_the_same_column() -> None:
     """A clash names both groups and the column."""
     groups = [group(column([1, 2, 3]), "a"), group(column([1, 2, 3]), "b")]

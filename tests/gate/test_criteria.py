@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, Criterion, parse_criteria, parse_criterion, weaker_than
+from pytest_nbaprops.gate.criteria import (
+    DEFAULT_CRITERIA,
+    Criterion,
+    parse_criteria,
+    parse_criterion,
+    refuse_unknown_metric,
+    weaker_than,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +149,25 @@ def test_reading_criteria_is_light() -> None:
     code = "import sys, pytest_nbaprops.gate.criteria; print([m for m in ('numpy', 'pandas') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "meant"),
+    [
+        ("mea < baseline", True, "did you mean mae?"),
+        ("mea.high < 6", True, "did you mean mae?"),
+        ("mea[home] <= 6", True, "did you mean mae?"),
+        ("mea <= 6", False, "did you mean mae?"),
+        ("mae_minute <= 6", False, "did you mean mae_minutes"),
+    ],
+)
+def test_a_metric_that_nobody_can_bring_is_refused(text: str, *, own: bool, meant: str) -> None:
+    """With a reference, an interval or a slice it can only be one of ours; else a test or hook may bring it."""
+    with pytest.raises(SettingsError, match=re.escape(meant)):
+        refuse_unknown_metric(parse_criterion(text), ["mae_minutes"], own=own)
+
+
+@pytest.mark.parametrize("text", ["mae < baseline", "mae_minutes <= 6", "roi >= 0", "my_own <= 6"])
+def test_a_metric_that_somebody_may_bring_is_not(text: str) -> None:
+    """Ours, the recipe's, the market's, and what a test logs."""
+    refuse_unknown_metric(parse_criterion(text), ["mae_minutes"], own=True)

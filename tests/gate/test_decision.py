@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criteria
@@ -152,15 +153,45 @@ def test_identical_is_not_a_pass_for_the_rest(criterion: str) -> None:
 
 
 def test_the_lowest_mae_of_those_that_pass_wins() -> None:
-    """One winner; the other that passed shows its criteria as skipped and is not promoted."""
+    """One winner; the other that passed says so and is not promoted, the one that failed is rejected."""
     good = judged(evidence(), "mae < baseline")
     better = judged(evidence(season(error=3.0), name="ridge"), "mae < baseline")
     best_but_failed = judged(evidence(season(error=1.0), name="cheat"), "mae < 0.1")
     session = decide([good, better, best_but_failed], enforce=True)
     assert (session.verdict, session.winner, session.exit_code) == (PROMOTE, "ridge", 0)
-    assert [candidate.verdict for candidate in session.candidates] == [REJECT, PROMOTE, REJECT]
-    assert session.candidates[0].criteria[0].outcome is Outcome.SKIPPED
-    assert "ridge is promoted" in session.candidates[0].criteria[0].reason
+    assert [candidate.standing for candidate in session.candidates] == ["PASSED", "PROMOTE", "REJECT"]
+    assert session.candidates[0].criteria[0].outcome is Outcome.PASSED
+    assert session.candidates[0].criteria[0].reason.startswith("passed, not chosen (higher MAE); ")
+    assert session.candidates[0].reasons[0].startswith("passed, not chosen (higher MAE): 3.9868, ridge has 2.9868")
+    assert session.candidates[2].criteria[0].outcome is Outcome.SKIPPED
+    assert "ridge is promoted" in session.candidates[2].criteria[0].reason
+    assert session.remarks == ()
+
+
+def test_candidates_are_compared_on_the_same_player_games() -> None:
+    """Two dates more, and easy ones, make no winner; what was left out is said."""
+    frame = season(26, error=4.1)
+    easy = frame["GAME_DATE"] > "2024-01-24"
+    frame.loc[easy, "predicted"] = frame.loc[easy, "actual"] + 0.01
+    more = judged(evidence(frame, expected_rows=frame, folds=folds(26), name="more"), "mae < baseline")
+    fewer = judged(evidence(season(26).query("GAME_DATE <= '2024-01-24'"), expected_rows=season(26).query(
+        "GAME_DATE <= '2024-01-24'"), name="fewer"), "mae < baseline")  # fmt: skip
+    assert more.metrics["mae"] < fewer.metrics["mae"]
+    session = decide([more, fewer], enforce=True)
+    assert session.winner == "fewer"
+    (remark,) = session.remarks
+    assert "on the 720 player-games of 24 dates that all of them predicted" in remark
+    assert "left out: more 60 player-games of 2024-01-25, 2024-01-26" in remark
+
+
+def test_nothing_in_common_is_no_comparison() -> None:
+    """Two that pass on different dates: INCONCLUSIVE, since which is better is not known."""
+    late = season().assign(GAME_DATE=lambda frame: frame["GAME_DATE"] + pd.Timedelta(days=90))
+    other = judged(evidence(late, expected_rows=late, name="late"), "mae < baseline")
+    session = decide([judged(evidence(), "mae < baseline"), other], enforce=True)
+    assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
+    assert "have no player-game in common" in session.reasons[0]
+    assert [candidate.standing for candidate in session.candidates] == ["PASSED", "PASSED"]
 
 
 def test_without_a_winner_the_worst_counts() -> None:
@@ -170,7 +201,7 @@ def test_without_a_winner_the_worst_counts() -> None:
     for order in ([rejected, unknown], [unknown, rejected]):
         session = decide(order, enforce=False)
         assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
-        assert session.reasons[0].startswith("ridge: roi > 1: no metric roi")
+        assert session.reasons[0].startswith("ridge: roi > 1: roi needs player-prop lines")
 
 
 def test_nothing_to_register_is_inconclusive_under_enforce() -> None:

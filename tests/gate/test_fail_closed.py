@@ -102,7 +102,7 @@ def test_anything_missing_or_unknown_is_inconclusive(changes: dict[str, Any], wh
         ((), "there are no criteria"),
         (("mae < champion",), "no criterion applies: mae < champion: NBAPropsModel has no version yet"),
         (("mea <= 100",), "no metric mea (did you mean mae?)"),
-        (("roi > 0",), "no metric roi"),
+        (("roi > 0",), "roi needs player-prop lines"),
         (("mae < market",), "there is no market to compare with"),
         (("mae[line > 3] <= 100",), "no column line to slice by"),
         (("mae[minutes > 99] <= 100",), "0 player-games, fewer than 100"),

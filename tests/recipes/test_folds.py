@@ -18,9 +18,9 @@ from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.recipes.catalog import BUILT_IN, resolve_recipe
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
-from pytest_nbaprops.walkforward.evaluate import Workbench
+from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
@@ -67,12 +67,16 @@ def candidate_of(name: str, dataset: Dataset) -> Candidate:
     )
 
 
-def bench_of(dataset: Dataset, folder: Path, threads: int = 1) -> Workbench:
-    return Workbench(dataset=dataset, store=FoldStore(folder), threads=threads, use_cache=True)
+def resources_of(dataset: Dataset, folder: Path, threads: int = 1) -> Resources:
+    return Resources(dataset=dataset, store=FoldStore(folder), threads=threads, use_cache=True, session=folder.name)
 
 
 def active(name: str, dataset: Dataset, fold: Fold, folder: Path, threads: int = 1) -> ActiveFold:
-    return ActiveFold(fold=fold, candidate=candidate_of(name, dataset), bench=bench_of(dataset, folder, threads))
+    return ActiveFold(
+        state=FoldState(fold=fold),
+        candidate=candidate_of(name, dataset),
+        resources=resources_of(dataset, folder, threads),
+    )
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -98,13 +102,13 @@ def test_two_stage_tells_how_its_minutes_came_out(dataset: Dataset, fold: Fold, 
     """`mae_minutes` and `r2_minutes` are of the fold's rows; the predictions keep the columns of every recipe."""
     fold_of_two = active("two_stage", dataset, fold, tmp_path)
     result = fold_of_two.evaluate()
-    (model,) = fold_of_two._bench.models.values()  # noqa: SLF001 - what was fitted
+    (model,) = fold_of_two._resources.models.values()  # noqa: SLF001 - what was fitted
     predicted = model.side_predictions(fold_of_two.test.X)["minutes"]
     actual = dataset.games["MIN"].loc[fold_of_two.test_index]
     assert result.mae_minutes == pytest.approx(mean_absolute_error(actual, predicted))
     assert result.r2_minutes == pytest.approx(r2_score(actual, predicted))
-    assert fold_of_two.key is not None
-    entry = fold_of_two._bench.store.fold(fold_of_two.key)  # noqa: SLF001 - what the controller reads
+    assert result.key is not None
+    entry = fold_of_two._resources.store.fold(result.key)  # noqa: SLF001 - what the controller reads
     assert entry is not None
     assert list(entry.predictions.columns) == COLUMNS
     assert set(entry.details["side"]) == {"minutes"}

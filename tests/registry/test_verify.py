@@ -14,8 +14,9 @@ import pytest
 
 from pytest_nbaprops.registry import recovery
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.verify import DECISION, end_runs_of_versions, verify
+from pytest_nbaprops.registry.verify import end_runs_of_versions, verify
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.tracking.ownership import Owner
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.dataset import read_dataset, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
 from tests import mlflow_server
+from tests.market.frames import odds_frame
 from tests.serving.served import NAME, TARGET, World, promote, world
 
 if TYPE_CHECKING:
@@ -147,19 +148,17 @@ def test_few_past_predictions_give_no_interval_and_say_so(store: Store, league: 
 
 
 def test_odds_give_line_edge_and_chances(loader: ProductionModelLoader, league: World) -> None:
-    """The line is the bookmakers' median; edge is prediction minus line; over and under add up."""
+    """The line is the bookmakers' median; edge is prediction minus line; the best offer is at a book's own line."""
     schedule = league.schedule().head(3)
-    lines = pd.DataFrame(
-        {
-            "PLAYER": [schedule["player"][0].upper(), schedule["player"][0], schedule["player"][1], "Nobody"],
-            "EVENT_ID": "e1",
-            "EVENT_DATE": league.tonight + pd.Timedelta(days=1),  # as in UTC
-            "HOME_TEAM": schedule["opponent"][0],
-            "AWAY_TEAM": schedule["team"][0],
-            "BOOKMAKER": ["a", "b", "a", "a"],
-            "LINE": [20.5, 22.5, 18.5, 3.5],
-            "TIMESTAMP": pd.NaT,
-        }
+    lines = odds_frame(
+        PLAYER=[schedule["player"][0].upper(), schedule["player"][0], schedule["player"][1], "Nobody"],
+        EVENT_DATE=league.tonight + pd.Timedelta(days=1),  # as in UTC
+        HOME_TEAM=schedule["opponent"][0],
+        AWAY_TEAM=schedule["team"][0],
+        BOOKMAKER=["a", "b", "a", "a"],
+        LINE=[20.5, 22.5, 18.5, 3.5],
+        OVER_PRICE=[1.9, 1.9, 2.5, 1.9],
+        UNDER_PRICE=[1.9, 1.9, 1.5, 1.9],
     )
     forecast = predict_upcoming(schedule, league.past, loader, odds=lines)
     rows = forecast.rows
@@ -170,23 +169,29 @@ def test_odds_give_line_edge_and_chances(loader: ProductionModelLoader, league: 
     assert rows["edge"][0] == rows["predicted"][0] - 21.5
     assert (rows["over"] + rows["under"])[:2].to_numpy() == pytest.approx(1)
     assert (rows["over"][0] > 0.5) == (rows["edge"][0] > 0) or abs(rows["edge"][0]) < 2
+    assert rows["chance"].tolist()[:2] == ["errors", "errors"]
+    row: Any
+    for row in rows.head(2).itertuples():  # 1 / chance is the fair decimal price where nothing can be pushed
+        fair = row.fair_over / 100 + 1 if row.fair_over > 0 else 100 / -row.fair_over + 1
+        assert fair == pytest.approx(1 / row.over)
+    assert rows["price"][0] == pytest.approx(-1000 / 9)
+    assert rows["price"][1] == pytest.approx(150 if rows["bet"][1] == "over" else -200)
+    chance = rows["over"][1] if rows["bet"][1] == "over" else rows["under"][1]
+    assert rows["value"][1] == pytest.approx(chance * (2.5 if rows["bet"][1] == "over" else 1.5) - 1)
     assert "1 player(s) of the odds are in no row of the schedule (Nobody" in forecast.notes[0]
+    assert "has never been held against lines" in forecast.warnings[0]
 
 
 def test_odds_for_other_days_are_not_taken(loader: ProductionModelLoader, league: World) -> None:
     """Nobody has a line then, and a note says so."""
     first = league.schedule().iloc[0]
-    lines = pd.DataFrame(
-        {
-            "PLAYER": [first["player"]],
-            "EVENT_ID": "e1",
-            "EVENT_DATE": league.tonight + pd.Timedelta(days=40),
-            "HOME_TEAM": first["team"],
-            "AWAY_TEAM": first["opponent"],
-            "BOOKMAKER": "a",
-            "LINE": 20.5,
-            "TIMESTAMP": pd.NaT,
-        }
+    lines = odds_frame(
+        PLAYER=[first["player"]],
+        EVENT_DATE=league.tonight + pd.Timedelta(days=40),
+        HOME_TEAM=first["team"],
+        AWAY_TEAM=first["opponent"],
+        BOOKMAKER="a",
+        LINE=20.5,
     )
     forecast = predict_upcoming(league.schedule(), league.past, loader, odds=lines)
     assert forecast.rows[["line", "edge", "over", "under", "books"]].isna().all(axis=None)

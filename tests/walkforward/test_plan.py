@@ -77,7 +77,7 @@ def test_an_empty_test_window_says_what_there_is(text: str) -> None:
 @pytest.mark.parametrize(("test", "window"), [("2020-21", "expanding"), ("2022-23", "5 days")])
 def test_a_fit_without_training_data_is_refused(test: str, window: str) -> None:
     """The first dates there are, or a window that ends in the summer, cannot be trained for."""
-    with pytest.raises(SettingsError, match="holds no game before the fit of"):
+    with pytest.raises(SettingsError, match="holds no game before that"):
         make(test, window=window)
 
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.walkforward.store import KINDS, FoldEntry, FoldStore
+from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.walkforward.store import KINDS, FoldStore
 
 KEY, OTHER = "a" * 64, "b" * 64
-ENTRY = FoldEntry(
+ENTRY = FoldResult(
     predictions=pd.DataFrame({"GAME_ID": ["0022300001"], "actual": [1.0], "predicted": [0.1 + 0.2]}),
     details={"seconds_fit": 1.5},
 )

@@ -1,0 +1,54 @@
+"""Columns of the user's own: outcomes of the game, unless he says that they are known before it.
+
+A season mean merged into the games before they are handed over was the original project's worst leak, and nothing in a
+group's code shows it. Nor do the numbers: a mean over the test window is the same in all rows of a player, as his
+height is. So only the user's word (`nbaprops_known_columns`) makes a column known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, OUTCOME_COLUMNS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """Columns not known before the game: `outcomes` of one's own row, `lasting` ones on no row of a player's season."""
+
+    outcomes: tuple[str, ...]
+    lasting: tuple[str, ...] = ()
+
+
+def unknown_columns(games: pd.DataFrame, known: Collection[str] = ()) -> Unknown:
+    """The schema's outcomes, and every column of the user's own that is not among `known`.
+
+    What is one value for all rows of a player, a team or one's season (a mean of it, say) is known on none of them.
+    """
+    extra = undeclared_columns(games, known)
+    lasting = tuple(name for name in extra if _lasts(games, name))
+    own = (name for name in OUTCOME_COLUMNS if name in games)
+    return Unknown(outcomes=(*own, *(name for name in extra if name not in lasting)), lasting=lasting)
+
+
+def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
+    """The columns of the user's own that count as not known before the game."""
+    return tuple(name for name in map(str, games.columns) if name not in CANONICAL_COLUMNS and name not in known)
+
+
+def _lasts(games: pd.DataFrame, name: str) -> bool:
+    if games["SEASON"].nunique() == len(games):
+        return False
+    values = games[name].astype("string")
+    keys = (["PLAYER_ID"], ["TEAM_ID"], ["PLAYER_ID", "SEASON"], ["TEAM_ID", "SEASON"])
+    return any(_depends_on(values, [games[key] for key in by if key in games]) for by in keys)
+
+
+def _depends_on(values: pd.Series[str], keys: list[pd.Series[Any]]) -> bool:
+    """Whether equal keys mean equal values, missing ones aside, on several rows each."""
+    counts = values.groupby(keys).nunique()
+    return bool((counts <= 1).all()) and len(counts) < len(values)

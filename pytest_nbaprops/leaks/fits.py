@@ -1,0 +1,39 @@
+"""How many rows the fits of a test are given: said, not judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from pytest_nbaprops.leaks.callers import OWN_FOLDER
+
+MOST_FITS = 64
+
+
+@contextmanager
+def fits_counted(rows: list[int]) -> Iterator[None]:
+    """Append the rows of each call of an estimator's `fit` in the block, but those of this package."""
+
+    def heard(frame: FrameType, event: str, argument: Any) -> None:
+        del argument
+        code = frame.f_code
+        if (
+            event != "call"
+            or code.co_name != "fit"
+            or len(rows) >= MOST_FITS
+            or code.co_filename.startswith(OWN_FOLDER)
+        ):
+            return
+        first: Any = frame.f_locals.get(code.co_varnames[1]) if code.co_argcount > 1 else None
+        if hasattr(first, "__len__") and hasattr(first, "shape"):
+            rows.append(len(first))
+
+    before = sys.getprofile()
+    sys.setprofile(heard)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)

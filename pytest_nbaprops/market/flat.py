@@ -1,0 +1,240 @@
+"""Lines in CSV and Parquet: a row per line with both prices, or a row per side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pytest_nbaprops.data.cells import Cells, clean_cells, filled_texts, game_dates, numbers, texts
+from pytest_nbaprops.data.csvtext import parse_csv
+from pytest_nbaprops.data.problems import Place, Problem, RowsError, file_problem, header_problem, listed, reason
+from pytest_nbaprops.errors import DataError
+from pytest_nbaprops.market.pricecells import PROBLEMS, Notation, decimal_price, notation_of
+from pytest_nbaprops.market.sides import SIDES, paired
+
+# Ours first, then what others call the same.
+ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "player_name": ("player_name", "player", "participant", "description"),
+    "event_id": ("event_id", "event", "game_id", "id"),
+    "event_date": ("event_date", "date", "game_date"),
+    "commence_time": ("commence_time", "tipoff", "tip_off", "start_time", "game_time"),
+    "home_team": ("home_team", "home", "team"),
+    "away_team": ("away_team", "away", "opponent"),
+    "bookmaker": ("bookmaker", "book", "sportsbook", "bookmaker_title", "bookmaker_key"),
+    "market": ("market", "market_key", "market_name", "prop", "stat", "stat_type"),
+    "line": ("line", "point", "handicap", "points_line"),
+    "timestamp": ("timestamp", "last_update", "market_last_update", "snapshot", "snapshot_time", "updated_at"),
+    "over_price": ("over_price", "over", "over_odds", "price_over", "odds_over"),
+    "under_price": ("under_price", "under", "under_odds", "price_under", "odds_under"),
+    "side": ("side", "outcome", "outcome_name", "label", "name", "bet"),
+    "price": ("price", "odds"),
+}
+NEEDED: Final = ("player_name", "home_team", "away_team", "line")
+HIGHEST_LINE: Final = 200
+LINE: Final = Problem(expected=f"a line from 0 to {HIGHEST_LINE}", way_out="correct the cell or drop the row")
+STAMP: Final = Problem(expected="a time such as 2024-01-05T23:25:44Z", way_out="correct the cell or drop the column")
+SIDE: Final = Problem(expected="Over or Under", way_out="correct the cell or drop the row")
+SIDE_WORDS: Final = {"over": "Over", "o": "Over", "under": "Under", "u": "Under"}
+
+
+def read_flat(name: str, content: bytes, *, parquet: bool) -> pd.DataFrame:
+    """The lines of a table.
+
+    Raises:
+        DataError: a column is missing; RowsError: cells cannot be used.
+    """
+    table, place = _table(name, content, parquet=parquet)
+    if table.num_rows == 0:
+        raise file_problem(name, "a header without rows", "one row per line", "export the file again")
+    columns = _Columns.of(table, place)
+    found: list[str] = []
+    values = {ours: columns.read(ours, found) for ours in columns.readers()}
+    if found:
+        raise RowsError(found)
+    return columns.lines(values)
+
+
+def _table(name: str, content: bytes, *, parquet: bool) -> tuple[pa.Table, Place]:
+    if not parquet:
+        text = parse_csv(name, content)
+        return text.table(), Place(name=name, row_number=text.row_number)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        found = f"Parquet data that cannot be read ({reason(error)})"
+        raise file_problem(name, found, "a Parquet file", "export it again") from error
+    return table, Place(name=name, row_number=lambda row: row + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """A table's columns by our names, and how their cells are read."""
+
+    cells: Mapping[str, Cells]
+    rows: int
+    place: Place
+    notation: Notation
+
+    @classmethod
+    def of(cls, table: pa.Table, place: Place) -> _Columns:
+        theirs = _named(table.column_names)
+        _check_header(theirs, table.column_names, place)
+        cells = {ours: clean_cells(column, table.column(column), place) for ours, column in theirs.items()}
+        priced = [cells[name].array for name in ("over_price", "under_price", "price") if name in cells]
+        values = (value for array in priced for value in array.drop_null().to_pylist())
+        return cls(cells=cells, rows=table.num_rows, place=place, notation=notation_of(values))
+
+    def readers(self) -> dict[str, Callable[[Cells], Any]]:
+        every: dict[str, Callable[[Cells], Any]] = {
+            "player_name": _filled,
+            "event_id": _texts,
+            "event_date": _dates,
+            "commence_time": _stamps,
+            "home_team": _filled,
+            "away_team": _filled,
+            "bookmaker": _texts,
+            "market": _texts,
+            "line": _lines,
+            "timestamp": _stamps,
+            "side": _sides,
+            **dict.fromkeys(("over_price", "under_price", "price"), self._prices),
+        }
+        return {name: reader for name, reader in every.items() if name in self.cells}
+
+    def read(self, name: str, found: list[str]) -> Any:
+        """The column's values; where cells cannot be used, a line for each of them in `found`."""
+        reader, cells = self.readers()[name], self.cells[name]
+        try:
+            return reader(cells)
+        except DataError:
+            found.extend(_every_problem(reader, cells))
+            return None
+
+    def lines(self, values: Mapping[str, Any]) -> pd.DataFrame:
+        frame = pd.DataFrame(
+            {
+                "PLAYER": values["player_name"],
+                "EVENT_ID": values.get("event_id", ""),
+                "TIPOFF": values.get("commence_time", _no_stamps(self.rows)),
+                "HOME_TEAM": values["home_team"],
+                "AWAY_TEAM": values["away_team"],
+                "BOOKMAKER": values.get("bookmaker", ""),
+                "MARKET": values.get("market", ""),
+                "ALTERNATE": False,
+                "LINE": values["line"],
+                "TIMESTAMP": values.get("timestamp", _no_stamps(self.rows)),
+            }
+        )
+        frame["EVENT_DATE"] = values["event_date"] if "event_date" in values else _utc_dates(frame["TIPOFF"])
+        if "side" in values and "price" in values:
+            return paired(frame.assign(SIDE=values["side"], PRICE=values["price"]))
+        empty = np.full(self.rows, np.nan)
+        return frame.assign(
+            OVER_PRICE=values.get("over_price", empty),
+            UNDER_PRICE=values.get("under_price", empty),
+        )
+
+    def _prices(self, cells: Cells) -> npt.NDArray[np.float64]:
+        texts_ = cells.array.to_pandas()
+        known = {value: decimal_price(value, self.notation) for value in texts_.dropna().unique()}
+        prices = np.asarray(texts_.map(known), dtype=np.float64)
+        cells.require(np.isfinite(prices) | cells.empty, PROBLEMS[self.notation])
+        return prices
+
+
+def _named(header: list[str]) -> dict[str, str]:
+    """Our names to the header's: the first alias that is there."""
+    there = {name.strip().lower().replace(" ", "_"): name for name in reversed(header)}
+    return {ours: there[name] for ours, names in ALIASES.items() for name in reversed(names) if name in there}
+
+
+def _check_header(theirs: Mapping[str, str], header: list[str], place: Place) -> None:
+    needed = [*NEEDED, *([] if "commence_time" in theirs else ["event_date"])]
+    for name in needed:
+        if name not in theirs:
+            found = f"no such column, only {listed(header)}"
+            raise header_problem(place.name, name, found, f"the columns {', '.join(needed)}", f"add or rename {name}")
+    if ("price" in theirs) != ("side" in theirs) and not {"over_price", "under_price"} & set(theirs):
+        missing, there = ("side", "price") if "price" in theirs else ("price", "side")
+        raise header_problem(
+            place.name, missing, f"no such column, only {there}", "both for a row per side", f"add or rename {missing}"
+        )
+
+
+def _every_problem(reader: Callable[[Cells], Any], cells: Cells) -> list[str]:
+    """A line for every bad cell: halves that can be read whole are passed over."""
+    try:
+        reader(cells)
+    except DataError as error:
+        if len(cells.array) == 1:
+            return [str(error)]
+    else:
+        return []
+    half = len(cells.array) // 2
+    return [
+        problem
+        for start, length in ((0, half), (half, len(cells.array) - half))
+        for problem in _every_problem(reader, _part(cells, start, length))
+    ]
+
+
+def _part(cells: Cells, start: int, length: int) -> Cells:
+    """Some of the cells, each still known by its row in the file."""
+    place = Place(name=cells.place.name, row_number=lambda row: cells.place.row_number(start + row))
+    return Cells(column=cells.column, array=cells.array.slice(start, length), place=place)
+
+
+def _filled(cells: Cells) -> Any:
+    return filled_texts(cells).to_pandas().astype(object)
+
+
+def _texts(cells: Cells) -> Any:
+    return texts(cells).fill_null("").to_pandas().astype(object)
+
+
+def _lines(cells: Cells) -> npt.NDArray[np.float64]:
+    lines = numbers(cells, LINE)
+    cells.require((lines >= 0) & (lines <= HIGHEST_LINE), LINE)
+    return lines
+
+
+def _sides(cells: Cells) -> Any:
+    sides = cells.array.to_pandas().astype(object).map(lambda text: SIDE_WORDS.get(str(text).lower()))
+    cells.require(sides.isin(SIDES).to_numpy(), SIDE)
+    return sides
+
+
+def _dates(cells: Cells) -> Any:
+    """Dates; times, as some write tip-offs, as their UTC date."""
+    try:
+        return game_dates(cells)
+    except DataError:
+        stamps = pd.to_datetime(cells.array.to_pandas(), utc=True, errors="coerce", format="ISO8601")
+        if stamps.isna().any():
+            raise
+        return _utc_dates(pd.Series(stamps))
+
+
+def _stamps(cells: Cells) -> pd.Series[Any]:
+    given = cells.array.to_pandas()
+    stamps: pd.Series[Any] = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601").astype(
+        "datetime64[ns, UTC]"
+    )
+    cells.require(stamps.notna().to_numpy() | cells.empty, STAMP)
+    return stamps
+
+
+def _no_stamps(rows: int) -> pd.Series[Any]:
+    return pd.Series([pd.NaT] * rows, dtype="datetime64[ns, UTC]")
+
+
+def _utc_dates(stamps: pd.Series[Any]) -> pd.Series[Any]:
+    dates: pd.Series[Any] = stamps.dt.tz_convert("UTC").dt.tz_localize(None).dt.normalize()
+    return dates.astype("datetime64[ns]")

@@ -1,0 +1,282 @@
+"""What a model is worth against the market: chances, money and what it knows beyond the line. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.schema import KEY_COLUMNS, target_values
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.market.bets import control_bets, make_offers, model_bets
+from pytest_nbaprops.market.board import Board, chance_at, make_board
+from pytest_nbaprops.market.chances import (
+    FEWEST_LINES,
+    Recalibration,
+    given_no_push,
+    moved,
+    recalibrated,
+    walked_quantiles,
+)
+from pytest_nbaprops.market.match import Lines, match_players
+from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.report import MarketReport
+from pytest_nbaprops.market.settings import MarketSettings
+from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
+from pytest_nbaprops.metrics.probability import brier_scores, covered, crps_of_quantiles, log_losses
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+KEYS: Final = list(KEY_COLUMNS)
+ENOUGH_MATCHED: Final = 0.99
+COVERAGES: Final = (50, 80, 95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """The lines on one target, matched and checked, ready to judge any model of it."""
+
+    target: str
+    settings: MarketSettings
+    lines: Lines
+    board: Board
+
+    def board_problems(self) -> list[str]:
+        """What is wrong with the lines that there are, a line each."""
+        found = [
+            f"{book}: {row['off']:.0f} of {row['compared']:.0f} lines carry the price of another line "
+            f"({row['share']:.0%}); none of its lines counts"
+            for book, row in self.board.mixed.items()
+        ]
+        found += [
+            f"{book}: its prices do not come true (z = {z:.1f}), they are of other lines; none of its lines counts"
+            for book, z in self.board.contradicted.items()
+        ]
+        if self.board.counts["after tip-off"]:
+            found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
+        return found
+
+    def problems(self) -> list[str]:
+        """What a user should know of the lines themselves, a line each."""
+        found = self.board_problems()
+        if not len(self.lines.matched):
+            found.append(f"no line on {self.target} is for a player-game of the data")
+        elif self.lines.share < ENOUGH_MATCHED:
+            lost = int(self.lines.unmatched["PLAYED"].sum())
+            found.append(
+                f"{lost:,} lines find no player ({1 - self.lines.share:.1%} of those whose player may have played)"
+            )
+        return found
+
+
+def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: MarketSettings) -> Market:
+    """Match lines to games and see which of them count.
+
+    Args:
+        odds: What `read_odds` gives.
+        games: Canonical games, played.
+        target: Such as `PTS+REB+AST`.
+        settings: What counts.
+
+    Raises:
+        SettingsError: the one book of the bet rule has no line.
+    """
+    near, roster = _around(odds, games)
+    lines = match_players(of_target(odds, target), near, roster=roster)
+    actual = near[KEYS].assign(actual=target_values(near, target.split("+")))
+    board = make_board(lines.matched, target, snapshot=settings.snapshot, actual=actual)
+    books = sorted(board.lines["BOOKMAKER"].unique())
+    if settings.book is not None and settings.book.casefold() not in {book.casefold() for book in books}:
+        raise SettingsError(
+            f"--nbaprops-bet-rule: the odds have no book {settings.book!r} with a matched line on {target}; "
+            f"there are {', '.join(books) or 'none'}"
+        )
+    return Market(target=target, settings=settings, lines=lines, board=board)
+
+
+def _around(odds: pd.DataFrame, games: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The games that the lines can be for, and those that say who is with which team then."""
+    first, last = odds["EVENT_DATE"].min() - pd.Timedelta(days=1), odds["EVENT_DATE"].max()
+    near = games[games["GAME_DATE"].between(first, last)]
+    return near, games[games["SEASON"].isin(near["SEASON"].unique())]
+
+
+def judge(
+    predictions: pd.DataFrame,
+    market: Market | pd.DataFrame,
+    *,
+    games: pd.DataFrame | None = None,
+    target: str = "PTS+REB+AST",
+    settings: MarketSettings | None = None,
+) -> MarketReport:
+    """Judge a model's out-of-fold predictions against the market.
+
+    Args:
+        predictions: GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted, one row per player-game.
+        market: What `open_market` gives, or lines as `read_odds` gives them, with `games`, `target` and `settings`.
+        games: Canonical games.
+        target: What the predictions are of.
+        settings: What counts and what is bet.
+
+    Raises:
+        SettingsError: the one book of the bet rule has no line.
+    """
+    if isinstance(market, pd.DataFrame):
+        if games is None:
+            raise ValueError("lines that are not matched yet need games")
+        market = open_market(market, games, target, settings or MarketSettings())
+    every = predictions[[*KEYS, "actual", "predicted"]].sort_values(KEYS, kind="stable", ignore_index=True)
+    every = every.assign(GAME_DATE=every["GAME_DATE"].astype("datetime64[ns]"))
+    board = market.board.consensus.assign(GAME_DATE=market.board.consensus["GAME_DATE"].astype("datetime64[ns]"))
+    merged = every.merge(board, on=KEYS, how="left", validate="one_to_one")
+    lined = merged["market"].notna().to_numpy()
+    rows = merged[lined].reset_index(drop=True)
+    views = _Views.of(merged, lined, rows)
+    rows = _scored(rows, views)
+    offers = make_offers(_board_lines(rows, views, market.board.lines, market.target))
+    bets = _with_clv(model_bets(offers, market.settings), market.target)
+    return MarketReport(
+        market=market,
+        rows=_with_bets(rows, bets),
+        bets=bets,
+        controls=control_bets(offers, market.settings),
+        recalibration=views.learnt,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Views:
+    """Predictive distributions of the lined rows, as outcome quantiles (rows, levels)."""
+
+    model: Floats
+    used: Floats
+    market: Floats
+    kind: npt.NDArray[np.object_]
+    learnt: Recalibration | None
+    whole: bool
+
+    @classmethod
+    def of(cls, merged: pd.DataFrame, lined: npt.NDArray[np.bool_], rows: pd.DataFrame) -> _Views:
+        whole = bool((merged["actual"] == np.floor(merged["actual"])).all())
+        model = walked_quantiles(merged, lined, "predicted")
+        line, dates = rows["main_line"].to_numpy(), rows["GAME_DATE"].to_numpy()
+        said = given_no_push(*sides_of(model, line, whole=whole))
+        known = np.isfinite(model[:, 0])
+        said = np.where(known, said, np.nan)
+        chance, learnt = recalibrated(dates, said, over_or_under(rows["actual"], line))
+        again = np.isfinite(chance) & known
+        used = model.copy()
+        used[again] = moved(model[again], line[again], chance[again])
+        everywhere = walked_quantiles(rows, np.ones(len(rows), dtype=np.bool_), "centre")
+        market = moved(everywhere, line, rows["market_over"])
+        kind = np.select([again, known], ["recalibrated", "errors"], default="").astype(object)
+        return cls(model=model, used=used, market=market, kind=kind, learnt=learnt, whole=whole)
+
+
+def over_or_under(actual: npt.ArrayLike, line: npt.ArrayLike) -> Floats:
+    """1 where the outcome is over the line, 0 under, NaN on it."""
+    distance = np.asarray(actual, dtype=np.float64) - np.asarray(line, dtype=np.float64)
+    return np.where(distance > 0, 1.0, np.where(distance < 0, 0.0, np.nan))
+
+
+def _scored(rows: pd.DataFrame, views: _Views) -> pd.DataFrame:
+    """The rows with everything that the metrics add up; model and market always on the same rows."""
+    line, actual = rows["main_line"].to_numpy(), rows["actual"].to_numpy()
+    came = over_or_under(actual, line)
+    columns: dict[str, Any] = {"kind": views.kind, "came": came}
+    columns["said"] = given_no_push(*sides_of(views.model, line, whole=views.whole))
+    columns["over"] = given_no_push(*sides_of(views.used, line, whole=views.whole))
+    for name in ("said", "over"):
+        columns[name] = np.where(views.kind == "", np.nan, columns[name])
+    both = np.isfinite(columns["over"]) & np.isfinite(rows["market_over"]) & np.isfinite(came)
+    # Chances before there were lines to recalibrate them on are not what the model is judged by, where others are.
+    judged = both & (views.kind == "recalibrated") if (views.kind == "recalibrated").any() else both
+    columns["judged"] = judged
+    for prefix, chance in (("", columns["over"]), ("market_", rows["market_over"]), ("said_", columns["said"])):
+        columns[f"{prefix}brier"] = np.where(judged, brier_scores(chance, came), np.nan)
+        columns[f"{prefix}log_loss"] = np.where(judged, log_losses(chance, came), np.nan)
+    shown = np.isfinite(views.model[:, 0]) & np.isfinite(views.market[:, 0])
+    for prefix, quantiles in (("", views.model), ("market_", views.market), ("used_", views.used)):
+        columns[f"{prefix}crps"] = np.where(shown, crps_of_quantiles(quantiles, LEVELS, actual), np.nan)
+        for level in COVERAGES:
+            low, high = ends_of(quantiles, level / 100)
+            columns[f"{prefix}coverage{level}"] = np.where(shown, covered(low, high, actual), np.nan)
+            columns[f"{prefix}width{level}"] = np.where(shown, high - low, np.nan)
+    return _beyond(rows.assign(**columns))
+
+
+def _beyond(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the model says beyond the line, what the line missed, and the blend of both learnt on earlier dates.
+
+    Encompassing regression: Fair & Shiller, "Comparing information in forecasts from econometric models", AER 80
+    (1990) 375-389.
+    """
+    beyond, missed = rows["predicted"] - rows["market"], rows["actual"] - rows["market"]
+    share = _walked_share(rows["GAME_DATE"].to_numpy(), beyond.to_numpy(), missed.to_numpy())
+    blend = rows["market"] + share * beyond
+    error = missed.abs()
+    return rows.assign(
+        beyond=beyond,
+        missed=missed,
+        market_error=error,
+        blend=blend,
+        blend_error=(rows["actual"] - blend).abs(),
+        market_error_blend=error.where(blend.notna()),
+    )
+
+
+def _walked_share(dates: npt.NDArray[np.datetime64], beyond: Floats, missed: Floats) -> Floats:
+    """How much of the model's difference to the line to believe, from earlier dates: a share from 0 to 1."""
+    found = np.full(len(dates), np.nan)
+    for date in np.unique(dates):
+        before = dates < date
+        if before.sum() >= FEWEST_LINES:
+            slope = float(beyond[before] @ missed[before] / max(float(beyond[before] @ beyond[before]), 1e-12))
+            found[dates == date] = np.clip(slope, 0.0, 1.0)
+    return found
+
+
+def _board_lines(rows: pd.DataFrame, views: _Views, lines: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Every line that is bet on, with the chances of model and market at it."""
+    numbered = rows[[*KEYS, "actual", "centre", "kind"]].assign(_row=np.arange(len(rows)))
+    numbered = numbered[numbered["kind"] == "recalibrated"]
+    offered = lines[lines["WHY"] == ""].merge(numbered, on=KEYS, how="inner")
+    used = views.used[offered["_row"].to_numpy(dtype=np.int64)]
+    line = offered["LINE"].to_numpy()
+    under, over = sides_of(used, line, whole=views.whole)
+    above = chance_at(line, offered["centre"].to_numpy(), target)
+    return offered.assign(
+        over=over,
+        under=under,
+        market_over=above * (over + under),
+        market_under=(1.0 - above) * (over + under),
+    ).drop(columns="_row")
+
+
+def _with_clv(bets: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The bets with closing line value: expected return at the price taken by the chances on which the books closed."""
+    if "CLOSE_CENTRE" not in bets:
+        return bets.assign(clv=np.nan)
+    above = chance_at(bets["LINE"], bets["CLOSE_CENTRE"], target)
+    chance = np.where(bets["SIDE"] == "over", above, 1.0 - above)
+    return bets.assign(clv=chance * bets["PRICE"] - 1.0)
+
+
+def _with_bets(rows: pd.DataFrame, bets: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what was staked on them and what came of it; NaN where nothing was."""
+    money = bets[[*KEYS, "stake", "profit", "clv", "result"]].assign(
+        bet=1.0, won=(bets["result"] > 0).astype(float), decided=(bets["result"] != 0).astype(float)
+    )
+    return rows.merge(money.drop(columns="result"), on=KEYS, how="left", validate="one_to_one")
+
+
+def with_lines(predictions: pd.DataFrame, market: Market) -> pd.DataFrame:
+    """The predictions with market (the median line, NaN without one) and line (whether there is one), for criteria."""
+    medians = market.board.consensus[["GAME_ID", "PLAYER_ID", "market"]]
+    both = predictions.merge(medians, on=["GAME_ID", "PLAYER_ID"], how="left", validate="many_to_one")
+    return both.assign(line=both["market"].notna())

@@ -1,0 +1,136 @@
+"""The market's metrics as functions of sums per game date, so that a bootstrap can add dates up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.gate.statistics import LEVEL, Interval, critical_value, interval
+from pytest_nbaprops.metrics.point import date_sums
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+STEP: Final = 0.05  # autocorrelations are rounded up to it, so that few critical values need simulating
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One metric: what each row adds (rows, k), and the metric of any sums of that (..., k)."""
+
+    terms: Callable[[pd.DataFrame], Floats]
+    value: Callable[[Floats], Floats]
+
+    def sums(self, rows: pd.DataFrame) -> Floats:
+        """Array (dates, k) of the rows' dates."""
+        return date_sums(rows["GAME_DATE"].to_numpy(), self.terms(rows))
+
+    def of(self, rows: pd.DataFrame) -> float:
+        """The metric of the rows; NaN where it has none."""
+        with np.errstate(all="ignore"):
+            return float(self.value(self.terms(rows).sum(axis=0)))
+
+
+def measure_interval(measure: Measure, rows: pd.DataFrame, *, seed: int, level: float = LEVEL) -> Interval:
+    """The interval of a metric over blocks of game dates; InconclusiveError with fewer than 20 dates."""
+    return interval(measure.value, measure.sums(rows), seed=seed, level=level, critical=rounded_critical_value)
+
+
+def difference_interval(
+    first: Measure, second: Measure, rows: pd.DataFrame, *, seed: int, level: float = LEVEL
+) -> Interval:
+    """The interval of first - second on the same rows, resampled together."""
+    ours, theirs = first.sums(rows), second.sums(rows)
+    width = ours.shape[1]
+
+    def difference(sums: Floats) -> Floats:
+        return np.asarray(first.value(sums[..., :width]) - second.value(sums[..., width:]))
+
+    both = np.concatenate([ours, theirs], axis=1)
+    return interval(difference, both, seed=seed, level=level, critical=rounded_critical_value)
+
+
+def rounded_critical_value(dates: int, block: int, autocorrelation: float, level: float, seed: int) -> float:
+    """`critical_value` at the autocorrelation rounded up, which makes intervals a little wider, never narrower."""
+    return _critical_value(dates, block, min(np.ceil(autocorrelation / STEP) * STEP, 0.95), level, seed)
+
+
+_critical_value = lru_cache(maxsize=256)(critical_value)
+
+
+def mean_of(column: str) -> Measure:
+    """The mean of a column over the rows that have it."""
+
+    def terms(rows: pd.DataFrame) -> Floats:
+        values = rows[column].to_numpy(dtype=np.float64)
+        known = np.isfinite(values)
+        return np.column_stack([np.where(known, values, 0.0), known])
+
+    return Measure(terms=terms, value=lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def ratio_of(above: str, below: str) -> Measure:
+    """The sum of one column over the sum of another; rows that have neither add nothing."""
+    return Measure(
+        terms=lambda rows: np.nan_to_num(rows[[above, below]].to_numpy(dtype=np.float64)),
+        value=lambda sums: sums[..., 0] / sums[..., 1],
+    )
+
+
+def total_of(column: str) -> Measure:
+    """The sum of a column."""
+    return Measure(
+        terms=lambda rows: np.nan_to_num(rows[[column]].to_numpy(dtype=np.float64)), value=lambda sums: sums[..., 0]
+    )
+
+
+def slope_of(x: str, y: str) -> Measure:
+    """The least-squares slope of y on x, with an intercept."""
+
+    def terms(rows: pd.DataFrame) -> Floats:
+        pairs = rows[[x, y]].to_numpy(dtype=np.float64)
+        known = np.isfinite(pairs).all(axis=1)
+        a, b = np.where(known[:, None], pairs, 0.0).T
+        return np.column_stack([known, a, b, a * a, a * b])
+
+    def value(sums: Floats) -> Floats:
+        n, a, b, aa, ab = np.moveaxis(sums, -1, 0)
+        return np.asarray((ab - a * b / n) / (aa - a * a / n))
+
+    return Measure(terms=terms, value=value)
+
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    "roi": ratio_of("profit", "stake"),
+    "win_rate": ratio_of("won", "decided"),
+    "n_bets": total_of("bet"),
+    "profit": total_of("profit"),
+    "clv": mean_of("clv"),
+    "brier": mean_of("brier"),
+    "log_loss": mean_of("log_loss"),
+    "crps": mean_of("crps"),
+    "coverage50": mean_of("coverage50"),
+    "coverage80": mean_of("coverage80"),
+    "coverage95": mean_of("coverage95"),
+    "market_mae": mean_of("market_error"),
+    "market_brier": mean_of("market_brier"),
+    "beyond_line": slope_of("beyond", "missed"),
+    "blend": mean_of("blend_error"),
+}
+# What the market has under the same name, on the same rows.
+MARKET_MEASURES: Final[Mapping[str, Measure]] = {
+    "brier": MEASURES["market_brier"],
+    "log_loss": mean_of("market_log_loss"),
+    "crps": mean_of("market_crps"),
+    "coverage50": mean_of("market_coverage50"),
+    "coverage80": mean_of("market_coverage80"),
+    "coverage95": mean_of("market_coverage95"),
+    "blend": mean_of("market_error_blend"),
+}

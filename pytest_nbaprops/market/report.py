@@ -1,0 +1,372 @@
+"""What judging against the market came to: metrics for the gate, tables for people, one dict for decision.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.gate.criteria import MARKET_METRICS
+from pytest_nbaprops.gate.statistics import Interval
+from pytest_nbaprops.gate.verdict import InconclusiveError
+from pytest_nbaprops.market.measures import (
+    MARKET_MEASURES,
+    MEASURES,
+    Measure,
+    difference_interval,
+    measure_interval,
+    ratio_of,
+)
+from pytest_nbaprops.market.pickem import Table, break_even_per_pick, entries, read_multipliers
+from pytest_nbaprops.metrics.betting import bets_to_know, break_even, drawdown, longest_losing_run
+from pytest_nbaprops.metrics.probability import calibration_error, calibration_table
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.market.chances import Recalibration
+    from pytest_nbaprops.market.judge import Market
+
+MONEY: Final = ("roi", "win_rate", "n_bets", "profit", "clv")
+KEYS: Final = list(KEY_COLUMNS)
+EDGES: Final = (0.0, 0.01, 0.02, 0.04, 0.08, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketReport:
+    """One model against the market.
+
+    Attributes:
+        market: the lines it was held against.
+        rows: one row per player-game with a line and a prediction: the keys, actual, predicted, market (median line),
+            main_line, books, kind of chance, over (chance of over at the main line, given no push), came, the scores of
+            model and market, beyond and missed (the slope's x and y), blend, stake and profit where there was a bet.
+        bets: one row per bet: book, side, line, decimal price, win and lose (chances), value (expected return),
+            result, stake, profit, clv.
+        controls: the same of blind over, blind under, a coin and the market's own chances.
+        recalibration: what all lines teach, for games to come.
+    """
+
+    market: Market
+    rows: pd.DataFrame
+    bets: pd.DataFrame
+    controls: Mapping[str, pd.DataFrame]
+    recalibration: Recalibration | None
+
+    # for the gate
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Every metric that is known, by the names that criteria, MLflow and decision.json use."""
+        found = {name: measure.of(self.scope(name)) for name, measure in MEASURES.items()}
+        found["drawdown"] = drawdown(self.bets["profit"])
+        return {name: float(found[name]) for name in MARKET_METRICS if math.isfinite(found[name])}
+
+    def measure(self, name: str) -> Measure | None:
+        """The metric as a function of sums per game date; None where there is no such metric, or no interval of it."""
+        return MEASURES.get(name)
+
+    def market_measure(self, name: str) -> Measure | None:
+        """What `market` stands for in a comparison with the metric; None where it stands for nothing."""
+        return MARKET_MEASURES.get(name)
+
+    def scope(self, name: str) -> pd.DataFrame:
+        """The rows that the metric is about: for money those that could be bet on."""
+        return self.rows[self.rows["kind"] == "recalibrated"] if name in MONEY else self.rows
+
+    def interval_of(self, measure: Measure, rows: pd.DataFrame, *, level: float) -> Interval:
+        """The interval of a metric on some of the rows; InconclusiveError with fewer than 20 dates."""
+        return measure_interval(measure, rows, seed=self.seed, level=level)
+
+    def difference_of(self, ours: Measure, theirs: Measure, rows: pd.DataFrame, *, level: float) -> Interval:
+        """The paired interval of ours - theirs; InconclusiveError with fewer than 20 dates."""
+        return difference_interval(ours, theirs, rows, seed=self.seed, level=level)
+
+    def missing(self, name: str) -> str:
+        """Why a metric is not known."""
+        if self.rows.empty:
+            return "no player-game of the test has a line"
+        if name == "clv":
+            return "it takes --nbaprops-snapshot=first, bets, and a later snapshot of the same book before tip-off"
+        if name in MONEY and self.bets.empty:
+            return f"no bet was made; {self.chances_text}"
+        return f"too few player-games have a line: {len(self.rows):,}"
+
+    def remark(self, name: str) -> str | None:
+        """What to say beside a metric of money: whether there are enough bets to know, and how many it would take."""
+        if name not in ("roi", "profit", "win_rate"):
+            return None
+        if self.bets.empty:
+            return "no bet was made"
+        interval, roi = self.interval("roi"), self.metrics.get("roi", math.nan)
+        if interval is not None and (interval.low > 0 or interval.high < 0):
+            return None
+        needed = bets_to_know(roi, self.return_spread)
+        count = f"about {_rounded(needed):,} bets" if math.isfinite(needed) else "no number of bets"
+        return f"{len(self.bets):,} bets are too few to know: to show an ROI of {roi:+.1%} takes {count}"
+
+    @property
+    def return_spread(self) -> float:
+        """Standard deviation of one bet's return per unit staked."""
+        returns = self.bets["profit"] / self.bets["stake"].where(self.bets["stake"] > 0)
+        return float(returns.std())
+
+    def interval(self, name: str) -> Interval | None:
+        """The metric's 95% interval over blocks of game dates; None where there are too few dates, or it has none."""
+        return self.intervals.get(name)
+
+    @cached_property
+    def intervals(self) -> Mapping[str, Interval | None]:
+        """The interval of each metric that is known and more than a count."""
+        named = [name for name in MEASURES if name in self.metrics and name != "n_bets"]
+        return {name: self._interval(MEASURES[name], self.scope(name)) for name in named}
+
+    def _interval(self, measure: Measure, rows: pd.DataFrame) -> Interval | None:
+        try:
+            found = measure_interval(measure, rows, seed=self.seed)
+        except InconclusiveError:
+            return None
+        return found if math.isfinite(found.low) and math.isfinite(found.high) else None
+
+    @property
+    def seed(self) -> int:
+        return self.market.settings.seed
+
+    # for people
+
+    @cached_property
+    def money(self) -> pd.DataFrame:
+        """Model and controls, a row each: bets, roi, win_rate, profit with low and high, break_even, drawdown, run."""
+        played = {"model": self.bets, **{f"blind {side}": self.controls[side] for side in ("over", "under")}}
+        played |= {"coin": self.controls["coin"], "market's chances": self.controls["market"]}
+        return pd.DataFrame([{"who": who, **self._summary(bets)} for who, bets in played.items()])
+
+    def _summary(
+        self, bets: pd.DataFrame, *, intervals: Sequence[str] = ("roi", "win_rate", "profit")
+    ) -> dict[str, Any]:
+        dated = self._dated(bets)
+        row: dict[str, Any] = {"bets": len(bets)}
+        for name in ("roi", "win_rate", "profit"):
+            found = self._interval(MEASURES[name], dated) if name in intervals and len(bets) else None
+            row[name] = MEASURES[name].of(dated)
+            row |= {f"{name}_low": found.low if found else math.nan, f"{name}_high": found.high if found else math.nan}
+        return row | {
+            "break_even": break_even(bets["PRICE"], bets["stake"]),
+            "drawdown": drawdown(bets["profit"]),
+            "longest_losing_run": longest_losing_run(bets["result"]),
+        }
+
+    def _dated(self, bets: pd.DataFrame) -> pd.DataFrame:
+        """The bets, and an empty row for each date on which there could have been one."""
+        dates = self.scope("roi")[["GAME_DATE"]].drop_duplicates()
+        money = bets[["GAME_DATE", "stake", "profit", "result"]]
+        decided = money.assign(won=(money["result"] > 0) * 1.0, decided=(money["result"] != 0) * 1.0)
+        return pd.concat([dates, decided.drop(columns="result")], ignore_index=True)
+
+    @cached_property
+    def breakdown(self) -> pd.DataFrame:
+        """The model's bets by edge, side, book and month: `by`, `group` and the columns of `money`."""
+        bets = self.bets
+        edges = pd.cut(bets["value"], list(EDGES), labels=[_edge_text(low, high) for low, high in pairwise(EDGES)])
+        groups = {
+            "edge": edges.astype(str),
+            "side": bets["SIDE"],
+            "book": bets["BOOKMAKER"],
+            "month": bets["GAME_DATE"].dt.strftime("%Y-%m"),
+        }
+        rows = [
+            {"by": by, "group": str(group), **self._summary(part, intervals=() if by == "month" else ("roi",))}
+            for by, labels in groups.items()
+            for group, part in bets.groupby(labels, sort=True)
+        ]
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def adds(self) -> dict[str, Any]:
+        """What the model adds to the better blind side: the difference of the two ROIs on the same dates, paired."""
+        table = self.money.set_index("who")["roi"]
+        blind = table[["blind over", "blind under"]]
+        if self.bets.empty or blind.isna().all():
+            return {"side": None, "difference": None, "low": None, "high": None}
+        side = str(blind.idxmax()).removeprefix("blind ")
+        theirs = self._dated(self.controls[side]).rename(columns={"stake": "put", "profit": "gained"})
+        both = pd.concat([self._dated(self.bets), theirs[["GAME_DATE", "put", "gained"]]], ignore_index=True)
+        first, second = MEASURES["roi"], ratio_of("gained", "put")
+        try:
+            found = difference_interval(first, second, both, seed=self.seed)
+        except InconclusiveError:
+            found = None
+        return {
+            "side": side,
+            "difference": first.of(both) - second.of(both),
+            "low": found.low if found else None,
+            "high": found.high if found else None,
+        }
+
+    @cached_property
+    def calibration(self) -> Mapping[str, pd.DataFrame]:
+        """What was said and what came, in tenths: recalibrated chances, the model's before that, the market's."""
+        judged = self.rows[self.rows["judged"]]
+        columns = {"model": "over", "errors alone": "said", "market": "market_over"}
+        return {who: calibration_table(judged[column], judged["came"]) for who, column in columns.items()}
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Model, its chances before the recalibration, and market on the same rows: every probability metric."""
+        rows = []
+        for who, prefix, scored in (
+            ("model", "used_", ""),
+            ("errors alone", "", "said_"),
+            ("market", "market_", "market_"),
+        ):
+            means = {
+                "n": int(self.rows["judged"].sum()),
+                "brier": self.rows[f"{scored}brier"].mean(),
+                "log_loss": self.rows[f"{scored}log_loss"].mean(),
+                "calibration_error": calibration_error(self.calibration[who]),
+                "crps": self.rows[f"{prefix}crps"].mean(),
+            }
+            spans = {
+                f"{what}{level}": self.rows[f"{prefix}{what}{level}"].mean()
+                for level in (50, 80, 95)
+                for what in ("coverage", "width")
+            }
+            rows.append({"who": who, **means, **spans})
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def books(self) -> pd.DataFrame:
+        """Each book: lines, those bet on or not and why, mean margin."""
+        lines = self.market.board.lines
+        counts = pd.crosstab(lines["BOOKMAKER"], lines["WHY"])
+        return counts.rename(columns={"": "counted"}).rename_axis(columns=None).reset_index()
+
+    @cached_property
+    def pickem(self) -> pd.DataFrame:
+        """What pick'em entries of the picks with the highest chances would have paid, at the books' main lines."""
+        scope = self.scope("roi")
+        over = scope["over"] >= 0.5  # noqa: PLR2004 - the likelier side
+        side = np.where(over, 1, -1)
+        chance = np.where(over, scope["over"], 1 - scope["over"])
+        result = np.sign(scope["actual"] - scope["main_line"]) * side
+        picks, table = scope[KEYS].assign(chance=chance, result=result), read_multipliers()
+        return pd.DataFrame([self._entries(picks, table, *play) for play in table])
+
+    def _entries(self, picks: pd.DataFrame, table: Table, play: str, size: int) -> dict[str, Any]:
+        made = entries(picks, table, play, size)
+        found = self._interval(MEASURES["roi"], made) if len(made) else None
+        return {
+            "play": play,
+            "picks": size,
+            "break_even": break_even_per_pick(table[play, size], size),
+            "entries": len(made),
+            "hit_rate": MEASURES["win_rate"].of(made) if len(made) else math.nan,
+            "paid": float((made["stake"] + made["profit"]).sum()),
+            "roi": MEASURES["roi"].of(made) if len(made) else math.nan,
+            "roi_low": found.low if found else math.nan,
+            "roi_high": found.high if found else math.nan,
+        }
+
+    @cached_property
+    def comparison(self) -> dict[str, Any]:
+        """The blend's MAE minus the line's, on the rows where there is a blend; below 0 the model helps the line."""
+        first, second = MEASURES["blend"], MARKET_MEASURES["blend"]
+        try:
+            found = difference_interval(first, second, self.rows, seed=self.seed)
+        except InconclusiveError:
+            found = None
+        value = first.of(self.rows) - second.of(self.rows)
+        return {"difference": value, "low": found.low if found else None, "high": found.high if found else None}
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The report in plain words, a line each."""
+        return tuple(_sentences(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """`market` of a candidate in decision.json: exact builtins, NaN and infinity as None."""
+        board = self.market.board
+        told: dict[str, Any] = _plain(
+            {
+                "target": self.market.target,
+                "settings": self.market.settings.to_dict(),
+                "lines": {
+                    **board.counts,
+                    "matched": self.market.lines.share,
+                    "unmatched": {str(kind): int(n) for kind, n in self.market.lines.reasons().items()},
+                    "mixed_rungs": board.mixed,
+                    "contradicted": board.contradicted,
+                    "not_bet_on": board.lines["WHY"].value_counts().drop("", errors="ignore").to_dict(),
+                },
+                "player_games": len(self.rows),
+                "chances": self.chances_text,
+                "metrics": self.metrics,
+                "intervals": {n: [i.low, i.high] if i else None for n, i in self.intervals.items()},
+                "money": self.money.to_dict("records"),
+                "breakdown": self.breakdown.to_dict("records"),
+                "adds_to_blind": self.adds,
+                "scores": self.scores.to_dict("records"),
+                "calibration": {who: table.to_dict("records") for who, table in self.calibration.items()},
+                "pickem": self.pickem.to_dict("records"),
+                "blend_minus_line": self.comparison,
+                "said": list(self.said),
+            }
+        )
+        return told
+
+    @property
+    def chances_text(self) -> str:
+        """Which chances these are."""
+        kinds = self.rows["kind"].value_counts()
+        again, raw = int(kinds.get("recalibrated", 0)), int(kinds.get("errors", 0))
+        if not again:
+            return f"the model's own errors alone, not recalibrated: {raw:,} earlier lines are too few"
+        return f"recalibrated on earlier lines for {again:,} player-games; on the {raw:,} before them nothing is bet"
+
+
+def _sentences(report: MarketReport) -> list[str]:
+    metrics, found = report.metrics, []
+    slope = report.interval("beyond_line")
+    if "beyond_line" in metrics:
+        inside = f" [{slope.low:+.3f}, {slope.high:+.3f}]" if slope else ""
+        knows = "something that the line does not" if slope and slope.low > 0 else "nothing that shows beyond the line"
+        found.append(f"beyond the line: slope {metrics['beyond_line']:+.3f}{inside}: the model knows {knows}")
+    found.append(f"chances: {report.chances_text}")
+    remark = report.remark("roi")
+    if "roi" in metrics:
+        interval = report.interval("roi")
+        inside = f" [{interval.low:+.1%}, {interval.high:+.1%}]" if interval else ""
+        found.append(
+            f"{report.market.settings.rule_text}: ROI {metrics['roi']:+.1%}{inside} on {len(report.bets):,} bets"
+        )
+    if remark:
+        found.append(remark)
+    return found
+
+
+def _rounded(number: float) -> int:
+    """Two digits are as much as such an estimate knows."""
+    size = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    return int(math.ceil(number / size) * size)
+
+
+def _edge_text(low: float, high: float) -> str:
+    return f"{low:.0%} and more" if math.isinf(high) else f"{low:.0%} to {high:.0%}"
+
+
+def _plain(value: Any) -> Any:
+    """Exact builtins all the way down."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,43 @@
+"""Whether a process is alive, on POSIX and on Windows. Standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any, Final
+
+QUERY: Final = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION
+STILL_ACTIVE: Final = 259
+ACCESS_DENIED: Final = 5
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists, whoever owns it.
+
+    `os.kill(pid, 0)`, which asks on POSIX, ends the process on Windows.
+    """
+    if pid <= 0:
+        return False  # to kill, these are groups of processes
+    if sys.platform == "win32":
+        return alive_on_windows(pid, ctypes.WinDLL("kernel32", use_last_error=True), ctypes.get_last_error)
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def alive_on_windows(pid: int, kernel: Any, last_error: Any) -> bool:
+    """The same by the functions of kernel32, as `kernel`."""
+    handle = kernel.OpenProcess(QUERY, False, pid)  # noqa: FBT003 - a C function
+    if not handle:
+        return bool(last_error() == ACCESS_DENIED)  # somebody else's
+    code = ctypes.c_ulong()
+    try:
+        known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    finally:
+        kernel.CloseHandle(handle)
+    return not known or code.value == STILL_ACTIVE

@@ -1,0 +1,267 @@
+"""The numbers behind the page's plots, all of them from the predictions and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.metrics.intervals import learn_errors
+
+ROLLING: Final = 15
+"""Game dates in the rolling mean."""
+MOST_POINTS: Final = 170
+"""More dates than a season has are drawn as bins of neighbouring ones."""
+SHOWN: Final = 8
+BINS: Final = 10
+FEWEST_IN_SLICE: Final = 30
+LEVEL: Final = 0.8
+KEYS: Final = list(KEY_COLUMNS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateFigures:
+    """What the page shows of one candidate's predictions; a table is empty where nothing is known.
+
+    Attributes:
+        dates: first, last, n, mae, rolling, baseline, champion, gap (cumulated error less the champion's), bias.
+        bin_dates: game dates in each row of `dates`.
+        worst_dates: GAME_DATE, n, mae, baseline, bias.
+        worst_misses: GAME_DATE, player, actual, predicted, error, minutes, line.
+        residuals: low, high, n, predicted, bias, p10, p90, mae, by tenths of the prediction.
+        slices: what, slice, n, mae, baseline, champion.
+        coverage: level, n, share of outcomes inside the 80% intervals learnt on the first half of the dates.
+    """
+
+    dates: pd.DataFrame
+    bin_dates: int
+    worst_dates: pd.DataFrame
+    worst_misses: pd.DataFrame
+    residuals: pd.DataFrame
+    slices: pd.DataFrame
+    coverage: pd.DataFrame
+    rows: int
+    players: int
+    lined: int | None
+    with_champion: int
+
+
+def candidate_figures(
+    predictions: pd.DataFrame,
+    champion: pd.DataFrame | None,
+    games: pd.DataFrame | None,
+    *,
+    points: int = MOST_POINTS,
+) -> CandidateFigures:
+    """The figures of one candidate.
+
+    Args:
+        predictions: keys, actual, predicted and, where there are some, baseline and market; a row per player-game.
+        champion: the champion's keys and predicted.
+        games: keys, and what is told of player-games: PLAYER_NAME, MIN, and columns that slices are made of.
+        points: most points of a plot over dates.
+    """
+    rows = _rows(predictions, champion, games)
+    dates, size = _by_date(rows, points)
+    return CandidateFigures(
+        dates=dates,
+        bin_dates=size,
+        worst_dates=_worst_dates(rows),
+        worst_misses=_worst_misses(rows),
+        residuals=_residuals(rows),
+        slices=_slices(rows),
+        coverage=_coverage(rows),
+        rows=len(rows),
+        players=int(rows["PLAYER_ID"].nunique()),
+        lined=int(rows["market"].notna().sum()) if "market" in rows else None,
+        with_champion=int(rows["champion"].notna().sum()),
+    )
+
+
+def _rows(predictions: pd.DataFrame, champion: pd.DataFrame | None, games: pd.DataFrame | None) -> pd.DataFrame:
+    """A row per player-game with error, and the references' absolute errors."""
+    rows = _keyed(predictions)
+    rows = _with(rows, champion, {"predicted": "champion"})
+    told = [] if games is None else [name for name in games.columns if name not in {*rows.columns, *KEYS}]
+    rows = _with(rows, games, {name: name for name in told})
+    for name in ("baseline", "champion"):
+        rows[name] = pd.Series(rows.get(name, np.nan), index=rows.index, dtype="float64")
+        rows[f"{name}_size"] = (rows[name] - rows["actual"]).abs()
+    rows["error"] = rows["predicted"] - rows["actual"]
+    rows["size"] = rows["error"].abs()
+    return rows
+
+
+def _keyed(frame: pd.DataFrame) -> pd.DataFrame:
+    days = pd.to_datetime(frame["GAME_DATE"]).astype("datetime64[ns]").dt.normalize()
+    return frame.assign(
+        GAME_DATE=days, GAME_ID=frame["GAME_ID"].astype(str), PLAYER_ID=frame["PLAYER_ID"].astype("int64")
+    )
+
+
+def _with(rows: pd.DataFrame, other: pd.DataFrame | None, names: Mapping[str, str]) -> pd.DataFrame:
+    if other is None or other.empty or not names:
+        return rows
+    columns = _keyed(other[[*KEYS, *names]]).rename(columns=dict(names)).drop_duplicates(KEYS)
+    # Only what is tested: the games of ten seasons are many.
+    columns = columns[columns["GAME_DATE"].isin(rows["GAME_DATE"].unique())]
+    return rows.merge(columns, on=KEYS, how="left")
+
+
+def _by_date(rows: pd.DataFrame, points: int) -> tuple[pd.DataFrame, int]:
+    sums = rows.groupby("GAME_DATE", sort=True).agg(
+        n=("size", "size"),
+        size=("size", "sum"),
+        error=("error", "sum"),
+        baseline=("baseline_size", "sum"),
+        baseline_n=("baseline_size", "count"),
+        champion=("champion_size", "sum"),
+        champion_n=("champion_size", "count"),
+    )
+    both = rows["champion_size"].notna()
+    gap = (rows["size"] - rows["champion_size"])[both].groupby(rows["GAME_DATE"][both]).sum()
+    sums["gap"] = gap.reindex(sums.index).fillna(0.0).cumsum()
+    window = sums[["size", "n"]].rolling(ROLLING, min_periods=min(5, len(sums))).sum()
+    sums["rolling"] = window["size"] / window["n"]
+    size = -(-len(sums) // points)
+    bins = np.arange(len(sums)) // max(size, 1)
+    days = sums.index.to_series()
+    added = sums.groupby(bins)[["n", "size", "error", "baseline", "baseline_n", "champion", "champion_n"]].sum()
+    ends = sums.groupby(bins)[["gap", "rolling"]].last()
+    table = pd.DataFrame(
+        {
+            "first": days.groupby(bins).first(),
+            "last": days.groupby(bins).last(),
+            "n": added["n"],
+            "mae": added["size"] / added["n"],
+            "rolling": ends["rolling"],
+            "baseline": (added["baseline"] / added["baseline_n"]).where(added["baseline_n"] > 0),
+            "champion": (added["champion"] / added["champion_n"]).where(added["champion_n"] > 0),
+            "gap": ends["gap"] if both.any() else np.nan,
+            "bias": added["error"] / added["n"],
+        }
+    )
+    return table.reset_index(drop=True), size
+
+
+def _worst_dates(rows: pd.DataFrame) -> pd.DataFrame:
+    grouped = rows.groupby("GAME_DATE", sort=True)
+    dates = grouped.agg(
+        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), bias=("error", "mean")
+    )
+    return dates.reset_index().nlargest(SHOWN, "mae", keep="first").reset_index(drop=True)
+
+
+def _worst_misses(rows: pd.DataFrame) -> pd.DataFrame:
+    worst = rows.nlargest(SHOWN, "size", keep="first").reset_index(drop=True)
+    names = worst["PLAYER_NAME"] if "PLAYER_NAME" in worst else pd.Series(pd.NA, index=worst.index)
+    return pd.DataFrame(
+        {
+            "GAME_DATE": worst["GAME_DATE"],
+            "player": names.where(names.notna(), "player " + worst["PLAYER_ID"].astype(str)),
+            "actual": worst["actual"],
+            "predicted": worst["predicted"],
+            "error": worst["error"],
+            "minutes": _optional(worst, "MIN"),
+            "line": _optional(worst, "market"),
+        }
+    )
+
+
+def _optional(frame: pd.DataFrame, name: str) -> pd.Series[float]:
+    return frame[name].astype("float64") if name in frame else pd.Series(np.nan, index=frame.index, dtype="float64")
+
+
+def _residuals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tenths of the prediction; fewer where many predictions are the same."""
+    tenth = pd.qcut(rows["predicted"], BINS, labels=False, duplicates="drop")
+    if tenth.isna().all():
+        tenth = pd.Series(0, index=rows.index)
+    grouped = rows.groupby(tenth)
+    return pd.DataFrame(
+        {
+            "low": grouped["predicted"].min(),
+            "high": grouped["predicted"].max(),
+            "n": grouped.size(),
+            "predicted": grouped["predicted"].mean(),
+            "bias": grouped["error"].mean(),
+            "p10": grouped["error"].quantile(0.1),
+            "p90": grouped["error"].quantile(0.9),
+            "mae": grouped["size"].mean(),
+        }
+    ).reset_index(drop=True)
+
+
+def _slices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Parts of the player-games that are known before the game."""
+    tables = [
+        _sliced(rows, "minutes expected", _cut(rows, "minutes", (12, 24, 32))),
+        _sliced(rows, "venue", _named(rows, "home", {True: "home", False: "away"})),
+        _sliced(rows, "days of rest", _cut(rows, "rest", (2, 3, 4), whole=True)),
+        _sliced(rows, "month", rows["GAME_DATE"].dt.strftime("%Y-%m")) if _months(rows) else None,
+        _sliced(
+            rows,
+            "market's line",
+            _named(rows.assign(lined=rows["market"].notna()), "lined", {True: "with a line", False: "without"}),
+        )
+        if "market" in rows
+        else None,
+    ]
+    known = [table for table in tables if table is not None and len(table)]
+    return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
+
+
+def _months(rows: pd.DataFrame) -> bool:
+    return 1 < int(rows["GAME_DATE"].dt.to_period("M").nunique()) <= 12  # noqa: PLR2004 - one season
+
+
+def _sliced(rows: pd.DataFrame, what: str, labels: pd.Series[str] | None) -> pd.DataFrame | None:
+    if labels is None:
+        return None
+    grouped = rows.groupby(labels, sort=True, observed=True)
+    table = grouped.agg(
+        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), champion=("champion_size", "mean")
+    )
+    table = table[table["n"] >= FEWEST_IN_SLICE].rename_axis("slice").reset_index()
+    table.insert(0, "what", what)
+    return table.assign(slice=table["slice"].astype(str))
+
+
+def _cut(rows: pd.DataFrame, name: str, edges: tuple[int, ...], *, whole: bool = False) -> pd.Series[str] | None:
+    """Rows by where a number lies; `whole` numbers are named by what they can be."""
+    if name not in rows:
+        return None
+    labels = [f"up to {edges[0] - 1}" if whole else f"under {edges[0]}"]
+    for low, high in pairwise(edges):
+        last = high - 1 if whole else high
+        labels.append(f"{low}" if last == low else f"{low} to {last}")
+    labels.append(f"{edges[-1]} or more")
+    cut: pd.Series[str] = pd.cut(rows[name], [-np.inf, *edges, np.inf], right=False, labels=labels)
+    return cut
+
+
+def _named(rows: pd.DataFrame, name: str, labels: Mapping[bool, str]) -> pd.Series[str] | None:
+    return rows[name].map(dict(labels)) if name in rows else None
+
+
+def _coverage(rows: pd.DataFrame) -> pd.DataFrame:
+    """Whether 80% intervals learnt on the first half of the dates hold on the second, by thirds of the prediction."""
+    days = np.sort(rows["GAME_DATE"].unique())
+    first = rows["GAME_DATE"].isin(days[: len(days) // 2])
+    errors = learn_errors(rows.loc[first, "actual"], rows.loc[first, "predicted"])
+    later = rows[~first].reset_index(drop=True)
+    if errors is None or len(later) < FEWEST_IN_SLICE:
+        return pd.DataFrame()
+    ends = errors.interval(later["predicted"], LEVEL)
+    inside = (later["actual"] >= ends["low"]) & (later["actual"] <= ends["high"])
+    third = pd.qcut(later["predicted"].rank(method="first"), 3, labels=["low", "middle", "high"])
+    grouped = inside.groupby(third, observed=True)
+    table = pd.DataFrame({"n": grouped.size(), "inside": grouped.mean()}).rename_axis("level").reset_index()
+    table["level"] = table["level"].astype(str) + " predictions"
+    whole = pd.DataFrame({"level": ["all"], "n": [len(later)], "inside": [inside.mean()]})
+    return pd.concat([whole, table], ignore_index=True)

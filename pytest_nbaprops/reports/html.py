@@ -1,0 +1,316 @@
+"""report.html: the decision as one page without scripts, for whoever has to answer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pytest_nbaprops.leaks.leak import leak_text
+from pytest_nbaprops.reports import plots, wording
+from pytest_nbaprops.reports.decision_file import write_text
+from pytest_nbaprops.reports.figures import MOST_POINTS, ROLLING, CandidateFigures, candidate_figures
+from pytest_nbaprops.reports.steps import next_steps, reproduce
+from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.tracking.artifacts import REPORT
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+MOST_CANDIDATES: Final = 4
+"""So many are shown with their plots; the others with their criteria."""
+MOST_FEATURES: Final = 15
+SIGNS: Final = {"PROMOTE": "✔", "REJECT": "✘", "INCONCLUSIVE": "?", "ERROR": "!"}
+MODES: Final = {
+    "dry-run": "dry run: nothing is registered",
+    "enforce": "enforce: a version is registered and the alias moved",
+    "off": "off: nothing is decided",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What the page shows beside decision.json.
+
+    Attributes:
+        predictions: as in predictions.parquet, perhaps with `market`; None where there are none.
+        champion: the champion's keys and predicted.
+        games: keys, PLAYER_NAME, MIN, and the columns that slices are made of (`minutes`, `home`, `rest`).
+        importance: of each candidate, by feature.
+        environment: versions and machine, by name.
+        places: file and line of feature groups and candidates' tests, by name, for annotations.
+    """
+
+    predictions: pd.DataFrame | None = None
+    champion: pd.DataFrame | None = None
+    games: pd.DataFrame | None = None
+    importance: Mapping[str, pd.Series[float]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    known: dict[tuple[str, int], CandidateFigures | None] = field(default_factory=dict, repr=False, compare=False)
+    """Figures made so far: a page is written more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One candidate on the page."""
+
+    candidate: Mapping[str, Any]
+    anchor: str
+    target: str
+    said: str
+    rows: Sequence[tuple[wording.Compared, plots.Bar | None]]
+    main: wording.Compared | None
+    leaks: Sequence[str]
+    parameters: Mapping[str, Sequence[object]]
+    sources: Mapping[str, str]
+    attribution: Sequence[tuple[Mapping[str, Any], plots.Bar | None]]
+    importance: Sequence[tuple[str, float, float]]
+    reproduce: str | None
+    figures: CandidateFigures | None
+    mae: plots.Plot | None = None
+    gap: plots.Plot | None = None
+    residuals: plots.Plot | None = None
+    betting: plots.Plot | None = None
+    drawdown: plots.Plot | None = None
+    market: Mapping[str, Any] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, Any]] = ()
+
+
+def page(document: Mapping[str, Any], tables: Tables) -> str:
+    """The whole page. Pure: the same arguments make the same bytes."""
+    leader = wording.leading(document)
+    ordered = sorted(document["candidates"], key=lambda c: c is not leader)
+    points = max(24, MOST_POINTS // max(1, min(len(ordered), MOST_CANDIDATES)))
+    shown = [
+        _shown(document, candidate, tables, number=number, points=points) for number, candidate in enumerate(ordered, 1)
+    ]
+    text: str = _template().render(
+        document=document,
+        headline=wording.headline(document),
+        sign=SIGNS.get(document["verdict"], ""),
+        champion=wording.champion_label(document),
+        steps=next_steps(document),
+        shown=shown,
+        leader=shown[0] if shown else None,
+        mode=MODES.get(document["promote_mode"], document["promote_mode"]),
+        guard=document.get("leak_guard"),
+        guard_line=wording.guard_line,
+        environment=tables.environment,
+        rolling=ROLLING,
+        settings={name: value for name, value in document["settings"].items() if value not in (None, [], {}, "")},
+    )
+    return text
+
+
+def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> None:
+    """Write report.html whole.
+
+    The page is for people: a decision that cannot be drawn stays decided, and decision.json says it all.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
+    try:
+        text = page(document, tables)
+    except Exception as error:  # noqa: BLE001 - predictions of a user's test may be anything
+        text = _broken(document, error)
+    write_text(folder / REPORT, text)
+
+
+def _broken(document: Mapping[str, Any], error: Exception) -> str:
+    said = f"The page could not be made ({type(error).__name__}: {error}); decision.json beside it holds the decision."
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>nbaprops</title>'
+    return f"{head}<h1>{escape(plain(document['verdict']))}</h1><p>{escape(plain(said))}</p></html>\n"
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalized,
+    )
+    environment.filters |= {
+        "fixed": _fixed,
+        "signed": _signed,
+        "day": _day,
+        "share": lambda value: wording.DASH if _unknown(value) else f"{value:.1%}",
+        "count": lambda value: wording.DASH if _unknown(value) else f"{value:,.0f}",
+        "short": plain,
+        "interval": wording.interval,
+        "records": _records,
+        "metric": wording.metric_name,
+    }
+    return environment.get_template("report.html")
+
+
+def _finalized(value: object) -> object:
+    """Every text that is put out, without unseen characters and not endless; numbers and markup as they are."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or bool(pd.isna(value))
+
+
+def _fixed(value: Any, digits: int = 2) -> str:
+    return wording.DASH if _unknown(value) else f"{value:,.{digits}f}"
+
+
+def _signed(value: Any, digits: int = 2) -> str:
+    return wording.DASH if _unknown(value) else f"{value:+,.{digits}f}"
+
+
+def _day(value: Any) -> str:
+    return f"{value:%Y-%m-%d}"
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _shown(
+    document: Mapping[str, Any], candidate: Mapping[str, Any], tables: Tables, *, number: int, points: int
+) -> Shown:
+    rows = [wording.compared(row) for row in candidate["criteria"]]
+    intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
+    effects = candidate.get("attribution") or []
+    effect_bars = plots.bars([(effect["difference"], effect["low"], effect["high"], 0.0) for effect in effects])
+    figures = _figures(candidate, tables, points) if number <= MOST_CANDIDATES else None
+    market = candidate.get("market") or {}
+    curve = market.get("curve") or []
+    return Shown(
+        candidate=candidate,
+        anchor=f"candidate-{number}",
+        target=wording.target_of(document, candidate),
+        said=wording.by_how_much(document, candidate),
+        rows=list(zip(rows, intervals, strict=True)),
+        main=wording.main_comparison(candidate),
+        leaks=[leak_text(leak) for leak in candidate["leaks"]],
+        parameters=candidate["lineage"].get("parameters") or {},
+        sources=candidate["lineage"].get("sources") or {},
+        attribution=list(zip(effects, effect_bars, strict=True)),
+        importance=_importance(tables.importance.get(candidate["name"])),
+        reproduce=reproduce(candidate),
+        figures=figures,
+        market=market.get("metrics") or {},
+        curve=_thinned(curve, points),
+        **_plots(figures, wording.champion_label(document)),
+        **_betting(curve, points),
+    )
+
+
+def _figures(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
+    key = candidate["name"], points
+    if key not in tables.known:
+        tables.known[key] = _made(candidate, tables, points)
+    return tables.known[key]
+
+
+def _made(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
+    if tables.predictions is None:
+        return None
+    own = tables.predictions[tables.predictions["candidate"] == candidate["name"]]
+    if own.empty:
+        return None
+    return candidate_figures(own, _of_candidate(tables.champion, candidate["name"]), tables.games, points=points)
+
+
+def _of_candidate(champion: pd.DataFrame | None, name: str) -> pd.DataFrame | None:
+    """The champion's predictions that stand against this candidate, where they are told apart."""
+    if champion is None or "candidate" not in champion:
+        return champion
+    own: pd.DataFrame = champion[champion["candidate"] == name]
+    return own
+
+
+def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float]]:
+    """Feature, importance and its share of the largest."""
+    if values is None or values.empty or not values.max() > 0:
+        return []
+    first = values.sort_values(ascending=False).head(MOST_FEATURES)
+    return [(str(name), float(value), float(value / first.iloc[0])) for name, value in first.items()]
+
+
+def _plots(figures: CandidateFigures | None, champion: str) -> dict[str, plots.Plot | None]:
+    if figures is None:
+        return {}
+    dates = figures.dates
+    labels = [f"{day:%Y-%m-%d}" for day in dates["first"]]
+    each = "each game date" if figures.bin_dates == 1 else f"each {figures.bin_dates} game dates"
+    series = [
+        plots.Series(label=f"candidate, {each}", values=dates["mae"], colour=0, faint=True),
+        plots.Series(label=f"candidate, mean of {ROLLING} dates", values=dates["rolling"], colour=0),
+        plots.Series(label="baseline (last-10 mean)", values=_smooth(dates["baseline"], dates["n"]), colour=1),
+        plots.Series(label=f"champion {champion}", values=_smooth(dates["champion"], dates["n"]), colour=2),
+    ]
+    gap = [plots.Series(label="errors less the champion's, added up", values=dates["gap"], colour=0)]
+    bins = figures.residuals
+    points = list(zip(bins["predicted"], bins["bias"], bins["p10"], bins["p90"], strict=True))
+    return {
+        "mae": plots.over_time(
+            "MAE by game date", "The lower the better. Baseline and champion are rolling means, too.", labels, series
+        ),
+        "gap": plots.over_time(
+            "Difference to the champion, added up over the dates",
+            "Where the line falls, the candidate misses by less than the champion.",
+            labels,
+            gap,
+            with_zero=True,
+        ),
+        "residuals": plots.with_ranges(
+            "Error by predicted value",
+            "Mean error (predicted minus actual) of each tenth of the predictions; the bars hold 80% of the errors.",
+            points,
+        ),
+    }
+
+
+def _smooth(values: pd.Series[float], weights: pd.Series[float]) -> pd.Series[float]:
+    """The same rolling mean as the candidate's, so that the lines can be compared."""
+    few = min(5, len(values))
+    known = weights.where(values.notna())
+    sums = (values * weights).rolling(ROLLING, min_periods=few).sum()
+    return sums / known.rolling(ROLLING, min_periods=few).sum()
+
+
+def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots.Plot | None]:
+    """The profit of the bets beside the controls', and how far it was below its best so far."""
+    if not curve:
+        return {}
+    frame = pd.DataFrame(list(curve))
+    if not {"date", "profit"} <= set(frame.columns):
+        return {}
+    profit = pd.to_numeric(frame["profit"], errors="coerce")
+    below = profit - np.maximum(profit.cummax(), 0.0)
+    at = list(range(0, len(frame), -(-len(frame) // points)))
+    at = at if at[-1] == len(frame) - 1 else [*at, len(frame) - 1]
+    labels = [str(frame["date"].iloc[place]) for place in at]
+    controls = (("blind_over", "always over"), ("blind_under", "always under"), ("coin", "a coin"))
+    series = [plots.Series(label="the model's bets", values=profit.iloc[at].to_numpy(), colour=0)]
+    series += [
+        plots.Series(label=label, values=pd.to_numeric(frame[name], errors="coerce").iloc[at].to_numpy(), colour=number)
+        for number, (name, label) in enumerate(controls, 1)
+        if name in frame
+    ]
+    drawdown = [plots.Series(label="below the best so far", values=below.iloc[at].to_numpy(), colour=0)]
+    units = "In units of one stake."
+    return {
+        "betting": plots.over_time("Profit of the bets, added up", units, labels, series, with_zero=True),
+        "drawdown": plots.over_time("Drawdown", units, labels, drawdown, with_zero=True),
+    }
+
+
+def _thinned(curve: Sequence[Mapping[str, Any]], points: int) -> list[Mapping[str, Any]]:
+    """The rows of the curve's table: as many as the plot has points at most, the last one among them."""
+    step = max(1, -(-len(curve) // min(points, 60)))
+    return [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]]

@@ -1,0 +1,127 @@
+"""Progress on a terminal: date, running MAE, folds per second and time left, instead of a dot for each fold.
+
+Nothing of it where output is piped, under -v (a line for each fold says more) and under -q.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from pytest_nbaprops.session.evidence import Evidence
+    from pytest_nbaprops.walkforward.result import FoldResult
+
+NAME = "nbaprops-progress"
+
+
+def show_progress(config: pytest.Config, evidence: Evidence, folds: int) -> FoldProgress | None:
+    """Start to show it where somebody is looking; None where nobody is."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    screen = sys.__stdout__
+    watched = reporter is not None and reporter.verbosity == 0 and screen is not None and screen.isatty()
+    if not watched or not folds or config.option.capture == "no":
+        return None
+    progress = FoldProgress(config.get_terminal_writer(), evidence, folds)
+    config.pluginmanager.register(progress, NAME)
+    return progress
+
+
+class _Screen:
+    """pytest's terminal as a file: its own stdout is captured while a test runs."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, text: str) -> int:
+        self._writer.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def isatty(self) -> bool:
+        return True
+
+
+class FoldProgress:
+    """Follows the folds' reports, which the evidence has taken in before."""
+
+    def __init__(self, writer: Any, evidence: Evidence, folds: int) -> None:
+        self._writer, self._evidence, self._folds = writer, evidence, folds
+        self._absolute = self._games = 0.0
+        self._done, self._since = 0, time.monotonic()
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def _started(self) -> Progress:
+        """The bar; rich is imported only where it is shown."""
+        if self._bar is None:
+            from rich.console import Console  # noqa: PLC0415
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+            self._bar = Progress(
+                TextColumn("{task.fields[date]}"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("mae {task.fields[mae]}"),
+                TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(),
+                console=Console(file=_Screen(self._writer), force_terminal=True),  # type: ignore[arg-type] # all it uses
+                redirect_stdout=False,  # pytest captures it, and its own lines are written beside the bar
+                redirect_stderr=False,
+                transient=True,
+            )
+            self._task = self._bar.add_task("folds", total=self._folds, date="…", mae="–", speed="")  # noqa: RUF001
+            self._writer.line()
+            self._bar.start()
+        return self._bar
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: object) -> tuple[str, str, str] | None:
+        """A passed fold is counted but gets no dot; what did not pass is shown as ever."""
+        passed = isinstance(report, pytest.TestReport) and report.passed and not hasattr(report, "wasxfail")
+        if passed and self._bar is not None and self._brought(report) is not None:
+            return "passed", "", ""
+        return None
+
+    def _brought(self, report: Any) -> tuple[str, FoldResult] | None:
+        """The fold's dates and result, where this is the report of its call."""
+        state = self._evidence.state_of(report.nodeid)
+        return None if report.when != "call" or state is None or state.result is None else (state.fold.id, state.result)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """After the session's own, which comes first, and before the terminal's."""
+        brought = self._brought(report)
+        if brought is None:
+            return
+        day, result = brought
+        bar = self._started()
+        games = result.metrics["n_predictions"]
+        self._absolute += games * result.metrics["mae"]
+        self._games += games
+        self._done += 1
+        speed = self._done / max(time.monotonic() - self._since, 1e-6)
+        bar.update(
+            self._task,
+            advance=1,
+            date=day,
+            mae=f"{self._absolute / max(self._games, 1.0):.3f}",
+            speed=f"{speed:.1f} folds/s",
+        )
+        if bar.finished:
+            self.stop()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away; pytest goes on in its own way."""
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,129 @@
+"""What to do next, as commands that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.reports.wording import Document, is_the_champion, leading
+
+# Options that leave folds out, with whether a value follows them.
+_SELECTING: Final = {
+    "-k": True,
+    "-m": True,
+    "--deselect": True,
+    "--maxfail": True,
+    "-x": False,
+    "--exitfirst": False,
+    "--lf": False,
+    "--last-failed": False,
+    "--ff": False,
+    "--sw": False,
+    "--stepwise": False,
+    "--pdb": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to do, and the command that does it, None where there is none."""
+
+    text: str
+    command: str | None = None
+
+
+def next_steps(document: Document) -> list[Step]:
+    """The likeliest next steps, the first one first."""
+    leader = leading(document)
+    if document["promote_mode"] == "off":
+        return [Step(text="Decide", command=_again(document, promote="dry-run"))]
+    steps = {"PROMOTE": _promoted, "REJECT": _rejected, "INCONCLUSIVE": _inconclusive}.get(document["verdict"])
+    if steps is None or leader is None:
+        return [
+            Step(text="Mend what is named above, then run again; stored folds cost nothing", command=_again(document))
+        ]
+    return steps(document, leader)
+
+
+def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
+    alias = document["settings"]["alias"]
+    if is_the_champion(leader):
+        return [Step(text="Nothing to do: this model is registered already")]
+    if document["promote_mode"] == "dry-run":
+        return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
+    undo = Step(text="Undo it", command=_nbaprops("rollback", "--alias", alias, "--reason", "..."))
+    if alias == "production":
+        return [Step(text="Predict tomorrow", command="nbaprops predict --schedule tomorrow.csv"), undo]
+    version = f"v{leader['model_version']}"
+    return [Step(text="Put it into production", command=_nbaprops("promote", version, "--alias", "production")), undo]
+
+
+def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
+    if leader["leaks"]:
+        names = sorted({str(leak.get("group", "a feature group")) for leak in leader["leaks"]})
+        return [Step(text=f"Mend the leak in {', '.join(names)}, then run again", command=_again(document))]
+    if leader["folds"]["failed"]:
+        return [Step(text="Run only the folds that failed", command=f"{_again(document)} --lf")]
+    steps = [Step(text="Change features or parameters, then run again", command=_again(document))]
+    return [*_compare(document, leader), *steps]
+
+
+def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
+    if not leader.get("run_id") or not document.get("champion"):
+        return []
+    run = str(leader["run_id"])[:8]
+    return [Step(text="See where it differs from the champion", command=_nbaprops("compare", "champion", run))]
+
+
+def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
+    reasons = " ".join(map(str, document["reasons"]))
+    if leader["folds"]["missing"]:
+        text = "Run every fold: a part is never a decision, and stored folds cost nothing"
+        return [Step(text=text, command=_again(document))]
+    if "test more dates" in reasons:
+        return [Step(text="Test at least 20 game dates", command=_again(document, test="last 160 dates"))]
+    if "already" not in reasons and "champion" in reasons:
+        return [*_compare(document, leader), Step(text="Get what is missing, then run again", command=_again(document))]
+    return [Step(text="Get what is missing, then run again", command=_again(document))]
+
+
+def reproduce(candidate: Mapping[str, Any]) -> str | None:
+    """The command that runs the candidate again and compares fold by fold."""
+    run = candidate.get("run_id")
+    return _nbaprops("reproduce", str(run)[:8]) if run else None
+
+
+def _nbaprops(*words: str) -> str:
+    return plain(shlex.join(["nbaprops", *words]))
+
+
+def _again(document: Document, **options: str) -> str:
+    """The session's command for all of its folds, with these options of ours instead of those it had."""
+    name, *arguments = map(str, document["command"] or ["pytest", "--nbaprops-train"])
+    kept = _all_folds(arguments)
+    for option, value in options.items():
+        flag = f"--nbaprops-{option}"
+        kept = [*_without(kept, {flag: True}), f"{flag}={value}"]
+    return plain(shlex.join([name, *kept]))
+
+
+def _all_folds(arguments: Sequence[str]) -> list[str]:
+    chosen = _without(arguments, _SELECTING)
+    return [argument for argument in chosen if argument.startswith("-") or "::" not in argument]
+
+
+def _without(arguments: Sequence[str], options: Mapping[str, bool]) -> list[str]:
+    kept, skip = [], False
+    for argument in arguments:
+        if skip:
+            skip = False
+            continue
+        flag, has_value, _ = argument.partition("=")
+        if flag in options:
+            skip = options[flag] and not has_value
+            continue
+        kept.append(argument)
+    return kept

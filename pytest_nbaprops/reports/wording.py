@@ -1,0 +1,268 @@
+"""The decision in words: the same ones in the terminal, in Markdown and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
+
+DASH: Final = "–"  # noqa: RUF001 - what is not known
+OUTCOMES: Final = {
+    "passed": "passed",
+    "failed": "failed",
+    "inconclusive": "inconclusive",
+    "not_applicable": "not applicable",
+    "skipped": "skipped",
+}
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One criterion's row: the value, what it stands against, and the difference that decides.
+
+    Attributes:
+        reference: `champion`, `baseline`, `market`, or the number; `reference_value` without the margin.
+        low, high: the 95% interval of the difference; against a number that of value minus number.
+        margin: how much worse than the reference is still allowed, 0 where it must be better.
+        said: the outcome in words, which tell "not worse" from "better".
+    """
+
+    expression: str
+    metric: str
+    reference: str
+    value: float | None
+    reference_value: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    margin: float
+    wants_more: bool
+    outcome: str
+    reason: str
+    said: str
+
+
+def compared(row: Mapping[str, Any]) -> Compared:
+    """A criterion of decision.json, read with its own expression."""
+    criterion = _parsed(row["expression"])
+    margin = criterion.number if criterion is not None and criterion.reference else 0.0
+    value, threshold = row["value"], row["threshold"]
+    other = None if threshold is None else threshold - margin
+    difference = None if value is None or other is None else value - other
+    low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
+    named = criterion.reference if criterion is not None else None
+    reference = named or (DASH if other is None else f"{other:g}")
+    facts = Compared(
+        expression=row["expression"],
+        metric=row["metric"],
+        reference=reference,
+        value=value,
+        reference_value=other,
+        difference=difference,
+        low=low,
+        high=high,
+        margin=margin,
+        wants_more=criterion is not None and criterion.wants_more,
+        outcome=row["outcome"],
+        reason=row["reason"],
+        said="",
+    )
+    return Compared(**{**vars(facts), "said": _said(facts, criterion)})
+
+
+def _parsed(expression: str) -> Criterion | None:
+    try:
+        return parse_criterion(expression)
+    except NBAPropsError:
+        return None
+
+
+def _said(row: Compared, criterion: Criterion | None) -> str:
+    """What the outcome says of the two models."""
+    if row.outcome not in ("passed", "failed") or criterion is None:
+        return OUTCOMES.get(row.outcome, row.outcome)
+    if criterion.reference is None or row.low is None or row.high is None:
+        return "holds" if row.outcome == "passed" else "does not hold"
+    gain = (row.low, row.high) if row.wants_more else (-row.high, -row.low)  # positive: the candidate is better
+    allowed = abs(row.margin)
+    if gain[0] > 0:
+        return "better"
+    if row.outcome == "passed":
+        return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
+    unclear = "not clearly better" if criterion.strict else f"may be worse by more than {allowed:g}"
+    return "worse" if gain[1] < 0 else unclear
+
+
+def leading(document: Document) -> Mapping[str, Any] | None:
+    """The candidate that the session's verdict is about: the winner, else the one that came closest."""
+    candidates: Sequence[Mapping[str, Any]] = document["candidates"]
+    if not candidates:
+        return None
+    same = [c for c in candidates if c["verdict"] == "PROMOTE"] or [
+        c for c in candidates if c["verdict"] == document["verdict"]
+    ]
+    return min(same or candidates, key=lambda c: _or_infinite(c["metrics"].get("mae")))
+
+
+def _or_infinite(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def main_comparison(candidate: Mapping[str, Any]) -> Compared | None:
+    """The comparison that matters most: with the champion, else the market, else the baseline; of MAE if there is."""
+    rows = [compared(row) for row in candidate["criteria"]]
+    known = [row for row in rows if row.difference is not None and row.reference in ("champion", "market", "baseline")]
+    order = {"champion": 0, "market": 1, "baseline": 2}
+    return min(known, key=lambda row: (order[row.reference], row.metric != "mae", "[" in row.expression), default=None)
+
+
+# the headline
+
+
+def headline(document: Document) -> str:
+    """The verdict in a few words, and what the decided candidates need to be used."""
+    deciding = [c for c in document["candidates"] if c["verdict"] == document["verdict"]]
+    needed = sorted({name for candidate in deciding for name in candidate.get("needs_lineups", ())})
+    return _headline(document) + (f" (needs lineups: {', '.join(needed)})" if needed else "")
+
+
+def _headline(document: Document) -> str:
+    verdict = document["verdict"]
+    winner = next((c for c in document["candidates"] if c["verdict"] == "PROMOTE"), None)
+    if verdict != "PROMOTE" or winner is None:
+        return _not_promoted(document)
+    if is_the_champion(winner):
+        return f"PROMOTE: {winner['name']} is already v{winner['model_version']}"
+    if document["promote_mode"] == "dry-run":
+        return f"PROMOTE: {winner['name']} would be promoted (dry run)"
+    moved = "is" if document["promoted"] else "already was"
+    return f"PROMOTE: {winner['name']} {moved} {document['settings']['alias']} as v{winner['model_version']}"
+
+
+def _not_promoted(document: Document) -> str:
+    told = {
+        "REJECT": "is not promoted",
+        "INCONCLUSIVE": "is not known to be better, so it is not promoted",
+        "ERROR": "was judged, but the verdict could not be carried out or logged",
+    }
+    leader = leading(document)
+    if leader is None or document["promote_mode"] == "off":
+        return str(document["verdict"])
+    if is_part(document):
+        ran = sum(c["folds"]["planned"] - c["folds"]["missing"] for c in document["candidates"])
+        planned = sum(c["folds"]["planned"] for c in document["candidates"])
+        return f"INCONCLUSIVE: {ran} of {planned} folds ran, and a part is never a decision"
+    others = len(document["candidates"]) - 1
+    name = leader["name"] if not others else f"{leader['name']} (of {others + 1} candidates)"
+    return f"{document['verdict']}: {name} {told.get(document['verdict'], '')}".rstrip()
+
+
+def is_part(document: Document) -> bool:
+    """Whether nothing is wrong but that only a part of the folds was selected."""
+    reasons = [str(reason) for candidate in document["candidates"] for reason in candidate["reasons"]]
+    parts = (": not selected", " folds were evaluated")
+    chosen = any(reason.endswith(parts[0]) for reason in reasons)
+    return document["verdict"] == "INCONCLUSIVE" and chosen and all(reason.endswith(parts) for reason in reasons)
+
+
+def is_the_champion(candidate: Mapping[str, Any]) -> bool:
+    """Whether it is the very model that is registered already."""
+    return any(str(reason).startswith("already v") for reason in candidate["reasons"])
+
+
+def champion_label(document: Document) -> str:
+    """`v3`, or `the champion`."""
+    champion = document.get("champion") or {}
+    return f"v{champion['version']}" if champion.get("version") else "the champion"
+
+
+def target_of(document: Document, candidate: Mapping[str, Any]) -> str:
+    """What it predicts; each candidate may have a target of its own."""
+    return str(candidate.get("target") or document["settings"].get("target") or "the target")
+
+
+def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
+    """One sentence: how far the candidate and what it stands against are apart, and how sure that is."""
+    row = main_comparison(candidate)
+    if row is None:
+        mae = candidate["metrics"].get("mae")
+        return "" if mae is None else f"{candidate['name']} misses by {mae:.3f} on average."
+    who = {"champion": champion_label(document), "baseline": "the last-10 mean", "market": "the market's line"}
+    other = who.get(row.reference, row.reference)
+    games = candidate["metrics"].get("n_predictions")
+    same = f"On the same {games:,.0f} player-games, " if games and "[" not in row.expression else "On the same games, "
+    sure = "" if row.low is None or row.high is None else f" (95% interval {row.low:+.3f} to {row.high:+.3f})"
+    return (
+        f"{same}{candidate['name']} has {_of(row)} {row.value:.3f}, {other} {row.reference_value:.3f}: "
+        f"a difference of {row.difference:+.3f}{sure}. {_conclusion(row, other)}"
+    )
+
+
+def _of(row: Compared) -> str:
+    """The metric and its slice."""
+    _, bracket, rest = row.expression.partition("[")
+    return f"{metric_name(row.metric)}{bracket + rest.partition(']')[0] + ']' if bracket else ''}"
+
+
+def metric_name(name: str) -> str:
+    """As people write it."""
+    return {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}.get(name, name)
+
+
+def _conclusion(row: Compared, other: str) -> str:
+    told = {
+        "better": f"It is better than {other} beyond chance.",
+        "worse": f"It is worse than {other} beyond chance.",
+        "not clearly better": f"It may be no better than {other}.",
+        "not worse": f"It is not worse than {other}, and not clearly better.",
+    }
+    if row.said in told:
+        return told[row.said]
+    if row.said.startswith("not worse"):
+        return f"It is not worse than {other} by more than {abs(row.margin):g}, and not clearly better."
+    if row.said.startswith("may be worse"):
+        return f"It may be worse than {other} by more than {abs(row.margin):g}."
+    return f"Against {other}: {row.said}."
+
+
+# pieces of lines
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Decimals, a dash for what is not known."""
+    return DASH if value is None or value != value else f"{value:.{digits}f}"  # noqa: PLR0124 - NaN
+
+
+def signed(value: float | None, digits: int = 4) -> str:
+    """With its sign."""
+    return DASH if value is None or value != value else f"{value:+.{digits}f}"  # noqa: PLR0124 - NaN
+
+
+def interval(low: float | None, high: float | None, digits: int = 4) -> str:
+    """`[low, high]`, a dash where there is none."""
+    return DASH if low is None or high is None else f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def lineage_text(candidate: Mapping[str, Any]) -> str:
+    """`features 5c9e…: added opponent; changed form`, against the champion's."""
+    lineage = candidate["lineage"]
+    parts = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
+    return f"features {lineage['feature_version']} against the champion's: {'; '.join(parts)}" if parts else ""
+
+
+def parameters_text(candidate: Mapping[str, Any]) -> str:
+    """`max_depth 4 -> 6`, for every parameter that differs from the champion's."""
+    moved: Mapping[str, Sequence[object]] = candidate["lineage"].get("parameters") or {}
+    return "; ".join(f"{name} {before} -> {after}" for name, (before, after) in moved.items())
+
+
+def guard_line(guard: Mapping[str, Any]) -> str:
+    """How the leak guard looked, and what it cost."""
+    known = f", {guard['groups_known']} known from before" if guard.get("groups_known") else ""
+    cost = f"{guard['seconds']:.1f} s, {guard['share']:.0%} of the session"
+    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}; {cost}"

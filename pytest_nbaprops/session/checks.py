@@ -1,0 +1,85 @@
+"""What is wrong with a plan: values that can have no effect, and criteria on metrics that nobody can bring.
+
+Everything here is known before the first fold, and is a usage error.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pytest
+
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.gate.criteria import MARKET_METRICS, POINT_METRICS, nearest, parse_criterion, refuse_unknown_metric
+from pytest_nbaprops.metrics.side import SIDE_STATISTICS
+from pytest_nbaprops.settings import Settings
+from pytest_nbaprops.walkforward.candidate import Candidate
+
+OF_RECIPES = ("recipe", "param", "attribute")
+
+
+def refuse_without_effect(settings: Settings, candidates: Collection[Candidate]) -> None:
+    """Options of recipes on the command line, where no candidate has a recipe.
+
+    Raises:
+        SettingsError: naming the option, and how it would have an effect.
+    """
+    given = [name for name in OF_RECIPES if name in settings.from_command_line]
+    if given and candidates and not any(candidate.recipe for candidate in candidates):
+        names = ", ".join(sorted(candidate.name for candidate in candidates))
+        raise SettingsError(
+            f"--nbaprops-{given[0]}: has no effect, since no candidate uses a recipe ({names}); leave it out, or name "
+            "a recipe in @pytest.mark.walk_forward(recipe=...)"
+        )
+
+
+def refuse_unknown_metrics(candidate: Candidate, *, by_hooks: bool, root: Path, option: str) -> None:
+    """Criteria on a metric that neither the plugin, nor a hook, nor the candidate's test can bring.
+
+    A metric of one's own is known when it is logged. It counts as possible where there is a hook or a test that may
+    bring it, unless its name is nearly one of ours and no file of the project says it.
+
+    Args:
+        candidate: what is judged by the criteria.
+        by_hooks: whether `pytest_nbaprops_metrics` is implemented.
+        root: folder of the project.
+        option: where the criteria were written.
+
+    Raises:
+        SettingsError: with what may have been meant.
+    """
+    known = _side_metrics(candidate)
+    for text in candidate.spec.criteria:
+        criterion = parse_criterion(text)
+        own = by_hooks or candidate.spec.code is not None
+        if own and nearest(criterion.metric, (*POINT_METRICS, *MARKET_METRICS, *known)):
+            own = _is_said(criterion.metric, _project_files(root))
+        refuse_unknown_metric(criterion, known, own=own, option=option)
+
+
+def _side_metrics(candidate: Candidate) -> tuple[str, ...]:
+    beside = getattr(candidate.recipe.estimator, "side_targets", {}) if candidate.recipe else {}
+    return tuple(f"{kind}_{name}" for name in beside for kind in SIDE_STATISTICS)
+
+
+def _project_files(root: Path) -> Iterable[Path]:
+    """Sources of the project's modules that are imported by now, test modules and conftests among them."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and root in Path(file).parents and "site-packages" not in file:
+            yield Path(file)
+
+
+def _is_said(name: str, files: Iterable[Path]) -> bool:
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(path.suffix == ".py" and word.search(path.read_text("utf-8", errors="replace")) for path in files)
+
+
+def criteria_option(settings: Settings, marked: pytest.Mark | None, nodeid: str) -> str:
+    """Where a candidate's criteria were written, as its author knows it."""
+    if "criterion" in settings.from_command_line:
+        return "--nbaprops-criterion"
+    return "nbaprops_criterion" if marked is None else f"{nodeid}: promotion(…)"

@@ -1,0 +1,260 @@
+"""What the leak guard says of feature groups, asked in this process."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.data.load import load_games
+from pytest_nbaprops.data.sample import sample_league
+from pytest_nbaprops.features.build import build_features
+from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import FeatureGroup, feature_group
+from pytest_nbaprops.features.sources import join_as_of
+from pytest_nbaprops.leaks.columns import undeclared_columns
+from pytest_nbaprops.leaks.dates import choose, kinds_of
+from pytest_nbaprops.leaks.groups import BUILT_IN, Examination, Material
+from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
+from pytest_nbaprops.leaks.outside import Listener
+from pytest_nbaprops.leaks.rows import changed_rows
+from tests.data.logs import REAL_LOGS
+from tests.leaks import planted
+
+
+@pytest.fixture(scope="module")
+def league() -> pd.DataFrame:
+    return sample_league(seasons=1, players=40, seed=11)
+
+
+def dates_of(games: pd.DataFrame, count: int = 4) -> tuple[dt.date, ...]:
+    days = [day.date() for day in games["GAME_DATE"].unique()][20:]
+    return choose(kinds_of(days, games), (), count)
+
+
+def material(
+    games: pd.DataFrame, groups: list[FeatureGroup], root: Path | None = None, known: tuple[str, ...] = ()
+) -> Material:
+    table = build_features(games.copy(), groups, root=root)
+    last = games["SEASON"] == games["SEASON"].iloc[-1]
+    return Material.with_built_in(
+        [group.name for group in groups if group.name not in BUILTIN],
+        groups=groups,
+        games=games,
+        features=table.frame,
+        columns=table.columns,
+        root=root or Path(),
+        listener=Listener(),
+        seed=0,
+        known=known,
+        recent=last,
+        screened=last,
+    )
+
+
+BUILTIN = [group.name for group in builtin_groups()]
+
+
+def checked(
+    games: pd.DataFrame, group: FeatureGroup, root: Path | None = None, known: tuple[str, ...] = ()
+) -> list[Leak]:
+    asked = material(games, [group], root, known)
+    dates = dates_of(games)
+    return Examination(asked, group.name, asked.heard).looked(dates[:2], dates[2:]).leaks
+
+
+def group_of(function: Any, **named: Any) -> FeatureGroup:
+    return feature_group(tier="core", **named)(function)
+
+
+def last_points(games: pd.DataFrame) -> Any:
+    return games.groupby("PLAYER_ID")["PTS"].shift(1).to_frame("last")
+
+
+def tonight(games: pd.DataFrame) -> Any:
+    return games.groupby("PLAYER_ID")["PTS"].shift(1).to_frame("last").assign(now=games["PTS"], id=games["PLAYER_ID"])
+
+
+def test_an_example_says_whose_value_moved(league: pd.DataFrame) -> None:
+    """The leak names only the column that moved, with player, date, and the values before and after."""
+    (leak,) = checked(league, group_of(tonight))
+    plain = leak.to_dict()
+    assert plain["columns"] == ["now"]
+    found = plain["example"]
+    row = league[(league["PLAYER_NAME"] == found["player"]) & (league["GAME_DATE"] == found["date"])]
+    assert found["column"] == "now"
+    assert found["before"] == row["PTS"].item() != found["after"]
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert Leak.from_dict(plain) == leak
+
+
+def test_two_kinds_in_one_group_are_told_apart(league: pd.DataFrame) -> None:
+    """Each column gets the kind that moves it."""
+
+    def both(games: pd.DataFrame) -> Any:
+        return games[["PTS"]].assign(next=games.groupby("PLAYER_ID")["PTS"].shift(-1))
+
+    found = {leak.kind: leak.columns for leak in checked(league, group_of(both))}
+    assert found == {"future outcomes": ("next",), "same-day outcomes": ("PTS",)}
+
+
+@pytest.mark.parametrize(
+    "rare",
+    [
+        lambda dates: dates.dt.day_of_week == 6,
+        lambda dates: (dates.dt.month == 12) & (dates.dt.day == 25),
+        lambda dates: dates.dt.day_of_week.isin([1, 4]) & dates.dt.month.isin([11]),
+        lambda dates: dates.dt.day == 13,
+    ],
+    ids=["sundays", "christmas", "cup nights", "the 13th"],
+)
+def test_a_leak_on_rare_dates_is_found_where_every_date_is_asked(rare: Any) -> None:
+    """A few games of each tested date are enough."""
+    games = sample_league(seasons=1, players=60, seed=3)
+
+    def seldom(games: pd.DataFrame) -> Any:
+        return games["PTS"].where(rare(games["GAME_DATE"]), -1).to_frame("seldom")
+
+    group = group_of(seldom)
+    asked = material(games, [group])
+    days = [day.date() for day in games["GAME_DATE"].unique()][10:]
+    (leak,) = Examination(asked, "seldom", asked.heard).looked([], days).leaks
+    assert leak.kind == "same-day outcomes"
+
+
+def test_rows_that_a_merge_adds_are_named_by_their_keys(league: pd.DataFrame) -> None:
+    """The detail holds date, game and player of a row to look at."""
+    (leak,) = changed_rows(league, group_of(planted.merge_that_doubles))
+    first = league["PLAYER_ID"].iloc[0]
+    assert leak.kind == "changes rows"
+    assert leak.example is not None
+    assert f"PLAYER_ID {first}" in str(leak.example["detail"])
+
+
+def test_rows_of_honest_groups_do_not_change(league: pd.DataFrame) -> None:
+    """No leak is made up where the build failed for another reason."""
+    assert changed_rows(league, group_of(last_points)) == ()
+    assert changed_rows(league, group_of(lambda games: games["NO_SUCH"], name="broken")) == ()
+
+
+def write_ratings(league: pd.DataFrame, folder: Path) -> None:
+    weeks = league.groupby([league["GAME_DATE"].dt.to_period("W").dt.end_time.dt.normalize(), "PLAYER_ID"])[
+        "PTS"
+    ].mean()
+    weeks.rename("RATING").reset_index().rename(columns={"GAME_DATE": "AS_OF"}).to_csv(folder / "r.csv", index=False)
+
+
+def test_a_declared_source_joined_as_of_is_honest(league: pd.DataFrame, tmp_path: Path) -> None:
+    """Reading what is declared, and using only what was known, is no leak."""
+
+    def rated(games: pd.DataFrame, ratings: pd.DataFrame) -> Any:
+        return join_as_of(games, ratings, by="PLAYER_ID")[["RATING"]]
+
+    write_ratings(league, tmp_path)
+    assert checked(league, group_of(rated, sources={"ratings": "r.csv"}), tmp_path) == []
+
+
+def test_a_declared_source_used_whole_is_a_leak(league: pd.DataFrame, tmp_path: Path) -> None:
+    """Rows of a table that were not known on the cutoff date must not move anything."""
+
+    def rated(games: pd.DataFrame, ratings: pd.DataFrame) -> Any:
+        means = ratings.groupby("PLAYER_ID")["RATING"].mean()
+        return games["PLAYER_ID"].map(means).to_frame("rating")
+
+    write_ratings(league, tmp_path)
+    (leak,) = checked(league, group_of(rated, sources={"ratings": "r.csv"}), tmp_path)
+    assert leak.kind == "future source rows"
+
+
+def with_columns(league: pd.DataFrame) -> pd.DataFrame:
+    """The games with columns of a user's own: outcomes in many dresses, and what is known."""
+    total = league["PTS"] + league["REB"] + league["AST"]
+    player, season = total.groupby(league["PLAYER_ID"]), total.groupby([league["PLAYER_ID"], league["SEASON"]])
+    return league.assign(
+        PRA=total,
+        RESULT=league["WL"].map({"W": 1, "L": 0}),
+        SCORE=league.groupby("GAME_ID")["PTS"].transform("sum").astype(str),
+        ROLLING=player.transform(lambda values: values.rolling(5, min_periods=1).mean()),
+        SEASON_MEAN=season.transform("mean"),
+        CAREER_MEAN=player.transform("mean"),
+        POSITION=(league["PLAYER_ID"] % 3).astype(str),
+        HEIGHT=190 + (league["PLAYER_ID"] * 7919) % 25,
+        HOLIDAY=league["GAME_DATE"].dt.day_of_week == 6,
+    )
+
+
+@pytest.fixture(scope="module")
+def own_columns() -> pd.DataFrame:
+    return with_columns(sample_league(seasons=2, players=40, seed=11))
+
+
+OWN = ["PRA", "RESULT", "SCORE", "ROLLING", "SEASON_MEAN", "CAREER_MEAN", "POSITION", "HEIGHT", "HOLIDAY"]
+
+
+@pytest.mark.parametrize("column", OWN)
+def test_columns_of_ones_own_are_outcomes_until_somebody_says_otherwise(own_columns: pd.DataFrame, column: str) -> None:
+    """The numbers cannot tell a height from a mean of the games to come; the user's word counts."""
+
+    def extra(games: pd.DataFrame) -> Any:
+        return games[column].astype(float).to_frame("extra")
+
+    assert column in undeclared_columns(own_columns)
+    assert checked(own_columns, group_of(extra)) != []
+    assert checked(own_columns, group_of(extra), known=(column,)) == []
+
+
+@pytest.mark.parametrize("column", ["SEASON_MEAN", "CAREER_MEAN"])
+def test_the_mean_of_a_season_is_not_known_in_the_next_game_either(own_columns: pd.DataFrame, column: str) -> None:
+    """A shift does not help: the value of the last game holds the games to come."""
+
+    def shifted(games: pd.DataFrame) -> Any:
+        return games.groupby("PLAYER_ID")[column].shift(1).to_frame("shifted")
+
+    assert [leak.kind for leak in checked(own_columns, group_of(shifted))] == ["future outcomes"]
+
+
+def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
+    """Rows of games not yet played are neither perturbed nor in the way."""
+    from pytest_nbaprops.features.build import without_outcomes  # noqa: PLC0415 - only here
+
+    games = without_outcomes(league, league["GAME_DATE"] >= league["GAME_DATE"].unique()[-3])
+    asked = material(games, [*builtin_groups()[:4], group_of(last_points)])
+    dates = dates_of(league)
+    for name in ("last_points", BUILT_IN):
+        assert Examination(asked, name, asked.heard).looked(dates, ()).leaks == []
+
+
+def test_what_a_declaration_would_settle_is_not_proven() -> None:
+    """It is told with the line to add, and does not reject."""
+    leak = Leak.undeclared("mine", "reads t.csv (conftest.py:3)", "nbaprops_sources = t.csv").to_dict()
+    assert not is_proven(leak)
+    assert leak_text(leak) == "mine: undeclared source (reads t.csv (conftest.py:3)); nbaprops_sources = t.csv"
+
+
+@pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="the real game logs are not here")
+def test_builtin_groups_are_clean_on_a_real_season() -> None:
+    """What comes with the plugin leaks nothing."""
+    games = load_games(REAL_LOGS / "2023-24.csv")
+    asked = material(games, list(builtin_groups()))
+    assert Examination(asked, BUILT_IN, asked.heard).looked(dates_of(games, 6), ()).leaks == []
+
+
+def test_dates_of_every_kind_come_first(league: pd.DataFrame) -> None:
+    """Seven dates are one of each weekday; what was seen is not seen again until nothing is left."""
+    days = [day.date() for day in league["GAME_DATE"].unique()]
+    kinds = kinds_of(days, league)
+    first = choose(kinds, (), 7)
+    assert len({day.weekday() for day in first}) == 7
+    assert not set(choose(kinds, first, 7)) & set(first)
+    assert choose(kinds, days, 7) == ()
+    christmas = [day for day in days if (day.month, day.day) == (12, 25)]
+    assert set(christmas) <= set(choose(kinds, (), 20))
+
+
+def test_findings_do_not_depend_on_what_was_checked_before(league: pd.DataFrame) -> None:
+    """The same leak twice, to the last digit."""
+    assert checked(league, group_of(tonight)) == checked(league, group_of(tonight))

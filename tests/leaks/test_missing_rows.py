@@ -1,0 +1,136 @@
+"""Rows that the games lack by an outcome, on a whole real season and on a simulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.data.load import load_games
+from pytest_nbaprops.data.sample import sample_league
+from pytest_nbaprops.leaks.missing_rows import gaps_of, incomplete_sides, picked_games
+from tests.data.logs import REAL_LOGS
+
+Pick = Callable[[pd.DataFrame], Any]
+
+
+def by_player(games: pd.DataFrame) -> Any:
+    return games.groupby("PLAYER_ID")["MIN"]
+
+
+def by_side(games: pd.DataFrame, column: str) -> Any:
+    return games.groupby(["GAME_ID", "TEAM_ABBREVIATION"])[column]
+
+
+def margin(games: pd.DataFrame) -> Any:
+    return (2 * by_side(games, "PTS").transform("sum") - games.groupby("GAME_ID")["PTS"].transform("sum")).abs()
+
+
+def total(games: pd.DataFrame) -> Any:
+    return games["PTS"] + games["REB"] + games["AST"]
+
+
+def surprise(games: pd.DataFrame) -> Any:
+    return (total(games) - total(games).groupby(games["PLAYER_ID"]).transform("mean")).abs()
+
+
+PICKED: dict[str, Pick] = {
+    "starters": lambda games: games["MIN"] >= 25,
+    "five minutes": lambda games: games["MIN"] >= 5,
+    "scorers": lambda games: games["PTS"] > 0,
+    "anything at all": lambda games: total(games) > 0,
+    "shooters": lambda games: games["FGA"] > 0,
+    "no outliers": lambda games: total(games) <= 50,
+    "winners": lambda games: games["WL"] == "W",
+    "eight men": lambda games: by_side(games, "MIN").rank(ascending=False, method="first") <= 8,
+    "near the mean": lambda games: surprise(games) < 12,
+    "decisive": lambda games: games["PLUS_MINUS"] != 0,
+    "no blowouts": lambda games: margin(games) <= 15,
+    "no overtime": lambda games: by_side(games, "MIN").transform("sum") <= 245,
+}
+WHOLE: dict[str, Pick] = {
+    "everything": lambda games: games["MIN"] >= 0,
+    "who played": lambda games: games["MIN"] > 0,
+    "half a season": lambda games: games["GAME_DATE"] < "2024-01-15",
+    "any half of the rows": lambda games: games.index.isin(games.sample(frac=0.5, random_state=1).index),
+    "regulars": lambda games: by_player(games).transform("size") >= 20,
+    "rotation": lambda games: by_player(games).transform("mean") >= 10,
+    "some teams": lambda games: games["TEAM_ABBREVIATION"].isin(["BOS", "DAL", "DEN"]),
+}
+
+
+@pytest.fixture(scope="module")
+def season() -> pd.DataFrame:
+    if not REAL_LOGS.is_dir():
+        pytest.skip("the real game logs are not here")
+    return load_games(REAL_LOGS / "2023-24.csv")
+
+
+@pytest.mark.parametrize("name", PICKED)
+def test_rows_picked_by_an_outcome_are_missed(season: pd.DataFrame, name: str) -> None:
+    """Whatever the outcome, an end of something that every season has is gone."""
+    assert picked_games(season[PICKED[name](season)]) is not None
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_other_choices_of_rows_are_none_of_the_guards_business(season: pd.DataFrame, name: str) -> None:
+    """Dates, teams, whole players, players who sat out, and rows left out by chance."""
+    assert picked_games(season[WHOLE[name](season)]) is None
+
+
+def test_the_season_is_named_with_what_is_missing(season: pd.DataFrame) -> None:
+    """One line says what no row has, and how many sides lack players."""
+    said = picked_games(season[season["MIN"] >= 5])
+    assert said == (
+        "2023-24: no row has MIN below 5, and 23% of the sides lack players: rows were left out by their outcome"
+    )
+
+
+def test_sides_that_lack_players_are_counted_whatever_the_reason(season: pd.DataFrame) -> None:
+    """None in a whole season, nearly all where half of the rows are gone."""
+    assert incomplete_sides(season) < 0.01
+    assert incomplete_sides(season.sample(frac=0.5, random_state=1)) > 0.9
+
+
+def test_a_simulated_league_is_whole() -> None:
+    """Its sides play 240 minutes, though nobody's PLUS_MINUS adds up."""
+    games = sample_league(seasons=1, players=450)
+    assert picked_games(games) is None
+    assert incomplete_sides(games) < 0.05
+    assert picked_games(games[games["MIN"] >= 12]) is not None
+
+
+def january(games: pd.DataFrame) -> list[Any]:
+    days = games["GAME_DATE"].dt.date
+    return sorted(set(days[(games["GAME_DATE"] >= "2024-01-01") & (games["GAME_DATE"] <= "2024-01-14")]))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [lambda games: surprise(games) > 12, lambda games: (games["MIN"] < 10) & (games["MIN"] > 0)],
+    ids=["surprises", "early exits"],
+)
+def test_rows_missing_on_the_tested_dates_only_are_not_known(season: pd.DataFrame, lost: Pick) -> None:
+    """Sides that add up less often than before; the user's reason settles it and is shown."""
+    dates = january(season)
+    games = season[~(season["GAME_DATE"].dt.date.isin(dates) & lost(season))]
+    assert "nobody knows by what" in str(gaps_of(games, dates).problem)
+    told = gaps_of(games, dates, known="two box scores are lost")
+    assert told.problem is None
+    assert any("two box scores are lost" in said for said in told.said)
+
+
+def test_players_left_out_altogether_are_said(season: pd.DataFrame) -> None:
+    """The 150 with most minutes: nobody is accused."""
+    top = season.groupby("PLAYER_ID")["MIN"].sum().nlargest(150).index
+    found = gaps_of(season[season["PLAYER_ID"].isin(top)], january(season))
+    assert (found.picked, found.problem) == (None, None)
+    assert any("lack players" in said for said in found.said)
+
+
+def test_a_whole_season_has_nothing_to_say(season: pd.DataFrame) -> None:
+    """Not even on its busiest dates."""
+    found = gaps_of(season, january(season))
+    assert (found.picked, found.problem, found.said) == (None, None, [])

@@ -1,0 +1,63 @@
+"""Metrics of picked rows and folds that are too good: what is said, and of whom not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.leaks.picked_metrics import picked_metrics
+from pytest_nbaprops.leaks.plausible import too_good_folds
+
+RNG = np.random.default_rng(5)
+MINUTES = RNG.integers(0, 40, 3000)
+POINTS = pd.Series(RNG.poisson(MINUTES * 0.5).astype(float), name="PTS")
+
+
+def table(predicted: object = 10.0) -> pd.DataFrame:
+    return pd.DataFrame({"actual": POINTS, "predicted": predicted, "baseline": 9.0, "fold": np.arange(3000) // 100})
+
+
+def test_a_metric_of_good_games_is_picked() -> None:
+    """It does not notice what is predicted for the others."""
+
+    def compute(rows: pd.DataFrame) -> Mapping[str, float]:
+        good = rows[rows["actual"] >= 12]
+        return {"mae_when_good": float((good["actual"] - good["predicted"]).abs().mean())}
+
+    assert list(picked_metrics(table(), compute)) == ["mae_when_good"]
+
+
+def test_metrics_of_all_rows_are_not_picked() -> None:
+    """Nor are shares of hits, or numbers that have nothing to do with predictions."""
+
+    def compute(rows: pd.DataFrame) -> Mapping[str, float]:
+        error = (rows["actual"] - rows["predicted"]).abs()
+        return {"mae": float(error.mean()), "hits": float((error < 1).mean()), "rows": float(len(rows))}
+
+    assert picked_metrics(table(), compute) == {}
+
+
+def test_a_hook_that_raises_says_nothing() -> None:
+    """Its metrics are missing anyway."""
+
+    def compute(rows: pd.DataFrame) -> Mapping[str, float]:
+        raise ValueError(len(rows))
+
+    assert picked_metrics(table(), compute) == {}
+
+
+def test_folds_better_than_those_looked_at_stand_out() -> None:
+    """Half the error, measured in the baseline's, on enough rows."""
+    rows = table()
+    leaking = rows.assign(predicted=np.where(rows["fold"] % 3 == 1, rows["actual"] + 1, 10.0))
+    assert "folds is" in str(too_good_folds(leaking, [0, 15, 29]))
+
+
+@pytest.mark.parametrize("rehearsed", [[0], [0, 15, 29], list(range(30))])
+def test_ordinary_folds_do_not(rehearsed: list[int]) -> None:
+    """Errors differ from night to night."""
+    noisy = table(POINTS + np.random.default_rng(6).normal(scale=6.0, size=3000))
+    assert too_good_folds(noisy, rehearsed) is None

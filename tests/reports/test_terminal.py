@@ -1,0 +1,146 @@
+"""The decision in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+from _pytest.config import Config, get_config
+from _pytest.terminal import TerminalReporter
+
+from pytest_nbaprops.reports import terminal
+from pytest_nbaprops.reports.highlights import worst_of
+from pytest_nbaprops.reports.progress import FoldProgress
+from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.walkforward.candidate import FoldState
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.result import FoldResult
+from tests.reports.documents import candidate_of, criterion, document_of, predictions_of
+
+
+class Screen(io.StringIO):
+    """A terminal of 80 columns."""
+
+    encoding = "utf-8"
+
+
+@pytest.fixture
+def config() -> Config:
+    found = get_config()
+    found.parse([])
+    return found
+
+
+def shown(config: Config, document: Mapping[str, Any], *, quiet: bool = False) -> list[str]:
+    """What the summary prints, line by line."""
+    config.option.verbose = -1 if quiet else 0
+    screen = Screen()
+    reporter = TerminalReporter(config, screen)
+    reporter._tw.fullwidth = 80  # noqa: SLF001 - pytest would ask the terminal it is run in
+    predictions = predictions_of(players=5)
+    games = predictions[["PLAYER_ID"]].assign(PLAYER_NAME="Luka Dončić")
+    terminal.summary(reporter, document, worst_of([predictions], games) if document["candidates"] else {})
+    return screen.getvalue().splitlines()
+
+
+def test_the_decision_fits_80_columns(config: Config) -> None:
+    """Value, reference, difference with its interval and outcome, each with its name; only commands may be longer."""
+    rows = [
+        criterion("mae < baseline", "passed", 5.844, 5.744, 5.934, 6.188),
+        criterion("mae[minutes >= 24 and home] <= champion + 0.02", "passed", 7.1, 7.08, 7.12, 7.13),
+        criterion("mae < market", "inconclusive", reason="there is no market to compare with, no odds " * 3),
+    ]
+    candidate = candidate_of("test_two_stage[two_stage-" + "x" * 60 + "]", criteria=rows, reasons=["word " * 40])
+    document = document_of(candidate, verdict="INCONCLUSIVE", warnings=["a long warning " * 10], reasons=["word " * 40])
+    lines = shown(config, document)
+    commands = [line for line in lines if line.startswith("  pytest ")]
+    assert commands
+    assert [line for line in lines if len(line) > 80 and line not in commands] == []
+    text = "\n".join(lines)
+    assert "value  reference  difference [95% interval]" in text
+    assert "mae < baseline                 5.8440     6.1880  -0.3440 [-0.4440, -0.2540]\n    passed: better" in text
+    assert "passed: not worse by more than 0.02, not clearly better" in text
+    assert "inconclusive: there is no market" in text
+
+
+def test_it_shows_the_way_over_time_and_the_next_step(config: Config) -> None:
+    """Blocks for the MAE, the worst dates, and the command to go on with as the last words but the report's place."""
+    lines = shown(config, document_of())
+    (blocks,) = [line for line in lines if "▁" in line]
+    assert blocks.startswith("mae ")
+    assert len(blocks) <= 80
+    assert any(line.startswith("worst dates") for line in lines)
+    assert lines[-3:-1] == [
+        "next: Register it and give it the alias staging:",
+        "  pytest --nbaprops-train -n 2 --nbaprops-promote=enforce",
+    ]
+    assert lines[-1].endswith("nbaprops-report/report.html")
+
+
+def test_quiet_is_one_line(config: Config) -> None:
+    """Under -q the verdict is all, with warnings and without."""
+    for document in (document_of(), document_of(warnings=["a warning"]), document_of(verdict="ERROR")):
+        (line,) = shown(config, document, quiet=True)
+        assert line.startswith(document["verdict"])
+
+
+def test_a_session_that_decided_nothing_has_a_summary_too(config: Config) -> None:
+    """Promotion off, or no candidates."""
+    assert "promotion off" in shown(config, document_of(promote_mode="off"))
+    nothing = document_of(candidates=[], verdict="INCONCLUSIVE", reasons=["session did not finish"], leak_guard=None)
+    assert "because session did not finish" in shown(config, nothing)
+
+
+def test_names_with_escapes_do_not_paint_the_terminal(config: Config) -> None:
+    """A name may hold control characters."""
+    text = "\n".join(shown(config, document_of(candidate_of("\x1b[31mred\x07"), warnings=["\x1b]0;title\x07"])))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def report(number: int) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=f"t{number}", location=("t", 0, "t"), keywords={}, outcome="passed", longrepr=None, when="call",
+    )  # fmt: skip
+
+
+class Folds:
+    """Evidence in which every fold has a result."""
+
+    def __init__(self, **known: tuple[float, int]) -> None:
+        self.known = known
+
+    def state_of(self, nodeid: str) -> FoldState:
+        mae, n = self.known[nodeid]
+        day = date(2024, 1, int(nodeid[1:]))
+        fold = Fold(number=1, dates=(day,), fitted_at=day, train_start=day)
+        details = {"metrics": {"mae": mae, "n_predictions": float(n)}}
+        return FoldState(fold=fold, nodeid=nodeid, result=FoldResult(predictions=pd.DataFrame(), details=details))
+
+
+def test_progress_tells_date_running_mae_and_folds(config: Config) -> None:
+    """The MAE is that of all player-games so far; when the last fold is in, the line goes away."""
+    screen = Screen()
+    reporter = TerminalReporter(config, screen)
+    progress = FoldProgress(reporter._tw, cast(Evidence, Folds(t1=(5.0, 10), t2=(6.0, 30))), 2)  # noqa: SLF001
+    for number in (1, 2):
+        told = report(number)
+        progress.pytest_runtest_logreport(told)
+        assert progress.pytest_report_teststatus(told) == ("passed", "", "")
+    text = screen.getvalue()
+    for said in ("2024-01-02", "mae 5.750", "2/2", "folds/s"):
+        assert said in text
+    assert text.endswith("\x1b[2K")  # the line is taken away
+
+
+def test_progress_leaves_what_failed_to_pytest() -> None:
+    """Only passed folds lose their dot."""
+    progress = FoldProgress(None, cast(Evidence, Folds(t1=(5.0, 10))), 2)
+    failed = report(1)
+    failed.outcome = "failed"
+    assert progress.pytest_report_teststatus(failed) is None
+    assert progress.pytest_report_teststatus(pd.NaT) is None

@@ -1,0 +1,119 @@
+"""The decision in words: Markdown, sentences, next steps, and texts that anyone may have chosen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops.reports import text, wording
+from pytest_nbaprops.reports.steps import next_steps
+from pytest_nbaprops.reports.summary import summary_text
+from tests.reports.documents import HOSTILE, candidate_of, criterion, document_of, hostile_document
+
+
+def test_code_spans_hold_no_entities() -> None:
+    """GitHub shows `&lt;` in a code span as it is: criteria are written with their own signs."""
+    made = summary_text(document_of())
+    assert "`mae < baseline`" in made
+    assert "&lt;" not in made
+
+
+def test_the_summary_begins_with_the_pull_requests_question() -> None:
+    """Candidate against champion on the same games, what changed, then the criteria."""
+    effect = {"group": "opponent", "change": "added", "difference": -0.04, "low": -0.06, "high": -0.02, "said": "helps"}
+    made = summary_text(document_of(candidate_of(attribution=[effect])))
+    places = [made.index(part) for part in ("## PROMOTE", "v3 5.884", "features added `opponent`", "helps", "| criter")]
+    assert places == sorted(places)
+    assert "`max_depth` `4` → `6`" in made
+    assert "| `mae <= champion + 0.02` | 5.8440 | 5.8835 | -0.0395 | [-0.0614, -0.0177] | ✅ passed: better |" in made
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_name_makes_markdown(name: str) -> None:
+    """Nothing becomes HTML, a link, a mention, a heading or another cell, and it stays under 1 MiB."""
+    made = summary_text(hostile_document(name))
+    assert len(made.encode()) < 200_000
+    outside = re.sub(r"(`+).*?\1", "", made)  # code spans show all as it is
+    assert not re.search(r"(?<!\\)<(?!sub|/sub)", outside.replace("<=", "")), outside
+    assert not re.search(r"(?<![\\])\]\(", outside)
+    assert not re.search(r"@\w", outside)
+    rows = [line for line in made.splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
+    assert [line for line in made.splitlines() if line.startswith("#")] == [
+        line for line in made.splitlines() if re.match(r"##+ .*(REJECT)", line)
+    ]
+
+
+def test_code_outlives_backticks() -> None:
+    """A span's fence is longer than any run of backticks in it."""
+    assert text.code("a`b``c") == "```a`b``c```"
+    assert text.code("`x`") == "`` `x` ``"
+    assert text.code("a|b") == "`a\\|b`"
+
+
+def test_unseen_characters_go() -> None:
+    """What turns, hides or cannot be written is left out; letters of every language stay."""
+    assert text.plain("Dončić\u202e\x1b[31m 王\n\ud800x") == "Dončić [31m 王 x"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("mae < champion", "passed", 5.80, 5.78, 5.84, 5.88), "better"),
+        (("mae < champion", "failed", 5.87, 5.85, 5.89, 5.88), "not clearly better"),
+        (("mae < champion", "failed", 5.98, 5.95, 5.99, 5.88), "worse"),
+        (
+            ("mae <= champion + 0.02", "passed", 5.88, 5.87, 5.89, 5.90),
+            "not worse by more than 0.02, not clearly better",
+        ),
+        (("mae <= champion + 0.02", "passed", 5.80, 5.78, 5.84, 5.90), "better"),
+        (("mae <= champion + 0.02", "failed", 5.88, 5.85, 5.95, 5.90), "may be worse by more than 0.02"),
+        (("r2 > baseline", "passed", 0.63, 0.62, 0.64, 0.55), "better"),
+        (("r2 > baseline", "failed", 0.50, 0.49, 0.51, 0.55), "worse"),
+        (("mae <= 6.2", "passed", 5.84, 5.74, 5.93, 6.2), "holds"),
+        (("mae <= 5", "failed", 5.84, 5.74, 5.93, 5.0), "does not hold"),
+        (("mae < champion", "inconclusive"), "inconclusive"),
+    ],
+)
+def test_each_outcome_has_words_of_its_own(row: tuple[Any, ...], said: str) -> None:
+    """Whoever reads `passed` learns whether it is better or only not worse."""
+    assert wording.compared(criterion(*row)).said == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "candidate", "command"),
+    [
+        ({}, {}, "pytest --nbaprops-train -n 2 --nbaprops-promote=enforce"),
+        (
+            {"promote_mode": "enforce", "promoted": True},
+            {"model_version": "4"},
+            "nbaprops promote v4 --alias production",
+        ),
+        ({}, {"reasons": ["already v3"], "model_version": "3"}, None),
+        ({"verdict": "REJECT"}, {"verdict": "REJECT"}, "nbaprops compare champion 71d3fea8"),
+        ({"verdict": "REJECT", "champion": None}, {"verdict": "REJECT"}, "pytest --nbaprops-train -n 2"),
+        ({"verdict": "ERROR"}, {}, "pytest --nbaprops-train -n 2"),
+        ({"promote_mode": "off"}, {}, "pytest --nbaprops-train -n 2 --nbaprops-promote=dry-run"),
+        ({"verdict": "INCONCLUSIVE"}, {"verdict": "INCONCLUSIVE"}, "pytest --nbaprops-train -n 2"),
+    ],
+)
+def test_every_verdict_has_a_next_step(changes: dict[str, Any], candidate: dict[str, Any], command: str | None) -> None:
+    """As a command that can be pasted, unless there is nothing to do."""
+    assert next_steps(document_of(candidate_of(**candidate), **changes))[0].command == command
+
+
+def test_a_part_of_the_folds_is_run_whole_next() -> None:
+    """The command is the session's without what chose the folds."""
+    command = ["pytest", "--nbaprops-train", "-k", "2024-01-05", "-x", "tests", "tests/test_a.py::test_a[x]", "--lf"]
+    folds = {"planned": 160, "executed": 1, "cached": 0, "failed": 0, "missing": 159}
+    part = candidate_of(verdict="INCONCLUSIVE", folds=folds, reasons=["folds 2024-01-06: not selected"])
+    document = document_of(part, verdict="INCONCLUSIVE", command=command)
+    assert next_steps(document)[0].command == "pytest --nbaprops-train tests"
+    assert wording.headline(document) == "INCONCLUSIVE: 1 of 160 folds ran, and a part is never a decision"
+
+
+def test_cells_are_no_formulas() -> None:
+    """A spreadsheet computes what begins with a sign: it gets an apostrophe; numbers stay numbers."""
+    assert [text.cell(value) for value in ("=1+1", "@x", "a=b", -1.5, "+49")] == ["'=1+1", "'@x", "a=b", -1.5, "'+49"]
