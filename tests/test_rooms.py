@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "pytest_nbaprops"
 ROOMS = (
     "data", "features", "code", "market", "walkforward", "recipes", "metrics", "leaks", "gate", "tracking", "registry",
-    "runs", "serving", "session", "reports", "commands",
+    "runs", "serving", "importing", "session", "reports", "commands",
 )  # fmt: skip
 ORDERED = ("tracking", "registry", "runs", "serving")
 

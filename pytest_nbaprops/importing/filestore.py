@@ -53,7 +53,7 @@ class FileStore:
         self.root = root.resolve()
         self.place = str(self.root)
         self.findings = Findings()
-        self._metas: dict[str, dict[str, Any] | None] = {}
+        self._metas: dict[Path, dict[str, Any] | None] = {}
         self.files = SafeFolder(self.root, self.findings)
         beside = [self.root.parent / name for name in ("mlartifacts", "artifacts")]
         self.places = Places(self.root, [self.root, self.root.parent, *(path for path in beside if path.is_dir())])
@@ -112,14 +112,15 @@ class FileStore:
             else:
                 self.findings.left_out(self.files.name_of(inside), "a folder with nothing of a run", "not a run")
         # The oldest first, as the runs of one name are numbered.
-        self._metas = {run_id: self.files.meta(folder / run_id) for run_id in found}
-        starts = {run_id: millis_of((meta or {}).get("start_time")) or 0 for run_id, meta in self._metas.items()}
+        metas = {run_id: self.files.meta(folder / run_id) for run_id in found}
+        self._metas |= {folder / run_id: meta for run_id, meta in metas.items()}
+        starts = {run_id: millis_of((meta or {}).get("start_time")) or 0 for run_id, meta in metas.items()}
         return sorted(found, key=lambda run_id: (starts[run_id], run_id))
 
     def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
         folder = self._folders[experiment.key] / run_id
         where = self.files.name_of(folder)
-        meta = self._metas[run_id] if run_id in self._metas else self.files.meta(folder)
+        meta = self._metas.pop(folder) if folder in self._metas else self.files.meta(folder)
         missing = [name for name in _PARTS if not (folder / name).is_dir()]
         if missing:
             self.findings.repaired(where, f"no folder {', '.join(missing)}", "read as empty")

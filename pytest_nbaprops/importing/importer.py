@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import tempfile
@@ -83,6 +84,8 @@ class Importer:
         self._numbers: dict[tuple[str, str], int] = {}
         self._buffer: list[Waiting] = []
         self._parents: dict[str, str] = {}
+        self._planned: dict[str, str] = {}
+        """Id in this store of each run of the source that is here or about to be."""
 
     @property
     def findings(self) -> Findings:
@@ -105,14 +108,15 @@ class Importer:
         planned = [(experiment, self.source.run_ids(experiment)) for experiment in chosen]
         total, done = sum(len(ids) for _, ids in planned), 0
         self.progress(0, total)
-        for experiment, run_ids in planned:
-            self._open(experiment, len(run_ids))
-            for run_id in run_ids:
-                self._one(experiment, run_id, known.get(self._key(run_id)))
-                done += 1
-                self.progress(done, total)
-            self._flush(experiment)
-            self._close(experiment)
+        with _collector_paused():
+            for experiment, run_ids in planned:
+                self._open(experiment, len(run_ids))
+                for run_id in run_ids:
+                    self._one(experiment, run_id, known.get(self._key(run_id)))
+                    done += 1
+                    self.progress(done, total)
+                self._flush(experiment)
+                self._close(experiment)
         self._mend_parents()
 
     def _chosen(self) -> list[SourceExperiment]:
@@ -128,6 +132,7 @@ class Importer:
     @cached_property
     def _known(self) -> dict[tuple[str, str], ImportedRun]:
         found = {} if self.writer is None else {self._key(run.origin, run.place): run for run in self.writer.imported()}
+        self._planned |= {run.origin: run.run_id for run in found.values()}
         self.run_of |= {run.origin: run.run_id for run in found.values() if run.whole and not run.deleted}
         return found
 
@@ -198,7 +203,7 @@ class Importer:
         self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment
     ) -> list[tuple[Waiting, str]]:
         """Written together; where the store refuses something, one by one, so that only that one is left out."""
-        rows = self._rows(writer, waiting, experiment)
+        rows = self._rows(waiting, experiment)
         try:
             return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:
@@ -230,18 +235,17 @@ class Importer:
         for waiting, run_id in written:
             self._remember(waiting.prepared, run_id)
 
-    def _rows(self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment) -> list[RunRows]:
-        """Runs keep their ids where nobody has them here."""
-        ids = [one.prepared.origin for one in waiting if _ID.fullmatch(one.prepared.origin)]
-        free = set(ids) - writer.taken(ids)
+    def _rows(self, waiting: list[Waiting], experiment: SourceExperiment) -> list[RunRows]:
+        """New ids: MLflow remembers in a process where a run's files are by the id alone, whatever store it is in."""
+        ids = [uuid.uuid4().hex for _ in waiting]
+        self._planned |= {one.prepared.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
+        for one in waiting:
+            parent = one.prepared.tags.get("mlflow.parentRunId", "")
+            if parent in self._planned:
+                one.prepared.tags["mlflow.parentRunId"] = self._planned[parent]
         return [
-            run_rows(
-                one.prepared,
-                run_id=one.prepared.origin if one.prepared.origin in free else uuid.uuid4().hex,
-                experiment_id=self._ids[experiment.key],
-                name=one.name,
-            )
-            for one in waiting
+            run_rows(one.prepared, run_id=run_id, experiment_id=self._ids[experiment.key], name=one.name)
+            for one, run_id in zip(waiting, ids, strict=True)
         ]
 
     def _remember(self, prepared: Prepared, run_id: str) -> None:
@@ -251,8 +255,10 @@ class Importer:
             self._parents[run_id] = parent
 
     def _mend_parents(self) -> None:
-        """Where a parent got another id, its children follow."""
-        moved = {child: self.run_of[one] for child, one in self._parents.items() if self.run_of.get(one, one) != one}
+        """Children that were written before their parents, or to a server, which gives ids of its own."""
+        actual = {self._planned[origin]: run_id for origin, run_id in self.run_of.items() if origin in self._planned}
+        new_id = self.run_of | actual
+        moved = {child: new_id[one] for child, one in self._parents.items() if new_id.get(one, one) != one}
         if moved and self.store is not None:
             with self.store.calling("link runs with their parents") as client:
                 for child, parent in moved.items():
@@ -301,7 +307,7 @@ class Importer:
             self._ids[experiment.key] = str(there.experiment_id)
             return
         self._ids[experiment.key] = experiment_id = ensure_experiment(self.store, name)
-        kept = {key: value for key, value in experiment.tags.items() if key and not key.startswith("nbaprops.")}
+        kept = {key: value for key, value in experiment.tags.items() if key and not key.startswith(tags.PREFIX)}
         with self.store.calling(f"describe the experiment {name!r}") as client:
             for key, value in {**kept, tags.IMPORTED_FROM: self.source.place}.items():
                 client.set_experiment_tag(experiment_id, key[:250], value[:5000])
@@ -345,6 +351,18 @@ def run_rows(prepared: Prepared, *, run_id: str, experiment_id: str, name: str) 
         tags=prepared.tags | {"mlflow.runName": name},
         metrics=prepared.metrics,
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Millions of tuples without a cycle among them: looking for one takes half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

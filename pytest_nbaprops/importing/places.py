@@ -22,7 +22,7 @@ _LOGGED_MODEL: Final = re.compile(r"m-[0-9a-f]{32}")
 def local_parts(uri: str) -> tuple[str, ...] | None:
     r"""The path's parts, whatever system wrote it; None for a bucket or another place that is no folder.
 
-    `file:///C:/a%20b/x`, `C:\\\\a b\\\\x`, `file:C:/…`, `/home/me/x` and `mlflow-artifacts:/x` are all understood.
+    `file:///C:/a%20b/x`, a Windows path with its backslashes, `/home/me/x` and `mlflow-artifacts:/x` are understood.
     """
     text = uri.strip()
     if not _DRIVE.match(text) and (scheme := re.match(r"([A-Za-z][\w+.-]+):", text)):

@@ -37,7 +37,11 @@ def read_history(content: bytes) -> History:
         return History(points=whole)
     rows = [line.split() for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
     wide = any(len(row) > _OLD_WIDTH for row in rows)
-    parsed = [point for row in rows if (point := _point(row, wide=wide)) is not None]
+    read = [_point(row, wide=wide) for row in rows]
+    parsed = [point for point in read if point is not None]
+    is_torn = wide and not content.endswith(b"\n") and read[-1] is not None
+    if is_torn and not _is_complete([point.step for point in parsed]):
+        del parsed[-1]
     points = list({_identity(point): point for point in parsed}.values())
     ordered = sorted(points, key=lambda point: (point.step, point.timestamp))
     in_seconds = bool(ordered) and all(_SECONDS[0] < point.timestamp < _SECONDS[1] for point in ordered)
@@ -50,6 +54,11 @@ def read_history(content: bytes) -> History:
         unsorted=ordered != points and not in_seconds,
         seconds=in_seconds,
     )
+
+
+def _is_complete(steps: list[int]) -> bool:
+    """Whether a last line without its end can be believed: 10 torn apart is 1, but the next step is the next step."""
+    return len(steps) < 2 or steps[-1] in (0, steps[-2] + 1, 2 * steps[-2] - steps[max(-3, -len(steps))])  # noqa: PLR2004
 
 
 def _whole(content: bytes) -> list[Point] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class _Model:
     def _create(self, store: Store) -> None:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 - MLflow is imported by the store
 
-        own = {key: value for key, value in self.model.tags.items() if not key.startswith("nbaprops.")}
+        own = {key: value for key, value in self.model.tags.items() if not key.startswith(tags.PREFIX)}
         with store.calling(f"register the model {self.name}") as client:
             try:
                 client.create_registered_model(
@@ -160,7 +161,7 @@ class _Model:
         self, store: Store, version: SourceVersion, files: list[Path], file: Path | None, why_not: str
     ) -> str:
         run_id, experiment_id = self._run(store, version)
-        values = _short({key: value for key, value in version.tags.items() if not key.startswith("nbaprops.")})
+        values = _short({key: value for key, value in version.tags.items() if not key.startswith(tags.PREFIX)})
         values |= {
             tags.IMPORTED_VERSION: str(version.number),
             tags.IMPORTED_RUN: version.run_id or _NO_RUN,
@@ -257,10 +258,9 @@ class _Model:
             metrics={},
         )
         experiment_id = ensure_experiment(store, STAND_INS)
-        run_id = hashlib.sha256(f"{origin} {version.run_id} {self.importer.source.place}".encode()).hexdigest()[:32]
-        if not writer.taken([run_id]):
-            run_id = writer.write([run_rows(made, run_id=run_id, experiment_id=experiment_id, name=origin)])[0]
-            writer.complete([run_id], [])
+        rows = run_rows(made, run_id=uuid.uuid4().hex, experiment_id=experiment_id, name=origin)
+        run_id = writer.write([rows])[0]
+        writer.complete([run_id], [])
         self.importer.run_of[origin] = run_id
         return run_id
 

@@ -66,11 +66,12 @@ class Server:
     def run_ids(self, experiment: SourceExperiment) -> list[str]:
         with self.store.calling(f"list the runs of {experiment.name!r}") as client:
             found = every(client.search_runs, [experiment.key], "", _ALL, max_results=_PAGE)
-            self._runs = {run.info.run_id: run for run in found}
-        return sorted(self._runs, key=lambda run_id: (self._runs[run_id].info.start_time or 0, run_id))
+            runs = {str(run.info.run_id): run for run in found}
+        self._runs |= runs
+        return sorted(runs, key=lambda run_id: (runs[run_id].info.start_time or 0, run_id))
 
     def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
-        run, where = self._runs[run_id], f"run {run_id}"
+        run, where = self._runs.pop(run_id), f"run {run_id}"
         with self.store.calling(f"read the run {run_id}") as client:
             metrics = {name: self._history(client, run_id, name) for name in run.data.metrics}
         start = millis_of(run.info.start_time)

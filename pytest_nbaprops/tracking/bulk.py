@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 COMPLETE: Final = "complete"
 _METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")
 _SENDERS: Final = 4
-_VALUE_CHUNK: Final = 500  # values in one condition
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRows:
-    """A finished run as it is to be written; `metrics` holds (timestamp, value, step) in the order of the steps."""
+    """A finished run as it is to be written; `metrics` holds (timestamp, value, step) in the order of the steps.
+
+    A server gives it another id than `run_id`.
+    """
 
     run_id: str
     experiment_id: str
@@ -70,9 +72,6 @@ class BulkWriter(Protocol):
 
     def imported(self) -> list[ImportedRun]:
         """What earlier imports wrote, deleted runs included."""
-
-    def taken(self, run_ids: Sequence[str]) -> set[str]:
-        """Those of the ids that runs of this store have."""
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
         """Write the runs and give the ids that they got."""
@@ -121,13 +120,6 @@ class _Database:
             for run_id, values in found.items()
             if tags.IMPORTED_RUN in values
         ]
-
-    def taken(self, run_ids: Sequence[str]) -> set[str]:
-        column, found = SqlRun.__table__.c.run_uuid, set[str]()
-        with self._doing("look for runs") as connection:
-            for part in chunks(run_ids, _VALUE_CHUNK):
-                found |= set(connection.execute(sqlalchemy.select(column).where(column.in_(part))).scalars())
-        return found
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
         with self._doing(f"write {len(runs)} runs") as connection:
@@ -237,9 +229,6 @@ class _Server:
             ]
         self._begun = {(run.origin, run.place): run.run_id for run in found if not run.whole}
         return [run for run in found if run.whole]
-
-    def taken(self, run_ids: Sequence[str]) -> set[str]:  # noqa: ARG002 - it gives ids of its own
-        return set()
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
         with self.store.calling(f"write {len(runs)} runs") as client, ThreadPoolExecutor(_SENDERS) as pool:

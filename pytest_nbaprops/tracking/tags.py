@@ -101,3 +101,14 @@ IMPORTED_ALIAS = "nbaprops.imported.alias."
 
 SERVABLE = "nbaprops.servable"
 """Imported version: `true`, or `false: <why>` for a model that loading would have to unpickle."""
+
+PREFIX = "nbaprops."
+"""What all tags of this tool's own begin with."""
+
+IMPORTED_PREFIX = "nbaprops.imported."
+
+IMPORTED_PHASE = "nbaprops.imported.phase"
+"""Imported run: its tag `phase` as it was spelt there."""
+
+IMPORTED_METRICS = "nbaprops.imported.metrics"
+"""Imported run: JSON object, the name there of each metric that has a standard name here."""
