@@ -12,7 +12,7 @@ from pytest_nbaprops.importing.places import Places, local_parts, run_and_path
 @pytest.mark.parametrize(
     ("uri", "parts"),
     [
-        ("file:///C:/Users/J%C3%B6rg%20K/mlruns/0/r/artifacts", ("C:", "Users", "Jörg K", "mlruns", "0", "r", "artifacts")),
+        ("file:///C:/Users/J%C3%B6rg%20K/mlruns/0/r/files", ("C:", "Users", "Jörg K", "mlruns", "0", "r", "files")),
         (r"C:\old stuff\mlruns\0\r\artifacts", ("C:", "old stuff", "mlruns", "0", "r", "artifacts")),
         ("./mlruns/0/r/artifacts", ("mlruns", "0", "r", "artifacts")),
         ("mlflow-artifacts:/0/r/artifacts", ("0", "r", "artifacts")),

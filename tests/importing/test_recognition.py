@@ -42,7 +42,7 @@ def test_runs_are_recognised(
     name: str, experiment: str, params: dict[str, str], expected: tuple[str | None, ...]
 ) -> None:
     """What cannot be told stays as it was."""
-    assert told(name, experiment, **params) == expected
+    assert told(name, experiment, tags=None, **params) == expected
 
 
 def test_one_name_for_one_metric() -> None:
