@@ -18,6 +18,7 @@ from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metri
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
 from pytest_nbaprops.session.planfile import write_plan
+from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
@@ -154,7 +155,11 @@ class FoldCollector:
         except NBAPropsError as error:
             self.problems.append(str(error))
         planned = [] if self.problems else list(self.candidates.values())
-        write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        try:
+            with run_out_said():
+                write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        except NBAPropsError as error:
+            self.problems.append(str(error))
         if self.problems:
             self._refuse(items)
             return

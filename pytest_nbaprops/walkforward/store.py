@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import pyarrow as pa
 
 from pytest_nbaprops.errors import SettingsError, StoreError
 from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.wholefile import PREFIX, remove_leftovers, write_whole
 
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
 DETAILS = b"nbaprops"
@@ -44,7 +44,7 @@ class FoldStore:
             folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
             _refuse_anothers(folder)
             if not (folder / ".gitignore").exists():
-                _replace(folder / ".gitignore", GITIGNORE.encode())
+                write_whole(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
             raise SettingsError(
                 f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
@@ -96,7 +96,12 @@ class FoldStore:
         return {kind: kinds.count(kind) for kind in KINDS}
 
     def evict(self, limit: int = SIZE_LIMIT) -> int:
-        """Remove the entries that were used longest ago until the rest fits; returns how many went."""
+        """Remove the entries that were used longest ago until the rest fits; returns how many went.
+
+        What killed sessions left half written goes, too.
+        """
+        for folder in (path for kind in KINDS for path in (self.folder / kind).glob("??")):
+            remove_leftovers(folder)
         entries, removed = sorted(self._entries()), 0
         total = sum(size for _, _, size in entries)
         for _, path, size in entries:
@@ -112,6 +117,8 @@ class FoldStore:
     def _entries(self) -> Iterator[tuple[float, Path, int]]:
         for kind in KINDS:
             for path in (self.folder / kind).glob("??/*"):
+                if path.name.startswith(PREFIX):
+                    continue
                 with contextlib.suppress(FileNotFoundError):  # another session may be cleaning up
                     status = path.stat()
                     yield status.st_mtime, path, status.st_size
@@ -132,7 +139,7 @@ class FoldStore:
         path = self._path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+            write_whole(path, _seal(kind, key, payload) + b"\n" + payload)
         except OSError as error:
             raise StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})") from None
 
@@ -151,16 +158,3 @@ def _refuse_anothers(folder: Path) -> None:
             f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can change results:"
             " remove it, or make it yours with chown"
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the place and move there: readers see all of it or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call; the temporary is a str
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise

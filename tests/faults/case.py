@@ -22,6 +22,8 @@ class Case:
         around: what is there while the session meets the fault, and what is there afterwards (a server, say).
         uri: the tracking store's address, where it is not the project's own.
         said: what is particular about this case.
+        damaged: entries of the fold store that are not whole.
+        at_once: sessions that may all come to the verdict.
     """
 
     fault: str
@@ -31,6 +33,8 @@ class Case:
     afterwards: Callable[[Project], AbstractContextManager[Any]] = lambda _: nullcontext()
     uri: str | None = None
     said: str = ""
+    damaged: int = 0
+    at_once: int = 1
     harms: list[Harm] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
 
@@ -43,7 +47,8 @@ class Case:
                 sessions = self.meet(project, self.story)
             self.codes = [session.wait() for session in sessions]
             with self.afterwards(project):
-                self._look(project, sessions, len(project.kept() - before), template.predictions[self.story.name])
+                kept = len(project.kept() - before) - self.damaged
+                self._look(project, sessions, kept, template.predictions[self.story.name])
         except Exception as error:  # noqa: BLE001 - one case that breaks must not end the others
             self.harms.append(Harm(kind="not mended", said=f"{type(error).__name__}: {error}"))
 
@@ -53,7 +58,8 @@ class Case:
         again = project.run(story)
         again.wait()
         everyone = [*sessions, again]
-        self.harms += aside(lambda: list(after_the_next(project, story, everyone, kept=kept, expected=expected)))
+        known = {"kept": kept, "expected": expected, "at_once": self.at_once}
+        self.harms += aside(lambda: list(after_the_next(project, story, everyone, **known)))
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.story.name}) {self.said} -> {self.codes}"

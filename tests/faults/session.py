@@ -21,6 +21,7 @@ T = TypeVar("T")
 MARK = "NBAPROPS_FAULTS"
 PLUGINS = ("-p", "pytest_nbaprops.plugin", "-p", "xdist")
 """Others are not loaded: that takes as long as half a session."""
+INTERRUPTED = 130
 OTHERS = ("MLFLOW_TRACKING", "PYTEST_ADDOPTS", "PYTEST_CURRENT", "PYTEST_XDIST", "GITHUB_")
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 PATIENCE = 240.0
@@ -169,7 +170,10 @@ def _run(folder: Path, arguments: tuple[str, ...], log: Path, mark: str, under: 
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     under()
-    code = int(pytest.main([*arguments, *PLUGINS]))
+    try:
+        code = int(pytest.main([*arguments, *PLUGINS]))
+    except KeyboardInterrupt:  # the second Ctrl-C, outside pytest's own hands
+        code = INTERRUPTED
     sys.stdout.flush()
     sys.stderr.flush()
     return code
