@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops import suite
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
@@ -250,6 +251,12 @@ class FoldCollector:
             raise pytest.UsageError(self.problems[0])
 
     # running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """A test module that was imported since may have switched it on."""
+        with autologging_off():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

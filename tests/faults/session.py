@@ -52,21 +52,24 @@ class Session:
                 os._exit(code)
         return cls(pid=child, log=log, mark=mark)
 
-    def wait(self, seconds: float = PATIENCE) -> int:
+    def wait(self) -> int:
         """Its exit code, negative for a signal; one that hangs is killed.
 
         Raises:
-            TimeoutError: it hangs.
+            TimeoutError: neither it nor a process of its has used the processor for long.
         """
-        while self.code is None:
-            if not self.poll():
-                if time.monotonic() - self.began > seconds:
-                    self.send(signal.SIGKILL, everyone=True)
-                    os.waitpid(self.pid, 0)
-                    self.code = -signal.SIGKILL
-                    raise TimeoutError(f"the session hangs since {seconds:.0f} seconds")
-                time.sleep(0.01)
-        return self.code
+        seen, since = -1.0, time.monotonic()
+        while not self.poll():
+            busy = sum(map(_busy, {self.pid, *self.processes()})) if time.monotonic() - since > PATIENCE / 2 else -1.0
+            if busy > seen:
+                seen, since = busy, time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                self.send(signal.SIGKILL, everyone=True)
+                os.waitpid(self.pid, 0)
+                self.code = -signal.SIGKILL
+                raise TimeoutError(f"the session does nothing since {PATIENCE:.0f} seconds")
+            time.sleep(0.01)
+        return int(self.code or 0)
 
     def poll(self) -> bool:
         """Whether it has ended."""
@@ -110,8 +113,7 @@ class Session:
     @property
     def busy(self) -> float:
         """Seconds of the processor that it has used: a clock that goes as fast on a busy machine."""
-        fields = _read(self.pid, "stat").rpartition(")")[2].split()
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else 0.0
+        return _busy(self.pid)
 
     def processes(self) -> list[int]:
         """Processes that it started and that live."""
@@ -177,6 +179,12 @@ def _run(folder: Path, arguments: tuple[str, ...], log: Path, mark: str, under: 
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _busy(pid: int) -> float:
+    """User and system time, fields 14 and 15 of proc(5)."""
+    fields = _read(pid, "stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def _pids() -> Iterator[int]:
