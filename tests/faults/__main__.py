@@ -46,7 +46,7 @@ def run(cases: Iterable[Case], template: Template) -> list[Case]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=300, help="How many kills")
-    parser.add_argument("--others", type=int, default=60, help="How many other faults, at least one of each")
+    parser.add_argument("--others", type=int, default=60, help="How many other faults; none twice before all were met")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="Faults whose name holds this text")
     options = parser.parse_args()

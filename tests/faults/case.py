@@ -40,6 +40,7 @@ class Case:
 
     def run(self, template: Template) -> None:
         """Meet the fault, look, go on, look again."""
+        expected = template.predictions(self.story)
         project = template.project(champion=self.story.champion, uri=self.uri)
         before = project.kept()
         try:
@@ -48,7 +49,7 @@ class Case:
             self.codes = [session.wait() for session in sessions]
             with self.afterwards(project):
                 kept = len(project.kept() - before) - self.damaged
-                self._look(project, sessions, kept, template.predictions[self.story.name])
+                self._look(project, sessions, kept, expected)
         except Exception as error:  # noqa: BLE001 - one case that breaks must not end the others
             self.harms.append(Harm(kind="not mended", said=f"{type(error).__name__}: {error}"))
 

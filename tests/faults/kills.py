@@ -35,11 +35,9 @@ def moment(kind: Kind, story: Story, rng: random.Random) -> int:
 
 
 def kills(count: int, rng: random.Random) -> Iterator[Case]:
-    """So many kills of every kind, in their shares."""
-    total = sum(SHARES.values())
-    for fault, share in SHARES.items():
-        for _ in range(round(count * share / total) or 1):
-            yield _case(fault, rng)
+    """So many kills, of every kind by its share."""
+    for fault in rng.choices(list(SHARES), list(SHARES.values()), k=count):
+        yield _case(fault, rng)
 
 
 def _case(fault: str, rng: random.Random) -> Case:

@@ -104,24 +104,26 @@ class Template:
         warm_up(root / "warm")
         shutil.copytree(root / "warm" / ".nbaprops" / "checks", self.place / ".nbaprops" / "checks")
         shutil.copytree(self.place, root / "without")
-        self._run(*ENFORCE)
-        self.predictions = {"first": self._predictions()}
-        shutil.copytree(self.place, root / "with")
-        for story in STORIES[1:]:
-            self.project(champion=True)
-            self._run(*story.command, code=story.code)
-            self.predictions[story.name] = self._predictions()
-
-    def _run(self, *arguments: str, code: int = 0) -> None:
-        session = Session.start(self.place, ("--nbaprops-train", *arguments))
-        if session.wait() != code:
-            raise RuntimeError(f"a session without a fault ended with {session.code}:\n{session.output}")
-
-    def _predictions(self) -> bytes:
-        return (self.place / "nbaprops-report" / "predictions.parquet").read_bytes()
+        self._predictions: dict[str, bytes] = {}
 
     def project(self, *, champion: bool, uri: str | None = None) -> Project:
         """A fresh copy."""
+        if champion and not (self.root / "with").exists():
+            self._without_a_fault(STORIES[0])
+            shutil.copytree(self.place, self.root / "with")
         shutil.rmtree(self.place, ignore_errors=True)
-        shutil.copytree(self.root / ("with" if champion else "without"), self.place, dirs_exist_ok=True)
+        shutil.copytree(self.root / ("with" if champion else "without"), self.place)
         return Project(folder=self.place, uri=uri or f"sqlite:///{self.place / 'mlflow.db'}")
+
+    def predictions(self, story: Story) -> bytes:
+        """predictions.parquet of a session that meets no fault."""
+        if story.name not in self._predictions:
+            self._without_a_fault(story)
+        return self._predictions[story.name]
+
+    def _without_a_fault(self, story: Story) -> None:
+        session = self.project(champion=story.champion).run(story)
+        if session.wait() != story.code:
+            raise RuntimeError(f"a session without a fault ended with {session.code}:\n{session.output}")
+        file = self.place / "nbaprops-report" / "predictions.parquet"
+        self._predictions[story.name] = file.read_bytes()

@@ -31,27 +31,29 @@ Made = tuple[Callable[[Project, Story], Sequence[Session]], str]
 
 
 def troubles(count: int, rng: random.Random) -> Iterator[Case]:
-    """So many cases, at least one of each trouble."""
-    kinds = [*KINDS.items()]
-    for number in range(max(count, len(kinds))):
-        fault, make = kinds[number % len(kinds)]
-        if "disk" in fault and not conditions.can_mount():
-            continue
-        story = rng.choice(STORIES)
-        meet, said = make(rng)
-        damaged, at_once = DAMAGED.get(fault, 0), 1 + fault.startswith("two")
-        yield Case(fault=fault, story=story, meet=meet, said=said, damaged=damaged, at_once=at_once)
-    for how in (*HOW, "expired_token"):
-        for _ in range(max(1, count // 20)):
-            yield _server(how, rng)
+    """So many cases; each trouble comes before any comes again."""
+    here = [fault for fault in KINDS if "disk" not in fault or conditions.can_mount()]
+    everything = [*here, *(f"server: {how.replace('_', ' ')}" for how in (*HOW, "expired_token"))]
+    rng.shuffle(everything)
+    for number in range(count):
+        fault = everything[number % len(everything)]
+        yield _server(fault, rng) if fault.startswith("server") else _trouble(fault, rng)
 
 
-def _server(how: str, rng: random.Random) -> Case:
+def _trouble(fault: str, rng: random.Random) -> Case:
+    story = rng.choice(STORIES)
+    meet, said = KINDS[fault](rng)
+    at_once = 1 + fault.startswith("two")
+    return Case(fault=fault, story=story, meet=meet, said=said, damaged=DAMAGED.get(fault, 0), at_once=at_once)
+
+
+def _server(fault: str, rng: random.Random) -> Case:
+    how = fault.removeprefix("server: ").replace(" ", "_")
     port, at = free_port(), rng.randint(1, MOST_REQUESTS)
     times = 10**6 if how == "expired_token" else rng.choice((1, 1, 4)) if how != "after_30_s" else 1
     trouble = Trouble(how=how, at=at, times=times)
     return Case(
-        fault=f"server: {how.replace('_', ' ')}",
+        fault=fault,
         story=rng.choice(STORIES),
         meet=partial(_waited, under=bool),
         around=partial(serve, port=port, trouble=trouble),
