@@ -62,14 +62,23 @@ def _postgresql(folder: Path, port: int, user: str | None) -> tuple[Sequence[str
 
 def _mysql(folder: Path, port: int, user: str | None) -> tuple[Sequence[str], str, Sequence[str]]:
     data, socket = str(folder / "data"), str(folder / "s")
-    _run([_path("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db"], user)
+    _run(
+        [
+            _path("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={data}",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+        ],
+        user,
+    )
     command = [_path("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={socket}", f"--port={port}",
                "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"]  # fmt: skip
     statement = (
         "CREATE DATABASE mlflow CHARACTER SET utf8mb4; CREATE USER league@'127.0.0.1' IDENTIFIED BY 'pw';"
         " GRANT ALL ON mlflow.* TO league@'127.0.0.1';"
     )
-    ready = [_path("mariadb"), "--no-defaults", f"--socket={socket}", f"--user={user or 'root'}", "-e", statement]
+    ready = [_path("mariadb"), "--no-defaults", f"--socket={socket}", "--user=root", "-e", statement]
     return command, f"mysql+pymysql://league:pw@127.0.0.1:{port}/mlflow", ready
 
 
