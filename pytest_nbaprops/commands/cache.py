@@ -36,7 +36,10 @@ def cache_size(root: Path) -> None:
     """
     store = _store(root)
     counts = store.counts()
-    click.echo(f"{store.folder}: {counts['folds']} folds, {counts['models']} models, {store.size() / 1e6:.1f} MB")
+    click.echo(
+        f"{store.folder}: {counts['folds']} folds, {counts['models']} models, "
+        f"{counts['tables']} tables, {store.size() / 1e6:.1f} MB"
+    )
 
 
 @cache.command("clean")

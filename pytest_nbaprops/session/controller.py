@@ -6,6 +6,7 @@ Without xdist its process runs the folds, too; under xdist `worker.py` does. Wor
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.judgement import final_fold
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
+from pytest_nbaprops.walkforward.evaluate import fit_into_store, fits_to_make
+from pytest_nbaprops.walkforward.executor import local_executor
 
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 
@@ -124,6 +128,7 @@ class Controller:
             raise pytest.UsageError(problems[0])
         evidence = Evidence(planned, self.context.resources)
         evidence.collected(nodeids)
+        self._fit_ahead(evidence)
         if self.closing is not None:
             terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
             try:
@@ -135,6 +140,21 @@ class Controller:
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
         show_progress(self.config, evidence, len(nodeids))
+
+    def _fit_ahead(self, evidence: Evidence) -> None:
+        """Where this process runs the folds: begin with the built-in suite's fits, and expect those of other tests."""
+        context = self.context
+        if context is None or self.distributed or context.threads == 1 or self.config.option.collectonly:
+            return
+        resources = context.resources
+        executor = local_executor(context.threads)
+        fit = partial(fit_into_store, resources=resources, threads=1)
+        only = len(evidence.candidates) == 1 and not evidence.is_part
+        for candidate, folds in evidence.selected():
+            if only and self.settings.promote == "enforce":
+                folds = [*folds, final_fold(context, candidate)]  # noqa: PLW2901
+            resources.ahead.expect(fits_to_make(candidate, folds, resources), executor, fit)
+        resources.ahead.start(*(candidate.name for candidate in evidence.candidates if candidate.spec.code is None))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -178,6 +198,7 @@ class Controller:
         """Decide, carry out, report; nothing that goes wrong here may hide pytest's own summary."""
         if self.closing is None or self.evidence is None or not self.evidence.candidates:
             return
+        self._stop_fits()
         if int(exitstatus) == pytest.ExitCode.INTERNAL_ERROR:
             self.closing.problems.append("pytest stopped with an internal error")
         if self.interrupted:
@@ -202,9 +223,14 @@ class Controller:
             return code
         return self.exit_code or code
 
+    def _stop_fits(self) -> None:
+        if self.context is not None:
+            self.context.resources.ahead.stop()
+
     def pytest_unconfigure(self) -> None:
         if self.context is None:
             return
+        self._stop_fits()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all

@@ -118,20 +118,22 @@ class Dataset:
 
     def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
         """Keys and actual value of every player-game that these folds must predict."""
-        return self._known(np.concatenate([self.tested(fold) for fold in folds]), ["actual"])
+        positions = np.concatenate([self.tested(fold) for fold in folds])
+        keys = self.games.iloc[positions][list(KEY_COLUMNS)]
+        return keys.assign(actual=self.targets["actual"].iloc[positions]).reset_index(drop=True)
 
     def covered_by(self, predictions: pd.DataFrame, fold: Fold) -> bool:
         """Whether these are predictions of exactly the fold's player-games, with their actual values and baselines.
 
         The baseline of a longer fold takes long to make and is left out.
         """
-        wanted = self._known(self.tested(fold), ["actual", "baseline"] if len(fold.dates) == 1 else ["actual"])
-        found = predictions.get(list(wanted.columns))
-        return found is not None and found.reset_index(drop=True).equals(wanted)
-
-    def _known(self, positions: npt.NDArray[np.intp], names: list[str]) -> pd.DataFrame:
-        keys = self.games.iloc[positions][list(KEY_COLUMNS)]
-        return pd.concat([keys, self.targets[names].iloc[positions]], axis=1).reset_index(drop=True)
+        positions = self.tested(fold)
+        names = ("actual", "baseline") if len(fold.dates) == 1 else ("actual",)
+        wanted = [self.games[name] for name in KEY_COLUMNS] + [self.targets[name] for name in names]
+        return all(
+            column.name in predictions and predictions[column.name].array.equals(column.array[positions])
+            for column in wanted
+        )
 
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
         chosen = [self.positions(day, date.fromordinal(day.toordinal() + 1)) for day in fold.dates]
@@ -160,11 +162,15 @@ def game_dates(games: pd.DataFrame, target_columns: Sequence[str]) -> tuple[Game
     )
 
 
-def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, target_columns: Sequence[str]) -> None:
-    """Write what workers need as Arrow files."""
-    targets = pd.DataFrame(
+def targets_of(games: pd.DataFrame, target_columns: Sequence[str]) -> pd.DataFrame:
+    """Actual value and baseline of every row."""
+    return pd.DataFrame(
         {"actual": target_values(games, target_columns), "baseline": baseline_predictions(games, target_columns)}
     )
+
+
+def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, targets: pd.DataFrame) -> None:
+    """Write what workers need as Arrow files."""
     for name, frame in ((GAMES_FILE, games), (FEATURES_FILE, features), (TARGETS_FILE, targets)):
         write_arrow(frame, folder / name)
 

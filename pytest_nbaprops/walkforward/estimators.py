@@ -21,6 +21,7 @@ from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.walkforward.dataset import Rows
 
 HANDED_OVER = "estimators"
+LIBRARY_CODE = ("xgboost.", "pytest_nbaprops.recipes.")
 RECIPE = "recipe"
 """In place of the digest of an estimator that was handed over: the fold was evaluated by the recipe."""
 
@@ -119,6 +120,18 @@ def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str
 def _as_wanted(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
     """XGBoost works in float32 whatever it is given, and takes it in a fifth faster as such."""
     return features.astype(np.float32) if hasattr(estimator, "get_booster") else features
+
+
+def can_be_made_ahead(estimator: Any) -> bool:
+    """Whether a fit is XGBoost's own code alone, on values that are plain, and its model can be kept without pickle."""
+    if not (hasattr(estimator, "to_ubj") or hasattr(estimator, "get_booster")):
+        return False
+    values = [estimator, *estimator.get_params(deep=True).values()]
+    return all(_is_plain(value) or type(value).__module__.startswith(LIBRARY_CODE) for value in values)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def to_bytes(estimator: Any) -> bytes | None:
