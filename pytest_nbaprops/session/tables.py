@@ -87,11 +87,13 @@ class KeptTables:
         `build_features` does, except that groups that change rows are `broken`.
         """
         own = {group.name for group in builtin_groups(self.target_columns)}
+        # Here and not beside one another: Python 3.11 cannot parse code in two threads at once.
+        lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
+        what = {line.name: {"group": line.to_dict(), "files": dict(files), "data": games.digest.full} for line in lines}
+        keys = {name: _key(**parts, code=_code_of_reading()) for name, parts in what.items()}
 
         def compute(frame: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
-            made_of = lineage_of([group], {group.name: ()}, root, files).to_dict()
-            key = _key(group=made_of, data=games.digest.full, code=_code_of_reading())
-            return self._made(key, lambda: compute_group(frame, group, root=root))
+            return self._made(keys[group.name], lambda: compute_group(frame, group, root=root))
 
         with ThreadPoolExecutor(threads) as pool:
             begun: dict[str, Future[pd.DataFrame]] = {

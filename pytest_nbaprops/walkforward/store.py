@@ -104,6 +104,7 @@ class FoldStore:
         except (OSError, DataError):
             return None
         self._used(path)
+        self._used(path.with_suffix(SEAL))
         return table
 
     def keep_table(self, key: str, table: pd.DataFrame) -> None:
