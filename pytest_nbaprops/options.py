@@ -136,6 +136,13 @@ OPTIONS: tuple[Option, ...] = (
         help="Where to log (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the rootdir)",
     ),
     Option(name="report", metavar="DIR", default="nbaprops-report", help="Where decision.json and friends are written"),
+    Option(
+        name="shard",
+        cli_only=True,
+        metavar="K/N",
+        help="Run the K-th of N shares of the fits, leave them in the fold store and decide nothing; a later run on "
+        "the shares' stores, copied into one, decides without a fit",
+    ),
     Option(name="no-cache", flag=True, cli_only=True, help="Read no fold of an earlier session (still writes)"),
     Option(name="phase", ini_only=True, default="p1", help="The {phase} of the run name"),
     Option(

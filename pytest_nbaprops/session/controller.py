@@ -43,6 +43,7 @@ class Controller:
         self.evidence: Evidence | None = None
         self.closing: Closing | None = None
         self.exit_code: int | None = None
+        self.decides = not config.option.collectonly and settings.shard is None
         self.interrupted = False
         self.stopped_by_maxfail = False
         self.counted = False
@@ -71,19 +72,19 @@ class Controller:
             model_name=self.settings.model_name,
             tell=reporter.write_line if reporter is not None else None,
         )
-        if not self.config.option.collectonly:
+        if self.decides:
             publication.probe()
         terminal.say(self.config, "reading the games and building the features")
         refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
-        if not self.config.option.collectonly:
+        if self.decides:
             self.closing = Closing(self.config, self.context, publication)
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
 
     def _fail_closed(self) -> None:
         """From here on no older verdict can be read by mistake."""
-        if self.config.option.collectonly:
+        if not self.decides:
             return
         report = Path(self.settings.report)
         document = unfinished(self.settings.to_dict(), command=self._command(), reason="session did not finish")
@@ -206,6 +207,8 @@ class Controller:
         self.exit_code = self.closing.close(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.settings.shard is not None and self.evidence is not None:
+            terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence))
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
             for line in tell_github(self.closing.document, self.closing.tables.places):
