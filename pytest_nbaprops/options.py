@@ -137,6 +137,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(name="report", metavar="DIR", default="nbaprops-report", help="Where decision.json and friends are written"),
     Option(
+        name="store",
+        metavar="PLACE",
+        default=".nbaprops",
+        help="Where fold results and models lie: a folder, or a URL that fsspec knows (pytest-nbaprops[store]), which "
+        "the folder .nbaprops then mirrors",
+    ),
+    Option(
+        name="dask",
+        metavar="ADDRESS",
+        help="Make the fits on the Dask cluster whose scheduler listens there (pytest-nbaprops[dask]); its workers "
+        "need to see the fold store",
+    ),
+    Option(
         name="shard",
         cli_only=True,
         metavar="K/N",

@@ -72,6 +72,8 @@ class Settings:
     known_gaps: str | None
     sources: tuple[str, ...]
     rehearse: str | None
+    store: str
+    dask: str | None
     shard: tuple[int, int] | None
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
@@ -203,6 +205,8 @@ class _Reader:
             known_gaps=self.optional("known-gaps"),
             sources=self.sources(),
             rehearse=self.rehearse(),
+            store=self.store(),
+            dask=self.optional("dask"),
             shard=self.shard(),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,
@@ -264,6 +268,11 @@ class _Reader:
         if text is not None and not _DATE.fullmatch(text):
             raise SettingsError(f"--nbaprops-rehearse: {text!r} is no date; give one of the test dates as YYYY-MM-DD")
         return text
+
+    def store(self) -> str:
+        """An absolute path, or a URL."""
+        text = self.text("store")
+        return text if "://" in text else self.path("store") or ""
 
     def shard(self) -> tuple[int, int] | None:
         """Which share of the fits, and of how many."""

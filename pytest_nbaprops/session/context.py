@@ -36,13 +36,13 @@ from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, cont
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
-from pytest_nbaprops.walkforward.store import FoldStore
+from pytest_nbaprops.walkforward.remote import RemoteFolder, is_url
+from pytest_nbaprops.walkforward.store import KINDS, STORE_FOLDER, FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STORE_FOLDER = ".nbaprops"
 CONTEXT_FILE = "context.json"
 
 
@@ -97,7 +97,7 @@ class Context:
     def resources(self) -> Resources:
         return Resources(
             dataset=self.dataset,
-            store=FoldStore(self.root / STORE_FOLDER),
+            store=open_store(self.settings),
             threads=self.threads,
             use_cache=self.settings.use_cache,
             session=self.folder.name,
@@ -186,7 +186,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         NBAPropsError: the data, a feature group, a recipe or a setting cannot be used.
     """
     target_columns = parse_target(settings.target)
-    store = FoldStore(Path(settings.rootdir) / STORE_FOLDER)
+    store = open_store(settings)
     tables = KeptTables(store, settings, target_columns)
     given = _given_games(config, settings, target_columns)
     games = digested(given[0]) if given is not None else tables.games(str(settings.data))
@@ -212,6 +212,21 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _context(config, folder, stored, groups, threads)
+
+
+def open_store(settings: Settings) -> FoldStore:
+    """The session's fold store: a folder, or `.nbaprops` in the rootdir as the mirror of one behind a URL."""
+    if is_url(settings.store):
+        return FoldStore(Path(settings.rootdir) / STORE_FOLDER, RemoteFolder(settings.store))
+    folder = Path(settings.store)
+    if folder.is_dir():
+        others = sorted({path.name for path in folder.iterdir()} - {*KINDS, "sessions", ".gitignore"})
+        if others:
+            raise SettingsError(
+                f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
+                "name an empty folder, or one that does not exist yet"
+            )
+    return FoldStore(folder)
 
 
 def declared_files(settings: Settings) -> dict[str, str]:

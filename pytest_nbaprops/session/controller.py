@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
@@ -22,12 +22,10 @@ from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
-from pytest_nbaprops.session.judgement import final_fold
+from pytest_nbaprops.session.fitting import fits_elsewhere, fits_side_by_side
 from pytest_nbaprops.session.planfile import read_plans
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
-from pytest_nbaprops.walkforward.evaluate import fit_into_store, fits_to_make
-from pytest_nbaprops.walkforward.executor import local_executor
 
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 
@@ -64,6 +62,8 @@ class Controller:
             raise pytest.UsageError(str(error)) from None
 
     def _start(self) -> None:
+        if self.distributed and self.settings.dask is not None:
+            raise SettingsError("--nbaprops-dask: the cluster makes the fits, so leave out -n, or the cluster")
         self._fail_closed()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         publication = Publication(
@@ -129,13 +129,13 @@ class Controller:
             raise pytest.UsageError(problems[0])
         evidence = Evidence(planned, self.context.resources)
         evidence.collected(nodeids)
-        self._fit_ahead(evidence)
-        if self.closing is not None:
-            terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
-            try:
+        try:
+            self._fit_ahead(evidence)
+            if self.closing is not None:
+                terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
                 self.closing.announce(evidence)
-            except NBAPropsError as error:
-                raise pytest.UsageError(str(error)) from None
+        except NBAPropsError as error:
+            raise pytest.UsageError(str(error)) from None
         self.evidence = evidence  # from here on there is something to decide
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:
@@ -144,18 +144,10 @@ class Controller:
 
     def _fit_ahead(self, evidence: Evidence) -> None:
         """Where this process runs the folds: begin with the built-in suite's fits, and expect those of other tests."""
-        context = self.context
-        if context is None or self.distributed or context.threads == 1 or self.config.option.collectonly:
+        if self.context is None or self.distributed or self.config.option.collectonly:
             return
-        resources = context.resources
-        executor = local_executor(context.threads)
-        fit = partial(fit_into_store, resources=resources, threads=1)
-        only = len(evidence.candidates) == 1 and not evidence.is_part
-        for candidate, folds in evidence.selected():
-            if only and self.settings.promote == "enforce":
-                folds = [*folds, final_fold(context, candidate)]  # noqa: PLW2901
-            resources.ahead.expect(fits_to_make(candidate, folds, resources), executor, fit)
-        resources.ahead.start(*(candidate.name for candidate in evidence.candidates if candidate.spec.code is None))
+        if not fits_elsewhere(self.context, evidence, tell=partial(terminal.say, self.config)):
+            fits_side_by_side(self.context, evidence)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

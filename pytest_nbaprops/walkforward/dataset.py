@@ -22,6 +22,7 @@ from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import GameDate
 
 GAMES_FILE, FEATURES_FILE, TARGETS_FILE = "games.arrow", "features.arrow", "targets.arrow"
+ARROW_FILES = (GAMES_FILE, FEATURES_FILE, TARGETS_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,10 @@ import pyarrow as pa
 
 from pytest_nbaprops.data.arrow import read_arrow, write_arrow
 from pytest_nbaprops.errors import DataError, SettingsError, StoreError
+from pytest_nbaprops.walkforward.remote import RemoteFolder
 from pytest_nbaprops.walkforward.result import FoldResult
 
+STORE_FOLDER = ".nbaprops"
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
 DETAILS = b"nbaprops"
 TABLES_LIMIT = SIZE_LIMIT // 2  # bytes: each new day of games leaves a set of tables behind
@@ -37,12 +39,15 @@ GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed aga
 class FoldStore:
     """Fold results and fitted models below one folder.
 
+    With a `remote` it keeps them there, too, and what the folder does not have is taken from there; tables that can be
+    mapped stay in the folder.
+
     Raises:
         SettingsError: the folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, remote: RemoteFolder | None = None) -> None:
+        self.folder, self.remote = folder, remote
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
@@ -56,7 +61,7 @@ class FoldStore:
             ) from None
 
     def has_fold(self, key: str) -> bool:
-        return self._path("folds", key).exists()
+        return self._has("folds", key)
 
     def fold(self, key: str) -> FoldResult | None:
         """The result under this key; None where there is none that is whole."""
@@ -76,7 +81,7 @@ class FoldStore:
         self._write("folds", key, sink.getvalue())
 
     def has_model(self, key: str) -> bool:
-        return self._path("models", key).exists()
+        return self._has("models", key)
 
     def model(self, key: str) -> bytes | None:
         return self._read("models", key)
@@ -141,7 +146,10 @@ class FoldStore:
         return removed
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.folder / kind / key[:2] / key
+        return self.folder / _name(kind, key)
+
+    def _has(self, kind: str, key: str) -> bool:
+        return self._path(kind, key).exists() or (self.remote is not None and self.remote.has(_name(kind, key)))
 
     def _entries(self, kinds: Sequence[str] = KINDS) -> Iterator[tuple[float, Path, int]]:
         for kind in kinds:
@@ -152,13 +160,18 @@ class FoldStore:
 
     def _read(self, kind: str, key: str) -> bytes | None:
         path = self._path(kind, key)
-        try:
-            digest, _, payload = path.read_bytes().partition(b"\n")
-        except OSError:
-            return None
-        if digest != _seal(kind, key, payload):
-            return None
-        self._used(path)
+        payload = None
+        with contextlib.suppress(OSError):
+            payload = _unsealed(kind, key, path.read_bytes())
+        if payload is not None or self.remote is None:
+            self._used(path)
+            return payload
+        content = self.remote.read(_name(kind, key))
+        payload = None if content is None else _unsealed(kind, key, content)
+        if content is not None and payload is not None:
+            with contextlib.suppress(OSError):  # it is there the next time, too
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _replace(path, content)
         return payload
 
     def _used(self, path: Path) -> None:
@@ -170,12 +183,25 @@ class FoldStore:
         path = self._path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+            content = _seal(kind, key, payload) + b"\n" + payload
+            _replace(path, content)
         except OSError as error:
             raise self._unwritable(error) from None
+        if self.remote is not None:
+            self.remote.write(_name(kind, key), content)
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})")
+
+
+def _name(kind: str, key: str) -> str:
+    return f"{kind}/{key[:2]}/{key}"
+
+
+def _unsealed(kind: str, key: str, content: bytes) -> bytes | None:
+    """What a file holds, if it is whole and lies under its own key."""
+    digest, _, payload = content.partition(b"\n")
+    return payload if digest == _seal(kind, key, payload) else None
 
 
 def _seal(kind: str, key: str, payload: bytes) -> bytes:

@@ -17,8 +17,8 @@ from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.dataset import Dataset
-from pytest_nbaprops.walkforward.evaluate import Resources, fit_into_store, fits_to_make
-from pytest_nbaprops.walkforward.executor import local_executor
+from pytest_nbaprops.walkforward.evaluate import Resources, fits_to_make, local_fit
+from pytest_nbaprops.walkforward.executor import PlannedFit, local_executor
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 from tests.recipes.test_folds import candidate_of, dataset, resources_of
@@ -42,11 +42,12 @@ def expecting(candidate: Candidate, folds: tuple[Fold, ...], resources: Resource
     """Expect the fits of the folds; the keys of those that are then begun, in order."""
     begun: list[str] = []
 
-    def fit(candidate: Candidate, fold: Fold) -> None:
-        begun.append(candidate.fit_key(fold, resources.dataset.digest))
-        fit_into_store(candidate, fold, resources, threads=1)
+    def fit(planned: PlannedFit) -> float:
+        begun.append(planned.key)
+        return local_fit(planned, resources)
 
-    resources.ahead.expect(fits_to_make(candidate, folds, resources), local_executor(1), fit)
+    resources.ahead.run_on(local_executor(1), lambda planned: partial(fit, planned))
+    resources.ahead.expect(fits_to_make(candidate, folds, resources))
     return begun
 
 
@@ -97,10 +98,11 @@ def test_a_fit_that_fails_fails_every_fold_that_asks_for_it(
     """With what it raised, as if it had been made in place."""
     resources = resources_of(dataset, tmp_path)
 
-    def fit(*_: object) -> None:
+    def fit() -> float:
         raise error
 
-    resources.ahead.expect(fits_to_make(candidate, folds, resources), local_executor(1), fit)
+    resources.ahead.run_on(local_executor(1), lambda _: fit)
+    resources.ahead.expect(fits_to_make(candidate, folds, resources))
     for state in candidate.folds:
         active = ActiveFold(state=state, candidate=candidate, resources=resources)
         with pytest.raises(type(error), match=str(error)):
@@ -144,9 +146,8 @@ def test_two_candidates_that_share_a_fit_share_it_ahead(
     """Whichever comes first."""
     resources = resources_of(dataset, tmp_path)
     other = replace(candidate, spec=replace(candidate.spec, name="same"))
-    fit = partial(fit_into_store, resources=resources, threads=1)
-    executor = local_executor(2)
+    resources.ahead.run_on(local_executor(2), lambda planned: partial(local_fit, planned, resources))
     for each in (candidate, other):
-        resources.ahead.expect(fits_to_make(each, folds, resources), executor, fit)
+        resources.ahead.expect(fits_to_make(each, folds, resources))
     first, second = evaluated(candidate, resources), evaluated(other, resources)
     pd.testing.assert_frame_equal(pd.concat(first), pd.concat(second), check_exact=True)
