@@ -89,7 +89,7 @@ class RemoteFit:
             raise StoreError(f"the worker has other versions: {_difference(dict(self.libraries), libraries())}")
         started = time.perf_counter()
         fold = Fold(number=1, dates=(self.fitted_at,), fitted_at=self.fitted_at, train_start=self.train_start)
-        rows = _dataset(_Frozen(self.data)).train(fold, self.columns)
+        rows = _dataset(_Frozen(self.data)).train(fold, self.columns, estimators.width_of(self.estimator))
         model = estimators.fit(self.estimator, rows, threads=1)
         content = estimators.to_bytes(model)
         if content is None:

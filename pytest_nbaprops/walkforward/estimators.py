@@ -103,8 +103,10 @@ def _games(estimator: Any, rows: Rows) -> dict[str, pd.DataFrame]:
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
     """Predictions as float64, one per row."""
+    # XGBoost takes a frame in column by column, a matrix at once.
+    features = rows.X.to_numpy(dtype=np.float32) if is_xgboosts_own(estimator) else _as_wanted(estimator, rows.X)
     with _threads(threads):
-        return np.asarray(estimator.predict(_as_wanted(estimator, rows.X)), dtype=np.float64)
+        return np.asarray(estimator.predict(features), dtype=np.float64)
 
 
 def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str, npt.NDArray[np.float64]]:
@@ -115,6 +117,16 @@ def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str
     with _threads(threads):
         predicted = estimator.side_predictions(_as_wanted(estimator, rows.X))
     return {name: np.asarray(predicted[name], dtype=np.float64) for name in targets}
+
+
+def is_xgboosts_own(estimator: Any) -> bool:
+    """Whether it is a regressor of XGBoost itself, which works in float32 and needs no names to predict."""
+    return hasattr(estimator, "get_booster") and type(estimator).__module__.startswith("xgboost.")
+
+
+def width_of(estimator: Any) -> type[np.floating[Any]]:
+    """The type of the features that an estimator is fitted on: nothing wider than it works in."""
+    return np.float32 if is_xgboosts_own(estimator) else np.float64
 
 
 def _as_wanted(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:

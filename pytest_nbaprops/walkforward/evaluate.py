@@ -114,8 +114,9 @@ def fitted_model(candidate: Candidate, fold: Fold, resources: Resources) -> tupl
 
 def fit_into_store(candidate: Candidate, fold: Fold, resources: Resources, *, threads: int) -> Any:
     """Fit the recipe and leave the model in the store, if it can be kept there."""
-    rows = resources.dataset.train(fold, candidate.columns)
-    model = estimators.fit(_unfitted(candidate, threads), rows, threads=threads)
+    unfitted = _unfitted(candidate, threads)
+    rows = resources.dataset.train(fold, candidate.columns, estimators.width_of(unfitted))
+    model = estimators.fit(unfitted, rows, threads=threads)
     content = estimators.to_bytes(model)
     if content is not None:
         resources.store.keep_model(candidate.fit_key(fold, resources.dataset.digest), content)
