@@ -57,8 +57,8 @@ def _store(root: Path, store: Path | None) -> FoldStore:
     from pytest_nbaprops.walkforward.store import STORE_FOLDER, FoldStore  # noqa: PLC0415 - pandas only where needed
 
     folder = store.resolve() if store is not None else root.resolve() / STORE_FOLDER
-    if not (folder / ".gitignore").is_file():
+    if not folder.is_dir():
         raise click.ClickException(
-            f"{folder} is no fold store: no session ran here; name the rootdir with --root, or the folder with --store"
+            f"{folder} does not exist: no session ran here; name the rootdir with --root, or the store with --store"
         )
     return FoldStore(folder)
