@@ -65,6 +65,8 @@ def test_an_imported_run_is_the_champion(train: Train, invoke: Callable[..., str
 
     compared = json.loads(invoke("compare", NAME, session.candidate["run_id"], "--format", "json"))
     (pair,) = compared["paired"]
+    assert pair["rows"] == session.candidate["metrics"]["n_predictions"]
+    assert pair["reason"].startswith("only the player-games that both predicted: ")
     assert pair["difference"] == pytest.approx(row["value"] - float(row["threshold"]), abs=1e-3)
     ranked = json.loads(invoke("best", "--any-data", "--format", "json"))
     assert [run["name"] for run in ranked["runs"]][-1] == NAME

@@ -14,7 +14,7 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from tests.importing.conftest import bring, new_id
-from tests.importing.old_store import START, fingerprint, run_id, write
+from tests.importing.old_store import START, experiment, fingerprint, run_id, write
 
 # MLflow 1.x: no is_nan, no run names, no aliases, no logged models.
 SCHEMA = """
@@ -77,9 +77,11 @@ def test_what_is_no_store_is_one_line(tmp_path: Path) -> None:
         database.execute("CREATE TABLE shopping (list TEXT)")
     write(tmp_path / "text.db", "text")
     (tmp_path / "empty").mkdir()
+    experiment(tmp_path / "mlruns", "1", "One")
     for name, said in (
         ("missing", "there is no .*missing: name an mlruns folder"),
         ("empty", "holds no experiments"),
+        ("mlruns/1", "is one experiment or run of a store: name the mlruns folder above it"),
         ("other.db", "not one of MLflow"),
         ("text.db", "no SQLite database"),
     ):
