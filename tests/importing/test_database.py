@@ -26,6 +26,8 @@ CREATE TABLE runs (run_uuid VARCHAR, name VARCHAR, user_id VARCHAR, status VARCH
 CREATE TABLE metrics (key VARCHAR, value FLOAT, timestamp BIGINT, run_uuid VARCHAR, step BIGINT);
 CREATE TABLE params (key VARCHAR, value VARCHAR, run_uuid VARCHAR);
 CREATE TABLE tags (key VARCHAR, value VARCHAR, run_uuid VARCHAR);
+CREATE TABLE datasets (dataset_uuid VARCHAR);
+INSERT INTO datasets VALUES ('d1');
 CREATE TABLE registered_models (name VARCHAR, description VARCHAR);
 CREATE TABLE model_versions (name VARCHAR, version INTEGER, current_stage VARCHAR, source VARCHAR, run_id VARCHAR);
 """
@@ -63,6 +65,7 @@ def test_an_old_schema_is_read_as_it_is(old: Path, store: Store) -> None:
         run = client.get_run(new_id(store, 1))
         history = client.get_metric_history(run.info.run_id, "val_mae")
         files = [entry.path for entry in client.list_artifacts(run.info.run_id, "model")]
+    assert ("1 datasets", "left out") in {(one.what, one.outcome) for one in summary.ordered()}
     assert run.info.run_name == "2023-01-02_p2_opponent_v1"
     assert [(point.step, point.value) for point in history] == [(0, 6.0), (1, 5.0), (2, 4.0)]
     assert run.data.tags[tags.NOT_FINITE] == "r2"
