@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def test_the_experiment_holds_the_run(page: Page) -> None:
     experiment = page.read("experiments/get-by-name", experiment_name=EXPERIMENT)["experiment"]
     info = page.run["info"]
     assert (info["experiment_id"], info["status"]) == (experiment["experiment_id"], "FINISHED")
-    assert info["run_name"].endswith("_p1_core_walkforward_v1")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_p1_\w+_walkforward_v1", info["run_name"])
     assert page.candidate["run_url"].startswith(f"{page.uri}/#/experiments/{experiment['experiment_id']}/runs/")
 
 
@@ -98,7 +99,7 @@ def test_the_run_tells_what_it_was_and_what_was_decided(page: Page) -> None:
     assert tags["mlflow.note.content"].startswith("## PROMOTE")
     assert (tags["verdict"], tags["phase"], tags["validation_type"]) == ("PROMOTE", "p1", "walk_forward")
     assert tags["mlflow.source.name"]
-    assert (params["recipe"], params["n_estimators"], params["target"]) == ("quick", "12", "PTS+REB+AST")
+    assert (params["recipe"], params["model.n_estimators"], params["target"]) == ("quick", "12", "PTS+REB+AST")
     for name in ("mae", "rmse", "r2", "bias", "within_5_pct", "n_predictions"):
         assert metrics[name] == pytest.approx(page.candidate["metrics"][name])
 
@@ -109,8 +110,8 @@ def test_metrics_run_over_the_fold_dates(page: Page) -> None:
     folds = pd.read_csv(page.folder / "nbaprops-report" / "folds.csv")
     assert [point["step"] for point in history] == list(range(1, 25))
     days = [f"{datetime.fromtimestamp(point['timestamp'] / 1000, UTC):%Y-%m-%d}" for point in history]
-    assert days == [str(day)[:10] for day in folds["fold_date"]]
-    assert [point["value"] for point in history] == pytest.approx(list(folds["fold_mae"]))
+    assert days == [str(day)[:10] for day in folds["date"]]
+    assert [point["value"] for point in history] == pytest.approx(list(folds["mae"]))
 
 
 def test_the_data_are_an_input(page: Page) -> None:
