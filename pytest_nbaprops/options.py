@@ -120,8 +120,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="champion",
         metavar="ALIAS",
-        help="Version to beat: an alias, or the path of a champion snapshot that an enforcing session left in its "
-        "report (default: production if it exists, else the target alias)",
+        help="Version to beat: an alias; or a run by its name or the beginning of its id, such as an imported one; or "
+        "the path of a champion snapshot that an enforcing session left in its report (default: production if it "
+        "exists, else the target alias)",
     ),
     Option(name="experiment", metavar="NAME", default="NBA_Props_Model/Phase1_Features", help="MLflow experiment"),
     Option(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_nbaprops.gate.effect import Effect, effects_table
-from pytest_nbaprops.reports.decision_file import without_formulas
+from pytest_nbaprops.spreadsheet import without_formulas
 
 TABLE, PLOT = "attribution.csv", "attribution.png"
 COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}

@@ -108,9 +108,8 @@ def _footer(document: Mapping[str, Any]) -> str:
     dataset, champion, guard = document["dataset"], document["champion"], document["leak_guard"]
     if dataset is None:
         return f"Mode: {mode}."
-    against = (
-        f"champion {code(champion['name'], 80)} v{markdown(champion['version'], 20)}" if champion else "no champion"
-    )
+    version = f" v{markdown(champion['version'], 20)}" if champion and champion["version"] else ""
+    against = f"champion {code(champion['name'], 80)}{version}" if champion else "no champion"
     looked = f" Leak guard: {wording.guard_line(guard)}." if guard else ""
     return (
         f"Mode: {mode}; {against}; test {markdown(document['test_window'], 200)}; "

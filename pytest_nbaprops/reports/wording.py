@@ -17,6 +17,7 @@ OUTCOMES: Final = {
     "not_applicable": "not applicable",
     "skipped": "skipped",
 }
+_NAME: Final = 60
 
 Document = Mapping[str, Any]
 
@@ -176,9 +177,11 @@ def is_the_champion(candidate: Mapping[str, Any]) -> bool:
 
 
 def champion_label(document: Document) -> str:
-    """`v3`, or `the champion`."""
+    """`v3`, `the run NAME` where a run is the champion, or `the champion`."""
     champion = document.get("champion") or {}
-    return f"v{champion['version']}" if champion.get("version") else "the champion"
+    if champion.get("version"):
+        return f"v{champion['version']}"
+    return f"the run {str(champion['name'])[:_NAME]}" if champion.get("run_id") else "the champion"
 
 
 def target_of(document: Document, candidate: Mapping[str, Any]) -> str:

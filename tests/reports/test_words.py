@@ -30,10 +30,11 @@ def test_the_summary_begins_with_the_pull_requests_question() -> None:
     assert "| `mae <= champion + 0.02` | 5.8440 | 5.8835 | -0.0395 | [-0.0614, -0.0177] | ✅ passed: better |" in made
 
 
+@pytest.mark.parametrize("run", [False, True], ids=["version", "run"])
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_no_name_makes_markdown(name: str) -> None:
+def test_no_name_makes_markdown(name: str, run: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Nothing becomes HTML, a link, a mention, a heading or another cell, and it stays under 1 MiB."""
-    made = summary_text(hostile_document(name))
+    made = summary_text(hostile_document(name, run=run))
     assert len(made.encode()) < 200_000
     outside = re.sub(r"(`+).*?\1", "", made)  # code spans show all as it is
     assert not re.search(r"(?<!\\)<(?!sub|/sub)", outside.replace("<=", "")), outside
@@ -112,8 +113,3 @@ def test_a_part_of_the_folds_is_run_whole_next() -> None:
     document = document_of(part, verdict="INCONCLUSIVE", command=command)
     assert next_steps(document)[0].command == "pytest --nbaprops-train tests"
     assert wording.headline(document) == "INCONCLUSIVE: 1 of 160 folds ran, and a part is never a decision"
-
-
-def test_cells_are_no_formulas() -> None:
-    """A spreadsheet computes what begins with a sign: it gets an apostrophe; numbers stay numbers."""
-    assert [text.cell(value) for value in ("=1+1", "@x", "a=b", -1.5, "+49")] == ["'=1+1", "'@x", "a=b", -1.5, "'+49"]
