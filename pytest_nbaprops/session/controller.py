@@ -191,7 +191,8 @@ class Controller:
         """Decide, carry out, report; nothing that goes wrong here may hide pytest's own summary."""
         if self.closing is None or self.evidence is None or not self.evidence.candidates:
             return
-        self._stop_fits()
+        if session.shouldfail or session.shouldstop or self.interrupted:
+            self._stop_fits()
         if int(exitstatus) == pytest.ExitCode.INTERNAL_ERROR:
             self.closing.problems.append("pytest stopped with an internal error")
         if self.interrupted:

@@ -168,4 +168,6 @@ def axis(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(params=["plain", "two-workers"])
 def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """With xdist's workers and without them."""
+    if request.param == "plain":
+        request.getfixturevalue("both_cores")
     return {"plain": (), "two-workers": ("-n", "2")}[request.param]
