@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from pytest_nbaprops.gate.effect import Effect, effects_table
 from pytest_nbaprops.spreadsheet import without_formulas
 
@@ -30,6 +27,9 @@ def _label(name: str, effect: Effect, effects: Mapping[str, Sequence[Effect]]) -
 
 
 def _plot(bars: Sequence[tuple[str, Effect]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - few sessions draw
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(bars)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -77,6 +77,14 @@ def plan_line(context: Context, evidence: Evidence) -> str:
     return f"{folds} folds, {fits} fits, {stored} from the store"
 
 
+def shard_line(shard: tuple[int, int], evidence: Evidence) -> str:
+    """`share 2 of 5: 32 folds of 5 fits are in the fold store; nothing was decided`."""
+    kept = [(candidate, state) for candidate in evidence.candidates for state, _ in candidate.evaluated]
+    fits = len({(candidate.name, state.fold.fitted_at) for candidate, state in kept})
+    folds = f"{len(kept)} fold{'s' * (len(kept) != 1)} of {fits} fit{'s' * (fits != 1)}"
+    return f"nbaprops: share {shard[0]} of {shard[1]}: {folds} in the fold store; nothing was decided"
+
+
 def summary(
     reporter: pytest.TerminalReporter, document: Mapping[str, Any], highlights: Mapping[str, pd.DataFrame]
 ) -> None:
