@@ -63,6 +63,7 @@ RUN_BY = {
     'pytest --nbaprops-train --nbaprops-champion=xgb_deep --nbaprops-criterion "mae < champion"': (CHAMPION),
     f'{BETS} "n_bets >= 200"': JUDGED,
     "pytest --nbaprops-train --nbaprops-promote=enforce": DAILY,
+    "pytest --nbaprops-train --nbaprops-shard=1/3": "tests/end_to_end/test_shards.py",
     "pytest --nbaprops-train -n auto": DAILY,
     "pytest --nbaprops-train -n auto --nbaprops-data=data/game_logs --nbaprops-test=2023-24": OWN_DATA,
     "pytest --nbaprops-train -n auto --nbaprops-promote=enforce": DAILY,

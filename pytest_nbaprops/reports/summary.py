@@ -87,10 +87,10 @@ def _row(row: wording.Compared) -> str:
     why = "" if row.outcome in ("passed", "failed") else f": {markdown(row.reason)}"
     cells = (
         code(row.expression),
-        wording.number(row.value),
-        wording.number(row.reference_value),
-        wording.signed(row.difference),
-        wording.interval(row.low, row.high),
+        wording.number(row.value, row.digits),
+        wording.number(row.reference_value, row.digits),
+        wording.signed(row.difference, row.digits),
+        wording.interval(row.low, row.high, row.digits),
         f"{MARKS.get(row.outcome, '')} {outcome}{told}{why}",
     )
     return "| " + " | ".join(cells) + " |"

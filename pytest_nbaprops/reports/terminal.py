@@ -167,8 +167,8 @@ def _candidate(
 
 
 def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
-    numbers = f"{wording.number(row.value):>7}  {wording.number(row.reference_value):>9}  "
-    numbers += f"{wording.signed(row.difference)} {wording.interval(row.low, row.high)}"
+    numbers = f"{wording.number(row.value, row.digits):>7}  {wording.number(row.reference_value, row.digits):>9}  "
+    numbers += f"{wording.signed(row.difference, row.digits)} {wording.interval(row.low, row.high, row.digits)}"
     expression = plain(row.expression, WIDTH)
     if row.value is not None and len(expression) > NAME:
         reporter.write_line(expression)

@@ -47,6 +47,11 @@ class Compared:
     reason: str
     said: str
 
+    @property
+    def digits(self) -> int:
+        """How many decimals its numbers are shown with: counts have none."""
+        return 0 if self.metric.startswith("n_") else 4
+
 
 def compared(row: Mapping[str, Any]) -> Compared:
     """A criterion of decision.json, read with its own expression."""
@@ -95,7 +100,9 @@ def _said(row: Compared, criterion: Criterion | None) -> str:
         return "better"
     if row.outcome == "passed":
         return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
-    unclear = "not clearly better" if criterion.strict else f"may be worse by more than {allowed:g}"
+    unclear = "not clearly better" if criterion.strict else "may be worse"
+    if allowed and not criterion.strict:
+        unclear = f"may be worse by more than {allowed:g}"
     return "worse" if gain[1] < 0 else unclear
 
 
@@ -228,6 +235,8 @@ def _conclusion(row: Compared, other: str) -> str:
         return told[row.said]
     if row.said.startswith("not worse"):
         return f"It is not worse than {other} by more than {abs(row.margin):g}, and not clearly better."
+    if row.said == "may be worse":
+        return f"It may be worse than {other}."
     if row.said.startswith("may be worse"):
         return f"It may be worse than {other} by more than {abs(row.margin):g}."
     return f"Against {other}: {row.said}."

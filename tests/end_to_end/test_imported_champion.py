@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,9 +97,8 @@ def test_a_run_that_is_not_there_is_one_line(train: Train, champion: str, said: 
     assert "Traceback" not in session.errors + session.output
 
 
-def test_an_alias_nobody_has_is_no_run(train: Train, invoke: partial[str]) -> None:
+def test_an_alias_nobody_has_is_no_run(train: Train) -> None:
     """With versions but without the alias nothing is decided, and the reason says that no run is called so either."""
-    del invoke
     assert train("--nbaprops-promote=enforce").code == 0
     session = train(*AGAINST, "--nbaprops-champion=live", "--nbaprops-param=n_estimators=14")
     assert session.code == 10

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -63,7 +62,7 @@ def named(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def page(
-    tmp_path_factory: pytest.TempPathFactory, league: Path, empty_store: Path, leak_checks: Path
+    tmp_path_factory: pytest.TempPathFactory, league: Path, empty_store: Path, leak_checks: Path, python: str
 ) -> Iterator[Page]:
     """One session that promotes, logged on a server."""
     folder = tmp_path_factory.mktemp("page")
@@ -75,7 +74,7 @@ def page(
     shutil.copytree(leak_checks, folder / ".nbaprops" / "checks")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_", "GITHUB_"))}
     with running(Path(database), folder) as server:
-        command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=enforce"]
+        command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=enforce"]
         around = {**kept, "MLFLOW_TRACKING_URI": server.uri}
         done = subprocess.run(command, cwd=folder, env=around, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -71,6 +71,7 @@ def test_unseen_characters_go() -> None:
         ),
         (("mae <= champion + 0.02", "passed", 5.80, 5.78, 5.84, 5.90), "better"),
         (("mae <= champion + 0.02", "failed", 5.88, 5.85, 5.95, 5.90), "may be worse by more than 0.02"),
+        (("mae <= champion", "failed", 5.88, 5.85, 5.95, 5.88), "may be worse"),
         (("r2 > baseline", "passed", 0.63, 0.62, 0.64, 0.55), "better"),
         (("r2 > baseline", "failed", 0.50, 0.49, 0.51, 0.55), "worse"),
         (("mae <= 6.2", "passed", 5.84, 5.74, 5.93, 6.2), "holds"),
@@ -113,3 +114,11 @@ def test_a_part_of_the_folds_is_run_whole_next() -> None:
     document = document_of(part, verdict="INCONCLUSIVE", command=command)
     assert next_steps(document)[0].command == "pytest --nbaprops-train tests"
     assert wording.headline(document) == "INCONCLUSIVE: 1 of 160 folds ran, and a part is never a decision"
+
+
+def test_counts_have_no_decimals() -> None:
+    """200 bets are 200."""
+    made = summary_text(
+        document_of(candidate_of(criteria=[criterion("n_bets >= 200", "passed", 2159.0, None, None, 200.0)]))
+    )
+    assert "| `n_bets >= 200` | 2159 | 200 | +1959 |" in made
