@@ -67,7 +67,6 @@ RUN_BY = {
     "pytest --nbaprops-train -n auto": DAILY,
     "pytest --nbaprops-train -n auto --nbaprops-data=data/game_logs --nbaprops-test=2023-24": OWN_DATA,
     "pytest --nbaprops-train -n auto --nbaprops-promote=enforce": DAILY,
-    "pytest --nbaprops-train --nbaprops-shard=1/3": SHARES,
     "mlflow ui --backend-store-uri sqlite:///mlflow.db": "not run: `mlflow server` is, in test_mlflow_page.py",
 }
 ROOT = Path(__file__).parents[1]

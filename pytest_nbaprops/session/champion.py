@@ -30,12 +30,14 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rewalk import resources_for, walk
 from pytest_nbaprops.session.snapshot import OPTION, Snapshot, nobody, read_snapshot
 from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key, libraries
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
 
 ChampionAnswer = ChampionVersion | UnknownChampion | None
 DIGEST_LENGTH = 16
+FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
+"""Libraries whose versions fit the same settings in other ways."""
 
 
 def version_record(context: Context, state: Candidate) -> VersionRecord:
@@ -52,6 +54,7 @@ def version_record(context: Context, state: Candidate) -> VersionRecord:
         trained_through=context.dataset.game_dates[-1].day.isoformat(),
         tested=(dates[0], dates[-1]),
         data_digests=data_digests(context.dataset.digest, dates),
+        libraries=libraries(),
     )
 
 
@@ -156,6 +159,7 @@ class Opponent:
             return None, f"{self.settings.model_name} has no registered version yet"
         if isinstance(now, UnknownChampion):
             return self._unavailable(now, now.reason), None
+        self.notes += _made_with_others(now)
         return self._comparable(now, states, asked=asked), None
 
     @property
@@ -318,6 +322,17 @@ class Rewalk:
         if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
             raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
         return candidate
+
+
+def _made_with_others(version: ChampionVersion) -> list[str]:
+    """What to say of a version that other libraries have fitted; one that does not say is taken as it is."""
+    theirs, ours = version.record.libraries, libraries()
+    return [
+        f"the champion {version.label} was made with {title} {theirs[name]}, and this session has {ours[name]}: "
+        "the same settings can predict otherwise"
+        for name, title in FITTING.items()
+        if name in theirs and theirs[name] != ours.get(name)
+    ]
 
 
 def _tested(states: Sequence[Candidate]) -> list[date]:

@@ -71,7 +71,7 @@ class Outside:
 
 def begin(config: pytest.Config) -> None:
     """Listen from now on, before the first conftest is imported."""
-    order = json.loads(Path(os.environ.pop(ORDER)).read_text())
+    order = json.loads(Path(os.environ.pop(ORDER)).read_text(encoding="utf-8"))
     listener = Listener(project=tuple(order["project"]), declared=frozenset(order["declared"]))
     install(listener, other=order["other"])
     config.stash[listener_key] = Outside(order=order, listener=listener, opened=Opened(Path(order["root"])))
@@ -98,7 +98,9 @@ class Sandbox:
             self._serve()
             code = 0
         except BaseException as error:  # noqa: BLE001 - the session that waits has to hear of it
-            (self.folder / "error").write_text(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            (self.folder / "error").write_text(
+                f"{type(error).__name__}: {' '.join(str(error).split())}", encoding="utf-8"
+            )
         finally:
             os._exit(code)
 
@@ -112,7 +114,7 @@ class Sandbox:
             return
         self.forks = can_fork() and not self.order["spawn"]
         self.patience = PATIENCE if only_thread() else SUSPICION
-        with (self.folder / RESULTS).open("w") as results:
+        with (self.folder / RESULTS).open("w", encoding="utf-8") as results:
             for name in self.order["groups"]:
                 result = self._small(name) if self.order["small"] else self._examined(name)
                 result["imported"] = [asdict(read) for read in imported]
@@ -350,7 +352,7 @@ class Rehearsal:
             "held": self.held,
             "files": files,
         }
-        (self.folder / "result.json").write_text(json.dumps(result))
+        (self.folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 class _Recorder:
@@ -424,7 +426,7 @@ class Child:
     def results(self) -> list[dict[str, Any]]:
         """One entry for each group that it was asked about."""
         file = self.folder / RESULTS
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
     def answer(self, name: str) -> Any:
         """What it kept under a name; None where it did not come so far."""
@@ -434,7 +436,7 @@ class Child:
     def result(self) -> dict[str, Any] | None:
         """What a rehearsal left; None where it broke off."""
         file = self.folder / "result.json"
-        found: dict[str, Any] | None = json.loads(file.read_text()) if file.exists() else None
+        found: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         return found
 
 
@@ -462,7 +464,7 @@ def start(config: pytest.Config, order: Mapping[str, Any], *, hash_seed: str = "
     """Start the session's own command again, with an order; it writes into the order's folder only."""
     folder = Path(order["folder"])
     file = folder / "order.json"
-    file.write_text(json.dumps(order))
+    file.write_text(json.dumps(order), encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_XDIST", "COV_CORE"))},
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
@@ -486,8 +488,8 @@ def failure(folder: Path) -> str:
     """Why a child has left no result, in a line."""
     said = folder / "error"
     if said.exists():
-        return said.read_text()
-    lines = (folder / "output").read_text(errors="replace").strip().splitlines()
+        return said.read_text(encoding="utf-8")
+    lines = (folder / "output").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     told = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR"))]
     return " ".join((told or lines or ["it ended without a word"])[-1].split())
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops import suite
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
@@ -19,6 +20,7 @@ from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metri
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
 from pytest_nbaprops.session.planfile import write_plan
+from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
@@ -155,7 +157,11 @@ class FoldCollector:
         except NBAPropsError as error:
             self.problems.append(str(error))
         planned = [] if self.problems else list(self.candidates.values())
-        write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        try:
+            with run_out_said():
+                write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        except NBAPropsError as error:
+            self.problems.append(str(error))
         if self.problems:
             self._refuse(items)
             return
@@ -265,6 +271,12 @@ class FoldCollector:
             raise pytest.UsageError(self.problems[0])
 
     # running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """A test module that was imported since may have switched it on."""
+        with autologging_off():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

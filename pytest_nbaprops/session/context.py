@@ -207,7 +207,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
             "source": source,
             "remarks": list(games.remarks),
         }
-        (folder / CONTEXT_FILE).write_text(json.dumps(stored))
+        (folder / CONTEXT_FILE).write_text(json.dumps(stored), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -260,7 +260,7 @@ def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
     """The context that the controller prepared, on a worker."""
-    stored = json.loads((folder / CONTEXT_FILE).read_text())
+    stored = json.loads((folder / CONTEXT_FILE).read_text(encoding="utf-8"))
     settings = Settings.from_dict(stored["settings"])
     return _context(config, folder, stored, available_groups(config, settings), threads)
 

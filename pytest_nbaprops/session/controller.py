@@ -24,6 +24,7 @@ from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_rec
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.fitting import fits_elsewhere, fits_side_by_side
 from pytest_nbaprops.session.planfile import read_plans
+from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 
@@ -53,7 +54,8 @@ class Controller:
         """Read the data and see that everything can be reached, before any worker starts."""
         self.session = session
         try:
-            self._start()
+            with run_out_said():
+                self._start()
         except TrackingError as error:
             self.exit_code = Verdict.ERROR.exit_code
             self._write_error(str(error))
@@ -124,18 +126,23 @@ class Controller:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        planned, problems = read_plans(self.context)
-        if problems:
-            raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, self.context.resources)
-        evidence.collected(nodeids)
         try:
-            self._fit_ahead(evidence)
-            if self.closing is not None:
-                terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
-                self.closing.announce(evidence)
+            with run_out_said():
+                self._look_at(self.context, nodeids)
         except NBAPropsError as error:
             raise pytest.UsageError(str(error)) from None
+
+    def _look_at(self, context: Context, nodeids: list[str]) -> None:
+        """Read the plans, look for leaks, and say what stands against them."""
+        planned, problems = read_plans(context)
+        if problems:
+            raise pytest.UsageError(problems[0])
+        evidence = Evidence(planned, context.resources)
+        evidence.collected(nodeids)
+        self._fit_ahead(evidence)
+        if self.closing is not None:
+            terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
+            self.closing.announce(evidence)
         self.evidence = evidence  # from here on there is something to decide
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:

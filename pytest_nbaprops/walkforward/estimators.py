@@ -17,6 +17,7 @@ import pandas as pd
 from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.walkforward.dataset import Rows
 
@@ -85,7 +86,7 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     Raises:
         FoldError: it needs the games of rows that are to be predicted.
     """
-    with _threads(threads):
+    with _threads(threads), autologging_off():
         return estimator.fit(_as_wanted(estimator, rows.X), rows.y, **_games(estimator, rows))
 
 

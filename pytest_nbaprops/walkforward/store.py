@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pytest_nbaprops.data.arrow import read_arrow, write_arrow
 from pytest_nbaprops.errors import DataError, SettingsError, StoreError
 from pytest_nbaprops.walkforward.remote import RemoteFolder
 from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.wholefile import PREFIX, remove_leftovers, write_whole
 
 STORE_FOLDER = ".nbaprops"
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
@@ -53,7 +53,7 @@ class FoldStore:
             folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
             _refuse_anothers(folder)
             if not (folder / ".gitignore").exists():
-                _replace(folder / ".gitignore", GITIGNORE.encode())
+                write_whole(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
             raise SettingsError(
                 f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
@@ -118,7 +118,7 @@ class FoldStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_arrow(table, path)
-            _replace(path.with_suffix(SEAL), _seal_of_table(key, path))
+            write_whole(path.with_suffix(SEAL), _seal_of_table(key, path))
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -132,7 +132,12 @@ class FoldStore:
         return {kind: kinds.count(kind) for kind in KINDS}
 
     def evict(self, limit: int = SIZE_LIMIT) -> int:
-        """Remove the entries that were used longest ago until the rest fits; returns how many went."""
+        """Remove the entries that were used longest ago until the rest fits; returns how many went.
+
+        What killed sessions left half written goes, too.
+        """
+        for folder in (path for kind in KINDS for path in (self.folder / kind).glob("??")):
+            remove_leftovers(folder)
         return self._evicted(("tables",), min(limit, TABLES_LIMIT)) + self._evicted(KINDS, limit)
 
     def _evicted(self, kinds: Sequence[str], limit: int) -> int:
@@ -154,6 +159,8 @@ class FoldStore:
     def _entries(self, kinds: Sequence[str] = KINDS) -> Iterator[tuple[float, Path, int]]:
         for kind in kinds:
             for path in (self.folder / kind).glob("??/*"):
+                if path.name.startswith(PREFIX):
+                    continue
                 with contextlib.suppress(FileNotFoundError):  # another session may be cleaning up
                     status = path.stat()
                     yield status.st_mtime, path, status.st_size
@@ -171,7 +178,7 @@ class FoldStore:
         if content is not None and payload is not None:
             with contextlib.suppress(OSError):  # it is there the next time, too
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _replace(path, content)
+                write_whole(path, content)
         return payload
 
     def _used(self, path: Path) -> None:
@@ -184,7 +191,7 @@ class FoldStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             content = _seal(kind, key, payload) + b"\n" + payload
-            _replace(path, content)
+            write_whole(path, content)
         except OSError as error:
             raise self._unwritable(error) from None
         if self.remote is not None:
@@ -224,16 +231,3 @@ def _refuse_anothers(folder: Path) -> None:
             f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can change results:"
             " remove it, or make it yours with chown"
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the place and move there: readers see all of it or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call; the temporary is a str
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
