@@ -20,7 +20,6 @@ OWN_DATA = "tests/test_readme.py::test_the_own_data_example_has_seasons_to_fit_o
 JUDGED = "tests/end_to_end/test_market.py::test_a_session_is_judged_against_the_market"
 LINES = "tests/end_to_end/test_market.py::test_a_look_at_the_lines"
 PLANNED = "tests/importing/test_filestore.py::test_a_dry_run_says_the_same"
-SHARES = "tests/end_to_end/test_shards.py::test_shares_decide_nothing_and_together_leave_nothing_to_fit"
 BETS = 'pytest --nbaprops-train --nbaprops-odds lines/ --nbaprops-criterion "roi.low > 0" --nbaprops-criterion'
 # Where each command is run, as it stands or on data of the test's own; "not run" says why not.
 RUN_BY = {
