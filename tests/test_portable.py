@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def test_a_file_that_another_has_open_is_waited_for(tmp_path: Path, monkeypatch:
     with pytest.raises(PermissionError):
         write_whole(tmp_path / "a", b"old")
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(wholefile.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     write_whole(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
     assert not refusals
@@ -99,7 +101,7 @@ def test_a_file_that_another_has_open_is_waited_for(tmp_path: Path, monkeypatch:
 def test_what_a_killed_process_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a living one writes stays, and so does what another machine wrote into a shared folder."""
     dead, living = tmp_path / f"{wholefile._mine()}999999999-a", tmp_path / f"{wholefile._mine()}1-a"  # noqa: SLF001
-    monkeypatch.setattr(wholefile.socket, "gethostname", lambda: "another")
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
     elsewhere = tmp_path / f"{wholefile._mine()}999999999-a"  # noqa: SLF001
     monkeypatch.undo()
     for file in (dead, living, elsewhere):

@@ -53,8 +53,9 @@ def send(
 
 def _tell(told: pluggy.HookCaller, report: pytest.TestReport) -> None:
     """All three reports of a test: some listeners, such as pytest-html, show it only once it is torn down."""
-    for when in ("setup", "call", "teardown"):
-        told(report=report if when == "call" else _quiet(report, when))
+    told(report=_quiet(report, "setup"))
+    told(report=report)
+    told(report=_quiet(report, "teardown"))
 
 
 def _quiet(report: pytest.TestReport, when: Literal["setup", "teardown"]) -> pytest.TestReport:

@@ -36,10 +36,15 @@ COLOURS = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow", "ERROR
 
 def say(config: pytest.Config, doing: str) -> None:
     """One line on what is being done, before pytest has anything to show; nothing under -q or --collect-only."""
+    remark(config, f"{doing} ...")
+
+
+def remark(config: pytest.Config, text: str) -> None:
+    """One line before the first fold; nothing under -q or --collect-only."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.verbosity >= 0 and not config.option.collectonly:
         reporter.ensure_newline()
-        reporter.write_line(f"nbaprops: {doing} ...")
+        reporter.write_line(f"nbaprops: {text}")
 
 
 def header(context: Context) -> list[str]:

@@ -22,7 +22,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
-from pytest_nbaprops.reports import criteria_tests
+from pytest_nbaprops.reports import criteria_tests, terminal
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
@@ -40,7 +40,7 @@ from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.artifacts import SUMMARY
 from pytest_nbaprops.tracking.explain import one_line
-from pytest_nbaprops.tracking.models import check_storable
+from pytest_nbaprops.tracking.models import check_storable, loaders_refused
 from pytest_nbaprops.tracking.provenance import git_commit
 from pytest_nbaprops.tracking.tracker import Status
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
@@ -81,6 +81,8 @@ class Closing:
         self.evidence = evidence
         for state in evidence.candidates:
             self._check_storable(state)
+        if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
+            terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
             if self.opponent.candidate == state.identity:

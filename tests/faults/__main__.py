@@ -20,7 +20,7 @@ from tests.faults.troubles import troubles
 
 def table(cases: Sequence[Case]) -> str:
     """Faults down, what must not happen across."""
-    rows = [("fault", "cases", *HARMS)]
+    rows: list[tuple[str, ...]] = [("fault", "cases", *HARMS)]
     by_fault: dict[str, list[Case]] = {}
     for case in cases:
         by_fault.setdefault(case.fault, []).append(case)

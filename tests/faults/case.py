@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.faults.aftermath import Harm, after_the_next, right_after
@@ -59,8 +60,8 @@ class Case:
         again = project.run(story)
         again.wait()
         everyone = [*sessions, again]
-        known = {"kept": kept, "expected": expected, "at_once": self.at_once}
-        self.harms += aside(lambda: list(after_the_next(project, story, everyone, **known)))
+        look = partial(after_the_next, project, story, everyone, kept=kept, expected=expected, at_once=self.at_once)
+        self.harms += aside(lambda: list(look()))
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.story.name}) {self.said} -> {self.codes}"

@@ -27,8 +27,8 @@ class Moments:
     def install(self) -> None:
         """Count from now on; for a process of its own, nothing is put back."""
         if self.kind == "call":
-            real = connection.MlflowClient
-            connection.MlflowClient = lambda **named: _Counted(real(**named), self)
+            make = vars(connection)["MlflowClient"]
+            vars(connection)["MlflowClient"] = lambda **named: _Counted(make(**named), self)
         else:
             os.replace = self.around(os.replace)
 
