@@ -12,7 +12,7 @@ import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.redaction import redacted, redacted_words
-from pytest_nbaprops.reports.text import cell
+from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.artifacts import DECISION, PREDICTIONS, REPORT, SUMMARY
 from pytest_nbaprops.wholefile import remove_leftovers, write_whole
 
@@ -95,12 +95,6 @@ def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataF
         return
     ordered = predictions[list(PREDICTION_COLUMNS)].sort_values(list(PREDICTION_COLUMNS[:5]), ignore_index=True)
     write_bytes(folder / PREDICTIONS, ordered.to_parquet(index=False))
-
-
-def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for a CSV file that a spreadsheet opens: no text in it is computed."""
-    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{str(name): table[name].map(cell) for name in texts}).rename(columns=cell)
 
 
 def remove_old(folder: Path) -> None:

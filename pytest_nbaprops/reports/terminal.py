@@ -82,6 +82,14 @@ def plan_line(context: Context, evidence: Evidence) -> str:
     return f"{folds} folds, {fits} fits, {stored} from the store"
 
 
+def shard_line(shard: tuple[int, int], evidence: Evidence) -> str:
+    """`share 2 of 5: 32 folds of 5 fits are in the fold store; nothing was decided`."""
+    kept = [(candidate, state) for candidate in evidence.candidates for state, _ in candidate.evaluated]
+    fits = len({(candidate.name, state.fold.fitted_at) for candidate, state in kept})
+    folds = f"{len(kept)} fold{'s' * (len(kept) != 1)} of {fits} fit{'s' * (fits != 1)}"
+    return f"nbaprops: share {shard[0]} of {shard[1]}: {folds} in the fold store; nothing was decided"
+
+
 def summary(
     reporter: pytest.TerminalReporter, document: Mapping[str, Any], highlights: Mapping[str, pd.DataFrame]
 ) -> None:
@@ -164,8 +172,8 @@ def _candidate(
 
 
 def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
-    numbers = f"{wording.number(row.value):>7}  {wording.number(row.reference_value):>9}  "
-    numbers += f"{wording.signed(row.difference)} {wording.interval(row.low, row.high)}"
+    numbers = f"{wording.number(row.value, row.digits):>7}  {wording.number(row.reference_value, row.digits):>9}  "
+    numbers += f"{wording.signed(row.difference, row.digits)} {wording.interval(row.low, row.high, row.digits)}"
     expression = plain(row.expression, WIDTH)
     if row.value is not None and len(expression) > NAME:
         reporter.write_line(expression)

@@ -33,13 +33,14 @@ from pytest_nbaprops.leaks.groups import Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.opened import Opened
 from pytest_nbaprops.leaks.outside import Listener, Read, install
 from pytest_nbaprops.leaks.world import world
+from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.worker import register_collector
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.store import FoldStore
 
 ORDER = "NBAPROPS_REHEARSAL"  # names the file with the order
-RESULTS = "results.jsonl"
+RESULTS, TICKS = "results.jsonl", "ticks"
 PATIENCE, SUSPICION = 600.0, 20.0  # seconds for one answer; where other threads may have held a lock
 FEW = 8  # dates of the few games, where every call needs an interpreter of its own
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
@@ -87,6 +88,7 @@ class Sandbox:
         self.outside = config.stash[listener_key]
         self.order = self.outside.order
         self.folder = Path(self.order["folder"])
+        self.looked: set[tuple[str, str, str]] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -121,6 +123,9 @@ class Sandbox:
 
     def _asked(self, call: Call) -> Heard:
         """The answer of a fork; where one hangs, because a library's threads held a lock, of new interpreters."""
+        if call.date is not None and (looked := (call.group, call.league, call.date)) not in self.looked:
+            self.looked.add(looked)
+            _tick(self.folder)
         if self.forks:
             try:
                 return self._forked(call)
@@ -225,6 +230,12 @@ def _unpacked(answer: object) -> Heard:
     return answer
 
 
+def _tick(folder: Path) -> None:
+    """One more piece is done, or nearly: the session that waits counts them to tell the time left."""
+    with (folder / TICKS).open("ab") as ticks:
+        ticks.write(b".")
+
+
 def _keep(path: Path, value: object) -> None:
     path.write_bytes(pickle.dumps(value))
 
@@ -292,6 +303,8 @@ class Rehearsal:
 
     def note(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Keep what the fold recorded, whatever becomes of its test afterwards."""
+        if call.when == "call":
+            _tick(self.folder)
         active = item.stash.get(active_fold_key, None)
         if call.when == "call" and active is not None and active.result is not None:
             frame = active.result.predictions[["GAME_ID", "PLAYER_ID", "GAME_DATE", "predicted"]]
@@ -397,6 +410,19 @@ class Child:
         """Why it has left no result, in a line."""
         return failure(self.folder)
 
+    @property
+    def planned(self) -> int:
+        """Into how many pieces its work falls: folds, or dates of each group."""
+        if self.order["kind"] == "tests":
+            return len(self.order["nodeids"])
+        dates = [self.order[part].get(group, ()) for part in ("dates", "screened") for group in self.order["groups"]]
+        return 0 if self.order["small"] else sum(map(len, dates))
+
+    def done(self, *, ended: bool) -> int:
+        """How many of them are done; all where it has ended."""
+        ticks = self.folder / TICKS
+        return self.planned if ended else min(self.planned, ticks.stat().st_size if ticks.exists() else 0)
+
     def results(self) -> list[dict[str, Any]]:
         """One entry for each group that it was asked about."""
         file = self.folder / RESULTS
@@ -416,19 +442,22 @@ class Child:
 
 def run_all(config: pytest.Config, children: Sequence[Child]) -> None:
     """Run them, as many at once as there are cores (two at the most), and wait; none outlives this session."""
-    waiting, running = list(children), list[subprocess.Popen[bytes]]()
-    try:
-        while waiting or running:
-            while waiting and len(running) < min(2, os.cpu_count() or 1):
-                child = waiting.pop(0)
-                running.append(start(config, child.order, hash_seed=child.hash_seed))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                running[0].wait(0.05)
-            running = [process for process in running if process.poll() is None]
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+    waiting, running = list(children), list[tuple[Child, subprocess.Popen[bytes]]]()
+    with work_progress(config, "looking for leaks", sum(child.planned for child in children)) as show:
+        try:
+            while waiting or running:
+                while waiting and len(running) < min(2, os.cpu_count() or 1):
+                    child = waiting.pop(0)
+                    running.append((child, start(config, child.order, hash_seed=child.hash_seed)))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running[0][1].wait(0.05)
+                running = [(child, process) for child, process in running if process.poll() is None]
+                unfinished = [*waiting, *(child for child, _ in running)]
+                show(sum(child.done(ended=child not in unfinished) for child in children))
+        finally:
+            for _, process in running:
+                process.kill()
+                process.wait()
 
 
 def start(config: pytest.Config, order: Mapping[str, Any], *, hash_seed: str = "0") -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,10 +165,29 @@ class FoldCollector:
         if self.problems:
             self._refuse(items)
             return
-        others = [item for item in items if not asks_for_fold(item)]
+        chosen = self._share(folds)
+        others = [item for item in items if not asks_for_fold(item)] + [item for item in folds if item not in chosen]
         if others:
             config.hook.pytest_deselected(items=others)
-        items[:] = folds
+        items[:] = chosen
+
+    def _share(self, folds: list[pytest.Item]) -> list[pytest.Item]:
+        """The folds of this share's fits; all of them where the session is not shared."""
+        if self.context.settings.shard is None:
+            return folds
+        share, shares = self.context.settings.shard
+        fits = {
+            (name, state.fold.fitted_at): None
+            for name, candidate in self.candidates.items()
+            for state in candidate.folds
+        }
+        mine = set(list(fits)[share - 1 :: shares])
+
+        def fit_of(item: pytest.Item) -> tuple[str, dt.date]:
+            param = _param(item)
+            return self.names[_stem(item.nodeid, param)], param.fold.fitted_at
+
+        return [item for item in folds if fit_of(item) in mine]
 
     def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())

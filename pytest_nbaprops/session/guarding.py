@@ -303,7 +303,7 @@ def base_order(context: Context) -> dict[str, Any]:
     """What every process of the guard has to know."""
     settings, root = context.settings, context.root
     database = settings.tracking_uri.removeprefix("sqlite:///") if settings.tracking_uri.startswith("sqlite") else ""
-    ignored = [settings.report, str(root / ".nbaprops"), *filter(None, [database, settings.data])]
+    ignored = [settings.report, str(context.resources.store.folder), *filter(None, [database, settings.data])]
     return {
         "kind": "groups",
         "context": str(context.folder),
