@@ -142,7 +142,8 @@ def _import_everything() -> None:
     import pytest  # noqa: PLC0415 - not for those who only start this
 
     with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["--markers"], plugins=[_Everything()])
+        # Where pytest-rerunfailures is installed, it starts a thread as soon as it is configured.
+        pytest.main(["--markers", "-p", "no:rerunfailures"], plugins=[_Everything()])
     gc.freeze()
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise RuntimeError("a library has started a thread: what is forked now may hang")

@@ -42,7 +42,7 @@ def test_a_rerun_mends_nothing(train: Train, project: pytest.Pytester) -> None:
     session = train(*args, process=True)
     by_name = {candidate["name"]: candidate for candidate in session.decision["candidates"]}
     assert session.code == 10, session.output
-    failed, missing = by_name["test_call"], by_name["test_setup"]
+    failed, missing = by_name["test_call[quick]"], by_name["test_setup[quick]"]
     assert (failed["verdict"], failed["folds"]["failed"]) == ("REJECT", 1)
     assert failed["reasons"][0].endswith("RuntimeError: only the first time; a re-run does not count")
     assert (missing["verdict"], missing["folds"]["missing"]) == ("INCONCLUSIVE", 1)
