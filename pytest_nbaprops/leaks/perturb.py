@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Rows later than this after the cutoff only cost time: whatever looks ahead also looks at their absence.
 LOOK_AHEAD = np.timedelta64(4, "D")
 SHARE_SHOWN = 0.35
+ATTEMPTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,14 +172,23 @@ class Cutoff:
         """Other games' outcomes where they are not known; what lasts for a season is not known on any date of it."""
         source = np.maximum(scene.origin, 0)
         played = unknown & scene.frame["MIN"].notna().to_numpy()
-        if len(self._pool):
-            source[played] = self._rng(5).choice(self._pool, int(played.sum()))
+        source[played] = self._donors(source[played])
         scene = self._taken(scene, source, self._outcomes)
         if not self._lasting:
             return scene
         season = self._this_season(scene)
         source[season] = self._rng(8).choice(len(self.games), int(season.sum()))
         return self._taken(scene, source, self._lasting)
+
+    def _donors(self, rows: Positions) -> Positions:
+        """For each row another played one with another result, other points and other minutes, where there is one."""
+        rng = self._rng(5)
+        donors: Positions = rng.choice(self._pool, len(rows)) if len(self._pool) else rows
+        telling = self.games[[name for name in ("WL", "PTS", "MIN") if name in self.games]]
+        for _ in range(ATTEMPTS if len(self._pool) else 0):
+            alike = (telling.iloc[rows].to_numpy() == telling.iloc[donors].to_numpy()).any(axis=1)
+            donors[alike] = rng.choice(self._pool, int(alike.sum()))
+        return donors
 
     def _taken(self, scene: Scene, source: Positions, names: Collection[str]) -> Scene:
         others = {name: self.games[name].take(source).set_axis(scene.frame.index) for name in names}

@@ -80,7 +80,7 @@ def _outcome_in(table: pd.DataFrame, games: pd.DataFrame, target: Sequence[str])
 def _like(texts: pd.DataFrame, values: pd.Series[str], but: str | None = None) -> str | None:
     """The first column whose values are mostly among these."""
     known = set(values)
-    return next((name for name in texts if name != but and texts[name].isin(known).mean() > SHARE), None)
+    return next((str(name) for name in texts if name != but and texts[name].isin(known).mean() > SHARE), None)
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[str]:
