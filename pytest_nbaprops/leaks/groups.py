@@ -51,13 +51,14 @@ KINDS = (
     ("same-day presence", "same_day_presence"),
     ("needs outcomes", "not_yet_played"),
 )
+FILES = "files or variables"
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
     "everything": {"clock": FAR_PAST, "draws": True, "files": True},
     "the clock": {"clock": ANOTHER_DAY},
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
-    "files": {"files": True},
+    FILES: {"files": True},
 }
 
 
@@ -241,8 +242,8 @@ class Examination:
             if self._moved(alone.answers[0]) and not (
                 alone.answers[0].broken and OUTSIDES[outside] == {"clock": FAR_PAST}
             ):
-                files = [read for read in alone.reads if read.path] if outside == "files" else []
-                return files or [Read(what=f"asks {outside}")]
+                tried = [read for read in alone.reads if read.tried]
+                return tried if tried and outside == FILES else [Read(what=f"asks {outside}")]
         return [] if together.answers[0].broken else [Read(what="asks something outside of the games")]
 
     # what it knows too early

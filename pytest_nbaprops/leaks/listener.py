@@ -44,7 +44,7 @@ class Listener:
     Attributes:
         project: folders that are the project's, though they lie among the libraries.
         declared: files that may be read.
-        other: whether files answer otherwise.
+        other: whether files and environment variables answer otherwise.
     """
 
     def __init__(
@@ -108,6 +108,13 @@ class Listener:
         if concerns:
             self._heard[Read(what="reads", path=full, tried=True, where=caller.line)] = None
         return concerns
+
+    def asks_variable(self, name: str, frame: FrameType | None) -> bool:
+        """Whether the project asks for an environment variable; it is noted."""
+        caller = caller_of(frame, self.project)
+        if asks := caller.who == "project" and caller.itself:
+            self._heard[Read(what=f"asks for the variable {name}", tried=True, where=caller.line)] = None
+        return asks
 
     def _is_own(self, path: str) -> bool:
         """Declared, in memory, or written since this process began."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +125,7 @@ def _margins_add_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def _picked(played: pd.DataFrame) -> str | None:
     sides = _sides(played)
     alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
-    results = played["WL"].dropna().unique() if "WL" in played else ()
+    results: Any = played["WL"].dropna().unique() if "WL" in played else []
     if len(results) == 1 and alone.mean() >= 0.5:  # noqa: PLR2004 - most games
         return f"only games with WL {results[0]}, one side of each"
     whole = float(_adds_up(sides).mean())

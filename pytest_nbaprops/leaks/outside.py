@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import io
+import os
 import random
 import sys
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,7 @@ FRONTS = {"pandas": ("read_parquet", "read_feather", "read_orc", "read_hdf")}
 FAR_PAST = dt.datetime(1961, 4, 12, 6, 7, 8, 9, tzinfo=dt.UTC)
 ANOTHER_DAY = dt.datetime(2001, 9, 9, 1, 46, 40, 123, tzinfo=dt.UTC)
 _DIGITS = bytes.maketrans(b"123456789", b"234567891")
+_DIGITS_OF_TEXT = str.maketrans("123456789", "234567891")
 _LETTERS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"bcdefghijklmnopqrstuvwxyza")
 
 
@@ -54,6 +56,7 @@ def install(listener: Listener, *, other: bool) -> None:
     listener.other = other
     real = io.open
     builtins.open = io.open = _opener(real, listener)
+    os.environ.__class__ = _environment(listener)
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:
@@ -105,6 +108,18 @@ def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
         return table.assign(**{n: [*v[steps[n] :], *v[: steps[n]]] for n, v in rolled.items()})
 
     return read
+
+
+def _environment(listener: Listener) -> type[Any]:
+    """Environment variables with other numbers, where the project asks for one; what names a file stays."""
+    real = type(os.environ)  # which has no public name
+
+    def __getitem__(self: Any, key: str) -> str:  # noqa: N807 - it becomes one
+        value: str = real.__getitem__(self, key)
+        asked = listener.asks_variable(key, sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
+        return value.translate(_DIGITS_OF_TEXT) if asked and not os.path.exists(value) else value  # noqa: PTH110
+
+    return type("Environment", (real,), {"__getitem__": __getitem__})
 
 
 @contextmanager

@@ -252,8 +252,8 @@ class Rehearsing:
                 kind = NEIGHBOURS if kind == PRESENCE and state.spec.code is None else kind
                 known.leaks.append(_leak(name, kind, move))
             elif outside.get(name) is not None:
-                files = [read for read in _reads(state, runs[2]) if read.path]
-                known.leaks = known.leaks or [undeclared(name, files or [OTHERWISE], self.context.root)]
+                tried = [read for read in _reads(state, runs[2]) if read.tried]
+                known.leaks = known.leaks or [undeclared(name, tried or [OTHERWISE], self.context.root)]
             else:
                 known.leaks.append(_leak(name, OUTCOMES, moves[name]))
 
