@@ -125,7 +125,8 @@ class GroupGuard:
         if ours:
             plan = {**plan, BUILT_IN: {"dates": [], "few_dates": plan[ours[0]]["dates"][:DATES_OF_BUILT_IN]}}
         results = self._results(asked, own, plan)
-        opened = {read.path for one in results.values() for read in (*one["reads"], *one["imported"]) if read.tried}
+        reads = (read for one in results.values() for read in (*one["reads"], *one["imported"]))
+        opened = {read.path for read in reads if read.tried and read.path}
         for name in own:
             plan[name]["few_dates"] = results[name]["few_dates"]
             found[name] = tuple(self._with_column(leak) for leak in self._leaks(name, results[name], opened))
@@ -163,7 +164,7 @@ class GroupGuard:
                 for name, one in part.result["groups"].items()
             }
 
-    def _leaks(self, name: str, result: Mapping[str, Any], opened: set[str | None]) -> list[Leak]:
+    def _leaks(self, name: str, result: Mapping[str, Any], opened: set[str]) -> list[Leak]:
         """What was found of a group, and what its reads and its answers in other interpreters add."""
         leaks: list[Leak] = result["leaks"]
         if leaks:

@@ -61,7 +61,7 @@ def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, tr
     assert named == {n: [kind] if kind else [] for n, (_, kind) in recipes.LEAKING.items()} | {
         name: [] for name in recipes.HONEST
     }
-    promoted = {name for name, candidate in found.items() if candidate["standing"] == "PROMOTE"}
+    promoted = {name for name, candidate in found.items() if candidate["verdict"] == "PROMOTE"}
     assert promoted == set(recipes.HONEST)
 
 
@@ -110,10 +110,14 @@ def test_a_leaking_group_ends_the_session_before_the_folds(project: pytest.Pytes
 
 
 ENDING = (
-    "def test_skips(fold):\n"
-    "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.skip('a strange night')\n",
-    "def test_xfails(fold):\n"
-    "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.xfail('a strange night')\n",
+    (
+        "def test_skips(fold):\n"
+        "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.skip('a strange night')\n"
+    ),
+    (
+        "def test_xfails(fold):\n"
+        "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.xfail('a strange night')\n"
+    ),
 )
 
 
