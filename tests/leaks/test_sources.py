@@ -36,7 +36,7 @@ def late(games: pd.DataFrame) -> Any:
     return games[games["GAME_DATE"] >= games["GAME_DATE"].unique()[-20]]
 
 
-def answers(games: pd.DataFrame) -> pd.DataFrame:
+def answers(games: pd.DataFrame) -> Any:
     rows = late(games)
     return rows[["GAME_ID", "PLAYER_ID"]].assign(GUESS=rows[list(TARGET)].sum(axis=1).astype(float))
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import RandomForestRegressor, VotingRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -244,6 +244,5 @@ HONEST = {
     "uses_every_core": UsesEveryCore(),
     "orders_a_set": OrdersASet(),
     "remembers_the_last_fit": RemembersTheLastFit(),
-    "votes": VotingRegressor([("one", Base()), ("other", TwoStages())]),
     "takes_the_root": TransformedTargetRegressor(Base(), func=np.sqrt, inverse_func=np.square),
 }
