@@ -16,6 +16,9 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import time_machine
+
 from pytest_nbaprops.leaks.reads import caller_of
 
 if TYPE_CHECKING:
@@ -40,8 +43,6 @@ def another_outside(
     """Ask in a world with another time, other draws of the global generators, or other content of undeclared files."""
     with ExitStack() as stack:
         if clock is not None:
-            import time_machine  # noqa: PLC0415 - in a process of its own only
-
             stack.enter_context(time_machine.travel(clock, tick=True))
         if draws:
             stack.enter_context(_other_draws())
@@ -51,7 +52,7 @@ def another_outside(
 
 
 def install(listener: Listener, *, other: bool) -> None:
-    """Listen from now on; `other`: files and generators answer otherwise while modules are imported, too."""
+    """Listen from now on; `other`: files, clock and generators answer otherwise while modules are imported, too."""
     sys.addaudithook(listener)
     listener.other = other
     real = io.open
@@ -63,6 +64,7 @@ def install(listener: Listener, *, other: bool) -> None:
             setattr(package, name, _front(getattr(package, name), listener))
     if other:
         _draw_otherwise_at_import()
+        time_machine.travel(ANOTHER_DAY, tick=True).start()
 
 
 def _opener(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
@@ -125,8 +127,6 @@ def _environment(listener: Listener) -> type[Any]:
 @contextmanager
 def _other_draws() -> Iterator[None]:
     """Python's and numpy's global generators draw other numbers, however they are seeded."""
-    import numpy as np  # noqa: PLC0415 - in a process of its own only
-
     seeds: dict[Any, Callable[..., Any]] = {random: random.seed, np.random: np.random.seed}
     try:
         for module, seed in seeds.items():
@@ -147,8 +147,6 @@ def _mixed(seed: Callable[..., Any]) -> Callable[..., Any]:
 
 def _draw_otherwise_at_import() -> None:
     """Numbers that a module draws while it is imported are data that nothing declares."""
-    import numpy as np  # noqa: PLC0415 - in a process of its own only
-
     real = np.random.default_rng
 
     def default_rng(seed: Any = None) -> Any:

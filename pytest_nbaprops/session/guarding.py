@@ -38,7 +38,7 @@ MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked 
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
 HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
 MANY_GROUPS = 4  # that are worth a second process to ask them
-DRAWN = Read(what="holds numbers that were drawn when its module was imported")
+DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
 Dates = dict[str, list[str]]
 NO_DATES: Dates = {"dates": [], "few_dates": []}
@@ -101,14 +101,17 @@ class GroupGuard:
         own, broken = name in self.context.own_groups, name in self.context.broken
         if kept is not None and (kept["leaks"] or broken or not own or not self.fits):
             return None
-        before = {part: set(map(date.fromisoformat, (kept or NO_DATES)[part])) for part in NO_DATES}
-        kinds = kinds_of(self.tested, self.games)
-        dates = choose(kinds, before["dates"], self.settings.leak_dates)
+        if broken:
+            return NO_DATES
+        seen = {date.fromisoformat(day) for days in NO_DATES for day in (kept or NO_DATES)[days]}
+        dates = choose(self._kinds, seen, self.settings.leak_dates)
         many = max(FEWEST_DATES, MOST_CALLS // max(1, len(self.context.own_groups)))
-        few = choose(kinds, before["few_dates"] | set(dates), many) if own else ()
-        if broken or (kept is not None and not dates and not few):
-            return None if kept is not None else NO_DATES
-        return {"dates": list(map(str, dates)), "few_dates": list(map(str, few))}
+        few = choose(self._kinds, {*seen, *dates}, many) if own else ()
+        return {"dates": list(map(str, dates)), "few_dates": list(map(str, few))} if dates or kept is None else None
+
+    @cached_property
+    def _kinds(self) -> dict[date, tuple[str, ...]]:
+        return kinds_of(self.tested, self.games)
 
     # the processes
 
