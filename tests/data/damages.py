@@ -447,7 +447,11 @@ FORMS: Final = [
     _form("GAME_ID", lambda text: text.lstrip("0"), "read", "GAME_ID without its leading zeros"),
     _form("PLAYER_ID", lambda text: f"{text}.0" if text.isdigit() else text, "read"),
     _form("MIN", lambda text: f"{text}:00" if text.isdigit() else text, "read", "MIN in minutes and seconds"),
-    _form("FG_PCT", lambda text: f"{float(text) * 100 + 1.5}" if text[:1] == "0" else text, "refused"),
+    _form(
+        "FG_PCT",
+        lambda text: f"{float(text) * 100 + 1.5}" if text.startswith("0.") and text[2:].isdigit() else text,
+        "refused",
+    ),
     _form("FGA", lambda text: f"{text}.0" if text.isdigit() else text, "read"),
     _form("AST", lambda text: f" {text} ", "read"),
 ]
