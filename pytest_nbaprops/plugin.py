@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from pytest_nbaprops import hookspecs, options
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
@@ -59,15 +61,18 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     role = _role(config, _take_pasted_ids(config))
     config.pluginmanager.register(role, SESSION_NAME)
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(autologging_off())
 
 
 def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
 
     if "pytest_nbaprops.session.child" in sys.modules:
-        from pytest_nbaprops.session.child import listener_key, role_of  # noqa: PLC0415 - only in the leak guard's own
+        from pytest_nbaprops.session.child import order_key, role_of  # noqa: PLC0415 - only in the leak guard's own
 
-        if listener_key in config.stash:
+        if order_key in config.stash:
             return role_of(config, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:

@@ -14,6 +14,7 @@ import click
 from pytest_nbaprops.commands.output import Report, Table, finite, format_option, show
 from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
 from pytest_nbaprops.errors import DataError, SettingsError
+from pytest_nbaprops.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
     import pytest
@@ -209,7 +210,7 @@ def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
 def _write(forecast: Forecast, path: Path) -> None:
     """All of the file or nothing: written beside it and moved into place."""
     writers: dict[str, Callable[[Path], Any]] = {
-        ".csv": lambda file: forecast.table().to_csv(file, index=False),
+        ".csv": lambda file: without_formulas(forecast.table()).to_csv(file, index=False),
         ".parquet": lambda file: forecast.table().to_parquet(file, engine="pyarrow", index=False),
         ".json": lambda file: file.write_text(
             json.dumps(finite(forecast.to_dict()), indent=2, allow_nan=False) + "\n", encoding="utf-8"

@@ -11,6 +11,7 @@ from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, read_message
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
 from pytest_nbaprops.walkforward.evaluate import Resources
+from pytest_nbaprops.walkforward.plan import Fold
 
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
 RERUN = "; a re-run does not count"
@@ -73,6 +74,10 @@ class Evidence:
             if nodeid in self._by_nodeid:
                 self._by_nodeid[nodeid][1].collected = True
 
+    def selected(self) -> list[tuple[Candidate, list[Fold]]]:
+        """The folds that are going to run, by candidate."""
+        return [(each, [state.fold for state in each.folds if state.collected]) for each in self.candidates]
+
     @property
     def is_part(self) -> bool:
         """Whether only some of the folds were selected."""
@@ -128,10 +133,10 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
     elif report.skipped:
         state.missing = f"skipped: {_skip_reason(report)}"
     elif (report.failed or again) and report.when == "call":
-        state.failure = state.failure or _message(report) + again
+        state.failure = state.failure or first_line(report) + again
     elif report.failed or again:
         what = {"setup": "fixture error", "teardown": "error in teardown"}.get(str(report.when), "worker crashed")
-        state.missing = f"{what}: {_message(report)}{again}"
+        state.missing = f"{what}: {first_line(report)}{again}"
     elif report.when == "call" and RAISED in message:
         # Whatever a hook has made of the report.
         said = f"it raised {_shortened(message[RAISED])}, though its report says that it passed"
@@ -146,8 +151,10 @@ def _skip_reason(report: pytest.TestReport) -> str:
     return "no reason given"
 
 
-def _message(report: pytest.TestReport) -> str:
+def first_line(report: pytest.TestReport) -> str:
     """The failure in one line."""
+    if isinstance(report.longrepr, tuple):
+        return _skip_reason(report)
     crash = getattr(report.longrepr, "reprcrash", None)
     return _shortened(str(crash.message if crash is not None else report.longrepr))
 

@@ -151,13 +151,23 @@ def train(project: pytest.Pytester, started_warm: None) -> Train:  # noqa: ARG00
     return run
 
 
+@pytest.fixture
+def both_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session does not share the cores with fellows of this test's own worker, and so makes its fits ahead."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "1")
+
+
 @pytest.fixture(params=["plain", "no-xdist", "two-workers"])
 def axis(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """With xdist's workers, without them, and without xdist at all."""
+    if request.param == "plain":
+        request.getfixturevalue("both_cores")
     return {"plain": (), "no-xdist": ("-p", "no:xdist"), "two-workers": ("-n", "2")}[request.param]
 
 
 @pytest.fixture(params=["plain", "two-workers"])
 def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """With xdist's workers and without them."""
+    if request.param == "plain":
+        request.getfixturevalue("both_cores")
     return {"plain": (), "two-workers": ("-n", "2")}[request.param]

@@ -270,3 +270,14 @@ def test_a_model_without_names_needs_an_example(features: pd.DataFrame, target: 
     model = Ridge().fit(features.fillna(0).to_numpy(), target)
     with pytest.raises(TrackingError, match="input_example"):
         save_model(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", ["false", "0", " False "])
+def test_refused_loaders_are_known_at_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """MLflow would refuse a skops model only when it is logged; XGBoost's own are stored all the same."""
+    monkeypatch.setenv("MLFLOW_ALLOW_MODEL_CODE_EXECUTION", value)
+    with pytest.raises(TrackingError, match="MLFLOW_ALLOW_MODEL_CODE_EXECUTION=false makes MLflow refuse"):
+        check_storable(Ridge())
+    check_storable(XGBRegressor())
+    monkeypatch.delenv("MLFLOW_ALLOW_MODEL_CODE_EXECUTION")
+    check_storable(Ridge())
