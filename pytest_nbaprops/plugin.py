@@ -70,9 +70,9 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
 
     if "pytest_nbaprops.session.child" in sys.modules:
-        from pytest_nbaprops.session.child import listener_key, role_of  # noqa: PLC0415 - only in the leak guard's own
+        from pytest_nbaprops.session.child import order_key, role_of  # noqa: PLC0415 - only in the leak guard's own
 
-        if listener_key in config.stash:
+        if order_key in config.stash:
             return role_of(config, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:

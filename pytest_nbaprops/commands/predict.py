@@ -13,7 +13,7 @@ import click
 
 from pytest_nbaprops.commands.output import Report, Table, finite, format_option, show
 from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
-from pytest_nbaprops.errors import DataError, SettingsError
+from pytest_nbaprops.errors import DataError, SettingsError, TrackingError
 from pytest_nbaprops.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
@@ -116,12 +116,16 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])
     path = asked["odds"] or settings.odds
     odds = None if path is None else read_odds(path)
-    loader = ProductionModelLoader(
-        settings.model_name,
-        asked["alias"],
-        store=open_store(find_project(Path.cwd()), settings.tracking_uri),
-        trusted_types=settings.trusted_types,
-    )
+    store = open_store(find_project(Path.cwd()), settings.tracking_uri)
+    try:
+        loader = ProductionModelLoader(
+            settings.model_name, asked["alias"], store=store, trusted_types=settings.trusted_types
+        )
+    except TrackingError as error:
+        if settings.data is not None:
+            raise
+        hint = "the model of the sample league was looked for, as no nbaprops_data is set: name your games with --data"
+        raise TrackingError(f"{error}; {hint}") from None
     if asked["out"] is not None:
         _check_no_input(asked["out"], [settings.data, settings.odds])
     games, _ = read_games(config, settings, target)

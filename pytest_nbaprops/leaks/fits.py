@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from pytest_nbaprops.leaks.callers import OWN_FOLDER
+from pytest_nbaprops.leaks.reads import OWN_FOLDER
 
 MOST_FITS = 64
 

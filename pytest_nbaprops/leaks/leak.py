@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NO_EXAMPLE: dict[str, object] = {"player": None, "date": None, "column": None, "before": None, "after": None}
+UNDECLARED = "undeclared source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +23,38 @@ class Leak:
     group: str
     columns: tuple[str, ...]
     kind: str
-    example: Mapping[str, object] | None
+    example: Mapping[str, object]
     remedy: str | None = None
 
     @classmethod
-    def undeclared(cls, group: str, detail: str, remedy: str) -> Leak:
+    def undeclared(cls, group: str, detail: str, remedy: str, columns: tuple[str, ...] = ()) -> Leak:
         """An answer that hangs on something that nothing declares."""
-        example = {**NO_EXAMPLE, "detail": detail}
-        return cls(group=group, columns=(), kind="undeclared source", example=example, remedy=remedy)
+        return cls(group=group, columns=columns, kind=UNDECLARED, example=detail_of(detail), remedy=remedy)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "group": self.group,
-            "columns": [str(name) for name in self.columns],
-            "kind": self.kind,
-            "example": None if self.example is None else dict(self.example),
-            "remedy": self.remedy,
-        }
+        return {**asdict(self), "columns": list(self.columns)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Leak:
         return cls(**{**plain, "columns": tuple(plain["columns"])})
+
+
+def moved_value(row: Any, before: float, after: float, *, column: str | None = None) -> dict[str, object]:
+    """An example: of whose game a value became another one; `row` has the keys of the game."""
+    name = row.get("PLAYER_NAME")
+    return {
+        "player": name if isinstance(name, str) else str(row["PLAYER_ID"]),
+        "date": f"{row['GAME_DATE']:%Y-%m-%d}",
+        "column": column,
+        "before": None if math.isnan(before) else float(before),
+        "after": None if math.isnan(after) else float(after),
+    }
+
+
+def detail_of(what: str | BaseException) -> dict[str, object]:
+    """An example that is not about one value: a text, or an error in a line."""
+    text = what if isinstance(what, str) else f"{type(what).__name__}: {' '.join(str(what).split())}"
+    return {"player": None, "date": None, "column": None, "before": None, "after": None, "detail": text}
 
 
 def is_proven(leak: Mapping[str, Any]) -> bool:

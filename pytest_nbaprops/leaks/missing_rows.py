@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +22,20 @@ NBA_TEAMS = frozenset(
     UTA WAS
     """.split()  # noqa: SIM905 - thirty quoted names are no easier to read
 )
-ENOUGH_TEAMS = 28
-ENOUGH_GAMES = 300
+ENOUGH_TEAMS, ENOUGH_GAMES = 28, 300
 # Of the sides of nine real seasons 99.6% and more add up; rounded minutes are forgiven.
 WHOLE, TEAM_MINUTES = 0.95, 237.0
-OVERTIME_MINUTES = 250.0
+# How much more often sides must lack players than before: the share of it, and its standard errors.
+MORE_OFTEN, ERRORS, USUAL, FEWEST_SIDES = 0.03, 4.0, 0.01, 8
 
-# What nine real seasons reach, and then some room. Lowest: someone has none of it, or one minute. Highest: 60 points,
-# 73 points + rebounds + assists, 51 minutes. Sides of 13; 40 points
-# + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
+# What nine real seasons reach, and then some room. Somebody has none of what is counted, one minute (four, of the
+# regulars alone), 60 points, 73 points + rebounds + assists, 51 minutes; sides have 13 players and more.
 COUNTED = ("PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF", "PRA")
 LEAST_MINUTES, LEAST_OF_REGULARS = 1.0, 4.0
 HIGHEST = {"PTS": 45.0, "PRA": 55.0, "MIN": 44.0}
-# Of the 60 players with most minutes somebody has four; a team has 13 players and more.
-WHOLE_TEAM = 13
-LARGEST_SIDE, LARGEST_DEVIATION, LARGEST_MARGIN = 10, 25.0, 25.0
-
-
-# How much more often sides must lack players than before: the share of it, and its standard errors.
-MORE_OFTEN, ERRORS, USUAL = 0.03, 4.0, 0.01
-FEWEST_SIDES = 8
+WHOLE_TEAM, LARGEST_SIDE = 13, 10
+# 40 points + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
+LARGEST_DEVIATION, LARGEST_MARGIN, OVERTIME_MINUTES = 25.0, 25.0, 250.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +51,26 @@ def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None
     """What the games lack, and whether on the tested dates; `known` is the user's own explanation."""
     if (picked := picked_games(games)) is not None:
         return Gaps(picked=picked)
-    problem = None if known else _more_often(games, tested)
-    said = [f"rows are missing from the games, as is known: {known}"] if known else []
-    share = incomplete_sides(games)
-    if problem is None and not known and share > 1 - WHOLE:
-        said.append(f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison")
-    return Gaps(problem=problem, said=said)
+    if known:
+        return Gaps(said=[f"rows are missing from the games, as is known: {known}"])
+    problem, share = _more_often(games, tested), incomplete_sides(games)
+    if problem is not None or share <= 1 - WHOLE:
+        return Gaps(problem=problem)
+    return Gaps(said=[f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison"])
+
+
+def picked_games(games: pd.DataFrame) -> str | None:
+    """How a season lacks rows that an outcome picked, or None; seasons that are not whole NBA ones are not judged."""
+    for season, played in _whole_seasons(games):
+        if (said := _picked(played)) is not None:
+            return f"{season}: {said}"
+    return None
+
+
+def incomplete_sides(games: pd.DataFrame) -> float:
+    """The share of the sides of whole NBA seasons that lack players, whatever the reason; 0 where none is whole."""
+    add_up = [_adds_up(_sides(played)) for _, played in _whole_seasons(games)]
+    return float(1.0 - np.concatenate(add_up).mean()) if add_up else 0.0
 
 
 def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
@@ -69,10 +78,9 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     if played.empty or not {"GAME_ID", "TEAM_ABBREVIATION", "PTS"} <= set(played):
         return None
     sides = _sides(played)
-    dates = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["GAME_DATE"].first().reindex(sides.index)
     lacks = ~_adds_up(sides)
-    now = dates.isin([pd.Timestamp(day) for day in tested]).to_numpy()
-    before = (dates < pd.Timestamp(min(tested))).to_numpy()
+    now = sides["date"].isin([pd.Timestamp(day) for day in tested]).to_numpy()
+    before = (sides["date"] < pd.Timestamp(min(tested))).to_numpy()
     usual = max(USUAL, float(lacks[before].mean()) if before.sum() >= FEWEST_SIDES else 0.0)
     if now.sum() < FEWEST_SIDES or lacks[now].mean() < usual + MORE_OFTEN:
         return None
@@ -85,43 +93,20 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     )
 
 
-def picked_games(games: pd.DataFrame) -> str | None:
-    """How a season lacks rows that an outcome picked, or None; seasons that are not whole NBA ones are not judged."""
+def _whole_seasons(games: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for season, played in games[games["MIN"].notna()].groupby("SEASON"):
-        if _is_whole_league(played) and (said := _picked(played)) is not None:
-            return f"{season}: {said}"
-    return None
-
-
-def incomplete_sides(games: pd.DataFrame) -> float:
-    """The share of the sides of whole NBA seasons that lack players, whatever the reason; 0 where none is whole."""
-    seasons = [played for _, played in games[games["MIN"].notna()].groupby("SEASON") if _is_whole_league(played)]
-    if not seasons:
-        return 0.0
-    return float(1.0 - np.concatenate([_adds_up(_sides(played)) for played in seasons]).mean())
-
-
-def _is_whole_league(played: pd.DataFrame) -> bool:
-    teams = NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())
-    return len(teams) >= ENOUGH_TEAMS and played["GAME_ID"].nunique() >= ENOUGH_GAMES
-
-
-def _picked(played: pd.DataFrame) -> str | None:
-    sides = _sides(played)
-    if said := _one_sided(played, sides):
-        return said
-    whole = float(_adds_up(sides).mean())
-    if whole >= WHOLE:
-        return _games_left_out(sides) if _margins_add_up(sides).mean() >= WHOLE else None
-    said = next(_missing_ends(played.assign(PRA=played["PTS"] + played["REB"] + played["AST"]), sides), None)
-    return said and f"{said}, and {1 - whole:.0%} of the sides lack players: rows were left out by their outcome"
+        teams = NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())
+        if len(teams) >= ENOUGH_TEAMS and played["GAME_ID"].nunique() >= ENOUGH_GAMES:
+            yield str(season), played
 
 
 def _sides(played: pd.DataFrame) -> pd.DataFrame:
-    """A row per game and team: minutes, points, the opponent's points, PLUS_MINUS and the number of players."""
+    """A row per game and team: date, minutes, points, margin, PLUS_MINUS and the number of players."""
     plus_minus = played.get("PLUS_MINUS", np.nan)
     grouped = played.assign(PLUS_MINUS=plus_minus).groupby(["GAME_ID", "TEAM_ABBREVIATION"])
-    sides = grouped.agg(minutes=("MIN", "sum"), points=("PTS", "sum"), players=("PTS", "size"))
+    sides = grouped.agg(
+        date=("GAME_DATE", "first"), minutes=("MIN", "sum"), points=("PTS", "sum"), players=("PTS", "size")
+    )
     sides["plus_minus"] = grouped["PLUS_MINUS"].sum(min_count=1)
     sides["margin"] = 2 * sides["points"] - sides.groupby(level=0)["points"].transform("sum")
     return sides
@@ -137,16 +122,19 @@ def _margins_add_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return equal
 
 
-def _one_sided(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
+def _picked(played: pd.DataFrame) -> str | None:
+    sides = _sides(played)
     alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
-    if "WL" not in played or alone.mean() < 0.5:  # noqa: PLR2004 - most games
+    results: Any = played["WL"].dropna().unique() if "WL" in played else []
+    if len(results) == 1 and alone.mean() >= 0.5:  # noqa: PLR2004 - most games
+        return f"only games with WL {results[0]}, one side of each"
+    whole = float(_adds_up(sides).mean())
+    if whole < WHOLE:
+        said = next(_missing_ends(played.assign(PRA=played["PTS"] + played["REB"] + played["AST"]), sides), None)
+        return said and f"{said}, and {1 - whole:.0%} of the sides lack players: rows were left out by their outcome"
+    if _margins_add_up(sides).mean() < WHOLE:
         return None
-    results = played["WL"].dropna().unique()
-    return f"only games with WL {results[0]}, one side of each" if len(results) == 1 else None
-
-
-def _games_left_out(sides: pd.DataFrame) -> str | None:
-    """Whole games that are not there: their sides are missed by nobody, but a season without them is none."""
+    # Whole games that are not there are missed by no side, but a season without them is none.
     if (largest := sides["margin"].abs().max()) < LARGEST_MARGIN:
         return f"no game was decided by more than {largest:.0f}: games were left out by their result"
     if sides["minutes"].max() < OVERTIME_MINUTES:
@@ -155,21 +143,16 @@ def _games_left_out(sides: pd.DataFrame) -> str | None:
 
 
 def _missing_ends(played: pd.DataFrame, sides: pd.DataFrame) -> Iterator[str]:
-    players = played.groupby("TEAM_ABBREVIATION")["PLAYER_ID"].nunique().median()
-    if played["MIN"].min() > (LEAST_MINUTES if players >= WHOLE_TEAM else LEAST_OF_REGULARS):
-        yield f"no row has MIN below {played['MIN'].min():g}"
-    for name in COUNTED:
-        if name in played and played[name].min() >= 1:
+    whole_teams = played.groupby("TEAM_ABBREVIATION")["PLAYER_ID"].nunique().median() >= WHOLE_TEAM
+    least = {"MIN": LEAST_MINUTES if whole_teams else LEAST_OF_REGULARS, **dict.fromkeys(COUNTED, 0.0)}
+    for name, lowest in least.items():
+        if name in played and played[name].min() > lowest:
             yield f"no row has {name} below {played[name].min():g}"
     for name, highest in HIGHEST.items():
         if played[name].max() < highest:
             yield f"no row has {name} above {played[name].max():g}"
-    if sides["players"].max() <= LARGEST_SIDE and players >= WHOLE_TEAM:
+    if sides["players"].max() <= LARGEST_SIDE and whole_teams:
         yield f"no side has more than {sides['players'].max()} players"
-    yield from _missing_surprises(played)
-
-
-def _missing_surprises(played: pd.DataFrame) -> Iterator[str]:
     deviation = (played["PRA"] - played.groupby("PLAYER_ID")["PRA"].transform("mean")).abs().max()
     if deviation < LARGEST_DEVIATION:
         yield f"no row is more than {deviation:.0f} points + rebounds + assists away from the player's mean"

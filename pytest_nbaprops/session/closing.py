@@ -105,7 +105,7 @@ class Closing:
             if self.decides and not self.evidence.is_part
             else 0
         )
-        return self.leaks.count(states) + criteria
+        return len(self.leaks.tests(states)) + criteria
 
     def log_fold(self, state: Candidate, fold: FoldState) -> None:
         self.log.fold(state, fold)

@@ -133,10 +133,10 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
     elif report.skipped:
         state.missing = f"skipped: {_skip_reason(report)}"
     elif (report.failed or again) and report.when == "call":
-        state.failure = state.failure or _message(report) + again
+        state.failure = state.failure or first_line(report) + again
     elif report.failed or again:
         what = {"setup": "fixture error", "teardown": "error in teardown"}.get(str(report.when), "worker crashed")
-        state.missing = f"{what}: {_message(report)}{again}"
+        state.missing = f"{what}: {first_line(report)}{again}"
     elif report.when == "call" and RAISED in message:
         # Whatever a hook has made of the report.
         said = f"it raised {_shortened(message[RAISED])}, though its report says that it passed"
@@ -151,8 +151,10 @@ def _skip_reason(report: pytest.TestReport) -> str:
     return "no reason given"
 
 
-def _message(report: pytest.TestReport) -> str:
+def first_line(report: pytest.TestReport) -> str:
     """The failure in one line."""
+    if isinstance(report.longrepr, tuple):
+        return _skip_reason(report)
     crash = getattr(report.longrepr, "reprcrash", None)
     return _shortened(str(crash.message if crash is not None else report.longrepr))
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fo
 
 
 def test_what_faults_leave_is_mended() -> None:
-    """Killed at a call, at a write and at random, and out of file handles: nothing is lost, the next session mends it."""
+    """Killed at a call, at a write and at random, out of file handles: nothing is lost, the next session mends it."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults", "--kills=3", "--others=1", "--seed=484"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=1800)

@@ -20,7 +20,7 @@ from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
-from pytest_nbaprops.leaks.outside import Listener
+from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
 from tests.leaks import planted
@@ -51,8 +51,7 @@ def material(
         listener=Listener(),
         seed=0,
         known=known,
-        recent=last,
-        screened=last,
+        few=last,
     )
 
 
@@ -64,7 +63,7 @@ def checked(
 ) -> list[Leak]:
     asked = material(games, [group], root, known)
     dates = dates_of(games)
-    return Examination(asked, group.name, asked.heard).looked(dates[:2], dates[2:]).leaks
+    return Examination(asked, group.name, asked.heard, dates[:2], dates[2:]).leaks
 
 
 def group_of(function: Any, **named: Any) -> FeatureGroup:
@@ -122,7 +121,7 @@ def test_a_leak_on_rare_dates_is_found_where_every_date_is_asked(rare: Any) -> N
     group = group_of(seldom)
     asked = material(games, [group])
     days = [day.date() for day in games["GAME_DATE"].unique()][10:]
-    (leak,) = Examination(asked, "seldom", asked.heard).looked([], days).leaks
+    (leak,) = Examination(asked, "seldom", asked.heard, [], days).leaks
     assert leak.kind == "same-day outcomes"
 
 
@@ -225,7 +224,7 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     asked = material(games, [*builtin_groups()[:4], group_of(last_points)])
     dates = dates_of(league)
     for name in ("last_points", BUILT_IN):
-        assert Examination(asked, name, asked.heard).looked(dates, ()).leaks == []
+        assert Examination(asked, name, asked.heard, dates, ()).leaks == []
 
 
 def test_what_a_declaration_would_settle_is_not_proven() -> None:
@@ -240,7 +239,7 @@ def test_builtin_groups_are_clean_on_a_real_season() -> None:
     """What comes with the plugin leaks nothing."""
     games = load_games(REAL_LOGS / "2023-24.csv")
     asked = material(games, list(builtin_groups()))
-    assert Examination(asked, BUILT_IN, asked.heard).looked(dates_of(games, 6), ()).leaks == []
+    assert Examination(asked, BUILT_IN, asked.heard, dates_of(games, 6), ()).leaks == []
 
 
 def test_dates_of_every_kind_come_first(league: pd.DataFrame) -> None:

@@ -1,0 +1,130 @@
+"""What code learns besides its arguments, and whose code that is: the project's, an import's, a library's."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+import zoneinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_nbaprops.leaks.leak import Leak
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth")
+# Which packages are installed is looked up all over `sys.path`; that is asking for versions, not for data.
+IMPORTERS = ("<frozen importlib", str(Path(os.__file__).parent / "importlib" / "metadata"))
+# macOS and Linux tell libraries about processors and time zones through these.
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/localtime", "/usr/share/zoneinfo/")
+# Functions of these may be groups too, and they stay libraries.
+NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
+OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
+STABLE = "let it depend on nothing but its arguments"
+IN_A_FILE = "keep it in a file that is declared: nbaprops_sources, or sources={...} of a feature group"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One thing that code learnt: `what` it did and where, `path` where that was a file.
+
+    `tried`: another world answers it otherwise, so that only a moved answer counts.
+    """
+
+    what: str
+    path: str | None = None
+    tried: bool = False
+    where: str | None = None
+
+    @property
+    def is_of_the_kernel(self) -> bool:
+        """Whether only the kernel told of it, which does not say who asked."""
+        return self.path is not None and not self.tried and self.where is None
+
+    def __str__(self) -> str:
+        said = f"reads {self.path}" if self.path else self.what
+        return f"{said} ({self.where})" if self.where else said
+
+
+def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:
+    """The leak of who hangs on what nothing declares, with the line that would declare it."""
+    detail = "; ".join(dict.fromkeys(map(str, reads)))
+    paths = [Path(read.path) for read in reads if read.path is not None]
+    near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
+    held = any(read.what.startswith(("holds", "is handed")) for read in reads)
+    remedy = f"nbaprops_sources = {' '.join(near)}" if near else IN_A_FILE if held else STABLE
+    return Leak.undeclared(name, detail, remedy, columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who is behind a call: the `project` (in which line), an `import` or a `library`; `itself`: by Python alone."""
+
+    who: str
+    line: str | None = None
+    itself: bool = True
+
+
+def caller_of(frame: FrameType | None, project: tuple[str, ...] = ()) -> Caller:
+    """The innermost project code or import behind a frame; in a thread of its own there may be none."""
+    itself = True
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(IMPORTERS):
+            return Caller(who="import", itself=itself)
+        if not is_library_file(name) or name.startswith(project or ("\0",)):
+            return Caller(who="project", line=f"{Path(name).name}:{frame.f_lineno}", itself=itself)
+        itself = itself and _is_standard(name)
+        frame = frame.f_back
+    return Caller(who="library", itself=itself)
+
+
+def folders_of(function: object) -> tuple[str, ...]:
+    """Where the package that defines a group lies (a single module: its file), as the beginning of paths."""
+    package = str(getattr(function, "__module__", None) or "").partition(".")[0]
+    if package in NEVER_PROJECT or package in sys.stdlib_module_names or package == __name__.partition(".")[0]:
+        return ()
+    module = sys.modules.get(package)
+    folders = [os.path.abspath(path) + os.sep for path in getattr(module, "__path__", ())]  # noqa: PTH100 - as below
+    return tuple(folders or filter(None, [getattr(module, "__file__", None)]))
+
+
+@functools.lru_cache(maxsize=2048)
+def is_library_file(name: str) -> bool:
+    """Whether code from this file is Python's, an installed package's or this package's own."""
+    return name.startswith(("<frozen", *_library_folders(), OWN_FOLDER))
+
+
+def is_harmless(path: str, project: tuple[str, ...] = ()) -> bool:
+    """Whether an absolute path tells nothing about games: code, Python's own folders, files of libraries."""
+    if path.endswith(CODE_SUFFIXES) or path in map(os.path.abspath, sys.path):
+        return True
+    return path.startswith((*SYSTEM, *_library_folders())) and not path.startswith(project or ("\0",))
+
+
+def absolute(path: Any) -> str:
+    """The absolute path of anything that `open` takes for one."""
+    return os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - Path is slower and does the same
+
+
+@functools.lru_cache(maxsize=2048)
+def _is_standard(name: str) -> bool:
+    inside = name.startswith(("<frozen", *_folders("stdlib", "platstdlib")))
+    return inside and not name.startswith(_folders("purelib", "platlib"))
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    return (*_folders("stdlib", "platstdlib", "purelib", "platlib"), *(f"{path}{os.sep}" for path in zoneinfo.TZPATH))
+
+
+@functools.cache
+def _folders(*names: str) -> tuple[str, ...]:
+    folders = {sysconfig.get_path(name) for name in names}
+    folders |= {os.path.realpath(folder) for folder in folders}
+    return tuple(folder.rstrip(os.sep) + os.sep for folder in folders)

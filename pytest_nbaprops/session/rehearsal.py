@@ -1,0 +1,121 @@
+"""Runs some folds again in a process of the leak guard, on a world that could have been."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.fixtures import active_fold_key
+from pytest_nbaprops.leaks.at_hand import data_at_hand, held_value
+from pytest_nbaprops.leaks.fits import fits_counted
+from pytest_nbaprops.leaks.reads import Read, is_library_file
+from pytest_nbaprops.leaks.world import world
+from pytest_nbaprops.session.child import Order, file_digest
+from pytest_nbaprops.session.context import Context, read_context
+from pytest_nbaprops.session.evidence import first_line
+from pytest_nbaprops.session.worker import register_collector
+from pytest_nbaprops.walkforward.dataset import Dataset
+from pytest_nbaprops.walkforward.store import FoldStore
+
+
+@dataclass(kw_only=True)
+class FoldAgain:
+    """One fold that was run again: what it predicts, why not, what it read and held, and the rows its fits got."""
+
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    failure: str = "it recorded nothing"
+    reads: list[Read] = field(default_factory=list)
+    fits: list[int] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Again:
+    """What a rehearsal leaves: its folds by node id, what was read around them, and the project's files by digest.
+
+    `failure` says why a fold is not there.
+    """
+
+    folds: dict[str, FoldAgain] = field(default_factory=dict)
+    reads: list[Read] = field(default_factory=list)
+    files: dict[str, str | None] = field(default_factory=dict)
+    failure: str = "it did not run"
+
+
+class Rehearsal:
+    """Runs the folds that are asked for."""
+
+    def __init__(self, config: pytest.Config, order: Order, pasted: tuple[str, ...]) -> None:
+        self.config, self.order, self.pasted = config, order, pasted
+        self.again = Again()
+        self._holding: dict[str, list[Read]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        self.again.reads += self.order.listener.take()
+        context = read_context(self.config, Path(self.order.told["context"]), threads=1)
+        self.world = world(context.dataset, **self.order.told["world"], known=context.settings.known_columns)
+        in_world = _in_world(context, self.world.dataset, self.order.folder)
+        self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Only the folds that are asked for."""
+        others = [item for item in items if item.nodeid not in self.order.told["nodeids"]]
+        items[:] = [item for item in items if item not in others]
+        if others:
+            config.hook.pytest_deselected(items=others)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Any:
+        """What a test's own call reads is its candidate's business; all else may reach every candidate."""
+        fold = self.again.folds[item.nodeid] = FoldAgain(reads=self._held(item))
+        self.again.reads += self.order.listener.take()
+        try:
+            with fits_counted(fold.fits):
+                return (yield)
+        finally:  # what it recorded counts, whatever became of it afterwards
+            self.order.tick()
+            fold.reads += self.order.listener.take()
+            active = item.stash.get(active_fold_key, None)
+            if active is not None and active.result is not None:
+                fold.predictions = self.world.judged(active.result.predictions)
+
+    def _held(self, item: Any) -> list[Read]:
+        candidate = self.collector.candidate_named(item)
+        if candidate is None:
+            return []
+        if candidate.name not in self._holding:
+            own = [item.function] if candidate.spec.code is not None else []
+            recipe = [] if candidate.recipe is None else [candidate.recipe.estimator]
+            parameters = [value for name, value in item.callspec.params.items() if name != "fold"]
+            held = [read for value in parameters for read in held_value(value)]
+            self._holding[candidate.name] = [*held, *data_at_hand(*own, *recipe)]
+        return list(self._holding[candidate.name])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed:
+            self.again.folds.setdefault(report.nodeid, FoldAgain()).failure = first_line(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self.again.reads += self.order.listener.take()
+        modules = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        files = {str(file) for file in modules if str(file).endswith(".py") and not is_library_file(str(file))}
+        self.again.files = {file: file_digest(file) for file in sorted(files)}
+        self.order.leave(self.again)
+
+
+def _in_world(context: Context, dataset: Dataset, folder: Path) -> Context:
+    """The session's context on other games, with a fold store of its own."""
+    other = replace(context, settings=replace(context.settings, use_cache=False), dataset=dataset)
+    store = FoldStore(folder / "store")
+    other.__dict__["resources"] = replace(
+        context.resources, dataset=dataset, store=store, use_cache=False, models=OrderedDict()
+    )
+    return other

@@ -1,0 +1,127 @@
+"""Asks feature groups in a process of the leak guard: every question gets an interpreter in which nothing was asked."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from dataclasses import asdict
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_nbaprops.leaks.groups import FEW, Call, Examination, Heard, Material
+from pytest_nbaprops.leaks.leak import detail_of
+from pytest_nbaprops.session.child import Child, Order, run_all
+from pytest_nbaprops.session.context import read_context
+
+PATIENCE, SUSPICION = 600.0, 20.0  # seconds for one answer; where other threads may have held a lock
+FEWER_DATES = 8  # of the few games, where every call needs an interpreter of its own
+SPAWN = "NBAPROPS_SANDBOX"  # in the environment, as "spawn": an interpreter for every call, as where nothing can fork
+
+
+class Sandbox:
+    """Every question is answered by a fork of this process; where a fork is not safe, by a new interpreter."""
+
+    def __init__(self, config: pytest.Config, order: Order) -> None:
+        self.config, self.order = config, order
+        self.looked: set[tuple[str, str, object]] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Answer, and end this process: there is nothing to collect."""
+        try:
+            self.order.leave(self._answer())
+        except BaseException as error:  # noqa: BLE001 - the session that waits has to hear of it
+            self.order.fail(error)
+        finally:
+            os._exit(0)
+
+    def _answer(self) -> object:
+        told, imported = self.order.told, self.order.listener.take()
+        context = read_context(self.config, Path(told["context"]), threads=1)
+        games = context.dataset.games
+        self.material = Material.with_built_in(
+            context.own_groups,
+            groups=context.groups,
+            games=games,
+            features=context.dataset.features,
+            columns=context.columns,
+            root=context.root,
+            listener=self.order.listener,
+            seed=context.settings.seed,
+            known=context.settings.known_columns,
+            few=games["GAME_ID"].isin(told["few_games"]),
+        )
+        if "call" in told:
+            return self.material.heard(Call(**told["call"]))
+        # Windows cannot fork, and macOS with its frameworks should not.
+        self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
+        self.patience = PATIENCE if _only_thread() else SUSPICION
+        return {"imported": imported, "groups": {name: self._group(name) for name in told["groups"]}}
+
+    def _group(self, name: str) -> dict[str, Any]:
+        plan = self.order.told["plan"]
+        if plan is None:  # in another interpreter only its answer counts
+            return {"few": self._asked(Call(group=name, league=FEW)).answers[0]}
+        dates, few_dates = (list(map(date.fromisoformat, plan[name][part])) for part in ("dates", "few_dates"))
+        if not self.forks:
+            few_dates = few_dates[:: max(1, len(few_dates) // FEWER_DATES)]
+        found = Examination(self.material, name, self._asked, dates, few_dates)
+        return {"leaks": found.leaks, "few": found.few, "reads": found.reads, "few_dates": list(map(str, few_dates))}
+
+    def _asked(self, call: Call) -> Heard:
+        """The answer of a fork; where one hangs, because a library's threads held a lock, of new interpreters."""
+        looked = (call.group, call.league, call.date)
+        if call.date is not None and looked not in self.looked:
+            self.looked.add(looked)
+            self.order.tick()
+        answer = self._forked(call) if self.forks else self._spawned(call)
+        if not isinstance(answer, Heard):
+            raise RuntimeError(str(answer))  # noqa: TRY004 - what another process said
+        return answer
+
+    def _forked(self, call: Call) -> object:
+        self.material.leagues[call.league].scene(call.change, call.date)  # made here, so that others can use it
+        forking = multiprocessing.get_context("fork")
+        here, there = forking.Pipe(duplex=False)
+        process = forking.Process(target=_send, args=(there, self.material, call))
+        process.start()
+        there.close()
+        try:
+            if here.poll(self.patience):
+                return here.recv()
+        except EOFError:
+            return "its interpreter ended without an answer"
+        finally:
+            process.kill()
+            process.join()
+        if self.patience == PATIENCE:
+            return f"no answer within {PATIENCE:.0f} seconds"
+        self.forks = False
+        return self._spawned(call)
+
+    def _spawned(self, call: Call) -> object:
+        folder = self.order.folder / f"call-{time.monotonic_ns()}"
+        order = {**self.order.told, "call": asdict(call)}
+        child = Child(folder, order, hash_seed=os.environ.get("PYTHONHASHSEED", "0"))
+        run_all(self.config, [child])
+        return child.result or child.failure
+
+
+def _only_thread() -> bool:
+    """Whether no other thread can hold a lock while this process is forked."""
+    tasks = Path("/proc/self/task")
+    return threading.active_count() == 1 and tasks.exists() and len(list(tasks.iterdir())) == 1
+
+
+def _send(pipe: Connection, material: Material, call: Call) -> None:
+    try:
+        pipe.send(material.heard(call))
+    except BaseException as error:  # noqa: BLE001 - told to the process that waits
+        pipe.send(detail_of(error)["detail"])

@@ -1,0 +1,150 @@
+"""The leak guard where it is easily wrong: recipes of every kind, outcomes of pytest, interpreters that cannot fork."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sqlite3
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import CONFTEST, Train
+from tests.end_to_end.test_leaks import FEW_FOLDS, GROUPS, by_name, kinds, with_groups, write
+
+CASES = Path(__file__).with_name("cases")
+HOOKS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent))
+import guarded_recipes as mine
+
+def pytest_nbaprops_recipes(config):
+    return {**{name: recipe for name, (recipe, _) in mine.LEAKING.items()}, **mine.HONEST}
+"""
+
+
+@pytest.fixture
+def recipes(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of recipes, as a user's own, with the files that some of them read."""
+    shutil.copy(CASES / "recipes.py", project.path / "guarded_recipes.py")
+    project.makeconftest(HOOKS)
+    table = pd.DataFrame({"PTS": [10.0, 12.0, 17.0]})
+    table.to_csv(project.path / "answers.csv", index=False)
+    table.to_parquet(project.path / "answers.parquet")
+    (project.path / "answers.pickle").write_bytes(pickle.dumps(3.5))
+    (project.path / "level.txt").write_text("0.5\n")
+    with sqlite3.connect(project.path / "answers.db") as database:
+        table.to_sql("answers", database)
+    monkeypatch.setenv("NBAPROPS_LEVEL", "3")
+    monkeypatch.syspath_prepend(str(project.path))
+    monkeypatch.delitem(sys.modules, "guarded_recipes", raising=False)
+    return import_module("guarded_recipes")
+
+
+def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, train: Train) -> None:
+    """The night's other rows, files and variables that nobody declared, and dice keep from promotion.
+
+    Early stopping, target encoding, temporary files, logs, seeds, threads and declared configurations do not.
+    """
+    names = [*recipes.LEAKING, *recipes.HONEST]
+    types = [f"guarded_recipes.{name}" for name, value in vars(recipes).items() if isinstance(value, type)]
+    chosen = [f"--nbaprops-recipe={name}" for name in names]
+    trusted = "nbaprops_trusted_types=" + "\n".join(types)
+    session = train(*chosen, FEW_FOLDS, "-o", trusted, "-o", "nbaprops_sources=level.txt")
+    found = by_name(session)
+    named = {name: kinds(candidate) for name, candidate in found.items()}
+    assert named == {n: [kind] if kind else [] for n, (_, kind) in recipes.LEAKING.items()} | {
+        name: [] for name in recipes.HONEST
+    }
+    promoted = {name for name, candidate in found.items() if candidate["verdict"] == "PROMOTE"}
+    assert promoted == set(recipes.HONEST)
+
+
+def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
+    """A mean over the test window hangs on the player and looks like his height; a declared column may be used."""
+    project.makeconftest(
+        CONFTEST
+        + "\nfrom pytest_nbaprops import feature_group\nfrom pytest_nbaprops.data.sample import sample_league\n\n"
+        "def pytest_nbaprops_load_games(config):\n"
+        "    games = sample_league(seasons=1, players=60)\n"
+        "    means = games.groupby('PLAYER_ID')['PTS'].transform('mean')\n"
+        "    return games.assign(MEAN=means, HEIGHT=190 + games['PLAYER_ID'] % 25, NIGHT=games['PTS'])\n\n"
+        "@feature_group(tier='core')\ndef mean(games):\n    return games[['MEAN']]\n\n"
+        "@feature_group(tier='core')\ndef height(games):\n    return games[['HEIGHT']].astype(float)\n\n"
+        "@feature_group(tier='core')\ndef night(games):\n"
+        "    return games.groupby('PLAYER_ID')['NIGHT'].shift(1).to_frame('night')\n\n"
+        "def pytest_nbaprops_feature_groups(config):\n    return [mean, height, night]\n"
+    )
+    session = train("-o", "nbaprops_known_columns=HEIGHT", FEW_FOLDS)
+    found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
+    assert found == {"mean": "nbaprops_known_columns = MEAN (if known before the game)"}
+    assert session.candidate["verdict"] == "INCONCLUSIVE"
+
+
+def test_an_interpreter_for_every_question_finds_the_same(
+    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be forked, a leak is named and an honest group left alone as well."""
+    monkeypatch.setenv("NBAPROPS_SANDBOX", "spawn")
+    with_groups(project, GROUPS, "season_mean, rest_days")
+    session = train(
+        "--nbaprops-test=last 2 dates", "--nbaprops-leak-dates=1", "--nbaprops-features=season_mean,rest_days"
+    )
+    assert [(leak["group"], leak["kind"]) for leak in session.candidate["leaks"]] == [
+        ("season_mean", "future outcomes")
+    ]
+
+
+def test_a_leaking_group_ends_the_session_before_the_folds(project: pytest.Pytester, train: Train) -> None:
+    """With -x nobody waits for fits that a leak makes worthless."""
+    with_groups(project, GROUPS, "season_mean")
+    session = train("-x", FEW_FOLDS)
+    assert session.candidate["folds"]["executed"] == 0
+    assert kinds(session.candidate) == ["future outcomes"]
+    assert session.code != 0
+
+
+ENDING = (
+    (
+        "def test_skips(fold):\n"
+        "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.skip('a strange night')\n"
+    ),
+    (
+        "def test_xfails(fold):\n"
+        "    if fold.record(fold.test.y * 0 + fold.train.y.mean()).mae > 10:\n        pytest.xfail('a strange night')\n"
+    ),
+)
+
+
+def test_a_rehearsal_takes_what_was_recorded_whatever_comes_after(project: pytest.Pytester, train: Train) -> None:
+    """A test that skips or expects to fail on strange nights is asked about what it predicted."""
+    write(project.path, *ENDING)
+    session = train(FEW_FOLDS)
+    assert {name: kinds(candidate) for name, candidate in by_name(session).items()} == {"skips": [], "xfails": []}
+    assert session.code == 0
+    assert session.decision["leak_guard"]["folds_run_again"]["test_skips"] > 0
+
+
+def test_one_date_is_rehearsed_by_hand(project: pytest.Pytester, train: Train) -> None:
+    """What differs is said for each test, nothing is decided, and a date that is none is refused."""
+    write(
+        project.path,
+        "def test_copies(fold):\n    fold.record(fold.test.y)\n",
+        "def test_mean(fold):\n    fold.record(fold.test.y * 0 + fold.train.y.mean())\n",
+    )
+    dates = [line for line in train("--collect-only", "-q", FEW_FOLDS).result.outlines if "test_mean" in line]
+    day = dates[-1].rpartition("[")[2].rstrip("]")
+    session = train(f"--nbaprops-rehearse={day}", FEW_FOLDS)
+    session.result.stdout.fnmatch_lines_random(
+        [
+            f"rehearsal of {day}: test_copies: test outcomes (*became*",
+            f"rehearsal of {day}: test_mean: its predictions are the same",
+        ]
+    )
+    assert session.code == 1
+    assert session.decision["verdict"] == "INCONCLUSIVE"
