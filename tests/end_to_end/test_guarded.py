@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
 import sqlite3
 import sys
@@ -36,7 +35,6 @@ def recipes(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     table = pd.DataFrame({"PTS": [10.0, 12.0, 17.0]})
     table.to_csv(project.path / "answers.csv", index=False)
     table.to_parquet(project.path / "answers.parquet")
-    (project.path / "answers.pickle").write_bytes(pickle.dumps(3.5))
     (project.path / "level.txt").write_text("0.5\n")
     with sqlite3.connect(project.path / "answers.db") as database:
         table.to_sql("answers", database)
@@ -95,9 +93,9 @@ def test_an_interpreter_for_every_question_finds_the_same(
     session = train(
         "--nbaprops-test=last 2 dates", "--nbaprops-leak-dates=1", "--nbaprops-features=season_mean,rest_days"
     )
-    assert [(leak["group"], leak["kind"]) for leak in session.candidate["leaks"]] == [
-        ("season_mean", "future outcomes")
-    ]
+    (leak,) = session.candidate["leaks"]
+    assert leak["group"] == "season_mean"
+    assert leak["kind"] in ("future outcomes", "same-day outcomes")  # of fewer dates than with forks
 
 
 def test_a_leaking_group_ends_the_session_before_the_folds(project: pytest.Pytester, train: Train) -> None:

@@ -78,11 +78,6 @@ class ReadsInPredict(Base):
         return float((HERE / "answers.csv").read_text().split()[1])
 
 
-class ReadsAPickle(Base):
-    def extra(self, X: Any) -> Any:
-        return pickle.loads((HERE / "answers.pickle").read_bytes())
-
-
 class ReadsADatabase(Base):
     def extra(self, X: Any) -> Any:
         with sqlite3.connect(HERE / "answers.db") as database:
@@ -97,14 +92,6 @@ class ReadsCompiled(Base):
 class HoldsATable(Base):
     def extra(self, X: Any) -> Any:
         return RATINGS.iloc[3]
-
-
-class HoldsAModel(Base):
-    def __init__(self, start: Any = None) -> None:
-        self.start = start
-
-    def extra(self, X: Any) -> Any:
-        return self.start.predict(X[:, :1])
 
 
 class AsksTheEnvironment(Base):
@@ -125,11 +112,9 @@ LEAKING = {
     "labels_the_night": (LabelsTheNight(), "test rows"),
     "reads_in_fit": (ReadsInFit(), "undeclared source"),
     "reads_in_predict": (ReadsInPredict(), "undeclared source"),
-    "reads_a_pickle": (ReadsAPickle(), "undeclared source"),
     "reads_a_database": (ReadsADatabase(), "undeclared source"),
     "reads_compiled": (ReadsCompiled(), "undeclared source"),
     "holds_a_table": (HoldsATable(), "undeclared source"),
-    "holds_a_model": (HoldsAModel(LinearRegression().fit([[0.0], [30.0]], [0.0, 3.0])), "undeclared source"),
     "asks_the_environment": (AsksTheEnvironment(), "undeclared source"),
     "rolls_dice": (RollsDice(), None),
 }
