@@ -73,22 +73,6 @@ class ReadsInFit(Base):
         return self.mean_
 
 
-class ReadsInPredict(Base):
-    def extra(self, X: Any) -> Any:
-        return float((HERE / "answers.csv").read_text().split()[1])
-
-
-class ReadsADatabase(Base):
-    def extra(self, X: Any) -> Any:
-        with sqlite3.connect(HERE / "answers.db") as database:
-            return float(pd.read_sql("select PTS from answers", database)["PTS"].mean())
-
-
-class ReadsCompiled(Base):
-    def extra(self, X: Any) -> Any:
-        return float(pyarrow.parquet.ParquetFile(str(HERE / "answers.parquet")).read().to_pandas()["PTS"].mean())
-
-
 class HoldsATable(Base):
     def extra(self, X: Any) -> Any:
         return RATINGS.iloc[3]
@@ -111,9 +95,6 @@ LEAKING = {
     "imputes_from_the_night": (ImputesFromTheNight(), "test rows"),
     "labels_the_night": (LabelsTheNight(), "test rows"),
     "reads_in_fit": (ReadsInFit(), "undeclared source"),
-    "reads_in_predict": (ReadsInPredict(), "undeclared source"),
-    "reads_a_database": (ReadsADatabase(), "undeclared source"),
-    "reads_compiled": (ReadsCompiled(), "undeclared source"),
     "holds_a_table": (HoldsATable(), "undeclared source"),
     "asks_the_environment": (AsksTheEnvironment(), "undeclared source"),
     "rolls_dice": (RollsDice(), None),
