@@ -44,25 +44,6 @@ def recipes(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     return import_module("guarded_recipes")
 
 
-def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, train: Train) -> None:
-    """The night's other rows, files and variables that nobody declared, and dice keep from promotion.
-
-    Early stopping, target encoding, temporary files, logs, seeds, threads and declared configurations do not.
-    """
-    names = [*recipes.LEAKING, *recipes.HONEST]
-    types = [f"guarded_recipes.{name}" for name, value in vars(recipes).items() if isinstance(value, type)]
-    chosen = [f"--nbaprops-recipe={name}" for name in names]
-    trusted = "nbaprops_trusted_types=" + "\n".join(types)
-    session = train(*chosen, FEW_FOLDS, "-o", trusted, "-o", "nbaprops_sources=level.txt")
-    found = by_name(session)
-    named = {name: kinds(candidate) for name, candidate in found.items()}
-    assert named == {n: [kind] if kind else [] for n, (_, kind) in recipes.LEAKING.items()} | {
-        name: [] for name in recipes.HONEST
-    }
-    promoted = {name for name, candidate in found.items() if candidate["verdict"] == "PROMOTE"}
-    assert promoted == set(recipes.HONEST)
-
-
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
     """A mean over the test window hangs on the player and looks like his height; a declared column may be used."""
     project.makeconftest(
