@@ -20,6 +20,7 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.options import OPTIONS, RUN_NAME_FIELDS, Option
+from pytest_nbaprops.walkforward.remote import is_url
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 PROMOTE_MODES = ("off", "dry-run", "enforce")
@@ -272,7 +273,7 @@ class _Reader:
     def store(self) -> str:
         """An absolute path, or a URL."""
         text = self.text("store")
-        return text if "://" in text else self.path("store") or ""
+        return text if is_url(text) else self.path("store") or ""
 
     def shard(self) -> tuple[int, int] | None:
         """Which share of the fits, and of how many."""

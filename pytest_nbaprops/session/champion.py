@@ -28,7 +28,7 @@ from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rewalk import resources_for, walk
-from pytest_nbaprops.session.snapshot import OPTION, Snapshot, nobody, read_snapshot
+from pytest_nbaprops.session.snapshot import OPTION, Snapshot, no_such_champion, read_snapshot
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key, libraries
 from pytest_nbaprops.walkforward.plan import plan
@@ -133,7 +133,7 @@ class Opponent:
         except TrackingError as error:
             raise SettingsError(f"{OPTION}: {error}") from None
         if run is None and not is_alias(named):
-            raise nobody(named, redact(self.publication.uri))
+            raise no_such_champion(named, redact(self.publication.uri))
         return None if run is None else ChampionVersion.of_run(run)
 
     def _read_with_holders(self) -> ChampionAnswer:

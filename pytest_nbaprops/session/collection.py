@@ -18,9 +18,9 @@ from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
 from pytest_nbaprops.session.planfile import write_plan
-from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
@@ -158,7 +158,7 @@ class FoldCollector:
             self.problems.append(str(error))
         planned = [] if self.problems else list(self.candidates.values())
         try:
-            with run_out_said():
+            with exhaustion_told():
                 write_plan(self.context.folder, self.worker or "main", planned, self.problems)
         except NBAPropsError as error:
             self.problems.append(str(error))

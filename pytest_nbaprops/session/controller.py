@@ -22,9 +22,9 @@ from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.session.fitting import fits_elsewhere, fits_side_by_side
 from pytest_nbaprops.session.planfile import read_plans
-from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 
@@ -54,7 +54,7 @@ class Controller:
         """Read the data and see that everything can be reached, before any worker starts."""
         self.session = session
         try:
-            with run_out_said():
+            with exhaustion_told():
                 self._start()
         except TrackingError as error:
             self.exit_code = Verdict.ERROR.exit_code
@@ -127,7 +127,7 @@ class Controller:
         if self.context is None or self.evidence is not None:
             return
         try:
-            with run_out_said():
+            with exhaustion_told():
                 self._look_at(self.context, nodeids)
         except NBAPropsError as error:
             raise pytest.UsageError(str(error)) from None

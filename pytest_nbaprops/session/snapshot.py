@@ -73,7 +73,7 @@ def _version(plain: dict[str, Any]) -> ChampionVersion:
     return ChampionVersion(**plain)
 
 
-def nobody(text: str, store: str) -> SettingsError:
+def no_such_champion(text: str, store: str) -> SettingsError:
     """What to say of a text that is no alias, no run of the store and no path."""
     if set("/\\") & set(text):
         return SettingsError(

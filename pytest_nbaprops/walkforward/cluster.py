@@ -19,14 +19,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sklearn.base import clone
-
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import SettingsError, StoreError
-from pytest_nbaprops.recipes.parameters import seeded
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import libraries
 from pytest_nbaprops.walkforward.dataset import ARROW_FILES, Dataset, read_dataset
+from pytest_nbaprops.walkforward.evaluate import unfitted
 from pytest_nbaprops.walkforward.executor import PlannedFit
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.remote import RemoteFolder
@@ -44,22 +42,22 @@ class SharedData:
         url: of the store; None where it is the folder.
         store: folder of the store.
         session: folder of the session's Arrow files.
-        files: SHA-256 of each of these files.
+        files: name and SHA-256 of each of these files.
     """
 
     url: str | None
     store: str
     session: str
-    files: Mapping[str, str]
+    files: tuple[tuple[str, str], ...]
     target_columns: tuple[str, ...]
 
 
 def share(dataset_folder: Path, store: FoldStore, target_columns: tuple[str, ...]) -> SharedData:
     """Leave the session's data where workers find it."""
     contents = {name: (dataset_folder / name).read_bytes() for name in ARROW_FILES}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    digests = tuple((name, hashlib.sha256(content).hexdigest()) for name, content in contents.items())
     if store.remote is not None:
-        for name, digest in digests.items():
+        for name, digest in digests:
             if not store.remote.has(_remote_name(digest)):
                 store.remote.write(_remote_name(digest), contents[name])
     url = store.remote.url if store.remote is not None else None
@@ -89,7 +87,7 @@ class RemoteFit:
             raise StoreError(f"the worker has other versions: {_difference(dict(self.libraries), libraries())}")
         started = time.perf_counter()
         fold = Fold(number=1, dates=(self.fitted_at,), fitted_at=self.fitted_at, train_start=self.train_start)
-        rows = _dataset(_Frozen(self.data)).train(fold, self.columns, estimators.width_of(self.estimator))
+        rows = _dataset(self.data).train(fold, self.columns, estimators.width_of(self.estimator))
         model = estimators.fit(self.estimator, rows, threads=1)
         content = estimators.to_bytes(model)
         if content is None:
@@ -101,11 +99,9 @@ class RemoteFit:
 def remote_fit(planned: PlannedFit, data: SharedData) -> RemoteFit:
     """The task of a planned fit."""
     candidate, fold = planned.candidate, planned.fold
-    if candidate.recipe is None:
-        raise ValueError(f"{candidate.name} brings its own estimator")
     return RemoteFit(
         data=data,
-        estimator=seeded(clone(candidate.recipe.estimator), seed=candidate.spec.seed, threads=1),
+        estimator=unfitted(candidate, threads=1),
         columns=candidate.columns,
         fitted_at=fold.fitted_at,
         train_start=fold.train_start,
@@ -161,31 +157,20 @@ def _allow_failures(number: int, dask_scheduler: Any = None) -> int:
 # on a worker
 
 
-@dataclass(frozen=True)
-class _Frozen:
-    """Shared data by what it holds, so that a worker reads it once."""
-
-    data: SharedData
-
-    def __hash__(self) -> int:
-        return hash((self.data.session, *sorted(self.data.files.values())))
-
-
 @lru_cache(maxsize=2)
-def _dataset(frozen: _Frozen) -> Dataset:
-    """The session's data, mapped into memory, if it is what the session has.
+def _dataset(data: SharedData) -> Dataset:
+    """The session's data, mapped into memory once, if it is what the session has.
 
     Raises:
         StoreError: it cannot be seen from here, or it is something else.
     """
-    data = frozen.data
     folder = Path(data.session)
     if data.url is not None:
         folder = Path(tempfile.mkdtemp(prefix="nbaprops-"))
         remote = RemoteFolder(data.url)
-        for name, digest in data.files.items():
+        for name, digest in data.files:
             (folder / name).write_bytes(remote.read(_remote_name(digest)) or b"")
-    for name, digest in data.files.items():
+    for name, digest in data.files:
         path = folder / name
         if not path.is_file():
             raise StoreError(f"the worker does not see {path}; name a place that it sees with --nbaprops-store")

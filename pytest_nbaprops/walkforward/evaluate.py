@@ -97,15 +97,14 @@ def predictions_frame(rows: Rows, predicted: npt.NDArray[np.float64]) -> pd.Data
 def fitted_model(candidate: Candidate, fold: Fold, resources: Resources) -> tuple[Any, float]:
     """The candidate's recipe fitted for this fold, and the seconds it took now or ahead; 0 for one in memory."""
     key = candidate.fit_key(fold, resources.dataset.digest)
-    if key in resources.models:
-        return resources.model(key, lambda: None), 0.0
+    in_memory = key in resources.models
     started = time.perf_counter()
-    ahead = resources.ahead.wait(key)
+    ahead = 0.0 if in_memory else resources.ahead.wait(key)
 
     def make() -> Any:
         content = resources.store.model(key) if resources.use_cache or ahead is not None else None
         if content is not None:
-            return estimators.from_bytes(_unfitted(candidate, resources.threads), content)
+            return estimators.from_bytes(unfitted(candidate, resources.threads), content)
         return fit_into_store(candidate, fold, resources, threads=resources.threads)
 
     model = resources.model(key, make)
@@ -114,9 +113,9 @@ def fitted_model(candidate: Candidate, fold: Fold, resources: Resources) -> tupl
 
 def fit_into_store(candidate: Candidate, fold: Fold, resources: Resources, *, threads: int) -> Any:
     """Fit the recipe and leave the model in the store, if it can be kept there."""
-    unfitted = _unfitted(candidate, threads)
-    rows = resources.dataset.train(fold, candidate.columns, estimators.width_of(unfitted))
-    model = estimators.fit(unfitted, rows, threads=threads)
+    estimator = unfitted(candidate, threads)
+    rows = resources.dataset.train(fold, candidate.columns, estimators.width_of(estimator))
+    model = estimators.fit(estimator, rows, threads=threads)
     content = estimators.to_bytes(model)
     if content is not None:
         resources.store.keep_model(candidate.fit_key(fold, resources.dataset.digest), content)
@@ -147,7 +146,8 @@ def fits_to_make(candidate: Candidate, folds: Sequence[Fold], resources: Resourc
             yield PlannedFit(candidate=candidate, fold=fold, key=key)
 
 
-def _unfitted(candidate: Candidate, threads: int) -> Any:
+def unfitted(candidate: Candidate, threads: int) -> Any:
+    """A fresh copy of the recipe's estimator, with the candidate's seed and so many threads."""
     if candidate.recipe is None:
         raise ValueError(f"{candidate.name} brings its own estimator")
     return seeded(clone(candidate.recipe.estimator), seed=candidate.spec.seed, threads=threads)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from pytest_nbaprops.errors import SettingsError, StoreError
+from pytest_nbaprops.redaction import redact
 
 OPTION = "--nbaprops-store"
 
@@ -18,16 +18,17 @@ class RemoteFolder:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self._told = url, redact(url)
         try:
             from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
 
             self._system, path = url_to_fs(url)
         except ImportError as error:
             way_out = "pip install 'pytest-nbaprops[store]'" if error.name == "fsspec" else str(error)
-            raise SettingsError(f"{OPTION}: {url} needs a package that is not installed: {way_out}") from None
+            raise SettingsError(f"{OPTION}: {self._told} needs a package that is not installed: {way_out}") from None
         except ValueError as error:
-            raise SettingsError(f"{OPTION}: {url}: {error}; give a folder, or a URL that fsspec knows") from None
+            said = redact(str(error))
+            raise SettingsError(f"{OPTION}: {self._told}: {said}; give a folder, or a URL that fsspec knows") from None
         self._path = str(path).rstrip("/")
 
     @cached_property
@@ -63,10 +64,10 @@ class RemoteFolder:
         self._known.add(name)
 
     def _unreachable(self, error: Exception) -> StoreError:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return StoreError(f"the fold store {self.url} cannot be reached ({said})")
+        said = redact(" ".join(str(error).split())) or type(error).__name__
+        return StoreError(f"the fold store {self._told} cannot be reached ({said})")
 
 
-def is_url(text: Any) -> bool:
+def is_url(text: str) -> bool:
     """Whether this names a place behind a URL rather than a folder."""
-    return "://" in str(text)
+    return "://" in text

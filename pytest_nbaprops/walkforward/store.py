@@ -170,8 +170,9 @@ class FoldStore:
         payload = None
         with contextlib.suppress(OSError):
             payload = _unsealed(kind, key, path.read_bytes())
-        if payload is not None or self.remote is None:
+        if payload is not None:
             self._used(path)
+        if payload is not None or self.remote is None:
             return payload
         content = self.remote.read(_name(kind, key))
         payload = None if content is None else _unsealed(kind, key, content)

@@ -9,15 +9,14 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.by_hand import COMMAND, in_folder
 from tests.importing import old_store
 from tests.importing.old_store import START
 
 RUNS, METRICS, STEPS = 1000, 20, 200
-_COMMAND = "from pytest_nbaprops.cli import main; main()"
 
 
 def fill(root: Path) -> None:
@@ -44,15 +43,11 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder / "mlartifacts", ignore_errors=True)
     for which in ("first", "second"):
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-W", "ignore", "-c", _COMMAND, "import", "mlruns"], cwd=folder, check=True)
+        subprocess.run([sys.executable, "-W", "ignore", "-c", COMMAND, "import", "mlruns"], cwd=folder, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         print(f"{which} import: {time.perf_counter() - began:.1f} s, processor {processor:.1f} s")  # noqa: T201
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as name:
-            main(Path(name))
+    in_folder(main)

@@ -9,7 +9,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pandas as pd
 
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
+from tests.benchmarks.by_hand import COMMAND, in_folder
 
 RUNS, METRICS, DATES, GAMES = 10_000, 20, 160, 165
 REPEATS = 5
@@ -25,7 +25,6 @@ _START = """
 from mlflow import MlflowClient
 MlflowClient({uri!r}, {uri!r}).search_experiments(max_results=1)
 """
-_COMMAND = "from pytest_nbaprops.cli import main; main()"
 
 
 def predictions(rng: np.random.Generator) -> pd.DataFrame:
@@ -115,14 +114,10 @@ def main(folder: Path) -> None:
     start = seconds(_START.format(uri=uri))
     print(f"{RUNS:,} runs; start-up (Python, MLflow, store open): {start[0]:.2f} s, processor {start[1]:.2f} s")  # noqa: T201
     for arguments in (("compare", "kept1", "kept2"), ("compare", "latest", "run77"), ("best",), ("history",)):
-        taken = seconds(_COMMAND, *arguments, "--tracking-uri", uri)
+        taken = seconds(COMMAND, *arguments, "--tracking-uri", uri)
         over = f"{taken[0] - start[0]:+.2f} s over start-up, processor {taken[1] - start[1]:+.2f} s"
         print(f"nbaprops {' '.join(arguments)}: {over}")  # noqa: T201
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as name:
-            main(Path(name))
+    in_folder(main)

@@ -43,15 +43,10 @@ nbaprops_tracking_uri = sqlite:///mlflow.db
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
-    """What one pytest session left behind."""
+class Report:
+    """What a session left in its project's folder."""
 
-    result: pytest.RunResult
     folder: Path
-
-    @property
-    def code(self) -> int:
-        return int(self.result.ret)
 
     @property
     def decision(self) -> dict[str, Any]:
@@ -67,6 +62,17 @@ class Session:
     @property
     def predictions(self) -> pd.DataFrame:
         return pd.read_parquet(self.folder / "nbaprops-report" / "predictions.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(Report):
+    """What one pytest session left behind, and what it said."""
+
+    result: pytest.RunResult
+
+    @property
+    def code(self) -> int:
+        return int(self.result.ret)
 
     @property
     def output(self) -> str:

@@ -19,35 +19,23 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import CONFTEST, INI
+from tests.end_to_end.conftest import CONFTEST, INI, Report
 from tests.mlflow_server import running
 
 EXPERIMENT = "NBA_Props_Model/Phase1_Features"
 
 
-@dataclass(frozen=True)
-class Page:
+@dataclass(frozen=True, kw_only=True)
+class Page(Report):
     """A server, and the project whose session was logged there."""
 
     uri: str
-    folder: Path
 
     def read(self, endpoint: str, **values: str) -> Any:
         """The answer to a GET of the REST API."""
         query = urllib.parse.urlencode(values)
         with urllib.request.urlopen(f"{self.uri}/api/2.0/mlflow/{endpoint}?{query}", timeout=60) as answer:  # noqa: S310
             return json.load(answer)
-
-    @cached_property
-    def decision(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / "nbaprops-report" / "decision.json").read_text())
-        return document
-
-    @property
-    def candidate(self) -> dict[str, Any]:
-        (only,) = self.decision["candidates"]
-        assert isinstance(only, dict)
-        return only
 
     @cached_property
     def run(self) -> dict[str, Any]:
@@ -79,7 +67,7 @@ def page(
         done = subprocess.run(command, cwd=folder, env=around, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"{server.uri}/#/experiments/" in done.stdout
-        yield Page(server.uri, folder)
+        yield Page(uri=server.uri, folder=folder)
 
 
 def test_the_experiment_holds_the_run(page: Page) -> None:

@@ -9,31 +9,31 @@ from typing import Final
 
 from pytest_nbaprops.errors import NBAPropsError
 
-_RUN_OUT: Final = {
+_EXHAUSTED: Final = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EMFILE", "ENFILE", "EIO")
     if hasattr(errno, name)
 }
 
 
-class RunOutError(NBAPropsError):
+class ExhaustedError(NBAPropsError):
     """A disk is full or read-only, or there are no file handles left."""
 
 
 @contextmanager
-def run_out_said() -> Iterator[None]:
+def exhaustion_told() -> Iterator[None]:
     """Say it in a line.
 
     Raises:
-        RunOutError: instead of the system's own error.
+        ExhaustedError: instead of the system's own error.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in _RUN_OUT:
+        if error.errno not in _EXHAUSTED:
             raise
         file = f" ({error.filename})" if error.filename else ""
-        raise RunOutError(
+        raise ExhaustedError(
             f"the session cannot go on: {error.strerror}{file}; make room and run the same command again, "
             "what is computed is kept"
         ) from None
