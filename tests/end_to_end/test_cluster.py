@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,9 @@ class Cluster:
     scheduler: subprocess.Popen[bytes]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
     """Two workers of one thread each."""
-    folder = tmp_path_factory.mktemp("dask")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -51,10 +51,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         try:
             yield Cluster(address, started[0])
         finally:
-            for process in reversed(started):
-                process.terminate()
-            for process in reversed(started):
-                process.wait(30)
+            for process in reversed(started):  # a worker whose scheduler is gone takes its time to see it
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(tmp_path_factory.mktemp("dask")) as started:
+        yield started
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[Cluster]:
+    """One that a test may take down."""
+    with running(tmp_path) as started:
+        yield started
 
 
 def test_fits_of_the_cluster_are_the_same_bits(
@@ -100,17 +112,17 @@ def test_it(fold):
 
 
 def test_a_scheduler_that_goes_away_leaves_the_rest_to_this_machine(
-    train: Train, project: pytest.Pytester, cluster: Cluster
+    train: Train, project: pytest.Pytester, doomed: Cluster
 ) -> None:
-    """No hang, nothing lost: said, and made here. The last test of this module: the cluster is gone after it."""
-    project.makepyfile(KILLS_THE_SCHEDULER.format(pid=cluster.scheduler.pid))
+    """No hang, nothing lost: said, and made here."""
+    project.makepyfile(KILLS_THE_SCHEDULER.format(pid=doomed.scheduler.pid))
     started = time.monotonic()
-    session = train(f"--nbaprops-dask={cluster.address}")
+    session = train(f"--nbaprops-dask={doomed.address}")
     assert session.code == 0, session.output
     assert session.candidate["folds"]["executed"] == 24
     assert time.monotonic() - started < 120
     with pytest.raises(SettingsError, match="no scheduler answers"):
-        DaskExecutor(cluster.address)
+        DaskExecutor(doomed.address)
 
 
 def test_workers_of_xdist_and_a_cluster_are_too_many(project: pytest.Pytester) -> None:

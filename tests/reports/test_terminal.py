@@ -174,17 +174,14 @@ def test_what_takes_its_time_tells_the_time_left(
 @pytest.mark.parametrize(
     ("order", "planned"),
     [
-        ({"kind": "tests", "nodeids": ["a", "b"]}, 2),
-        (
-            {"kind": "groups", "groups": ["g"], "small": False, "dates": {"g": "x", "h": "y"}, "screened": {"g": "zz"}},
-            3,
-        ),
-        ({"kind": "groups", "groups": ["g"], "small": True, "dates": {"g": ["x"]}, "screened": {}}, 0),
+        ({"nodeids": ["a", "b"]}, 2),
+        ({"nodeids": None, "plan": {"g": {"dates": ["x"], "few_dates": ["y", "z"]}}}, 3),
+        ({"nodeids": None, "plan": None}, 0),
     ],
 )
 def test_a_process_of_the_guard_is_counted_by_its_ticks(tmp_path: Path, order: dict[str, object], planned: int) -> None:
     """Folds, or the dates of its groups; never more than planned, and all where it has ended."""
-    child = Child(tmp_path / "child", order)
+    child = Child(tmp_path, order)
     assert (child.planned, child.done(ended=False)) == (planned, 0)
     (child.folder / "ticks").write_bytes(b"." * 5)
     assert child.done(ended=False) == child.done(ended=True) == planned

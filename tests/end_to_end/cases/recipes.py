@@ -73,38 +73,9 @@ class ReadsInFit(Base):
         return self.mean_
 
 
-class ReadsInPredict(Base):
-    def extra(self, X: Any) -> Any:
-        return float((HERE / "answers.csv").read_text().split()[1])
-
-
-class ReadsAPickle(Base):
-    def extra(self, X: Any) -> Any:
-        return pickle.loads((HERE / "answers.pickle").read_bytes())
-
-
-class ReadsADatabase(Base):
-    def extra(self, X: Any) -> Any:
-        with sqlite3.connect(HERE / "answers.db") as database:
-            return float(pd.read_sql("select PTS from answers", database)["PTS"].mean())
-
-
-class ReadsCompiled(Base):
-    def extra(self, X: Any) -> Any:
-        return float(pyarrow.parquet.ParquetFile(str(HERE / "answers.parquet")).read().to_pandas()["PTS"].mean())
-
-
 class HoldsATable(Base):
     def extra(self, X: Any) -> Any:
         return RATINGS.iloc[3]
-
-
-class HoldsAModel(Base):
-    def __init__(self, start: Any = None) -> None:
-        self.start = start
-
-    def extra(self, X: Any) -> Any:
-        return self.start.predict(X[:, :1])
 
 
 class AsksTheEnvironment(Base):
@@ -124,12 +95,7 @@ LEAKING = {
     "imputes_from_the_night": (ImputesFromTheNight(), "test rows"),
     "labels_the_night": (LabelsTheNight(), "test rows"),
     "reads_in_fit": (ReadsInFit(), "undeclared source"),
-    "reads_in_predict": (ReadsInPredict(), "undeclared source"),
-    "reads_a_pickle": (ReadsAPickle(), "undeclared source"),
-    "reads_a_database": (ReadsADatabase(), "undeclared source"),
-    "reads_compiled": (ReadsCompiled(), "undeclared source"),
     "holds_a_table": (HoldsATable(), "undeclared source"),
-    "holds_a_model": (HoldsAModel(LinearRegression().fit([[0.0], [30.0]], [0.0, 3.0])), "undeclared source"),
     "asks_the_environment": (AsksTheEnvironment(), "undeclared source"),
     "rolls_dice": (RollsDice(), None),
 }
