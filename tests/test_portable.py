@@ -26,7 +26,6 @@ NAMES = {
 WITH_A_TWIN = {
     "processes.py": {"os.kill"},  # kernel32
     "runs/replay.py": {"os.sched_getaffinity"},  # PYTEST_XDIST_WORKER_COUNT
-    "session/child.py": {"os.fork", "os.kill", "os.waitpid", "select"},  # an interpreter for each question
     "session/context.py": {"os.sched_getaffinity"},  # os.cpu_count
     "walkforward/store.py": {"os.geteuid"},  # a profile's folders are its user's
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -32,6 +33,7 @@ with quiet():  # under -W error the import itself would fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
 T = TypeVar("T")
 
@@ -94,6 +96,7 @@ class Store:
                 limits(_ARTIFACT_SECONDS if artifacts else _API_SECONDS),
                 environment({"MLFLOW_TRACKING_URI": self.uri}),
                 quiet(),
+                nullcontext() if self.is_remote else interrupts_wait(),
             ):
                 yield self.client
         except NBAPropsError:
@@ -288,6 +291,35 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """A Ctrl-C comes through when the block is done; a second one at once.
+
+    In the midst of a transaction it would leave a connection that has the database locked, also for this process.
+
+    Raises:
+        KeyboardInterrupt: there was one.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came:
+            signal.default_int_handler(number, frame)
+        came.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            raise KeyboardInterrupt
 
 
 def as_store(store: Store | None, tracking_uri: str | None, **options: Any) -> Store:

@@ -76,7 +76,7 @@ def _once_unlocked(method: Any, *arguments: Any, **named: Any) -> Any:
     while True:
         try:
             return method(*arguments, **named)
-        except MlflowException as error:
+        except Exception as error:  # SQLAlchemy's own, where MLflow has not yet opened its registry
             if "database is locked" not in str(error) or time.monotonic() > end:
                 raise
         time.sleep(_PAUSE_SECONDS)

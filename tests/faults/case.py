@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,12 +38,13 @@ class Case:
     at_once: int = 1
     harms: list[Harm] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
+    older: dict[str, Any] = field(default_factory=dict)
 
     def run(self, template: Template) -> None:
         """Meet the fault, look, go on, look again."""
         expected = template.predictions(self.story)
         project = template.project(champion=self.story.champion, uri=self.uri)
-        before = project.kept()
+        before, self.older = project.kept(), project.decision
         try:
             with self.around(project):
                 sessions = self.meet(project, self.story)
@@ -56,12 +57,17 @@ class Case:
 
     def _look(self, project: Project, sessions: Sequence[Session], kept: int, expected: bytes) -> None:
         story = self.story
-        self.harms += aside(lambda: [harm for session in sessions for harm in right_after(project, story, session)])
+        for session in sessions:
+            self.harms += aside(partial(_listed, right_after, project, story, session, self.older))
         again = project.run(story)
         again.wait()
         everyone = [*sessions, again]
         look = partial(after_the_next, project, story, everyone, kept=kept, expected=expected, at_once=self.at_once)
-        self.harms += aside(lambda: list(look()))
+        self.harms += aside(partial(_listed, look))
 
     def __str__(self) -> str:
         return f"{self.fault} ({self.story.name}) {self.said} -> {self.codes}"
+
+
+def _listed(look: Callable[..., Iterator[Harm]], *arguments: object) -> list[Harm]:
+    return list(look(*arguments))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -203,3 +204,20 @@ def test_the_import_is_silent_and_telemetry_off(module: str) -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, env=environment
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_interrupt_waits_for_the_end_of_a_call(uri: str) -> None:
+    """In the midst of a transaction it would leave the database locked; a second one comes through at once."""
+    store, said = connect(uri), []
+
+    def interrupted(times: int) -> None:
+        with store.calling("write") as client:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            said.append(client.create_experiment(f"League/{times}"))
+
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(times)
+    assert len(said) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

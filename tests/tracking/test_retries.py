@@ -8,8 +8,9 @@ import pytest
 
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import retries
+from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.retries import RetryingClient, create_once
+from pytest_nbaprops.tracking.retries import PatientClient, RetryingClient, create_once
 from pytest_nbaprops.tracking.search import versions
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
@@ -81,3 +82,22 @@ def test_what_was_refused_is_not_sent_again() -> None:
     with pytest.raises(MlflowException):
         create_once(refused, lambda: None)
     assert len(calls) == 1
+
+
+def test_a_locked_sqlite_file_is_waited_for(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is locked when MLflow first opens its registry: what met the lock was not done."""
+    monkeypatch.setattr(retries, "_PAUSE_SECONDS", 0.01)
+    client, refusals = connect(uri).client, [RuntimeError("(sqlite3.OperationalError) database is locked")] * 2
+
+    class Locked:
+        def create_experiment(self, name: str) -> str:
+            if refusals:
+                raise refusals.pop()
+            return str(client.create_experiment(name))
+
+    assert PatientClient(Locked()).create_experiment("League")
+    assert not refusals
+    monkeypatch.setattr(retries, "_LOCKED_SECONDS", -1)
+    refusals.append(RuntimeError("(sqlite3.OperationalError) database is locked"))
+    with pytest.raises(RuntimeError):
+        PatientClient(Locked()).create_experiment("League/2")
