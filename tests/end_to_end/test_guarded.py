@@ -55,7 +55,7 @@ def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, tr
     types = [f"guarded_recipes.{name}" for name, value in vars(recipes).items() if isinstance(value, type)]
     chosen = [f"--nbaprops-recipe={name}" for name in names]
     trusted = "nbaprops_trusted_types=" + "\n".join(types)
-    session = train(*chosen, FEW_FOLDS, "-o", trusted, "-o", "nbaprops_sources=level.txt")
+    session = train(*chosen, "--nbaprops-test=last 2 dates", "-o", trusted, "-o", "nbaprops_sources=level.txt")
     found = by_name(session)
     named = {name: kinds(candidate) for name, candidate in found.items()}
     assert named == {n: [kind] if kind else [] for n, (_, kind) in recipes.LEAKING.items()} | {
