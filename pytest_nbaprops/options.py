@@ -120,8 +120,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="champion",
         metavar="ALIAS",
-        help="Version to beat: an alias, or the path of a champion snapshot that an enforcing session left in its "
-        "report (default: production if it exists, else the target alias)",
+        help="Version to beat: an alias; or a run by its name or the beginning of its id, such as an imported one; or "
+        "the path of a champion snapshot that an enforcing session left in its report (default: production if it "
+        "exists, else the target alias)",
     ),
     Option(name="experiment", metavar="NAME", default="NBA_Props_Model/Phase1_Features", help="MLflow experiment"),
     Option(
@@ -136,6 +137,26 @@ OPTIONS: tuple[Option, ...] = (
         help="Where to log (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the rootdir)",
     ),
     Option(name="report", metavar="DIR", default="nbaprops-report", help="Where decision.json and friends are written"),
+    Option(
+        name="store",
+        metavar="PLACE",
+        default=".nbaprops",
+        help="Where fold results and models lie: a folder, or a URL that fsspec knows (pytest-nbaprops[store]), which "
+        "the folder .nbaprops then mirrors",
+    ),
+    Option(
+        name="dask",
+        metavar="ADDRESS",
+        help="Make the fits on the Dask cluster whose scheduler listens there (pytest-nbaprops[dask]); its workers "
+        "need to see the fold store",
+    ),
+    Option(
+        name="shard",
+        cli_only=True,
+        metavar="K/N",
+        help="Run the K-th of N shares of the fits, leave them in the fold store and decide nothing; a later run on "
+        "the shares' stores, copied into one, decides without a fit",
+    ),
     Option(name="no-cache", flag=True, cli_only=True, help="Read no fold of an earlier session (still writes)"),
     Option(name="phase", ini_only=True, default="p1", help="The {phase} of the run name"),
     Option(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from pytest_nbaprops import hookspecs, options
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
@@ -59,6 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     role = _role(config, _take_pasted_ids(config))
     config.pluginmanager.register(role, SESSION_NAME)
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(autologging_off())
 
 
 def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:

@@ -72,6 +72,9 @@ class Settings:
     known_gaps: str | None
     sources: tuple[str, ...]
     rehearse: str | None
+    store: str
+    dask: str | None
+    shard: tuple[int, int] | None
     trusted_types: tuple[str, ...]
     from_command_line: frozenset[str]
 
@@ -95,7 +98,8 @@ class Settings:
             name: tuple(plain[name])
             for name in ("games", "recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
         }
-        return cls(**{**plain, **tuples, "from_command_line": frozenset(plain["from_command_line"])})
+        shard = plain["shard"] and tuple(plain["shard"])
+        return cls(**{**plain, **tuples, "shard": shard, "from_command_line": frozenset(plain["from_command_line"])})
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -201,6 +205,9 @@ class _Reader:
             known_gaps=self.optional("known-gaps"),
             sources=self.sources(),
             rehearse=self.rehearse(),
+            store=self.store(),
+            dask=self.optional("dask"),
+            shard=self.shard(),
             trusted_types=self.lines("trusted-types"),
             from_command_line=self.from_command_line,
         )
@@ -262,6 +269,29 @@ class _Reader:
             raise SettingsError(f"--nbaprops-rehearse: {text!r} is no date; give one of the test dates as YYYY-MM-DD")
         return text
 
+    def store(self) -> str:
+        """An absolute path, or a URL."""
+        text = self.text("store")
+        return text if "://" in text else self.path("store") or ""
+
+    def shard(self) -> tuple[int, int] | None:
+        """Which share of the fits, and of how many."""
+        text = self.optional("shard")
+        if text is None:
+            return None
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+        if match is None or int(match[1]) > int(match[2]):
+            raise SettingsError(
+                f"--nbaprops-shard: {text!r} is no share; write K/N, such as 2/5 for the second of five"
+            )
+        for name in ("promote", "attribute", "rehearse"):
+            if name in self.from_command_line:
+                raise SettingsError(
+                    f"--nbaprops-{name}: has no effect with --nbaprops-shard, which decides nothing; "
+                    "give it to the run that decides on the shares' stores"
+                )
+        return int(match[1]), int(match[2])
+
     def whole(self, name: str, *, lowest: int, highest: int | None = None) -> int:
         text = self.text(name)
         allowed = (
@@ -321,13 +351,14 @@ class _Reader:
         return text
 
     def champion(self) -> dict[str, str | None]:
-        """An alias, or the absolute path of a champion snapshot.
+        """An alias or a run, or the absolute path of a champion snapshot.
 
         Raises:
             SettingsError: a snapshot under `enforce`, which compares with the registry that it writes to.
         """
         text = self.optional("champion")
-        if text is None or not (set("/\\.") & set(text) or Path(self.path("champion") or "").exists()):
+        # A run may be called what no file can be: Path.exists raises then.
+        if text is None or not os.path.exists(self.path("champion") or ""):  # noqa: PTH110
             return {"champion": text, "champion_path": None}
         if self.text("promote") == "enforce":
             raise SettingsError(

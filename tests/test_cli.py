@@ -56,7 +56,7 @@ def test_sample_says_what_is_wrong_in_one_line(tmp_path: Path, name: str) -> Non
 def test_cache_size_and_clean(tmp_path: Path) -> None:
     """What the store holds, and then nothing."""
     FoldStore(tmp_path / ".nbaprops").keep_model("a" * 64, b"x" * 1_000_000)
-    assert "0 folds, 1 models, 1.0 MB" in run("cache", "size", "--root", str(tmp_path))
+    assert "0 folds, 1 models, 0 tables, 1.0 MB" in run("cache", "size", "--root", str(tmp_path))
     assert "removed 1 entries" in run("cache", "clean", "--root", str(tmp_path))
     assert "0 models" in run("cache", "size", "--root", str(tmp_path))
 

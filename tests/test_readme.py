@@ -14,6 +14,60 @@ import pytest
 from pytest_nbaprops.cli import main
 from pytest_nbaprops.options import OPTIONS
 
+WALK, IMPORT = "tests/end_to_end/test_readme_walk.py", "tests/end_to_end/test_imported_champion.py"
+DAILY, CHAMPION = f"{WALK}::test_every_day", f"{IMPORT}::test_an_imported_run_is_the_champion"
+OWN_DATA = "tests/test_readme.py::test_the_own_data_example_has_seasons_to_fit_on"
+JUDGED = "tests/end_to_end/test_market.py::test_a_session_is_judged_against_the_market"
+LINES = "tests/end_to_end/test_market.py::test_a_look_at_the_lines"
+PLANNED = "tests/importing/test_filestore.py::test_a_dry_run_says_the_same"
+BETS = 'pytest --nbaprops-train --nbaprops-odds lines/ --nbaprops-criterion "roi.low > 0" --nbaprops-criterion'
+# Where each command is run, as it stands or on data of the test's own; "not run" says why not.
+RUN_BY = {
+    "nbaprops VERB --help": "tests/test_cli.py",
+    "nbaprops best": DAILY,
+    "nbaprops cache clean": DAILY,
+    "nbaprops cache size": DAILY,
+    "nbaprops check --data data/game_logs": "tests/commands/test_check_games.py",
+    "nbaprops check --odds lines/": LINES,
+    "nbaprops compare": DAILY,
+    "nbaprops compare RUN RUN [RUN…]": DAILY,
+    "nbaprops compare champion latest": DAILY,
+    "nbaprops compare champion latest --html comparison.html": DAILY,
+    "nbaprops compare xgb_deep latest": CHAMPION,
+    "nbaprops history": DAILY,
+    "nbaprops history --verify": DAILY,
+    "nbaprops import": CHAMPION,
+    "nbaprops import ../old-project/mlruns --dry-run": PLANNED,
+    "nbaprops import ../old-project/mlruns --data data/game_logs": CHAMPION,
+    'nbaprops import http://old-server:5000 --experiment "NBA_Props*"': "tests/importing/test_server.py",
+    "nbaprops init": "tests/test_cli.py",
+    "nbaprops predict": DAILY,
+    "nbaprops predict --date 2024-04-14": "tests/commands/test_predict.py",
+    "nbaprops predict --schedule tomorrow.csv --odds lines.csv --out predictions.csv": "tests/commands/test_predict.py",
+    "nbaprops predict --schedule tomorrow.csv --out predictions.csv": DAILY,
+    "nbaprops promote VERSION": DAILY,
+    "nbaprops promote staging --alias production": DAILY,
+    'nbaprops promote staging --alias production --criteria "mae <= 6.2" --criteria "mae < champion"': DAILY,
+    "nbaprops reproduce": "tests/end_to_end/test_reproduce.py",
+    "nbaprops reproduce 3f2a91": "tests/end_to_end/test_reproduce.py",
+    "nbaprops reproduce 3f2a91 --data data/game_logs": "tests/end_to_end/test_reproduce.py",
+    "nbaprops rollback": DAILY,
+    'nbaprops rollback --alias production --reason "drifts since the trade deadline"': DAILY,
+    'nbaprops rollback --alias production --reason "drifts"': DAILY,
+    "nbaprops rollback --reason TEXT": DAILY,
+    "pytest --help": "tests/test_cli.py",
+    "pytest --nbaprops-train": "tests/end_to_end/test_main_job.py",
+    "pytest --nbaprops-train --collect-only -q": OWN_DATA,
+    "pytest --nbaprops-train --nbaprops-attribute": "tests/end_to_end/test_attribution.py",
+    'pytest --nbaprops-train --nbaprops-champion=xgb_deep --nbaprops-criterion "mae < champion"': (CHAMPION),
+    f'{BETS} "n_bets >= 200"': JUDGED,
+    "pytest --nbaprops-train --nbaprops-promote=enforce": DAILY,
+    "pytest --nbaprops-train --nbaprops-shard=1/3": "tests/end_to_end/test_shards.py",
+    "pytest --nbaprops-train -n auto": DAILY,
+    "pytest --nbaprops-train -n auto --nbaprops-data=data/game_logs --nbaprops-test=2023-24": OWN_DATA,
+    "pytest --nbaprops-train -n auto --nbaprops-promote=enforce": DAILY,
+    "mlflow ui --backend-store-uri sqlite:///mlflow.db": "not run: `mlflow server` is, in test_mlflow_page.py",
+}
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTESTS_OWN = ("-n", "-k", "-q", "-v", "-x", "--collect-only", "--junitxml", "--lf", "--dist")
@@ -52,6 +106,17 @@ def test_every_pytest_option_is_there(line: str) -> None:
     known = {option.flag_name for option in OPTIONS if not option.ini_only}
     words = [word.partition("=")[0] for word in shlex.split(line)[1:] if word.startswith("-")]
     assert set(words) <= {*known, *PYTESTS_OWN, "--help"}, line
+
+
+def test_every_command_has_its_test() -> None:
+    """Each is in the list above, and what the list names is there."""
+    told = {line for first in ("nbaprops", "pytest", "mlflow") for line in commands(first)}
+    assert told - RUN_BY.keys() == set()
+    assert RUN_BY.keys() - told == set()
+    for place in set(RUN_BY.values()):
+        file, _, name = place.partition("::")
+        if not place.startswith("not run: "):
+            assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8"), place
 
 
 def test_the_own_data_example_has_seasons_to_fit_on(pytester: pytest.Pytester) -> None:

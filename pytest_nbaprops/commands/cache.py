@@ -10,8 +10,6 @@ import click
 if TYPE_CHECKING:
     from pytest_nbaprops.walkforward.store import FoldStore
 
-STORE_FOLDER = ".nbaprops"
-
 
 @click.group()
 def cache() -> None:
@@ -21,40 +19,46 @@ def cache() -> None:
     """
 
 
-def _root_option(command: click.decorators.FC) -> click.decorators.FC:
+def _place_options(command: click.decorators.FC) -> click.decorators.FC:
     kind = click.Path(exists=True, file_okay=False, path_type=Path)
-    text = "Rootdir of the project (where .nbaprops is)."
-    return click.option("--root", type=kind, default=Path(), help=text)(command)
+    root = click.option("--root", type=kind, default=Path(), help="Rootdir of the project (where .nbaprops is).")
+    store = click.option("--store", type=kind, help="The store itself, where nbaprops_store names another folder.")
+    return root(store(command))
 
 
 @cache.command("size")
-@_root_option
-def cache_size(root: Path) -> None:
+@_place_options
+def cache_size(root: Path, store: Path | None) -> None:
     """Show how much the store holds.
 
     Example: nbaprops cache size
     """
-    store = _store(root)
-    counts = store.counts()
-    click.echo(f"{store.folder}: {counts['folds']} folds, {counts['models']} models, {store.size() / 1e6:.1f} MB")
+    found = _store(root, store)
+    counts = found.counts()
+    click.echo(
+        f"{found.folder}: {counts['folds']} folds, {counts['models']} models, "
+        f"{counts['tables']} tables, {found.size() / 1e6:.1f} MB"
+    )
 
 
 @cache.command("clean")
-@_root_option
+@_place_options
 @click.option("--keep-mb", type=click.IntRange(min=0), default=0, help="Keep the most recently used ones up to this.")
-def cache_clean(root: Path, keep_mb: int) -> None:
+def cache_clean(root: Path, store: Path | None, keep_mb: int) -> None:
     """Remove stored folds and models; the next session computes them again.
 
     Example: nbaprops cache clean --keep-mb 500
     """
-    store = _store(root)
-    click.echo(f"{store.folder}: removed {store.evict(keep_mb * 1_000_000)} entries")
+    found = _store(root, store)
+    click.echo(f"{found.folder}: removed {found.evict(keep_mb * 1_000_000)} entries")
 
 
-def _store(root: Path) -> FoldStore:
-    from pytest_nbaprops.walkforward.store import FoldStore  # noqa: PLC0415 - pandas only where it is needed
+def _store(root: Path, store: Path | None) -> FoldStore:
+    from pytest_nbaprops.walkforward.store import STORE_FOLDER, FoldStore  # noqa: PLC0415 - pandas only where needed
 
-    folder = root.resolve() / STORE_FOLDER
+    folder = store.resolve() if store is not None else root.resolve() / STORE_FOLDER
     if not folder.is_dir():
-        raise click.ClickException(f"{folder} does not exist: no session ran here; name the rootdir with --root")
+        raise click.ClickException(
+            f"{folder} does not exist: no session ran here; name the rootdir with --root, or the store with --store"
+        )
     return FoldStore(folder)

@@ -49,7 +49,7 @@ def history(  # noqa: PLR0913 - its options
     if recount:
         ctx.exit(_recount(registry, name, style))
     tenures = registry.history(name, alias)
-    notes = [] if tenures else [_nothing(registry, name, alias)]
+    notes = _deleted(registry, name, alias) if tenures else [_nothing(registry, name, alias)]
     columns = ["version", "alias", "from", "until", "by", "verdict", "mae", "r2", "reason", "commit"]
     rows = [_row(tenure, style) for tenure in tenures]
     table = Table(columns=columns, rows=rows, title=name, folding=("reason",))
@@ -74,23 +74,34 @@ def _recount(registry: ModelRegistry, name: str, style: str) -> int:
     return int(apart > 0)
 
 
+def _deleted(registry: ModelRegistry, name: str, alias: str | None) -> list[str]:
+    """A line for each alias whose last version was deleted: its story went with it, only the journal knows."""
+    from pytest_nbaprops.registry.journal import counting_entries  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.tracking.search import versions  # noqa: PLC0415 - as above
+
+    with registry.store.calling(f"read the journal of {name}") as client:
+        there = {str(version.version) for version in versions(client, name)}
+        last = {entry.change.alias: entry for entry in counting_entries(client, name)}
+    return [
+        f"v{entry.change.version}, which got {entry.change.alias} at {_moment(entry.change.at)}, was deleted, and its"
+        f" story with it (entry {entry.number} of the journal)"
+        for name_of_alias, entry in sorted(last.items())
+        if entry.change.version not in there and alias in (None, name_of_alias)
+    ]
+
+
 def _nothing(registry: ModelRegistry, name: str, alias: str | None) -> str:
     """Why there is no history, with the names that have one."""
-    from pytest_nbaprops.registry.journal import SUFFIX, counting_entries  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.journal import SUFFIX  # noqa: PLC0415 - MLflow takes 1.5 s
 
     known = sorted({tenure.alias for tenure in registry.history(name)}) if alias else []
     if known:
         return f"the alias {alias} of {name} was never set; aliases: {', '.join(known)}"
     with registry.store.calling("list the registered models") as client:
         models = sorted(str(model.name) for model in client.search_registered_models())
-        entries = counting_entries(client, name) if name in models else []
     others = [model for model in models if not model.endswith(SUFFIX)]
-    if entries:
-        change = entries[-1].change
-        return (
-            f"no alias of {name} is set now: v{change.version}, which got {change.alias} at"
-            f" {_moment(change.at)}, was deleted, and its story with it (entry {entries[-1].number} of the journal)"
-        )
+    if name in models and (gone := _deleted(registry, name, None)):
+        return f"no alias of {name} is set now: {gone[-1]}"
     if name in models:
         return f"no alias of {name} was ever set: nothing was promoted yet"
     return f"there is no registered model {name}, so no alias of it was ever set; models: {', '.join(others) or 'none'}"

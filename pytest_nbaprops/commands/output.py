@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from pytest_nbaprops.reports.text import cell
+from pytest_nbaprops.spreadsheet import cell
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,8 @@ import click
 
 from pytest_nbaprops.commands.output import Report, Table, finite, format_option, show
 from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
-from pytest_nbaprops.errors import DataError, SettingsError
+from pytest_nbaprops.errors import DataError, SettingsError, TrackingError
+from pytest_nbaprops.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
     import pytest
@@ -115,12 +116,16 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])
     path = asked["odds"] or settings.odds
     odds = None if path is None else read_odds(path)
-    loader = ProductionModelLoader(
-        settings.model_name,
-        asked["alias"],
-        store=open_store(find_project(Path.cwd()), settings.tracking_uri),
-        trusted_types=settings.trusted_types,
-    )
+    store = open_store(find_project(Path.cwd()), settings.tracking_uri)
+    try:
+        loader = ProductionModelLoader(
+            settings.model_name, asked["alias"], store=store, trusted_types=settings.trusted_types
+        )
+    except TrackingError as error:
+        if settings.data is not None:
+            raise
+        hint = "the model of the sample league was looked for, as no nbaprops_data is set: name your games with --data"
+        raise TrackingError(f"{error}; {hint}") from None
     if asked["out"] is not None:
         _check_no_input(asked["out"], [settings.data, settings.odds])
     games, _ = read_games(config, settings, target)
@@ -209,7 +214,7 @@ def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
 def _write(forecast: Forecast, path: Path) -> None:
     """All of the file or nothing: written beside it and moved into place."""
     writers: dict[str, Callable[[Path], Any]] = {
-        ".csv": lambda file: forecast.table().to_csv(file, index=False),
+        ".csv": lambda file: without_formulas(forecast.table()).to_csv(file, index=False),
         ".parquet": lambda file: forecast.table().to_parquet(file, engine="pyarrow", index=False),
         ".json": lambda file: file.write_text(
             json.dumps(finite(forecast.to_dict()), indent=2, allow_nan=False) + "\n", encoding="utf-8"

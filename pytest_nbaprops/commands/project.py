@@ -51,10 +51,11 @@ class Project:
 
     @property
     def champion_alias(self) -> str | None:
-        """The alias in `nbaprops_champion`; None where it is not set, or is a champion snapshot's path."""
+        """The alias in `nbaprops_champion`; None where it is not set, or names a run or a champion snapshot's path."""
+        from pytest_nbaprops.registry.versions import is_alias  # noqa: PLC0415 - pandas takes 0.5 s
+
         text = self.text("champion")
-        is_path = text is not None and (set("/\\.") & set(text) or (self.root / text).exists())
-        return None if is_path else text
+        return text if text is not None and is_alias(text) and not (self.root / text).exists() else None
 
     def lines(self, name: str) -> tuple[str, ...]:
         """The lines of `nbaprops_<name>`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_nbaprops.commands.project import Project
+    from pytest_nbaprops.registry.registry import ModelRegistry
 
 
 @click.command()
@@ -57,7 +58,7 @@ def promote(  # noqa: PLR0913 - its options
         version=version,
         alias=alias,
         criteria=criteria or _criteria(project),
-        champion_alias=_champion_alias(project),
+        champion_alias=_champion_alias(project, registry, name),
         force=force,
         reason=(reason or "").strip() or None,
     )
@@ -89,12 +90,17 @@ def _criteria(project: Project) -> tuple[str, ...]:
     return project.lines("criterion") if project.sets("criterion") else DEFAULT_CRITERIA
 
 
-def _champion_alias(project: Project) -> str | None:
+def _champion_alias(project: Project, registry: ModelRegistry, model: str) -> str | None:
+    """The ini file's champion if it is an alias: a version is compared with what the registry holds."""
+    from pytest_nbaprops.runs.lookup import Lookup  # noqa: PLC0415 - MLflow takes 1.5 s
+
     alias, text = project.champion_alias, project.text("champion")
-    if alias is None and text is not None:
-        said = f"nbaprops_champion = {text} is a champion snapshot, not an alias: compared with the registry's champion"
-        click.echo(said, err=True)
-    return alias
+    lookup = Lookup(store=registry.store, model_name=model)
+    if text is None or (alias is not None and (alias in registry.aliases(model) or lookup.called(alias) is None)):
+        return alias
+    said = f"nbaprops_champion = {text} is a run or a champion snapshot, not an alias: compared with the registry's"
+    click.echo(f"{said} champion", err=True)
+    return None
 
 
 def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:

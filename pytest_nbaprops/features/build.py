@@ -17,7 +17,7 @@ from pytest_nbaprops.errors import FeatureError, RowsChangedError
 from pytest_nbaprops.features.sources import known_sources, read_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_nbaprops.features.group import FeatureGroup
 
@@ -41,20 +41,26 @@ class FeatureTable:
 
 
 def build_features(
-    games: pd.DataFrame, groups: Sequence[FeatureGroup], *, root: Path | None = None, keep_going: bool = False
+    games: pd.DataFrame,
+    groups: Sequence[FeatureGroup],
+    *,
+    root: Path | None = None,
+    keep_going: bool = False,
+    compute: Callable[..., pd.DataFrame] | None = None,
 ) -> FeatureTable:
     """All groups' columns for all rows of the games, in the order of `groups`.
 
     Relative paths of declared sources start at `root`. Raises FeatureError in one line, naming the group, when a
     group fails, changes rows (unless `keep_going`: it is then `broken` and makes no column), or makes columns that
-    are not numbers, are infinite or exist already.
+    are not numbers, are infinite or exist already. `compute` stands in for `compute_group` where parts are known.
     """
+    compute = compute or compute_group
     columns: dict[str, tuple[str, ...]] = {}
     broken: dict[str, str] = {}
     parts = []
     for group in groups:
         try:
-            part = compute_group(games, group, root=root)
+            part = compute(games, group, root=root)
         except RowsChangedError as error:
             if not keep_going:
                 raise
@@ -155,11 +161,14 @@ def _refuse_bad_names(group: FeatureGroup, answer: pd.DataFrame) -> None:
 
 
 def _refuse_clashes(group: FeatureGroup, part: pd.DataFrame, columns: Mapping[str, tuple[str, ...]]) -> None:
+    made = set(part.columns)
     for other, names in columns.items():
-        for name in part.columns.intersection(list(names)):
-            raise FeatureError(
-                f"feature groups {other!r} and {group.name!r} both make the column {name!r}; rename it in one of them"
-            )
+        for name in names:
+            if name in made:
+                raise FeatureError(
+                    f"feature groups {other!r} and {group.name!r} both make the column {name!r}; "
+                    "rename it in one of them"
+                )
 
 
 def _numbers(group: FeatureGroup, name: str, column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -196,7 +196,7 @@ class History:
     def ties(self) -> Integers:
         """An order of the rows that does not depend on how they were handed over."""
         by_player_and_day = self.players * (1 << 20) + self.days
-        if len(np.unique(by_player_and_day)) == len(by_player_and_day):
+        if pd.Index(by_player_and_day).is_unique:
             return np.zeros(len(self.games), dtype=np.int64)
         return pd.factorize(self.games["GAME_ID"], sort=True)[0].astype(np.int64)
 

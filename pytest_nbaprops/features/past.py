@@ -35,7 +35,8 @@ class Past:
         self, *, row_keys: Integers, row_days: Integers, event_keys: Integers, event_days: Integers, ties: Integers
     ) -> None:
         moments = event_keys * DAYS + event_days
-        self.order: NDArray[np.int64] = np.lexsort((ties, moments))
+        by_moment = np.lexsort((ties, moments)) if ties.any() else np.argsort(moments, kind="stable")
+        self.order: NDArray[np.int64] = by_moment
         self.moments = moments[self.order]
         self.rank = ranks(event_keys[self.order])
         self.row_moments = row_keys * DAYS + row_days

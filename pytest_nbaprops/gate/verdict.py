@@ -66,7 +66,10 @@ class FoldCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The version to beat; `predictions` has keys, actual and predicted, or `unavailable` says why there are none."""
+    """The version to beat, or the run: `version` is None then.
+
+    `predictions` has keys, actual and predicted, or `unavailable` says why there are none.
+    """
 
     name: str
     alias: str | None
@@ -74,6 +77,11 @@ class Champion:
     run_id: str | None
     predictions: pd.DataFrame | None
     unavailable: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a version or a run, comparable or not."""
+        return self.version is not None or self.run_id is not None
 
     def to_dict(self) -> dict[str, str | None]:
         return {"name": self.name, "alias": self.alias, "version": self.version, "run_id": self.run_id}

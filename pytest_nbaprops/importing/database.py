@@ -30,6 +30,7 @@ MAGIC: Final = b"SQLite format 3\x00"
 INFINITE: Final = 1.79e308
 """MLflow's databases hold infinity as the largest float."""
 _BESIDE: Final = ("-wal", "-journal")
+_NOT_IMPORTED: Final = {"datasets": "datasets", "trace_info": "traces"}
 
 Row = Mapping[str, Any]
 
@@ -94,6 +95,9 @@ class Database:
     # experiments and runs
 
     def experiments(self) -> list[SourceExperiment]:
+        for table, kind in _NOT_IMPORTED.items():
+            if count := len(self._rows(table)):
+                self.findings.left_out(kind, f"{count} {kind}", "only runs and models are imported")
         return [
             SourceExperiment(
                 key=str(row["experiment_id"]),

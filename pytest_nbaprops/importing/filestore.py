@@ -34,7 +34,8 @@ from pytest_nbaprops.redaction import redact
 
 TRASH: Final = ".trash"
 MODELS: Final = "models"
-_NOT_RUNS: Final = ("tags", "datasets", "traces", MODELS, TRASH)
+_NOT_IMPORTED: Final = ("datasets", "traces")
+_NOT_RUNS: Final = ("tags", *_NOT_IMPORTED, MODELS, TRASH)
 _PARTS: Final = ("metrics", "params", "tags")
 _STATUSES: Final = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 KILLED: Final = "KILLED"
@@ -94,9 +95,9 @@ class FileStore:
             self.findings.repaired(where, "an experiment without a name", f"called {name!r}")
         deleted = in_trash or text_of(meta or {}, "lifecycle_stage") == "deleted"
         tags = self.files.texts(folder / "tags")
-        traces = len(self.files.folders(folder / "traces"))
-        if traces:
-            self.findings.left_out(f"{where}/traces", f"{traces} traces", "only runs and models are imported")
+        for kind in _NOT_IMPORTED:
+            if count := len(self.files.folders(folder / kind)):
+                self.findings.left_out(f"{where}/{kind}", f"{count} {kind}", "only runs and models are imported")
         return SourceExperiment(key=key, name=name, deleted=deleted, tags=tags)
 
     # runs
@@ -262,6 +263,10 @@ class FileStore:
     def _version(self, folder: Path) -> SourceVersion | None:
         match = _VERSION_FOLDER.fullmatch(folder.name)
         if match is None:
+            if folder.name not in ("tags", "aliases"):
+                self.findings.left_out(
+                    self.files.name_of(folder), "a folder with nothing of a version", "not a version"
+                )
             return None
         meta, where = self.files.meta(folder), self.files.name_of(folder)
         if meta is None:

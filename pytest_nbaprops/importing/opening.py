@@ -57,6 +57,8 @@ def _store_in(folder: Path) -> Path:
     Raises:
         TrackingError: Neither looks like a file store.
     """
+    if (folder / META).is_file():
+        raise TrackingError(f"{folder} is one experiment or run of a store: name the mlruns folder above it")
     for candidate in (folder, folder / "mlruns"):
         if candidate.is_dir() and _is_store(candidate):
             return candidate

@@ -10,7 +10,8 @@ import hashlib
 import re
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from pytest_nbaprops.importing.prepared import Prepared
 from pytest_nbaprops.importing.recognition import Recognised
 from pytest_nbaprops.importing.source import SourceModel, SourceVersion
 from pytest_nbaprops.importing.texts import SafeFolder
+from pytest_nbaprops.registry.journal import SUFFIX as JOURNAL_SUFFIX
 from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.models import ModelContent, log_model
@@ -40,6 +42,7 @@ STAND_INS: Final = "Imported models"
 
 _STAGES: Final = ("Production", "Staging", "Archived")
 _TAG_CHARACTERS: Final = 5000
+_ALIAS_CHARACTERS: Final = 100
 _NO_RUN: Final = "no run"
 
 
@@ -59,7 +62,7 @@ def import_models(importer: Importer) -> None:
         TrackingError: The registry to write to does not answer.
     """
     for model in importer.source.models():
-        if tags.JOURNAL_OF in model.tags:
+        if tags.JOURNAL_OF in model.tags or model.name.endswith(JOURNAL_SUFFIX):
             continue  # this tool's own: who held which alias is told by the aliases
         chosen = [one for one in model.versions if importer.options.pattern is None or one.run_id in importer.seen]
         if chosen or (importer.options.pattern is None and not model.versions):
@@ -86,9 +89,24 @@ class _Model:
         if store is not None and there is None and not self.importer.options.dry_run:
             self._create(store)
         for version in self.chosen:
-            self._bring_version(version, known)
+            with self._leaving_out("versions", f"model {self.name} v{version.number}", "could not be registered"):
+                self._bring_version(version, known)
         for tenures in self._tenures():
-            self._bring_alias(tenures)
+            with self._leaving_out("aliases", f"model {self.name} alias {tenures.alias}", "could not be set"):
+                self._bring_alias(tenures)
+
+    @contextmanager
+    def _leaving_out(self, kind: str, where: str, what: str) -> Iterator[None]:
+        """Whatever goes wrong with one of them, the others are imported; not where the registry is gone."""
+        try:
+            yield
+        except Exception as error:  # whatever a strange file does
+            store = self.importer.store
+            if store is not None and store.lost is not None:
+                raise
+            reason = str(error) if isinstance(error, NBAPropsError) else f"{type(error).__name__}: {error}"
+            self.counts.left_out[kind] += 1
+            self.findings.left_out(where, what, " ".join(reason.split())[:300])
 
     def _there(self, store: Store | None) -> list[ModelVersion] | None:
         """The versions that the model has here, None where there is no such model."""
@@ -132,20 +150,10 @@ class _Model:
             self.findings.repaired(where, f"its run {version.run_id[:40]} is gone", "a run was made that holds it")
         elif version.run_id is None:
             self.findings.repaired(where, "it names no run", "a run was made that holds it")
-        self.counts.imported["versions"] += 1
-        store = self.importer.store
-        if self.importer.options.dry_run or store is None:
-            self.numbers[version.number] = str(version.number)
-            return
-        try:
+        store, number = self.importer.store, str(version.number)
+        if store is not None and not self.importer.options.dry_run:
             number = self._register(store, version, files, file, why_not)
-        except NBAPropsError as error:
-            if store.lost is not None:
-                raise
-            self.counts.imported["versions"] -= 1
-            self.counts.left_out["versions"] += 1
-            self.findings.left_out(where, "could not be registered", str(error)[:300])
-            return
+        self.counts.imported["versions"] += 1
         self.numbers[version.number] = number
         if number != str(version.number):
             self.findings.noted(where, "its number is not free here", f"it is v{number} of {self.name}")
@@ -301,10 +309,14 @@ class _Model:
         return tuple(sorted(other for other in archived if above < other < number))
 
     def _allowed(self, name: str) -> str | None:
+        where = f"model {self.name} alias {name[:60]}"
+        if len(name) > _ALIAS_CHARACTERS:
+            self.findings.left_out(where, f"{len(name)} characters", f"an alias has at most {_ALIAS_CHARACTERS}")
+            return None
         try:
             return alias_name(name)
         except TrackingError as error:
-            self.findings.left_out(f"model {self.name} alias {name[:60]}", "not an alias any more", str(error)[:200])
+            self.findings.left_out(where, "not an alias any more", str(error)[:200])
             return None
 
     def _bring_alias(self, tenures: Tenures) -> None:
@@ -323,9 +335,11 @@ class _Model:
             where = f"model {self.name} alias {tenures.alias}"
             self.findings.left_out(where, f"v{wanted} had it there", f"v{holder} has it here, and keeps it")
             return
+        if store is not None and not self.importer.options.dry_run:
+            self._promote(store, tenures, holders, holder)
         self.counts.imported["aliases"] += 1
-        if store is None or self.importer.options.dry_run:
-            return
+
+    def _promote(self, store: Store, tenures: Tenures, holders: Sequence[int], holder: str | None) -> None:
         registry = ModelRegistry(store=store)
         there = [self.numbers[number] for number in holders]
         for number in holders[there.index(holder) + 1 :] if holder in there else holders:
@@ -334,7 +348,7 @@ class _Model:
             reason = why if last else f"{why}; v{number} of there was archived or in the stage before"
             registry.promote_model(self.name, self.numbers[number], tenures.alias, reason=reason)
         with store.calling(f"mark the alias {tenures.alias} of {self.name}") as client:
-            client.set_registered_model_tag(self.name, tags.IMPORTED_ALIAS + tenures.alias, wanted)
+            client.set_registered_model_tag(self.name, tags.IMPORTED_ALIAS + tenures.alias, str(holders[-1]))
 
     def _number_of(self, number: str) -> str | None:
         return self.numbers.get(int(number)) if number.isdecimal() else None

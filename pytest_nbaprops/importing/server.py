@@ -67,6 +67,9 @@ class Server:
         with self.store.calling(f"list the runs of {experiment.name!r}") as client:
             found = every(client.search_runs, [experiment.key], "", _ALL, max_results=_PAGE)
             runs = {str(run.info.run_id): run for run in found}
+        if count := sum(len(run.inputs.dataset_inputs) for run in runs.values() if run.inputs is not None):
+            what = f"{count} datasets of its runs"
+            self.findings.left_out(f"experiment {experiment.name[:80]}", what, "only runs and models are imported")
         self._runs |= runs
         return sorted(runs, key=lambda run_id: (runs[run_id].info.start_time or 0, run_id))
 

@@ -146,6 +146,18 @@ class MarketReport:
         played |= {"coin": self.controls["coin"], "market's chances": self.controls["market"]}
         return pd.DataFrame([{"who": who, **self._summary(bets)} for who, bets in played.items()])
 
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Profit so far after each date that could be bet on: `profit` is the model's, the others are the controls'."""
+        if self.bets.empty:
+            return pd.DataFrame()
+        dates = pd.DatetimeIndex(sorted(self.scope("roi")["GAME_DATE"].unique()))
+        played = {"profit": self.bets, "blind_over": self.controls["over"], "blind_under": self.controls["under"]}
+        played |= {"coin": self.controls["coin"]}
+        daily = {who: bets.groupby("GAME_DATE")["profit"].sum() for who, bets in played.items()}
+        so_far = {who: sums.reindex(dates, fill_value=0.0).cumsum().to_numpy() for who, sums in daily.items()}
+        return pd.DataFrame({"date": dates.strftime("%Y-%m-%d"), **so_far})
+
     def _summary(
         self, bets: pd.DataFrame, *, intervals: Sequence[str] = ("roi", "win_rate", "profit")
     ) -> dict[str, Any]:
@@ -308,6 +320,7 @@ class MarketReport:
                 "metrics": self.metrics,
                 "intervals": {n: [i.low, i.high] if i else None for n, i in self.intervals.items()},
                 "money": self.money.to_dict("records"),
+                "curve": self.curve.to_dict("records"),
                 "breakdown": self.breakdown.to_dict("records"),
                 "adds_to_blind": self.adds,
                 "scores": self.scores.to_dict("records"),

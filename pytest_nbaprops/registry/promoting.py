@@ -159,7 +159,7 @@ def _champion(registry: ModelRegistry, name: str, number: str, alias: str) -> Ch
         name=known.name, alias=alias, version=known.version, run_id=known.run_id, predictions=None, unavailable=None
     )
     try:
-        if (why := _other_data(registry.store, name, number, known.version)) is not None:
+        if (why := _other_data(registry.store, name, number, str(known.version))) is not None:
             return replace(champion, unavailable=why)
         return replace(champion, predictions=registry.load_predictions(known))
     except TrackingError as error:

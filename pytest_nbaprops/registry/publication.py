@@ -90,6 +90,14 @@ class Publication:
         path = sqlite_path(self.uri)
         return not path.exists() and path.parent.is_dir()
 
+    def store_at_hand(self) -> Store | None:
+        """The store; None where there is none yet.
+
+        Raises:
+            TrackingError: it cannot be reached.
+        """
+        return None if self.is_untouched else self._connected()
+
     def champion(self, alias: str | None, target: str) -> ChampionVersion | UnknownChampion | None:
         """The version to beat: the alias asked for, else production if it exists, else the target alias.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SPEC, _RECIPE, _LINEAGE, _TARGET = "spec", "recipe", "lineage", "target"
 _TRAINED_THROUGH, _TESTED, _DATA_DIGESTS = "trained_through", "tested", "data_digests"
+_LIBRARIES = "libraries"
 _METRICS, _CRITERIA, _CHAMPION = "metrics", "criteria", "champion_version"
 _EVENT_DETAILS: Final = (tags.VERDICT, _METRICS, _CHAMPION, _CRITERIA)
 
@@ -40,6 +41,7 @@ class VersionRecord:
         criteria: what it was judged by, rows as in decision.json.
         champion_version: number of the version that it was compared with, "" for none.
         commit: the checkout's.
+        libraries: versions of what computed its predictions.
     """
 
     identity: str | None = None
@@ -56,6 +58,7 @@ class VersionRecord:
     criteria: Sequence[Mapping[str, Any]] | None = None
     champion_version: str | None = None
     commit: str | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
     def to_tags(self) -> dict[str, str]:
         """Only what it says."""
@@ -74,6 +77,7 @@ class VersionRecord:
             _TESTED: [day.isoformat() for day in self.tested] if self.tested else None,
             _DATA_DIGESTS: dict(self.data_digests) or None,
             _METRICS: dict(self.metrics) or None,
+            _LIBRARIES: dict(self.libraries) or None,
             _CRITERIA: list(self.criteria) if self.criteria is not None else None,
         }
         kept = {name: text for name, text in texts.items() if text is not None}
@@ -99,6 +103,7 @@ class VersionRecord:
             criteria=criteria if isinstance(criteria, list) else None,
             champion_version=values.get(_CHAMPION),
             commit=values.get(tags.COMMIT),
+            libraries={name: str(found) for name, found in _mapping(values, _LIBRARIES).items()},
         )
 
     @property

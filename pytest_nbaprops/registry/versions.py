@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 DEFAULT_CHAMPION: Final = "production"
@@ -26,11 +27,11 @@ _ALIAS: Final = re.compile(r"[A-Za-z_][\w-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class ChampionVersion:
-    """The version that holds an alias."""
+    """The version that holds an alias; or a run that was named, registered or not: `name` is its own then."""
 
     name: str
-    alias: str
-    version: str
+    alias: str | None
+    version: str | None
     run_id: str | None
     content: str | None
     tags: Mapping[str, str]
@@ -46,10 +47,16 @@ class ChampionVersion:
             tags=dict(version.tags),
         )
 
+    @classmethod
+    def of_run(cls, run: Run) -> ChampionVersion:
+        """A run's tags are its own affair: they do not give account as a version's do."""
+        name = run.info.run_name or run.info.run_id
+        return cls(name=name, alias=None, version=None, run_id=run.info.run_id, content=None, tags={})
+
     @property
     def label(self) -> str:
         """How people call it: `v4`."""
-        return f"v{self.version}"
+        return f"run {self.name}" if self.version is None else f"v{self.version}"
 
     @property
     def record(self) -> VersionRecord:
@@ -62,6 +69,8 @@ class ChampionVersion:
 
         A version that is promoted once more was perhaps judged by others than when it was registered.
         """
+        if self.version is None or self.alias is None:
+            return None
         judged = [VersionRecord.from_tags(event.details) for event in events_in(self.tags, self.version, self.alias)]
         last = next((record for record in reversed(judged) if record.criteria), self.record)
         return last.expressions
@@ -91,6 +100,11 @@ def champion_of(client: MlflowClient, name: str, alias: str) -> ChampionVersion 
     return UnknownChampion(name=name, alias=alias, reason=reason)
 
 
+def is_alias(text: str) -> bool:
+    """Whether a version could have it as an alias."""
+    return _ALIAS.fullmatch(text) is not None and _RESERVED.fullmatch(text) is None
+
+
 def alias_name(stage: str) -> str:
     """The alias that a stage or alias name means: MLflow keeps them in lower case.
 
@@ -98,7 +112,7 @@ def alias_name(stage: str) -> str:
         TrackingError: Names that MLflow reserves (`latest`, `v3`), or that are none.
     """
     alias = stage.lower()
-    if _RESERVED.fullmatch(alias) or not _ALIAS.fullmatch(alias):
+    if not is_alias(alias):
         raise TrackingError(
             f"{stage!r} can't be an alias: latest, v<number> and numbers are MLflow's own;"
             " use letters, digits, - and _, such as staging or production (--nbaprops-alias)"

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from pytest_nbaprops.gate.effect import Effect, effects_table
-from pytest_nbaprops.reports.decision_file import without_formulas
+from pytest_nbaprops.spreadsheet import without_formulas
 
 TABLE, PLOT = "attribution.csv", "attribution.png"
 COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}
@@ -30,6 +27,9 @@ def _label(name: str, effect: Effect, effects: Mapping[str, Sequence[Effect]]) -
 
 
 def _plot(bars: Sequence[tuple[str, Effect]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - few sessions draw
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(bars)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

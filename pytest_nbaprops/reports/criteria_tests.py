@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pluggy
 import pytest
@@ -42,13 +42,32 @@ def send(
         # The progress of the folds has ended its line only if it knew of one.
         reporter.write("\npromotion " if letters else "\n")
     for test in leak_tests:
-        told(report=_leak_report(test))
+        _tell(told, _leak_report(test))
     told = _caller(manager, (*NOT_TOLD, "terminalreporter")) if part else told
     for candidate in decision.candidates if decision is not None else ():
         for report in _reports(candidate):
-            told(report=report)
+            _tell(told, report)
     if letters:
         reporter.write("\n")
+
+
+def _tell(told: pluggy.HookCaller, report: pytest.TestReport) -> None:
+    """All three reports of a test: some listeners, such as pytest-html, show it only once it is torn down."""
+    told(report=_quiet(report, "setup"))
+    told(report=report)
+    told(report=_quiet(report, "teardown"))
+
+
+def _quiet(report: pytest.TestReport, when: Literal["setup", "teardown"]) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=report.nodeid,
+        location=report.location,
+        keywords={},
+        outcome="passed",
+        longrepr=None,
+        when=when,
+        duration=0.0,
+    )
 
 
 def _caller(manager: pytest.PytestPluginManager, left_out: Sequence[str]) -> pluggy.HookCaller:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,9 @@ import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.redaction import redacted, redacted_words
-from pytest_nbaprops.reports.text import cell
+from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.artifacts import DECISION, PREDICTIONS, REPORT, SUMMARY
+from pytest_nbaprops.wholefile import remove_leftovers, write_whole
 
 SCHEMA_VERSION = 1
 FOLDS, ERROR = "folds.csv", "error.txt"
@@ -80,11 +79,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the report from a CI's next step
-        Path(temporary).replace(path)
+        write_whole(path, content, mode=0o644)  # 0600 would hide the report from a CI's next step
     except OSError as error:
         raise SettingsError(
             f"--nbaprops-report: {path.parent} cannot be written ({error.strerror}); choose another folder"
@@ -94,18 +89,12 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataFrame) -> None:
     """folds.csv and predictions.parquet, sorted, with nothing in them that depends on the run."""
-    without_formulas(folds).to_csv(folder / FOLDS, index=False)
+    write_text(folder / FOLDS, without_formulas(folds).to_csv(index=False, lineterminator="\n"))
     if predictions is None:
         (folder / PREDICTIONS).unlink(missing_ok=True)
         return
     ordered = predictions[list(PREDICTION_COLUMNS)].sort_values(list(PREDICTION_COLUMNS[:5]), ignore_index=True)
-    ordered.to_parquet(folder / PREDICTIONS, index=False)
-
-
-def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for a CSV file that a spreadsheet opens: no text in it is computed."""
-    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{str(name): table[name].map(cell) for name in texts}).rename(columns=cell)
+    write_bytes(folder / PREDICTIONS, ordered.to_parquet(index=False))
 
 
 def remove_old(folder: Path) -> None:
@@ -114,6 +103,7 @@ def remove_old(folder: Path) -> None:
     Raises:
         SettingsError: something else lies there.
     """
+    remove_leftovers(folder)
     for name in (SUMMARY, REPORT, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
         try:
             (folder / name).unlink(missing_ok=True)

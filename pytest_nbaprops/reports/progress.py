@@ -7,29 +7,54 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.progress import Progress
 
     from pytest_nbaprops.session.evidence import Evidence
     from pytest_nbaprops.walkforward.result import FoldResult
 
 NAME = "nbaprops-progress"
+_FEWEST = 2
+"""Of less than this no time left can be told."""
 
 
 def show_progress(config: pytest.Config, evidence: Evidence, folds: int) -> FoldProgress | None:
     """Start to show it where somebody is looking; None where nobody is."""
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    screen = sys.__stdout__
-    watched = reporter is not None and reporter.verbosity == 0 and screen is not None and screen.isatty()
-    if not watched or not folds or config.option.capture == "no":
+    if not folds or not _is_watched(config, most=0) or config.option.capture == "no":
         return None
     progress = FoldProgress(config.get_terminal_writer(), evidence, folds)
     config.pluginmanager.register(progress, NAME)
     return progress
+
+
+def _is_watched(config: pytest.Config, *, most: int) -> bool:
+    """Whether there is a terminal to draw on, without -q and with no more than so many -v."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    screen = sys.__stdout__
+    return reporter is not None and 0 <= reporter.verbosity <= most and screen is not None and screen.isatty()
+
+
+@contextmanager
+def work_progress(config: pytest.Config, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how much is done of what takes its time between the folds, and the time left; nothing in a pipe."""
+    if total < _FEWEST or not _is_watched(config, most=2):
+        yield lambda done: None  # noqa: ARG005 - the bar's signature
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where it is shown
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(file=_Screen(config.get_terminal_writer()), force_terminal=True)  # type: ignore[arg-type] # all it uses
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 class _Screen:

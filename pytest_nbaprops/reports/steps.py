@@ -72,10 +72,11 @@ def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
 
 
 def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
-    if not leader.get("run_id") or not document.get("champion"):
+    champion = document.get("champion")
+    if not leader.get("run_id") or not champion:
         return []
-    run = str(leader["run_id"])[:8]
-    return [Step(text="See where it differs from the champion", command=_nbaprops("compare", "champion", run))]
+    run, other = str(leader["run_id"])[:8], "champion" if champion["version"] else str(champion["run_id"])[:8]
+    return [Step(text="See where it differs from the champion", command=_nbaprops("compare", other, run))]
 
 
 def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:

@@ -87,10 +87,10 @@ def _row(row: wording.Compared) -> str:
     why = "" if row.outcome in ("passed", "failed") else f": {markdown(row.reason)}"
     cells = (
         code(row.expression),
-        wording.number(row.value),
-        wording.number(row.reference_value),
-        wording.signed(row.difference),
-        wording.interval(row.low, row.high),
+        wording.number(row.value, row.digits),
+        wording.number(row.reference_value, row.digits),
+        wording.signed(row.difference, row.digits),
+        wording.interval(row.low, row.high, row.digits),
         f"{MARKS.get(row.outcome, '')} {outcome}{told}{why}",
     )
     return "| " + " | ".join(cells) + " |"
@@ -108,9 +108,8 @@ def _footer(document: Mapping[str, Any]) -> str:
     dataset, champion, guard = document["dataset"], document["champion"], document["leak_guard"]
     if dataset is None:
         return f"Mode: {mode}."
-    against = (
-        f"champion {code(champion['name'], 80)} v{markdown(champion['version'], 20)}" if champion else "no champion"
-    )
+    version = f" v{markdown(champion['version'], 20)}" if champion and champion["version"] else ""
+    against = f"champion {code(champion['name'], 80)}{version}" if champion else "no champion"
     looked = f" Leak guard: {wording.guard_line(guard)}." if guard else ""
     return (
         f"Mode: {mode}; {against}; test {markdown(document['test_window'], 200)}; "

@@ -36,10 +36,15 @@ COLOURS = {"PROMOTE": "green", "REJECT": "red", "INCONCLUSIVE": "yellow", "ERROR
 
 def say(config: pytest.Config, doing: str) -> None:
     """One line on what is being done, before pytest has anything to show; nothing under -q or --collect-only."""
+    remark(config, f"{doing} ...")
+
+
+def remark(config: pytest.Config, text: str) -> None:
+    """One line before the first fold; nothing under -q or --collect-only."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.verbosity >= 0 and not config.option.collectonly:
         reporter.ensure_newline()
-        reporter.write_line(f"nbaprops: {doing} ...")
+        reporter.write_line(f"nbaprops: {text}")
 
 
 def header(context: Context) -> list[str]:
@@ -75,6 +80,14 @@ def plan_line(context: Context, evidence: Evidence) -> str:
         folds, stored = folds + len(selected), stored + len(selected) - len(to_fit)
         fits += len({state.fold.fitted_at for state in to_fit})
     return f"{folds} folds, {fits} fits, {stored} from the store"
+
+
+def shard_line(shard: tuple[int, int], evidence: Evidence) -> str:
+    """`share 2 of 5: 32 folds of 5 fits are in the fold store; nothing was decided`."""
+    kept = [(candidate, state) for candidate in evidence.candidates for state, _ in candidate.evaluated]
+    fits = len({(candidate.name, state.fold.fitted_at) for candidate, state in kept})
+    folds = f"{len(kept)} fold{'s' * (len(kept) != 1)} of {fits} fit{'s' * (fits != 1)}"
+    return f"nbaprops: share {shard[0]} of {shard[1]}: {folds} in the fold store; nothing was decided"
 
 
 def summary(
@@ -159,8 +172,8 @@ def _candidate(
 
 
 def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
-    numbers = f"{wording.number(row.value):>7}  {wording.number(row.reference_value):>9}  "
-    numbers += f"{wording.signed(row.difference)} {wording.interval(row.low, row.high)}"
+    numbers = f"{wording.number(row.value, row.digits):>7}  {wording.number(row.reference_value, row.digits):>9}  "
+    numbers += f"{wording.signed(row.difference, row.digits)} {wording.interval(row.low, row.high, row.digits)}"
     expression = plain(row.expression, WIDTH)
     if row.value is not None and len(expression) > NAME:
         reporter.write_line(expression)

@@ -13,7 +13,6 @@ _UNSEEN: Final = re.compile(
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>|~])")
 # What GitHub makes links and mentions of, whatever is escaped: broken by a zero-width space.
 _LINKED: Final = re.compile(r"(@(?=\w)|#(?=\d)|www(?=\.)|:(?=//))", re.IGNORECASE)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _BREAK: Final = "\u200b"
 LONGEST: Final = 1_000
 
@@ -38,10 +37,3 @@ def code(value: object, limit: int = 200) -> str:
     fence = "`" * (longest + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
-
-
-def cell(value: object) -> object:
-    """A value for CSV that no spreadsheet takes for a formula: a text that looks like one gets an apostrophe."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

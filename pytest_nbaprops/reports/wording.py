@@ -17,6 +17,7 @@ OUTCOMES: Final = {
     "not_applicable": "not applicable",
     "skipped": "skipped",
 }
+_NAME: Final = 60
 
 Document = Mapping[str, Any]
 
@@ -45,6 +46,11 @@ class Compared:
     outcome: str
     reason: str
     said: str
+
+    @property
+    def digits(self) -> int:
+        """How many decimals its numbers are shown with: counts have none."""
+        return 0 if self.metric.startswith("n_") else 4
 
 
 def compared(row: Mapping[str, Any]) -> Compared:
@@ -94,7 +100,9 @@ def _said(row: Compared, criterion: Criterion | None) -> str:
         return "better"
     if row.outcome == "passed":
         return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
-    unclear = "not clearly better" if criterion.strict else f"may be worse by more than {allowed:g}"
+    unclear = "not clearly better" if criterion.strict else "may be worse"
+    if allowed and not criterion.strict:
+        unclear = f"may be worse by more than {allowed:g}"
     return "worse" if gain[1] < 0 else unclear
 
 
@@ -176,9 +184,11 @@ def is_the_champion(candidate: Mapping[str, Any]) -> bool:
 
 
 def champion_label(document: Document) -> str:
-    """`v3`, or `the champion`."""
+    """`v3`, `the run NAME` where a run is the champion, or `the champion`."""
     champion = document.get("champion") or {}
-    return f"v{champion['version']}" if champion.get("version") else "the champion"
+    if champion.get("version"):
+        return f"v{champion['version']}"
+    return f"the run {str(champion['name'])[:_NAME]}" if champion.get("run_id") else "the champion"
 
 
 def target_of(document: Document, candidate: Mapping[str, Any]) -> str:
@@ -225,6 +235,8 @@ def _conclusion(row: Compared, other: str) -> str:
         return told[row.said]
     if row.said.startswith("not worse"):
         return f"It is not worse than {other} by more than {abs(row.margin):g}, and not clearly better."
+    if row.said == "may be worse":
+        return f"It may be worse than {other}."
     if row.said.startswith("may be worse"):
         return f"It may be worse than {other} by more than {abs(row.margin):g}."
     return f"Against {other}: {row.said}."

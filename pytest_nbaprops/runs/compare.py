@@ -35,7 +35,11 @@ _UNSURE: Final = "not surely a fair comparison"
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """MAE of `run` minus MAE of `against` on the same player-games, with its 95% interval; or why there is none."""
+    """MAE of `run` minus MAE of `against` on the same player-games, with its 95% interval; or why there is none.
+
+    An imported run cannot be made again on other player-games: with one, those that both predicted are compared, and
+    `reason` says how many they are.
+    """
 
     run: str
     against: str
@@ -247,8 +251,11 @@ def _lineage(run: StoredRun, against: StoredRun) -> LineageDifference | None:
 
 
 def _paired(run: StoredRun, against: StoredRun) -> PairedDifference:
+    shared = None
     try:
         mine, theirs = _rows(run), _rows(against)
+        if (run.imported or against.imported) and not _same_keys(mine, theirs):
+            mine, theirs, shared = _shared(mine, theirs)
         _refuse_other_rows(mine, theirs)
         interval = paired_interval("mae", _sums(mine), _sums(theirs), seed=_SEED)
     except InconclusiveError as problem:
@@ -261,7 +268,17 @@ def _paired(run: StoredRun, against: StoredRun) -> PairedDifference:
         high=interval.high,
         dates=interval.dates,
         rows=len(mine),
+        reason=shared,
     )
+
+
+def _shared(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The player-games that are in both, and what share of each they are."""
+    common = mine[KEYS].merge(theirs[KEYS], on=KEYS)
+    if common.empty:
+        raise InconclusiveError("no player-game in common")
+    said = f"only the player-games that both predicted: {len(common):,} of {len(mine):,} and of {len(theirs):,}"
+    return common.merge(mine, on=KEYS), common.merge(theirs, on=KEYS), said
 
 
 def _rows(run: StoredRun) -> pd.DataFrame:
@@ -270,8 +287,12 @@ def _rows(run: StoredRun) -> pd.DataFrame:
     return keyed(run.predictions, f"predictions of {run.label}", numbers=("actual", "predicted"))
 
 
+def _same_keys(mine: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    return len(mine) == len(theirs) and all((mine[key].to_numpy() == theirs[key].to_numpy()).all() for key in KEYS)
+
+
 def _refuse_other_rows(mine: pd.DataFrame, theirs: pd.DataFrame) -> None:
-    if len(mine) != len(theirs) or not all((mine[key].to_numpy() == theirs[key].to_numpy()).all() for key in KEYS):
+    if not _same_keys(mine, theirs):
         shared = len(mine[KEYS].merge(theirs[KEYS], on=KEYS))
         raise InconclusiveError(
             f"not the same player-games: {len(mine):,} and {len(theirs):,}, of which {shared:,} in common"

@@ -26,6 +26,8 @@ _PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
 _VERSION: Final = re.compile(r"v\d+")
 _ID_LENGTH: Final = 32
 _SHOWN: Final = 5
+_SHORTEST: Final = 4
+"""Where an alias may be meant as well, one that is called `b`."""
 _WAYS: Final = "a run is named by the beginning of its id, its name, champion, latest, v<version> or @<alias>"
 
 
@@ -66,6 +68,22 @@ class Lookup:
                 raise self._deleted(run)
         return found_runs
 
+    def called(self, text: str) -> Run | None:
+        """The run of this name, or whose id begins so with four characters at least; None where there is none.
+
+        Raises:
+            TrackingError: There are several, or it was deleted.
+        """
+        ids = self.experiment_ids()
+        with self.store.calling("look the run up") as client:
+            matches = _named(client, text, ids, ViewType.ACTIVE_ONLY, shortest=_SHORTEST)
+            matches = matches or _named(client, text, ids, ViewType.DELETED_ONLY, shortest=_SHORTEST)
+        if len(matches) > 1:
+            raise _several(text, matches)
+        if matches and matches[0].info.lifecycle_stage == "deleted":
+            raise self._deleted(matches[0])
+        return matches[0] if matches else None
+
     def _deleted(self, run: Run) -> TrackingError:
         return TrackingError(
             f"the run {run.info.run_id[:8]} ({run.info.run_name}) was deleted in {self.store.name}: restore it with"
@@ -94,7 +112,7 @@ class Lookup:
         if not matches:
             self._unknown(client, reference, ids)
         if len(matches) > 1:
-            raise TrackingError(f"{reference!r} means several runs: {_candidates(matches)}; give more of the id")
+            raise _several(reference, matches)
         return matches[0]
 
     def _champion(self, client: MlflowClient) -> Run:
@@ -133,10 +151,14 @@ class Lookup:
         raise TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
 
 
-def _named(client: MlflowClient, reference: str, ids: list[str], view: int) -> list[Run]:
+def _several(reference: str, matches: Sequence[Run]) -> TrackingError:
+    return TrackingError(f"{reference!r} means several runs: {_candidates(matches)}; give more of the id")
+
+
+def _named(client: MlflowClient, reference: str, ids: list[str], view: int, *, shortest: int = 1) -> list[Run]:
     """Runs of this name, and those whose id begins so."""
     conditions = [f"attributes.run_name = {quoted(reference)}"]
-    if _PREFIX.fullmatch(reference.lower()):
+    if _PREFIX.fullmatch(reference.lower()) and len(reference) >= shortest:
         conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
     searches = [client.search_runs(ids, text, view, max_results=_SHOWN + 1) for text in conditions] if ids else []
     return list({run.info.run_id: run for search in searches for run in search}.values())

@@ -95,7 +95,6 @@ class Replay:
         for name in ("stepwise", "cacheprovider"):  # what the user's --lf and --sw go by stays as it is
             if config.pluginmanager.has_plugin(name):
                 config.pluginmanager.unregister(name=name)
-        _keep_folds_in(self.folder / STORE)
         return (yield)
 
     def _options(self) -> dict[str, Any]:
@@ -104,6 +103,7 @@ class Replay:
             "nbaprops_train": True,
             "nbaprops_no_cache": True,
             "nbaprops_promote": "off",
+            "nbaprops_store": str(self.folder / STORE),  # nothing of the user's is read, mixed or evicted
             "nbaprops_leak_dates": "1",  # the leak guard had its look when the run was made
             "nbaprops_report": str(self.folder / REPORT),
             "nbaprops_tracking_uri": f"sqlite:///{self.folder / TRACKING}",
@@ -135,10 +135,3 @@ class Replay:
     def _require(self, items: list[pytest.Item]) -> None:
         if not items:
             raise pytest.UsageError(f"not found: {self.request.nodeids[0]}, a fold of the recorded candidate")
-
-
-def _keep_folds_in(folder: Path) -> None:
-    """A fold store of the repetition's own: nothing of the user's is read, mixed or evicted."""
-    from pytest_nbaprops.session import context  # noqa: PLC0415 - heavy: only when something is repeated
-
-    context.STORE_FOLDER = str(folder)  # joined to the rootdir, an absolute path wins

@@ -44,6 +44,7 @@ class StoredRun:
     commit: str | None
     verdict: str | None
     status: str
+    imported: bool = False
     lineage: Mapping[str, Any] | None = None
     predictions: pd.DataFrame | None = None
 
@@ -118,6 +119,7 @@ def stored_run(run: Run) -> StoredRun:
         commit=next((values[key] for key in _COMMIT_TAGS if key in values), None),
         verdict=values.get(tags.VERDICT),
         status=run.info.status,
+        imported=tags.IMPORTED_RUN in values,
     )
 
 

@@ -17,21 +17,27 @@ import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion, is_alias
+from pytest_nbaprops.runs.lookup import Lookup
+from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rewalk import resources_for, walk
-from pytest_nbaprops.session.snapshot import Snapshot, read_snapshot
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
+from pytest_nbaprops.session.snapshot import OPTION, Snapshot, nobody, read_snapshot
+from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key, libraries
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
 
 ChampionAnswer = ChampionVersion | UnknownChampion | None
 DIGEST_LENGTH = 16
+FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
+"""Libraries whose versions fit the same settings in other ways."""
 
 
 def version_record(context: Context, state: Candidate) -> VersionRecord:
@@ -48,6 +54,7 @@ def version_record(context: Context, state: Candidate) -> VersionRecord:
         trained_through=context.dataset.game_dates[-1].day.isoformat(),
         tested=(dates[0], dates[-1]),
         data_digests=data_digests(context.dataset.digest, dates),
+        libraries=libraries(),
     )
 
 
@@ -103,14 +110,38 @@ class Opponent:
     def _read(self) -> ChampionAnswer:
         if self.snapshot is not None:
             return self.snapshot.version
-        return self.publication.champion(self.settings.champion, self.settings.alias)
+        named = self.settings.champion
+        if named is not None and not is_alias(named):
+            return self._run
+        version = self.publication.champion(named, self.settings.alias)
+        if isinstance(version, ChampionVersion) or named is None:
+            return version
+        if isinstance(version, UnknownChampion) and self._run is None:
+            return replace(version, reason=f"{version.reason}, and no run is called so")
+        return self._run or version
+
+    @cached_property
+    def _run(self) -> ChampionVersion | None:
+        """The run that was named instead of an alias; None where an alias may be meant that nobody has yet.
+
+        Raises:
+            SettingsError: several runs are called so, or it was deleted, or there is none and it can be no alias.
+        """
+        named, store = str(self.settings.champion), self.publication.store_at_hand()
+        try:
+            run = None if store is None else self._lookup(store).called(named)
+        except TrackingError as error:
+            raise SettingsError(f"{OPTION}: {error}") from None
+        if run is None and not is_alias(named):
+            raise nobody(named, redact(self.publication.uri))
+        return None if run is None else ChampionVersion.of_run(run)
 
     def _read_with_holders(self) -> ChampionAnswer:
         """The version to beat, and the aliases that must not have moved when the winner gets his."""
         if self.settings.promote == "enforce" and not self.publication.is_untouched:
             held = self.publication.registry().aliases(self.settings.model_name)
             deciding = {self.settings.alias, (self.settings.champion or DEFAULT_CHAMPION).lower()}
-            self.holders = {alias: held.get(alias) for alias in deciding}
+            self.holders = {alias: held.get(alias) for alias in deciding if is_alias(alias)}
         return self._read()  # after the aliases: what moves in between is no longer as expected
 
     # for the gate
@@ -128,6 +159,7 @@ class Opponent:
             return None, f"{self.settings.model_name} has no registered version yet"
         if isinstance(now, UnknownChampion):
             return self._unavailable(now, now.reason), None
+        self.notes += _made_with_others(now)
         return self._comparable(now, states, asked=asked), None
 
     @property
@@ -145,14 +177,32 @@ class Opponent:
         """What the version's tags say."""
         return self.at_start.tags if isinstance(self.at_start, ChampionVersion) else {}
 
-    @property
+    @cached_property
     def lineage(self) -> Lineage | None:
-        """The version's lineage, as its tags tell it."""
-        return self.at_start.record.lineage if isinstance(self.at_start, ChampionVersion) else None
+        """The version's lineage as its tags tell it, a run's as its file does; None where nobody knows."""
+        if not isinstance(self.at_start, ChampionVersion):
+            return None
+        if self.at_start.version is None and self.snapshot is None:
+            found: Lineage | None = self.publication.attempt(self._lineage_of_run)
+            return found
+        return self.at_start.record.lineage
+
+    def reference(self, lineage: Lineage) -> Lineage | None:
+        """What a candidate's lineage is compared with: itself where the champion's features are not known."""
+        unknown = self.lineage is None and isinstance(self.at_start, ChampionVersion)
+        return lineage if unknown else self.lineage
+
+    def _lineage_of_run(self) -> Lineage | None:
+        store = self.publication.registry().store
+        (run,) = self._lookup(store).runs([str(self._run and self._run.run_id)])
+        return with_files(store, stored_run(run)).groups
+
+    def _lookup(self, store: Store) -> Lookup:
+        return Lookup(store=store, model_name=self.settings.model_name)
 
     def snapshot_now(self) -> Snapshot | None:
         """The version to beat as it is in the registry by now, with its predictions."""
-        now = self.publication.champion(self.settings.champion, self.settings.alias)
+        now = self._read()
         if not isinstance(now, ChampionVersion):
             return None
         return Snapshot(version=now, predictions=self.publication.registry().load_predictions(now))
@@ -272,6 +322,17 @@ class Rewalk:
         if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
             raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
         return candidate
+
+
+def _made_with_others(version: ChampionVersion) -> list[str]:
+    """What to say of a version that other libraries have fitted; one that does not say is taken as it is."""
+    theirs, ours = version.record.libraries, libraries()
+    return [
+        f"the champion {version.label} was made with {title} {theirs[name]}, and this session has {ours[name]}: "
+        "the same settings can predict otherwise"
+        for name, title in FITTING.items()
+        if name in theirs and theirs[name] != ours.get(name)
+    ]
 
 
 def _tested(states: Sequence[Candidate]) -> list[date]:

@@ -52,10 +52,11 @@ def refuse_unknown_metrics(candidate: Candidate, *, by_hooks: bool, root: Path, 
         SettingsError: with what may have been meant.
     """
     known = _side_metrics(candidate)
+    names = (*POINT_METRICS, *MARKET_METRICS, *known)
     for text in candidate.spec.criteria:
         criterion = parse_criterion(text)
         own = by_hooks or candidate.spec.code is not None
-        if own and nearest(criterion.metric, (*POINT_METRICS, *MARKET_METRICS, *known)):
+        if own and criterion.metric not in names and nearest(criterion.metric, names):
             own = _is_said(criterion.metric, _project_files(root))
         refuse_unknown_metric(criterion, known, own=own, option=option)
 
@@ -69,7 +70,7 @@ def _project_files(root: Path) -> Iterable[Path]:
     """Sources of the project's modules that are imported by now, test modules and conftests among them."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and root in Path(file).parents and "site-packages" not in file:
+        if file and "site-packages" not in file and root in Path(file).parents:
             yield Path(file)
 
 

@@ -23,9 +23,10 @@ from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
 from pytest_nbaprops.plugin import REHEARSAL
-from pytest_nbaprops.session.context import STORE_FOLDER, Context
+from pytest_nbaprops.reports.progress import work_progress
+from pytest_nbaprops.session.context import Context
 
-ORDER, RESULT, ERROR, OUTPUT = "order", "result", "error", "output"  # files in a child's folder
+ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
 REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--report-log", "log_file": "--log-file"}
 REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
@@ -52,7 +53,12 @@ class Order:
 
     def fail(self, error: BaseException) -> None:
         """Say why there is no result."""
-        (self.folder / ERROR).write_text(str(detail_of(error)["detail"]))
+        (self.folder / ERROR).write_text(str(detail_of(error)["detail"]), encoding="utf-8")
+
+    def tick(self) -> None:
+        """One more piece is done, or nearly: the session that waits counts them to tell the time left."""
+        with (self.folder / TICKS).open("ab") as ticks:
+            ticks.write(b".")
 
 
 order_key = pytest.StashKey[Order]()
@@ -99,10 +105,23 @@ class Child:
         """Why it has left nothing, in a line."""
         said = self.folder / ERROR
         if said.exists():
-            return said.read_text()
-        lines = (self.folder / OUTPUT).read_text(errors="replace").strip().splitlines()
+            return said.read_text(encoding="utf-8")
+        lines = (self.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         told = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR"))]
         return " ".join((told or lines or ["it ended without a word"])[-1].split())
+
+    @property
+    def planned(self) -> int:
+        """Into how many pieces its work falls: folds, or dates of each group."""
+        if self.order["nodeids"] is not None:
+            return len(self.order["nodeids"])
+        plans = (self.order.get("plan") or {}).values()
+        return sum(len(plan["dates"]) + len(plan["few_dates"]) for plan in plans)
+
+    def done(self, *, ended: bool) -> int:
+        """How many of them are done; all where it has ended."""
+        ticks = self.folder / TICKS
+        return self.planned if ended else min(self.planned, ticks.stat().st_size if ticks.exists() else 0)
 
     def start(self, config: pytest.Config) -> subprocess.Popen[bytes]:
         """Start the session's own command again; it writes into the folder only."""
@@ -129,18 +148,22 @@ class Child:
 
 def run_all(config: pytest.Config, children: Sequence[Child]) -> None:
     """Run them, as many at once as there are cores (two at the most), and wait; none outlives this session."""
-    waiting, running = list(children), list[subprocess.Popen[bytes]]()
-    try:
-        while waiting or running:
-            while waiting and len(running) < min(2, os.cpu_count() or 1):
-                running.append(waiting.pop(0).start(config))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                running[0].wait(0.05)
-            running = [process for process in running if process.poll() is None]
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+    waiting, running = list(children), list[tuple[Child, subprocess.Popen[bytes]]]()
+    with work_progress(config, "looking for leaks", sum(child.planned for child in children)) as show:
+        try:
+            while waiting or running:
+                while waiting and len(running) < min(2, os.cpu_count() or 1):
+                    child = waiting.pop(0)
+                    running.append((child, child.start(config)))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running[0][1].wait(0.05)
+                running = [(child, process) for child, process in running if process.poll() is None]
+                unfinished = [*waiting, *(child for child, _ in running)]
+                show(sum(child.done(ended=child not in unfinished) for child in children))
+        finally:
+            for _, process in running:
+                process.kill()
+                process.wait()
 
 
 def order_for(context: Context, *, nodeids: Collection[str] | None = None, **more: Any) -> dict[str, Any]:
@@ -153,7 +176,7 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         "root": str(root),
         "project": (),
         "declared": context.declared,
-        "ignored": [settings.report, str(root / STORE_FOLDER), *filter(None, [database])],
+        "ignored": [settings.report, str(context.resources.store.folder), *filter(None, [database])],
         "other": False,
         **more,
     }

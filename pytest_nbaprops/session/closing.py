@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
-from pytest_nbaprops.features.lineage import Lineage, lineage_difference
+from pytest_nbaprops.features.lineage import lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
 from pytest_nbaprops.gate.effect import Effect
@@ -22,7 +22,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.registry import ChampionVersion
-from pytest_nbaprops.reports import criteria_tests
+from pytest_nbaprops.reports import criteria_tests, terminal
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
@@ -40,7 +40,7 @@ from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.artifacts import SUMMARY
 from pytest_nbaprops.tracking.explain import one_line
-from pytest_nbaprops.tracking.models import check_storable
+from pytest_nbaprops.tracking.models import check_storable, loaders_refused
 from pytest_nbaprops.tracking.provenance import git_commit
 from pytest_nbaprops.tracking.tracker import Status
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
@@ -81,6 +81,8 @@ class Closing:
         self.evidence = evidence
         for state in evidence.candidates:
             self._check_storable(state)
+        if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
+            terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
             if self.opponent.candidate == state.identity:
@@ -179,7 +181,7 @@ class Closing:
         for state in self.evidence.candidates:
             self.log.catch_up(state)
             overall = _overall(state) | self.market.metrics(state.name, state.predictions())
-            self.log.results(state, overall, self._reference())
+            self.log.results(state, overall, self.opponent.reference(state.lineage))
             self.market.log(state.name, self.publication)
         self.tables = report_tables(self.context, self.evidence.candidates, None)
         self._write(self._frame("promotion is off: nothing was decided"))
@@ -196,7 +198,7 @@ class Closing:
             if decided.identical_to and decided.verdict is Verdict.PROMOTE:
                 continue  # already registered: nothing is written
             self.log.catch_up(state)
-            self.log.results(state, decided.metrics, self._reference())
+            self.log.results(state, decided.metrics, self.opponent.reference(state.lineage))
             self.market.log(state.name, self.publication)
 
     def _finish_runs(self, judgement: Judgement) -> None:
@@ -270,7 +272,7 @@ class Closing:
             "exit_code": decision.exit_code,
             "promoted": judgement.promoted,
             "reasons": list(decision.reasons),
-            "champion": champion.to_dict() if champion is not None and champion.version is not None else None,
+            "champion": champion.to_dict() if champion is not None and champion.is_known else None,
             "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
         }
 
@@ -284,7 +286,7 @@ class Closing:
             "run_url": self.publication.run_url(state.name),
             "lineage": {
                 "feature_version": lineage.feature_version,
-                **lineage_difference(lineage, self._reference()),
+                **lineage_difference(lineage, self.opponent.reference(lineage)),
                 "parameters": parameter_changes(state, self.opponent.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
@@ -292,9 +294,6 @@ class Closing:
             "needs_lineups": self.leaks.needs_lineups(state),
             "model_version": judgement.versions.get(state.name) or existing,
         }
-
-    def _reference(self) -> Lineage | None:
-        return self.opponent.lineage
 
     def _warnings(self, decision: SessionDecision) -> list[str]:
         """What is said beside the verdict."""

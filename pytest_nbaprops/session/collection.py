@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops import suite
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
@@ -18,6 +20,7 @@ from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metri
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
 from pytest_nbaprops.session.planfile import write_plan
+from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
@@ -154,14 +157,37 @@ class FoldCollector:
         except NBAPropsError as error:
             self.problems.append(str(error))
         planned = [] if self.problems else list(self.candidates.values())
-        write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        try:
+            with run_out_said():
+                write_plan(self.context.folder, self.worker or "main", planned, self.problems)
+        except NBAPropsError as error:
+            self.problems.append(str(error))
         if self.problems:
             self._refuse(items)
             return
-        others = [item for item in items if not asks_for_fold(item)]
+        chosen = self._share(folds)
+        others = [item for item in items if not asks_for_fold(item)] + [item for item in folds if item not in chosen]
         if others:
             config.hook.pytest_deselected(items=others)
-        items[:] = folds
+        items[:] = chosen
+
+    def _share(self, folds: list[pytest.Item]) -> list[pytest.Item]:
+        """The folds of this share's fits; all of them where the session is not shared."""
+        if self.context.settings.shard is None:
+            return folds
+        share, shares = self.context.settings.shard
+        fits = {
+            (name, state.fold.fitted_at): None
+            for name, candidate in self.candidates.items()
+            for state in candidate.folds
+        }
+        mine = set(list(fits)[share - 1 :: shares])
+
+        def fit_of(item: pytest.Item) -> tuple[str, dt.date]:
+            param = _param(item)
+            return self.names[_stem(item.nodeid, param)], param.fold.fitted_at
+
+        return [item for item in folds if fit_of(item) in mine]
 
     def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())
@@ -245,6 +271,12 @@ class FoldCollector:
             raise pytest.UsageError(self.problems[0])
 
     # running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """A test module that was imported since may have switched it on."""
+        with autologging_off():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.data.load import load_games, normalize_games
-from pytest_nbaprops.data.remarks import remarks_of
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
-from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
@@ -32,18 +30,19 @@ from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
 from pytest_nbaprops.session.sources import refuse_games
+from pytest_nbaprops.session.tables import KeptTables, digested
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
-from pytest_nbaprops.walkforward.store import FoldStore
+from pytest_nbaprops.walkforward.remote import RemoteFolder, is_url
+from pytest_nbaprops.walkforward.store import KINDS, STORE_FOLDER, FoldStore
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STORE_FOLDER = ".nbaprops"
 CONTEXT_FILE = "context.json"
 
 
@@ -86,10 +85,7 @@ class Context:
     @cached_property
     def files(self) -> dict[str, str]:
         """SHA-256 of the declared files, by their path from the rootdir."""
-        return {
-            os.path.relpath(path, self.root): hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            for path in self.settings.sources
-        }
+        return declared_files(self.settings)
 
     @cached_property
     def declared(self) -> tuple[str, ...]:
@@ -101,7 +97,7 @@ class Context:
     def resources(self) -> Resources:
         return Resources(
             dataset=self.dataset,
-            store=FoldStore(self.root / STORE_FOLDER),
+            store=open_store(self.settings),
             threads=self.threads,
             use_cache=self.settings.use_cache,
             session=self.folder.name,
@@ -190,28 +186,55 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         NBAPropsError: the data, a feature group, a recipe or a setting cannot be used.
     """
     target_columns = parse_target(settings.target)
-    games, source = read_games(config, settings, target_columns)
-    _check_known_columns(games, settings.known_columns)
-    refuse_games(settings, games, target_columns)
+    store = open_store(settings)
+    tables = KeptTables(store, settings, target_columns)
+    given = _given_games(config, settings, target_columns)
+    games = digested(given[0]) if given is not None else tables.games(str(settings.data))
+    source = given[1] if given is not None else str(settings.data)
+    _check_known_columns(games.frame, settings.known_columns)
+    refuse_games(settings, games.frame, target_columns)
     groups = available_groups(config, settings)
-    folder = _session_folder(Path(settings.rootdir) / STORE_FOLDER)
+    folder = _session_folder(store.folder)
     try:
-        table = build_features(games, groups.all, root=Path(settings.rootdir), keep_going=True)
-        write_dataset(folder, games, table.frame, target_columns)
+        table = tables.features(games, groups.all, declared_files(settings), threads=threads)
+        write_dataset(folder, games.frame, table.frame, tables.targets(games))
         stored = {
             "settings": settings.to_dict(),
-            "digest": dataset_digest(games).to_dict(),
+            "digest": games.digest.to_dict(),
             "target_columns": list(target_columns),
             "columns": {name: list(columns) for name, columns in table.columns.items()},
             "broken": dict(table.broken),
             "source": source,
-            "remarks": list(remarks_of(games)),
+            "remarks": list(games.remarks),
         }
-        (folder / CONTEXT_FILE).write_text(json.dumps(stored))
+        (folder / CONTEXT_FILE).write_text(json.dumps(stored), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _context(config, folder, stored, groups, threads)
+
+
+def open_store(settings: Settings) -> FoldStore:
+    """The session's fold store: a folder, or `.nbaprops` in the rootdir as the mirror of one behind a URL."""
+    if is_url(settings.store):
+        return FoldStore(Path(settings.rootdir) / STORE_FOLDER, RemoteFolder(settings.store))
+    folder = Path(settings.store)
+    if folder.is_dir():
+        others = sorted({path.name for path in folder.iterdir()} - {*KINDS, "sessions", ".gitignore"})
+        if others:
+            raise SettingsError(
+                f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
+                "name an empty folder, or one that does not exist yet"
+            )
+    return FoldStore(folder)
+
+
+def declared_files(settings: Settings) -> dict[str, str]:
+    """SHA-256 of the declared files, by their path from the rootdir."""
+    return {
+        os.path.relpath(path, settings.rootdir): hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        for path in settings.sources
+    }
 
 
 def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
@@ -237,7 +260,7 @@ def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
     """The context that the controller prepared, on a worker."""
-    stored = json.loads((folder / CONTEXT_FILE).read_text())
+    stored = json.loads((folder / CONTEXT_FILE).read_text(encoding="utf-8"))
     settings = Settings.from_dict(stored["settings"])
     return _context(config, folder, stored, available_groups(config, settings), threads)
 
@@ -270,15 +293,21 @@ def _context(
 
 def read_games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The games and where they came from: command line, then hook, then ini, then the sample league."""
+    given = _given_games(config, settings, target)
+    if given is not None:
+        return given
+    data = str(settings.data)
+    return load_games(data, column_map=settings.columns, target_columns=target, kinds=settings.games), data
+
+
+def _given_games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str] | None:
+    """Games that come from no file: those of a hook, unless the command line names some, or the sample league."""
     if "data" not in settings.from_command_line:
         frame = config.hook.pytest_nbaprops_load_games(config=config)
         if frame is not None:
             source = "pytest_nbaprops_load_games"
             return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
-    if settings.data is None:
-        return sample_league(), SAMPLE_LABEL
-    games = load_games(settings.data, column_map=settings.columns, target_columns=target, kinds=settings.games)
-    return games, settings.data
+    return (sample_league(), SAMPLE_LABEL) if settings.data is None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,7 +371,6 @@ def registered_recipes(config: pytest.Config) -> dict[str, Any]:
 
 def _session_folder(store: Path) -> Path:
     """A fresh folder below the store; folders of sessions that are no longer alive are removed."""
-    FoldStore(store)  # makes the folder, or says in one line why it cannot
     sessions = store / "sessions"
     sessions.mkdir(exist_ok=True)
     for folder in sessions.iterdir():

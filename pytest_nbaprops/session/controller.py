@@ -6,12 +6,13 @@ Without xdist its process runs the folds, too; under xdist `worker.py` does. Wor
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
@@ -21,7 +22,9 @@ from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
 from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.fitting import fits_elsewhere, fits_side_by_side
 from pytest_nbaprops.session.planfile import read_plans
+from pytest_nbaprops.session.resources import run_out_said
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 
@@ -39,6 +42,7 @@ class Controller:
         self.evidence: Evidence | None = None
         self.closing: Closing | None = None
         self.exit_code: int | None = None
+        self.decides = not config.option.collectonly and settings.shard is None
         self.interrupted = False
         self.stopped_by_maxfail = False
         self.counted = False
@@ -50,7 +54,8 @@ class Controller:
         """Read the data and see that everything can be reached, before any worker starts."""
         self.session = session
         try:
-            self._start()
+            with run_out_said():
+                self._start()
         except TrackingError as error:
             self.exit_code = Verdict.ERROR.exit_code
             self._write_error(str(error))
@@ -59,6 +64,8 @@ class Controller:
             raise pytest.UsageError(str(error)) from None
 
     def _start(self) -> None:
+        if self.distributed and self.settings.dask is not None:
+            raise SettingsError("--nbaprops-dask: the cluster makes the fits, so leave out -n, or the cluster")
         self._fail_closed()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         publication = Publication(
@@ -67,19 +74,19 @@ class Controller:
             model_name=self.settings.model_name,
             tell=reporter.write_line if reporter is not None else None,
         )
-        if not self.config.option.collectonly:
+        if self.decides:
             publication.probe()
         terminal.say(self.config, "reading the games and building the features")
         refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
-        if not self.config.option.collectonly:
+        if self.decides:
             self.closing = Closing(self.config, self.context, publication)
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
 
     def _fail_closed(self) -> None:
         """From here on no older verdict can be read by mistake."""
-        if self.config.option.collectonly:
+        if not self.decides:
             return
         report = Path(self.settings.report)
         document = unfinished(self.settings.to_dict(), command=self._command(), reason="session did not finish")
@@ -119,22 +126,35 @@ class Controller:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        planned, problems = read_plans(self.context)
+        try:
+            with run_out_said():
+                self._look_at(self.context, nodeids)
+        except NBAPropsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _look_at(self, context: Context, nodeids: list[str]) -> None:
+        """Read the plans, look for leaks, and say what stands against them."""
+        planned, problems = read_plans(context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, self.context.resources)
+        evidence = Evidence(planned, context.resources)
         evidence.collected(nodeids)
+        self._fit_ahead(evidence)
         if self.closing is not None:
             terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
-            try:
-                self.closing.announce(evidence)
-            except NBAPropsError as error:
-                raise pytest.UsageError(str(error)) from None
+            self.closing.announce(evidence)
         self.evidence = evidence  # from here on there is something to decide
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
         show_progress(self.config, evidence, len(nodeids))
+
+    def _fit_ahead(self, evidence: Evidence) -> None:
+        """Where this process runs the folds: begin with the built-in suite's fits, and expect those of other tests."""
+        if self.context is None or self.distributed or self.config.option.collectonly:
+            return
+        if not fits_elsewhere(self.context, evidence, tell=partial(terminal.say, self.config)):
+            fits_side_by_side(self.context, evidence)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -178,6 +198,8 @@ class Controller:
         """Decide, carry out, report; nothing that goes wrong here may hide pytest's own summary."""
         if self.closing is None or self.evidence is None or not self.evidence.candidates:
             return
+        if session.shouldfail or session.shouldstop or self.interrupted:
+            self._stop_fits()
         if int(exitstatus) == pytest.ExitCode.INTERNAL_ERROR:
             self.closing.problems.append("pytest stopped with an internal error")
         if self.interrupted:
@@ -185,6 +207,8 @@ class Controller:
         self.exit_code = self.closing.close(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.settings.shard is not None and self.evidence is not None:
+            terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence))
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
             for line in tell_github(self.closing.document, self.closing.tables.places):
@@ -202,9 +226,14 @@ class Controller:
             return code
         return self.exit_code or code
 
+    def _stop_fits(self) -> None:
+        if self.context is not None:
+            self.context.resources.ahead.stop()
+
     def pytest_unconfigure(self) -> None:
         if self.context is None:
             return
+        self._stop_fits()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all

@@ -11,6 +11,7 @@ from pytest_nbaprops.gate.verdict import FoldCounts
 from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, read_message
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
 from pytest_nbaprops.walkforward.evaluate import Resources
+from pytest_nbaprops.walkforward.plan import Fold
 
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
 RERUN = "; a re-run does not count"
@@ -72,6 +73,10 @@ class Evidence:
         for nodeid in nodeids:
             if nodeid in self._by_nodeid:
                 self._by_nodeid[nodeid][1].collected = True
+
+    def selected(self) -> list[tuple[Candidate, list[Fold]]]:
+        """The folds that are going to run, by candidate."""
+        return [(each, [state.fold for state in each.folds if state.collected]) for each in self.candidates]
 
     @property
     def is_part(self) -> bool:

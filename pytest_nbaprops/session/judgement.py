@@ -18,6 +18,7 @@ from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import Opponent, content_of, version_record
+from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, problems_of
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.market import SessionMarket
@@ -26,7 +27,7 @@ from pytest_nbaprops.tracking.models import check_storable
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import METRIC_NAME
 from pytest_nbaprops.walkforward.candidate import Candidate
-from pytest_nbaprops.walkforward.evaluate import fit_recipe
+from pytest_nbaprops.walkforward.evaluate import fitted_model
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import parse_train_window
 
@@ -208,14 +209,19 @@ class Judge:
 
     def _final_model(self, state: Candidate) -> tuple[Any, pd.DataFrame]:
         """The winner's estimator fitted on its window through the last game date, and a few of the rows."""
-        dates = self.context.dataset.game_dates
-        after = dates[-1].day + timedelta(days=1)
-        start = parse_train_window(state.spec.train_window).start(dates, replace(dates[-1], day=after))
-        fold = Fold(number=len(state.folds) + 1, dates=(after,), fitted_at=after, train_start=start)
+        fold = final_fold(self.context, state)
         rows = self.context.dataset.train(fold, state.columns)
         digest, _ = state.estimator()
         if digest == estimators.RECIPE:
-            model = fit_recipe(state, rows, threads=self.context.threads)
+            model, _ = fitted_model(state, fold, self.context.resources)
         else:
             model = estimators.fit(self._handed_over(str(digest)), rows, threads=self.context.threads)
         return model, rows.X.head(5)
+
+
+def final_fold(context: Context, candidate: Candidate) -> Fold:
+    """The fold after the last game date: its fit is the model that is registered."""
+    dates = context.dataset.game_dates
+    after = dates[-1].day + timedelta(days=1)
+    start = parse_train_window(candidate.spec.train_window).start(dates, replace(dates[-1], day=after))
+    return Fold(number=len(candidate.folds) + 1, dates=(after,), fitted_at=after, train_start=start)

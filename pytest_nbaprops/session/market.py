@@ -12,6 +12,7 @@ import pandas as pd
 from pytest_nbaprops.market.judge import Market, judge, open_market, with_lines
 from pytest_nbaprops.market.odds import read_odds
 from pytest_nbaprops.market.settings import MarketSettings
+from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.explain import one_line
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class SessionMarket:
             table = pd.concat([bets.assign(candidate=name) for name, bets in found.items()], ignore_index=True)
             table.insert(0, "candidate", table.pop("candidate"))
             folder.mkdir(parents=True, exist_ok=True)
-            table.to_csv(folder / BETS, index=False)
+            without_formulas(table).to_csv(folder / BETS, index=False)
 
     def log(self, name: str, publication: Publication) -> None:
         """bets.csv into the candidate's run."""

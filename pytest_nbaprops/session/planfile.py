@@ -26,7 +26,7 @@ def write_plan(folder: Path, worker: str, candidates: Sequence[Candidate], probl
     ]
     (folder / PLANS).mkdir(exist_ok=True)
     temporary = folder / PLANS / f".{worker}-{os.getpid()}"
-    temporary.write_text(json.dumps({"candidates": plans, "problems": list(problems)}))
+    temporary.write_text(json.dumps({"candidates": plans, "problems": list(problems)}), encoding="utf-8")
     temporary.replace(folder / PLANS / f"{worker}.json")
 
 
@@ -35,7 +35,7 @@ def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
     candidates: dict[str, Candidate] = {}
     problems: dict[str, None] = {}
     for path in sorted((context.folder / PLANS).glob("*.json")):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         problems.update(dict.fromkeys(content["problems"]))
         for plain in content["candidates"]:
             spec = CandidateSpec.from_dict(plain["spec"])

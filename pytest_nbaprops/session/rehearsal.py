@@ -80,6 +80,7 @@ class Rehearsal:
             with fits_counted(fold.fits):
                 return (yield)
         finally:  # what it recorded counts, whatever became of it afterwards
+            self.order.tick()
             fold.reads += self.order.listener.take()
             active = item.stash.get(active_fold_key, None)
             if active is not None and active.result is not None:

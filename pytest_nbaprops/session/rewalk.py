@@ -11,7 +11,8 @@ from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import Candidate
-from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, stored_fold
+from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, fits_to_make, stored_fold
+from pytest_nbaprops.walkforward.executor import FitsAhead
 from pytest_nbaprops.walkforward.plan import Fold
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -26,11 +27,14 @@ def resources_for(context: Context, groups: Sequence[FeatureGroup]) -> tuple[Res
     if all(group.name in context.columns for group in groups):
         return context.resources, {group.name: tuple(context.columns[group.name]) for group in groups}
     table = build_features(context.dataset.games, groups, root=context.root)
-    return replace(context.resources, dataset=replace(context.dataset, features=table.frame)), table.columns
+    dataset = replace(context.dataset, features=table.frame)
+    return replace(context.resources, dataset=dataset, ahead=FitsAhead()), table.columns
 
 
 def walk(candidate: Candidate, folds: Sequence[Fold], resources: Resources) -> pd.DataFrame:
     """Predictions of all folds, from the store where it has them; what is computed is kept there."""
+    resources.ahead.expect(fits_to_make(candidate, folds, resources))
+    resources.ahead.start(candidate.name)
     frames = []
     for fold in folds:
         key = candidate.fold_key(fold, resources.dataset.digest)

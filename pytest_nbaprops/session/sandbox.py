@@ -30,6 +30,7 @@ class Sandbox:
 
     def __init__(self, config: pytest.Config, order: Order) -> None:
         self.config, self.order = config, order
+        self.looked: set[tuple[str, str, object]] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -78,6 +79,10 @@ class Sandbox:
 
     def _asked(self, call: Call) -> Heard:
         """The answer of a fork; where one hangs, because a library's threads held a lock, of new interpreters."""
+        looked = (call.group, call.league, call.date)
+        if call.date is not None and looked not in self.looked:
+            self.looked.add(looked)
+            self.order.tick()
         answer = self._forked(call) if self.forks else self._spawned(call)
         if not isinstance(answer, Heard):
             raise RuntimeError(str(answer))  # noqa: TRY004 - what another process said

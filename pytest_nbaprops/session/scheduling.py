@@ -24,15 +24,24 @@ class FitScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base 
     def _split_scope(self, nodeid: str) -> str:
         return self._scope_of(nodeid)
 
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Hand the next unit out; a worker that was killed and not yet missed gets none, and the unit stays."""
+        scope, unit = next(iter(self.workqueue.items()))
+        try:
+            super()._assign_work_unit(node)
+        except OSError:  # execnet's "cannot send (already closed?)"
+            del self.assigned_work[node][scope]
+            self.workqueue[scope] = unit
+            self.workqueue.move_to_end(scope, last=False)
+
     def remove_node(self, node: WorkerController) -> str | None:
         """Hand the crashed worker's other folds on; the one that it died in is done, with a failed report."""
         workload = self.assigned_work.pop(node)
         pending = ((unit, nodeid) for unit in workload.values() for nodeid, done in unit.items() if not done)
         unit, crashed = next(pending, (None, None))
-        if unit is None or crashed is None:
-            return None
-        unit[crashed] = True  # before anyone else is given the rest of its unit
+        if unit is not None and crashed is not None:
+            unit[crashed] = True  # before anyone else is given the rest of its unit
         self.workqueue.update({scope: unit for scope, unit in workload.items() if not all(unit.values())})
         for other in self.assigned_work:
             self._reschedule(other)
-        return str(crashed)
+        return crashed

@@ -18,6 +18,10 @@ from pytest_nbaprops.reports.decision_file import write_bytes, write_text
 FOLDER, VERSION, PREDICTIONS = "champion", "version.json", "predictions.parquet"
 OPTION = "--nbaprops-champion"
 SCHEMA = 1
+_WAYS = (
+    "give an alias, a run by its name or the beginning of its id, or the folder "
+    f"{FOLDER!r} that a session with --nbaprops-promote=enforce wrote into its report"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,14 @@ def _version(plain: dict[str, Any]) -> ChampionVersion:
     return ChampionVersion(**plain)
 
 
+def nobody(text: str, store: str) -> SettingsError:
+    """What to say of a text that is no alias, no run of the store and no path."""
+    if set("/\\") & set(text):
+        return SettingsError(
+            f"{OPTION}: the champion snapshot {text} is not there, nor a run of this name in {store}; {_WAYS}"
+        )
+    return SettingsError(f"{OPTION}: there is no run {text!r} in {store}, and no alias can be called so; {_WAYS}")
+
+
 def _refused(folder: Path, problem: str) -> SettingsError:
-    return SettingsError(
-        f"{OPTION}: the champion snapshot {folder} {problem}; give an alias, or the folder {FOLDER!r} "
-        "that a session with --nbaprops-promote=enforce wrote into its report"
-    )
+    return SettingsError(f"{OPTION}: the champion snapshot {folder} {problem}; {_WAYS}")

@@ -14,6 +14,7 @@ import pandas as pd
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.rows import keyed
 from pytest_nbaprops.gate.verdict import InconclusiveError
+from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def importance_table(names: Sequence[str] | pd.Series, values: Sequence[float] |
 def write_importance(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     """CSV of all features and a bar chart of the first 30."""
     csv, png = folder / IMPORTANCE_TABLE, folder / IMPORTANCE_PLOT
-    table.to_csv(csv, index=False)
+    without_formulas(table).to_csv(csv, index=False)
     with quiet():
         _plot(table.head(_BARS).iloc[::-1], png)
     return csv, png

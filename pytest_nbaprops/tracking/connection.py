@@ -23,7 +23,7 @@ from pytest_nbaprops.tracking.database import (
 )
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.retries import RetryingClient
+from pytest_nbaprops.tracking.retries import PatientClient, RetryingClient
 
 with quiet():  # under -W error the import itself would fail
     import mlflow
@@ -58,12 +58,17 @@ class Store:
         self.lost: str | None = None
         # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.client = cast("MlflowClient", RetryingClient(client)) if self.is_remote else client
+        self.client = cast("MlflowClient", self._sturdy(client))
 
     @property
     def is_remote(self) -> bool:
         """Whether an MLflow server answers, which then decides where artifacts are kept."""
         return self.uri.startswith(("http://", "https://"))
+
+    def _sturdy(self, client: MlflowClient) -> object:
+        if self.is_remote:
+            return RetryingClient(client)
+        return PatientClient(client) if self.uri.startswith("sqlite") else client
 
     def check_writable(self) -> None:
         """Ask before the first change: whoever only reads needs no right to write.

@@ -73,12 +73,8 @@ def check_storable(
             why = f"a UBJ file does not keep missing={missing!r}: use NaN for missing values"
             raise _not_storable(estimator, why)
         return
-    if os.environ.get(_CODE_VARIABLE, "").strip().lower() in ("false", "0"):
-        raise _not_storable(
-            estimator,
-            f"{_CODE_VARIABLE}=false makes MLflow refuse models that are read by a loader of their own, as those in"
-            " skops are: unset it, or use an XGBoost recipe",
-        )
+    if (refused := loaders_refused()) is not None:
+        raise _not_storable(estimator, refused)
     values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(feature_names)))
     rows = pd.DataFrame(values.astype(np.float32), columns=list(feature_names))
     fitted = _trial_fit(estimator, rows)
@@ -87,6 +83,16 @@ def check_storable(
         return
     with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
         save_model(fitted, Path(folder) / "model", example=rows, trusted_types=trusted_types)
+
+
+def loaders_refused() -> str | None:
+    """Why only XGBoost's own models can be registered; None where all can."""
+    if os.environ.get(_CODE_VARIABLE, "").strip().lower() not in ("false", "0"):
+        return None
+    return (
+        f"{_CODE_VARIABLE}=false makes MLflow refuse models that are read by a loader of their own, as those in"
+        " skops are: unset it, or use an XGBoost recipe"
+    )
 
 
 def is_native(estimator: Any) -> bool:

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.runs import find_running
 
@@ -83,7 +84,7 @@ class Owner:
         """On this machine: whether the process is there; elsewhere: whether its heartbeat is recent."""
         if self.machine != _machine():
             return time.time() - self.at < STALE_SECONDS
-        return _is_running(self.pid) and _born(self.pid) == self.born
+        return is_alive(self.pid) and _born(self.pid) == self.born
 
 
 def owners(values: Mapping[str, str]) -> list[Owner]:
@@ -130,16 +131,6 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
 
 
 def _born(pid: int) -> str:

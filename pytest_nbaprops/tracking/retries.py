@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAUSE_SECONDS: Final = 1.0
+_LOCKED_SECONDS: Final = 60.0
 # Twice is the same as once; who moves an alias looks at it again afterwards.
 _REPEATABLE: Final = frozenset((
     "finalize_logged_model", "log_batch", "log_inputs", "set_model_version_tag", "set_registered_model_alias",
@@ -55,6 +56,30 @@ class RetryingClient:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
         return partial(_again, method) if name in _REPEATABLE else method
+
+
+class PatientClient:
+    """MLflow's client on a sqlite file, which waits while another process has it locked.
+
+    What met the lock was rolled back as a whole, so that any request can be sent again.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(_once_unlocked, getattr(self._client, name))
+
+
+def _once_unlocked(method: Any, *arguments: Any, **named: Any) -> Any:
+    end = time.monotonic() + _LOCKED_SECONDS
+    while True:
+        try:
+            return method(*arguments, **named)
+        except MlflowException as error:
+            if "database is locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _again(method: Any, *arguments: Any, **named: Any) -> Any:

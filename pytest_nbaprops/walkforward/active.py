@@ -200,6 +200,7 @@ class ActiveFold:
                 "or predict yourself and use fold.record(predictions)"
             )
         self._once()
+        self._resources.ahead.start(self._candidate.name)
         key = self._state.key or self._candidate.fold_key(self._fold, self._resources.dataset.digest)
         result = stored_fold(self._fold, key, self._resources)
         if result is None:

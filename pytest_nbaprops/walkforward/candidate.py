@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -25,6 +26,7 @@ from pytest_nbaprops.walkforward.estimators import RECIPE
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.result import FoldResult
 
+SAME_AS = {"xgboost": ("xgboost-cpu",)}
 LIBRARIES = ("pytest-nbaprops", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
 OWN_DETAILS = ("recipe", "estimator", "unregistrable", "recorded_by", "made_by")
 
@@ -267,7 +269,7 @@ def libraries() -> dict[str, str]:
 
 
 def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
+    for distribution in (name, *SAME_AS.get(name, ())):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(distribution)
+    return "unknown"  # run from a checkout that is not installed

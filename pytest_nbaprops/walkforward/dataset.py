@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import GameDate
 
 GAMES_FILE, FEATURES_FILE, TARGETS_FILE = "games.arrow", "features.arrow", "targets.arrow"
+ARROW_FILES = (GAMES_FILE, FEATURES_FILE, TARGETS_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,20 +86,27 @@ class Dataset:
         positions: npt.NDArray[np.intp] = first + np.flatnonzero(self._played[first:last])
         return positions
 
-    def rows(self, positions: npt.NDArray[np.intp], columns: Sequence[str]) -> Rows:
+    def rows(
+        self, positions: npt.NDArray[np.intp], columns: Sequence[str], dtype: type[np.floating[Any]] = np.float64
+    ) -> Rows:
         chosen = slice(positions[0], positions[-1] + 1) if _is_run(positions) else positions
         targets = self.targets.iloc[chosen]
+        chosen_features = self.features.iloc[chosen][list(columns)]  # rows first: columns first copies all rows
+        # In one block: a frame of a hundred costs more by the block than by the value.
+        values = chosen_features.to_numpy(dtype=dtype)
         return Rows(
-            X=self.features.iloc[chosen][list(columns)].astype(np.float64),  # rows first: columns first copies all rows
+            X=pd.DataFrame(values, index=chosen_features.index, columns=chosen_features.columns, copy=False),
             y=targets["actual"].rename("+".join(self.target_columns)),
             keys=self.games.iloc[chosen][list(KEY_COLUMNS)],
             baseline=targets["baseline"],
         )
 
-    def train(self, fold: Fold, columns: Sequence[str]) -> Rows:
+    def train(self, fold: Fold, columns: Sequence[str], dtype: type[np.floating[Any]] = np.float64) -> Rows:
         """Played rows of the fold's training window; only these come with their games."""
         positions = self.positions(fold.train_start, fold.fitted_at)
-        return replace(self.rows(positions, columns), games=lambda names: self.games[list(names)].iloc[positions])
+        return replace(
+            self.rows(positions, columns, dtype), games=lambda names: self.games[list(names)].iloc[positions]
+        )
 
     def test(self, fold: Fold, columns: Sequence[str], groups: Sequence[FeatureGroup]) -> Rows:
         """Played rows of the fold's dates, with what was known of them on the morning of the first one."""
@@ -118,20 +127,22 @@ class Dataset:
 
     def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
         """Keys and actual value of every player-game that these folds must predict."""
-        return self._known(np.concatenate([self.tested(fold) for fold in folds]), ["actual"])
+        positions = np.concatenate([self.tested(fold) for fold in folds])
+        keys = self.games.iloc[positions][list(KEY_COLUMNS)]
+        return keys.assign(actual=self.targets["actual"].iloc[positions]).reset_index(drop=True)
 
     def covered_by(self, predictions: pd.DataFrame, fold: Fold) -> bool:
         """Whether these are predictions of exactly the fold's player-games, with their actual values and baselines.
 
         The baseline of a longer fold takes long to make and is left out.
         """
-        wanted = self._known(self.tested(fold), ["actual", "baseline"] if len(fold.dates) == 1 else ["actual"])
-        found = predictions.get(list(wanted.columns))
-        return found is not None and found.reset_index(drop=True).equals(wanted)
-
-    def _known(self, positions: npt.NDArray[np.intp], names: list[str]) -> pd.DataFrame:
-        keys = self.games.iloc[positions][list(KEY_COLUMNS)]
-        return pd.concat([keys, self.targets[names].iloc[positions]], axis=1).reset_index(drop=True)
+        positions = self.tested(fold)
+        names = ("actual", "baseline") if len(fold.dates) == 1 else ("actual",)
+        wanted = [self.games[name] for name in KEY_COLUMNS] + [self.targets[name] for name in names]
+        return all(
+            column.name in predictions and predictions[column.name].array.equals(column.array[positions])
+            for column in wanted
+        )
 
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
         chosen = [self.positions(day, date.fromordinal(day.toordinal() + 1)) for day in fold.dates]
@@ -160,11 +171,15 @@ def game_dates(games: pd.DataFrame, target_columns: Sequence[str]) -> tuple[Game
     )
 
 
-def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, target_columns: Sequence[str]) -> None:
-    """Write what workers need as Arrow files."""
-    targets = pd.DataFrame(
+def targets_of(games: pd.DataFrame, target_columns: Sequence[str]) -> pd.DataFrame:
+    """Actual value and baseline of every row."""
+    return pd.DataFrame(
         {"actual": target_values(games, target_columns), "baseline": baseline_predictions(games, target_columns)}
     )
+
+
+def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, targets: pd.DataFrame) -> None:
+    """Write what workers need as Arrow files."""
     for name, frame in ((GAMES_FILE, games), (FEATURES_FILE, features), (TARGETS_FILE, targets)):
         write_arrow(frame, folder / name)
 

@@ -17,10 +17,12 @@ import pandas as pd
 from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import FoldError
 from pytest_nbaprops.walkforward.dataset import Rows
 
 HANDED_OVER = "estimators"
+LIBRARY_CODE = ("xgboost.", "pytest_nbaprops.recipes.")
 RECIPE = "recipe"
 """In place of the digest of an estimator that was handed over: the fold was evaluated by the recipe."""
 
@@ -84,7 +86,7 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     Raises:
         FoldError: it needs the games of rows that are to be predicted.
     """
-    with _threads(threads):
+    with _threads(threads), autologging_off():
         return estimator.fit(_as_wanted(estimator, rows.X), rows.y, **_games(estimator, rows))
 
 
@@ -102,8 +104,10 @@ def _games(estimator: Any, rows: Rows) -> dict[str, pd.DataFrame]:
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
     """Predictions as float64, one per row."""
+    # XGBoost takes a frame in column by column, a matrix at once.
+    features = rows.X.to_numpy(dtype=np.float32) if is_xgboosts_own(estimator) else _as_wanted(estimator, rows.X)
     with _threads(threads):
-        return np.asarray(estimator.predict(_as_wanted(estimator, rows.X)), dtype=np.float64)
+        return np.asarray(estimator.predict(features), dtype=np.float64)
 
 
 def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str, npt.NDArray[np.float64]]:
@@ -116,9 +120,31 @@ def side_predictions(estimator: Any, rows: Rows, *, threads: int) -> Mapping[str
     return {name: np.asarray(predicted[name], dtype=np.float64) for name in targets}
 
 
+def is_xgboosts_own(estimator: Any) -> bool:
+    """Whether it is a regressor of XGBoost itself, which works in float32 and needs no names to predict."""
+    return hasattr(estimator, "get_booster") and type(estimator).__module__.startswith("xgboost.")
+
+
+def width_of(estimator: Any) -> type[np.floating[Any]]:
+    """The type of the features that an estimator is fitted on: nothing wider than it works in."""
+    return np.float32 if is_xgboosts_own(estimator) else np.float64
+
+
 def _as_wanted(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
     """XGBoost works in float32 whatever it is given, and takes it in a fifth faster as such."""
     return features.astype(np.float32) if hasattr(estimator, "get_booster") else features
+
+
+def can_be_made_ahead(estimator: Any) -> bool:
+    """Whether a fit is XGBoost's own code alone, on values that are plain, and its model can be kept without pickle."""
+    if not (hasattr(estimator, "to_ubj") or hasattr(estimator, "get_booster")):
+        return False
+    values = [estimator, *estimator.get_params(deep=True).values()]
+    return all(_is_plain(value) or type(value).__module__.startswith(LIBRARY_CODE) for value in values)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def to_bytes(estimator: Any) -> bytes | None:

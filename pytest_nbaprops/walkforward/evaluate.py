@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 
 from pytest_nbaprops.metrics.side import side_sums
+from pytest_nbaprops.recipes.parameters import seeded
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.candidate import Candidate, made_by
 from pytest_nbaprops.walkforward.dataset import Dataset, Rows
+from pytest_nbaprops.walkforward.executor import FitsAhead, PlannedFit
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.result import FoldResult, metrics_of
 from pytest_nbaprops.walkforward.store import FoldStore
@@ -36,6 +39,7 @@ class Resources:
     use_cache: bool
     session: str
     models: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    ahead: FitsAhead = field(default_factory=FitsAhead)
 
     def model(self, key: str, make: Callable[[], Any]) -> Any:
         """The model under this key, made once; the ones used longest ago are let go."""
@@ -60,13 +64,12 @@ def stored_fold(fold: Fold, key: str, resources: Resources) -> FoldResult | None
 def evaluate_fold(candidate: Candidate, fold: Fold, key: str, rows: Rows, resources: Resources) -> FoldResult:
     """Fit the recipe (or take the model that this fit already has), predict the fold and keep the result."""
     fit_key = candidate.fit_key(fold, resources.dataset.digest)
-    started = time.perf_counter()
-    model = resources.model(fit_key, lambda: _fitted(candidate, fold, fit_key, resources))
+    model, seconds = fitted_model(candidate, fold, resources)
     fitted = time.perf_counter()
     predictions = predictions_frame(rows, estimators.predict(model, rows, threads=resources.threads))
     details: dict[str, Any] = {
         "fit_key": fit_key,
-        "seconds_fit": fitted - started,
+        "seconds_fit": seconds,
         "seconds_predict": time.perf_counter() - fitted,
         "importance": dict(estimators.importance(model, candidate.columns)),
         "side": _side(model, rows, resources),
@@ -91,24 +94,60 @@ def predictions_frame(rows: Rows, predicted: npt.NDArray[np.float64]) -> pd.Data
     return rows.keys.assign(**values).reset_index(drop=True)
 
 
-def fit_recipe(candidate: Candidate, rows: Rows, *, threads: int) -> Any:
-    """The candidate's recipe fitted on these rows."""
-    if candidate.recipe is None:
-        raise ValueError(f"{candidate.name} brings its own estimator")
-    estimator = estimators.prepared(candidate.recipe.estimator, seed=candidate.spec.seed, threads=threads)
-    return estimators.fit(estimator, rows, threads=threads)
+def fitted_model(candidate: Candidate, fold: Fold, resources: Resources) -> tuple[Any, float]:
+    """The candidate's recipe fitted for this fold, and the seconds it took now or ahead; 0 for one in memory."""
+    key = candidate.fit_key(fold, resources.dataset.digest)
+    if key in resources.models:
+        return resources.model(key, lambda: None), 0.0
+    started = time.perf_counter()
+    ahead = resources.ahead.wait(key)
 
-
-def _fitted(candidate: Candidate, fold: Fold, fit_key: str, resources: Resources) -> Any:
-    if candidate.recipe is not None and resources.use_cache:
-        content = resources.store.model(fit_key)
+    def make() -> Any:
+        content = resources.store.model(key) if resources.use_cache or ahead is not None else None
         if content is not None:
-            estimator = estimators.prepared(
-                candidate.recipe.estimator, seed=candidate.spec.seed, threads=resources.threads
-            )
-            return estimators.from_bytes(estimator, content)
-    model = fit_recipe(candidate, resources.dataset.train(fold, candidate.columns), threads=resources.threads)
+            return estimators.from_bytes(_unfitted(candidate, resources.threads), content)
+        return fit_into_store(candidate, fold, resources, threads=resources.threads)
+
+    model = resources.model(key, make)
+    return model, time.perf_counter() - started if ahead is None else ahead
+
+
+def fit_into_store(candidate: Candidate, fold: Fold, resources: Resources, *, threads: int) -> Any:
+    """Fit the recipe and leave the model in the store, if it can be kept there."""
+    unfitted = _unfitted(candidate, threads)
+    rows = resources.dataset.train(fold, candidate.columns, estimators.width_of(unfitted))
+    model = estimators.fit(unfitted, rows, threads=threads)
     content = estimators.to_bytes(model)
     if content is not None:
-        resources.store.keep_model(fit_key, content)
+        resources.store.keep_model(candidate.fit_key(fold, resources.dataset.digest), content)
     return model
+
+
+def local_fit(planned: PlannedFit, resources: Resources) -> float:
+    """Make a planned fit on one thread of this process; the seconds it took."""
+    started = time.perf_counter()
+    fit_into_store(planned.candidate, planned.fold, resources, threads=1)
+    return time.perf_counter() - started
+
+
+def fits_to_make(candidate: Candidate, folds: Sequence[Fold], resources: Resources) -> Iterator[PlannedFit]:
+    """The fits of these folds, each once and in their order, that the store does not have and that can be made ahead.
+
+    Only models that the store can keep, and whose fit runs no code but the library's: what else a user's estimator
+    does while it fits may not bear company.
+    """
+    if candidate.recipe is None or not estimators.can_be_made_ahead(candidate.recipe.estimator):
+        return
+    digest, store, seen = resources.dataset.digest, resources.store, set[str]()
+    for fold in folds:
+        key = candidate.fit_key(fold, digest)
+        known = resources.use_cache and (store.has_fold(candidate.fold_key(fold, digest)) or store.has_model(key))
+        if not known and key not in seen:
+            seen.add(key)
+            yield PlannedFit(candidate=candidate, fold=fold, key=key)
+
+
+def _unfitted(candidate: Candidate, threads: int) -> Any:
+    if candidate.recipe is None:
+        raise ValueError(f"{candidate.name} brings its own estimator")
+    return seeded(clone(candidate.recipe.estimator), seed=candidate.spec.seed, threads=threads)

@@ -14,37 +14,46 @@ import hashlib
 import io
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from pytest_nbaprops.errors import SettingsError, StoreError
+from pytest_nbaprops.data.arrow import read_arrow, write_arrow
+from pytest_nbaprops.errors import DataError, SettingsError, StoreError
+from pytest_nbaprops.walkforward.remote import RemoteFolder
 from pytest_nbaprops.walkforward.result import FoldResult
+from pytest_nbaprops.wholefile import PREFIX, remove_leftovers, write_whole
 
+STORE_FOLDER = ".nbaprops"
 SIZE_LIMIT = 2 * 1024**3  # bytes: a season is about 100 MB, most of it fitted models
 DETAILS = b"nbaprops"
-KINDS = ("folds", "models", "checks")
+TABLES_LIMIT = SIZE_LIMIT // 2  # bytes: each new day of games leaves a set of tables behind
+KINDS = ("folds", "models", "checks", "tables")
+SEAL = ".sha256"
 GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
 
 
 class FoldStore:
     """Fold results and fitted models below one folder.
 
+    With a `remote` it keeps them there, too, and what the folder does not have is taken from there; tables that can be
+    mapped stay in the folder.
+
     Raises:
         SettingsError: the folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, remote: RemoteFolder | None = None) -> None:
+        self.folder, self.remote = folder, remote
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
             _refuse_anothers(folder)
             if not (folder / ".gitignore").exists():
-                _replace(folder / ".gitignore", GITIGNORE.encode())
+                write_whole(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
             raise SettingsError(
                 f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
@@ -52,7 +61,7 @@ class FoldStore:
             ) from None
 
     def has_fold(self, key: str) -> bool:
-        return self._path("folds", key).exists()
+        return self._has("folds", key)
 
     def fold(self, key: str) -> FoldResult | None:
         """The result under this key; None where there is none that is whole."""
@@ -71,6 +80,9 @@ class FoldStore:
             writer.write_table(table)
         self._write("folds", key, sink.getvalue())
 
+    def has_model(self, key: str) -> bool:
+        return self._has("models", key)
+
     def model(self, key: str) -> bytes | None:
         return self._read("models", key)
 
@@ -86,18 +98,50 @@ class FoldStore:
     def keep_check(self, key: str, found: Mapping[str, Any]) -> None:
         self._write("checks", key, json.dumps(found).encode())
 
+    def table(self, key: str) -> pd.DataFrame | None:
+        """The table under this key, mapped into memory; None where there is none that is whole."""
+        path = self._path("tables", key)
+        try:
+            sealed = path.with_suffix(SEAL).read_bytes()
+            if sealed != _seal_of_table(key, path):
+                return None
+            table = read_arrow(path)
+        except (OSError, DataError):
+            return None
+        self._used(path)
+        self._used(path.with_suffix(SEAL))
+        return table
+
+    def keep_table(self, key: str, table: pd.DataFrame) -> None:
+        """Keep a frame with a RangeIndex, as a file that can be mapped: its seal lies beside it."""
+        path = self._path("tables", key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_arrow(table, path)
+            write_whole(path.with_suffix(SEAL), _seal_of_table(key, path))
+        except OSError as error:
+            raise self._unwritable(error) from None
+
     def size(self) -> int:
         """Bytes of all entries."""
         return sum(size for _, _, size in self._entries())
 
     def counts(self) -> dict[str, int]:
-        """Entries by kind: folds, models and leak checks."""
-        kinds = [path.parent.parent.name for _, path, _ in self._entries()]
+        """Entries by kind: folds, models, leak checks and tables."""
+        kinds = [path.parent.parent.name for _, path, _ in self._entries() if path.suffix != SEAL]
         return {kind: kinds.count(kind) for kind in KINDS}
 
     def evict(self, limit: int = SIZE_LIMIT) -> int:
-        """Remove the entries that were used longest ago until the rest fits; returns how many went."""
-        entries, removed = sorted(self._entries()), 0
+        """Remove the entries that were used longest ago until the rest fits; returns how many went.
+
+        What killed sessions left half written goes, too.
+        """
+        for folder in (path for kind in KINDS for path in (self.folder / kind).glob("??")):
+            remove_leftovers(folder)
+        return self._evicted(("tables",), min(limit, TABLES_LIMIT)) + self._evicted(KINDS, limit)
+
+    def _evicted(self, kinds: Sequence[str], limit: int) -> int:
+        entries, removed = sorted(self._entries(kinds)), 0
         total = sum(size for _, _, size in entries)
         for _, path, size in entries:
             if total <= limit:
@@ -107,38 +151,74 @@ class FoldStore:
         return removed
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.folder / kind / key[:2] / key
+        return self.folder / _name(kind, key)
 
-    def _entries(self) -> Iterator[tuple[float, Path, int]]:
-        for kind in KINDS:
+    def _has(self, kind: str, key: str) -> bool:
+        return self._path(kind, key).exists() or (self.remote is not None and self.remote.has(_name(kind, key)))
+
+    def _entries(self, kinds: Sequence[str] = KINDS) -> Iterator[tuple[float, Path, int]]:
+        for kind in kinds:
             for path in (self.folder / kind).glob("??/*"):
+                if path.name.startswith(PREFIX):
+                    continue
                 with contextlib.suppress(FileNotFoundError):  # another session may be cleaning up
                     status = path.stat()
                     yield status.st_mtime, path, status.st_size
 
     def _read(self, kind: str, key: str) -> bytes | None:
         path = self._path(kind, key)
-        try:
-            digest, _, payload = path.read_bytes().partition(b"\n")
-        except OSError:
-            return None
-        if digest != _seal(kind, key, payload):
-            return None
+        payload = None
         with contextlib.suppress(OSError):
-            os.utime(path)  # "used now", for evict; a read-only store is fine
+            payload = _unsealed(kind, key, path.read_bytes())
+        if payload is not None or self.remote is None:
+            self._used(path)
+            return payload
+        content = self.remote.read(_name(kind, key))
+        payload = None if content is None else _unsealed(kind, key, content)
+        if content is not None and payload is not None:
+            with contextlib.suppress(OSError):  # it is there the next time, too
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, content)
         return payload
+
+    def _used(self, path: Path) -> None:
+        """Used now, for `evict`; a read-only store is fine."""
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
     def _write(self, kind: str, key: str, payload: bytes) -> None:
         path = self._path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, _seal(kind, key, payload) + b"\n" + payload)
+            content = _seal(kind, key, payload) + b"\n" + payload
+            write_whole(path, content)
         except OSError as error:
-            raise StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})") from None
+            raise self._unwritable(error) from None
+        if self.remote is not None:
+            self.remote.write(_name(kind, key), content)
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})")
+
+
+def _name(kind: str, key: str) -> str:
+    return f"{kind}/{key[:2]}/{key}"
+
+
+def _unsealed(kind: str, key: str, content: bytes) -> bytes | None:
+    """What a file holds, if it is whole and lies under its own key."""
+    digest, _, payload = content.partition(b"\n")
+    return payload if digest == _seal(kind, key, payload) else None
 
 
 def _seal(kind: str, key: str, payload: bytes) -> bytes:
     return hashlib.sha256(f"{kind} {key}\n".encode() + payload).hexdigest().encode()
+
+
+def _seal_of_table(key: str, path: Path) -> bytes:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.sha256(f"tables {key}\n".encode()))
+    return digest.hexdigest().encode()
 
 
 def _refuse_anothers(folder: Path) -> None:
@@ -151,16 +231,3 @@ def _refuse_anothers(folder: Path) -> None:
             f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can change results:"
             " remove it, or make it yours with chown"
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the place and move there: readers see all of it or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call; the temporary is a str
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise

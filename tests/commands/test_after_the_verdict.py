@@ -109,7 +109,7 @@ def test_a_champion_snapshot_is_no_alias(run: Run, project: Path) -> None:
     """The registry's own champion is compared with, and that is said in a line."""
     (project / "pytest.ini").write_text("[pytest]\nnbaprops_champion = report/champion\n")
     said = run("promote", "3")
-    assert "nbaprops_champion = report/champion is a champion snapshot, not an alias" in said
+    assert "nbaprops_champion = report/champion is a run or a champion snapshot, not an alias" in said
     assert "NBAPropsModel v3 is production now" in said
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import random
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -161,6 +162,10 @@ def _day(form: str) -> Callable[[str], str]:
             return text
 
     return change
+
+
+def _in_percent(text: str) -> str:
+    return f"{float(text) * 100 + 1.5}" if re.fullmatch(r"0\.\d+", text) else text
 
 
 def _drop_column(log: Log) -> None:
@@ -447,7 +452,7 @@ FORMS: Final = [
     _form("GAME_ID", lambda text: text.lstrip("0"), "read", "GAME_ID without its leading zeros"),
     _form("PLAYER_ID", lambda text: f"{text}.0" if text.isdigit() else text, "read"),
     _form("MIN", lambda text: f"{text}:00" if text.isdigit() else text, "read", "MIN in minutes and seconds"),
-    _form("FG_PCT", lambda text: f"{float(text) * 100 + 1.5}" if text[:1] == "0" else text, "refused"),
+    _form("FG_PCT", _in_percent, "refused"),
     _form("FGA", lambda text: f"{text}.0" if text.isdigit() else text, "read"),
     _form("AST", lambda text: f" {text} ", "read"),
 ]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +16,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-# In-process sessions forget what they import: what is imported here is imported once.
-import pytest_nbaprops.session.controller
-import pytest_nbaprops.session.worker  # noqa: F401
 from pytest_nbaprops.data.sample import write_sample
 from pytest_nbaprops.tracking.connection import connect
+from tests.warm import MODULES, warm_python
 
 # A recipe that fits in milliseconds; what is tested here is the session, not the model.
 CONFTEST = """
@@ -96,44 +94,36 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def leak_checks(tmp_path_factory: pytest.TempPathFactory, league: Path) -> Path:
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What sessions start their workers and rehearsals with."""
+    with warm_python(tmp_path_factory.mktemp("python")) as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def leak_checks(tmp_path_factory: pytest.TempPathFactory, league: Path, python: str) -> Path:
     """What the leak guard finds of the built-in groups on the league: looking takes seconds, copying does not."""
     folder = tmp_path_factory.mktemp("checks")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text(INI.format(data=league))
-    command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
+    command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / ".nbaprops" / "checks"
 
 
-IMPORTED_ONCE = (
-    "hypothesis",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.utils.search_logged_model_utils",
-    "pandas.core.arrays.arrow.extension_types",
-    "PIL.PngImagePlugin",
-    "pyarrow.parquet",
-    "rich.console",
-    "rich.progress",
-    "skops.io",
-    "sklearn.compose",
-    "sklearn.dummy",
-    "sklearn.ensemble",
-    "sklearn.impute",
-    "sklearn.linear_model",
-    "sklearn.pipeline",
-    "sklearn.preprocessing",
-    "xgboost.sklearn",
-)
+# In-process sessions forget what they import: what is imported here is imported once.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-    for name in IMPORTED_ONCE:
+    for name in MODULES:
         import_module(name)
 
 Train = Callable[..., Session]
+
+
+@pytest.fixture
+def started_warm(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a session starts, its workers and rehearsals, is started with that."""
+    monkeypatch.setattr(sys, "executable", python)
 
 
 @pytest.fixture
@@ -151,7 +141,7 @@ def project(
 
 
 @pytest.fixture
-def train(project: pytest.Pytester) -> Train:
+def train(project: pytest.Pytester, started_warm: None) -> Train:  # noqa: ARG001 - for what it does
     """Run `pytest --nbaprops-train` in the project."""
 
     def run(*args: str, process: bool = False) -> Session:
@@ -161,13 +151,23 @@ def train(project: pytest.Pytester) -> Train:
     return run
 
 
+@pytest.fixture
+def both_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session does not share the cores with fellows of this test's own worker, and so makes its fits ahead."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "1")
+
+
 @pytest.fixture(params=["plain", "no-xdist", "two-workers"])
 def axis(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """With xdist's workers, without them, and without xdist at all."""
+    if request.param == "plain":
+        request.getfixturevalue("both_cores")
     return {"plain": (), "no-xdist": ("-p", "no:xdist"), "two-workers": ("-n", "2")}[request.param]
 
 
 @pytest.fixture(params=["plain", "two-workers"])
 def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """With xdist's workers and without them."""
+    if request.param == "plain":
+        request.getfixturevalue("both_cores")
     return {"plain": (), "two-workers": ("-n", "2")}[request.param]

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Session, Train
 
 AGAINST = ("--nbaprops-criterion=mae <= champion + 0.5", "--nbaprops-criterion=mae <= 50")
@@ -36,11 +37,18 @@ def promoted(train: Train) -> Session:
 
 
 @pytest.mark.usefixtures("promoted")
-def test_stored_predictions_are_used_where_they_cover(train: Train) -> None:
-    """The same window on the same data needs no fold of the champion."""
+def test_stored_predictions_are_used_where_they_cover(train: Train, project: pytest.Pytester) -> None:
+    """The same window on the same data needs no fold of the champion; that other libraries made it is said."""
+    store = connect(f"sqlite:///{project.path / 'mlflow.db'}")
+    with store.calling("pretend") as client:
+        made_with = json.loads(client.get_model_version("NBAPropsModel", "1").tags["libraries"])
+        other = json.dumps({**made_with, "xgboost": "2.0.3"})
+        client.set_model_version_tag("NBAPropsModel", "1", "libraries", other)
     session = train(*OTHER)
     assert against(session)["outcome"] == "passed"
     assert "walked forward again" not in notes(session)
+    assert f"the champion v1 was made with XGBoost 2.0.3, and this session has {made_with['xgboost']}" in notes(session)
+    assert "scikit-learn" not in notes(session)
 
 
 @pytest.mark.usefixtures("promoted")

@@ -1,4 +1,7 @@
-"""The gate's `run:` steps in their order, in a clean clone, with GitHub's variables set to files."""
+"""The gate's `run:` steps in their order, in a clean clone, with GitHub's variables set to files.
+
+Installing is GitHub's part and takes minutes: it is only tried where NBAPROPS_FRESH_ENVIRONMENT is set.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +52,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 
 @pytest.fixture
 def job(clone: Path, league: Path, tmp_path: Path) -> Callable[..., Job]:
-    """Run a job of the gate; without `secrets` it has none."""
+    """Run a job of the gate; without `secrets` it has none. It installs into `fresh`, where that is given."""
 
-    def run(name: str, *options: str, secrets: Mapping[str, str] | None = None) -> Job:
+    def run(name: str, *options: str, secrets: Mapping[str, str] | None = None, fresh: Path | None = None) -> Job:
         shutil.rmtree(clone / "nbaprops-report", ignore_errors=True)
         addopts = f"-p no:randomly -p no:cacheprovider --nbaprops-data={league} {SMALL} {' '.join(options)}"
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("MLFLOW_", "PYTEST_", "GITHUB_", "COV_"))}
@@ -61,13 +64,13 @@ def job(clone: Path, league: Path, tmp_path: Path) -> Callable[..., Job]:
             "GITHUB_WORKSPACE": str(clone),
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
             "GITHUB_OUTPUT": str(tmp_path / "output"),
-            "PYTHONPATH": str(clone),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": "" if fresh else str(clone),
+            "PATH": f"{fresh / 'bin' if fresh else Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "1",
             "PYTEST_ADDOPTS": addopts,
             **(secrets or {}),
         }
-        code, output = _steps(clone, name, around)
+        code, output = _steps(clone, name, around, install=fresh is not None)
         report = clone / "nbaprops-report" / "decision.json"
         return Job(
             code=code,
@@ -80,7 +83,7 @@ def job(clone: Path, league: Path, tmp_path: Path) -> Callable[..., Job]:
     return run
 
 
-def _steps(clone: Path, name: str, around: Mapping[str, str]) -> tuple[int, str]:
+def _steps(clone: Path, name: str, around: Mapping[str, str], *, install: bool) -> tuple[int, str]:
     """The composite action's scripts with the job's inputs; as on GitHub, only `always()` steps follow a failure."""
     job = yaml.safe_load((clone / WORKFLOW).read_text(encoding="utf-8"))["jobs"][name]
     action = yaml.safe_load((clone / ACTION).read_text(encoding="utf-8"))
@@ -88,8 +91,9 @@ def _steps(clone: Path, name: str, around: Mapping[str, str]) -> tuple[int, str]
     inputs = {key: value.get("default", "") for key, value in action["inputs"].items()} | gate["with"]
     code, said = 0, ""
     for step in action["runs"]["steps"]:
-        # Installing is GitHub's part: here the clone is first on the path.
-        if "run" not in step or step["name"] == "Install" or not _applies(step.get("if", ""), inputs, failed=code != 0):
+        # Where nothing is installed the clone is first on the path.
+        is_ours = "run" in step and (install or step["name"] != "Install")
+        if not is_ours or not _applies(step.get("if", ""), inputs, failed=code != 0):
             continue
         values = {key: _filled(value, inputs) for key, value in step.get("env", {}).items()}
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
@@ -146,3 +150,14 @@ def test_main_without_a_registry_is_a_dry_run(job: Callable[..., Job]) -> None:
     assert done.code == 0, done.output
     assert done.decision["promote_mode"] == "dry-run"
     assert "::warning title=nbaprops::Nothing is promoted" in done.output
+
+
+@pytest.mark.skipif("NBAPROPS_FRESH_ENVIRONMENT" not in os.environ, reason="NBAPROPS_FRESH_ENVIRONMENT is not set")
+def test_the_gate_installs_what_it_needs(job: Callable[..., Job], clone: Path, tmp_path: Path) -> None:
+    """Every `run:` step, the first of which installs, in an environment that holds nothing but pip."""
+    fresh = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True)
+    (clone / "mlflow.db").unlink()
+    done = job("dry-run", "--nbaprops-test='last 20 dates'", "--nbaprops-criterion='mae <= 20'", fresh=fresh)
+    assert (done.code, done.outputs["verdict"]) == (0, "PROMOTE"), done.output
+    assert done.summary.startswith("## PROMOTE")

@@ -95,9 +95,9 @@ def test_an_interpreter_for_every_question_finds_the_same(
     session = train(
         "--nbaprops-test=last 2 dates", "--nbaprops-leak-dates=1", "--nbaprops-features=season_mean,rest_days"
     )
-    assert [(leak["group"], leak["kind"]) for leak in session.candidate["leaks"]] == [
-        ("season_mean", "future outcomes")
-    ]
+    (leak,) = session.candidate["leaks"]
+    assert leak["group"] == "season_mean"
+    assert leak["kind"] in ("future outcomes", "same-day outcomes")  # of fewer dates than with forks
 
 
 def test_a_leaking_group_ends_the_session_before_the_folds(project: pytest.Pytester, train: Train) -> None:

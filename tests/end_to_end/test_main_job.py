@@ -66,6 +66,7 @@ def test_the_second_session_computes_and_writes_nothing_new(train: Train, projec
     assert len(store.search_runs([experiment.experiment_id])) == 1
 
 
+@pytest.mark.usefixtures("both_cores")
 def test_workers_predict_the_same_bits(train: Train) -> None:
     """-n 2 and -n 0 agree on every prediction to the last bit."""
     alone = train().predictions

@@ -63,6 +63,14 @@ def test_a_session_is_judged_against_the_market(
     bets = pd.read_csv(session.folder / "nbaprops-report" / "bets.csv")
     assert len(bets) == metrics["n_bets"]
     assert bets["profit"].sum() == pytest.approx(metrics["profit"])
+    last = market["curve"][-1]
+    money = {row["who"]: row["profit"] for row in market["money"]}
+    assert [last[who] for who in ("profit", "blind_over", "blind_under", "coin")] == pytest.approx(
+        [money[who] for who in ("model", "blind over", "blind under", "coin")]
+    )
+    page = (session.folder / "nbaprops-report" / "report.html").read_text()
+    assert "always under" in page
+    assert "Drawdown" in page
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{session.folder / 'mlflow.db'}")
     run = client.get_run(candidate["run_id"])
     for name in ("roi", "brier", "market_mae", "beyond_line", "coverage80"):

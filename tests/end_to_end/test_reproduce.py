@@ -67,6 +67,8 @@ nbaprops_features = usage,hot_hand
 nbaprops_criterion = mae <= 50
 nbaprops_tracking_uri = sqlite:///mlflow.db
 """
+# One worker makes the recorded session, not each.
+pytestmark = pytest.mark.xdist_group("reproduce")
 OUTSIDE = (
     "MLFLOW_TRACKING",
     "MLFLOW_RUN",
@@ -180,6 +182,7 @@ def test_a_run_of_two_workers_is_identical_on_data_that_has_grown(project: Proje
     assert project.content() == before
 
 
+@pytest.mark.usefixtures("started_warm")
 def test_a_test_with_a_model_of_its_own_is_identical(project: Project) -> None:
     """What a test function fits and records is repeated, too."""
     code, said = project.reproduce(project.runs["test_ridge"])
@@ -187,6 +190,7 @@ def test_a_test_with_a_model_of_its_own_is_identical(project: Project) -> None:
     assert "identical (4 folds" in said
 
 
+@pytest.mark.usefixtures("started_warm")
 def test_a_record_loads_no_code(project: Project) -> None:
     """Whoever may write into MLflow could have recorded it; what is left out is shown, and the rest is identical."""
     (project.folder / "evil.py").write_text("import pathlib; pathlib.Path('evil').touch()\nclass Oh(Warning): pass\n")
@@ -211,6 +215,7 @@ def test_a_record_loads_no_code(project: Project) -> None:
     ]
 
 
+@pytest.mark.usefixtures("started_warm")
 def test_a_changed_project_is_different_and_says_why(project: Project) -> None:
     """The first fold that differs, and what was changed since: a group's code and a default of the recipe."""
     path = project.folder / "conftest.py"
@@ -255,6 +260,7 @@ def test_data_that_is_gone_is_asked_for(project: Project) -> None:
     assert (code, "nowhere.csv" in said) == (1, True)
 
 
+@pytest.mark.usefixtures("started_warm")
 def test_a_test_that_is_gone_is_said(project: Project) -> None:
     """The recorded folds are no longer collected."""
     path = project.folder / "test_models.py"

@@ -14,7 +14,7 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from tests.importing.conftest import bring, new_id
-from tests.importing.old_store import START, fingerprint, run_id, write
+from tests.importing.old_store import START, experiment, fingerprint, run_id, write
 
 # MLflow 1.x: no is_nan, no run names, no aliases, no logged models.
 SCHEMA = """
@@ -26,6 +26,8 @@ CREATE TABLE runs (run_uuid VARCHAR, name VARCHAR, user_id VARCHAR, status VARCH
 CREATE TABLE metrics (key VARCHAR, value FLOAT, timestamp BIGINT, run_uuid VARCHAR, step BIGINT);
 CREATE TABLE params (key VARCHAR, value VARCHAR, run_uuid VARCHAR);
 CREATE TABLE tags (key VARCHAR, value VARCHAR, run_uuid VARCHAR);
+CREATE TABLE datasets (dataset_uuid VARCHAR);
+INSERT INTO datasets VALUES ('d1');
 CREATE TABLE registered_models (name VARCHAR, description VARCHAR);
 CREATE TABLE model_versions (name VARCHAR, version INTEGER, current_stage VARCHAR, source VARCHAR, run_id VARCHAR);
 """
@@ -63,6 +65,7 @@ def test_an_old_schema_is_read_as_it_is(old: Path, store: Store) -> None:
         run = client.get_run(new_id(store, 1))
         history = client.get_metric_history(run.info.run_id, "val_mae")
         files = [entry.path for entry in client.list_artifacts(run.info.run_id, "model")]
+    assert ("1 datasets", "left out") in {(one.what, one.outcome) for one in summary.ordered()}
     assert run.info.run_name == "2023-01-02_p2_opponent_v1"
     assert [(point.step, point.value) for point in history] == [(0, 6.0), (1, 5.0), (2, 4.0)]
     assert run.data.tags[tags.NOT_FINITE] == "r2"
@@ -77,9 +80,11 @@ def test_what_is_no_store_is_one_line(tmp_path: Path) -> None:
         database.execute("CREATE TABLE shopping (list TEXT)")
     write(tmp_path / "text.db", "text")
     (tmp_path / "empty").mkdir()
+    experiment(tmp_path / "mlruns", "1", "One")
     for name, said in (
         ("missing", "there is no .*missing: name an mlruns folder"),
         ("empty", "holds no experiments"),
+        ("mlruns/1", "is one experiment or run of a store: name the mlruns folder above it"),
         ("other.db", "not one of MLflow"),
         ("text.db", "no SQLite database"),
     ):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.importing import registering
 from pytest_nbaprops.importing.importer import Importer
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.runs.best import Question, best_runs
@@ -17,7 +18,7 @@ from pytest_nbaprops.runs.compare import compare_runs
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.connection import connect
+from pytest_nbaprops.tracking.connection import Store, connect
 from tests.importing import old_store
 from tests.importing.conftest import MODEL, Imported, bring, line, new_id
 from tests.importing.old_store import run_id
@@ -210,6 +211,58 @@ def test_a_pattern_chooses_experiments_and_their_models(brought: Imported, tmp_p
     assert (summary.imported["runs"], summary.imported["models"]) == (0, 0)
     with pytest.raises(TrackingError, match=r"no experiment of .* is called 'nothing'; there: Default, Gone"):
         bring(brought.root, store, pattern="nothing")
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("1/datasets", "left out: 1 datasets: only runs and models are imported"),
+        ("M/version-new", "left out: a folder with nothing of a version: not a version"),
+        ("model M alias latest", "'latest' can't be an alias"),
+        ("model M alias xxx", "left out: 250 characters: an alias has at most 100"),
+        ("model M alias gone", "it names v9: there is none"),
+        ("model M v1", "it names no run"),
+    ],
+)
+def test_nothing_is_lost_silently(tmp_path: Path, where: str, said: str) -> None:
+    """What no store could take is in the table."""
+    root = tmp_path / "mlruns"
+    experiment = old_store.experiment(root, "1", "Old")
+    old_store.write(experiment / "datasets" / "d" / "meta.yaml", "name: games")
+    model = old_store.version(root, "M", 1, stage="Weird", source="''", run=None)
+    old_store.write(model / "version-new" / "meta.yaml", "version: new")
+    for alias, number in (("latest", 1), ("x" * 250, 1), ("gone", 9)):
+        old_store.write(model / "aliases" / alias, str(number))
+    found = bring(root, None, dry_run=True).ordered()
+    assert said in "\n".join(f"{one.outcome}: {one.what}: {one.done}" for one in found if where in one.where)
+
+
+def test_what_fails_of_one_model_leaves_the_others(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that cannot be registered and an alias that cannot be set are in the table, as left out."""
+    root = tmp_path / "mlruns"
+    for name in ("A", "B"):
+        old_store.version(root, name, 1, stage="Production", source="''", run=None)
+    register = registering._Model._register  # noqa: SLF001 - what fails
+
+    def registered(self: registering._Model, *args: object) -> str:
+        if self.name == "A":
+            raise RuntimeError("strange file")
+        return register(self, *args)  # type: ignore[arg-type]
+
+    def promoted(self: ModelRegistry, *args: object, **more: object) -> object:
+        del self, args, more
+        raise TrackingError("no such key")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registering._Model, "_register", registered)  # noqa: SLF001
+        patch.setattr(ModelRegistry, "promote_model", promoted)
+        summary = bring(root, store)
+    assert (summary.imported["versions"], summary.left_out["versions"], summary.left_out["aliases"]) == (1, 1, 1)
+    assert [one.done for one in summary.ordered()[:2]] == ["RuntimeError: strange file", "no such key"]
+    again = bring(root, store)
+    assert (again.imported["versions"], again.present["versions"], again.imported["aliases"]) == (1, 1, 2)
 
 
 def test_an_alias_that_is_held_here_stays(brought: Imported, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 def test_into_a_server_and_out_of_it(brought: Imported, migrated: Path, tmp_path: Path) -> None:
     """Nothing is lost on the way: runs, histories, files, stages; a second import adds nothing to either."""
-    with running(migrated, tmp_path) as server:
+    with running(shutil.copyfile(migrated, tmp_path / "mlflow.db"), tmp_path) as server:
         served = connect(server.uri, timeout=30)
         first = bring(brought.root, served)
         assert first.imported["runs"] == 12

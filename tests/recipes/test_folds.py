@@ -19,7 +19,7 @@ from pytest_nbaprops.recipes.catalog import BUILT_IN, resolve_recipe
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState
-from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
+from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, targets_of, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import FoldStore
@@ -38,7 +38,7 @@ COLUMNS = ["GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted", "baseline
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder, games = tmp_path_factory.mktemp("data"), sample_league(seasons=1, players=60)
-    write_dataset(folder, games, build_features(games, GROUPS).frame, TARGET)
+    write_dataset(folder, games, build_features(games, GROUPS).frame, targets_of(games, TARGET))
     return read_dataset(folder, digest=dataset_digest(games), target_columns=TARGET, root=folder)
 
 

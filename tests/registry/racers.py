@@ -39,6 +39,7 @@ def _race(registry: ModelRegistry, number: int, offset: int, start: Barrier) -> 
     start.wait()
     champion = registry.champion("League", "production")
     assert isinstance(champion, ChampionVersion)
+    assert champion.version is not None
     wanted = str((int(champion.version) - 1 + offset) % 3 + 1)
     start.wait()
     try:

@@ -159,8 +159,8 @@ def document_of(*candidates: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return copy.deepcopy({**document, **changes})
 
 
-def hostile_document(text: str) -> dict[str, Any]:
-    """The text in every place where a name or a message can stand."""
+def hostile_document(text: str, *, run: bool = False) -> dict[str, Any]:
+    """The text in every place where a name or a message can stand; the champion is a run or a version."""
     leak = {"group": text, "columns": [text], "kind": text, "example": {"detail": text}}
     effect = {"group": text, "change": "added", "mae_variant": 5.9, "difference": -0.1, "low": -0.2, "high": -0.01}
     candidate = candidate_of(
@@ -198,5 +198,5 @@ def hostile_document(text: str) -> dict[str, Any]:
         test_window=text,
         settings={**base["settings"], "data": text, "target": text, "alias": text, "phase": text},
         dataset={**base["dataset"], "source": text},
-        champion={"name": text, "alias": text, "version": text, "run_id": text},
+        champion={"name": text, "alias": None if run else text, "version": None if run else text, "run_id": text},
     )

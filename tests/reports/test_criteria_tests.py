@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 CONFTEST = """
@@ -53,3 +55,42 @@ def test_of_a_part_only_files_hear(project: pytest.Pytester) -> None:
     xml = (project.path / "junit.xml").read_text()
     assert "mae[minutes&gt;=24] &lt;= champion + 0.02" in xml
     assert 'failures="1"' in xml
+
+
+LISTENER = """
+import json
+import pathlib
+
+class Listener:
+    heard = {}
+
+    def pytest_runtest_logreport(self, report):
+        self.heard.setdefault(str(report.nodeid), []).append([report.when, report.outcome])
+
+    def pytest_unconfigure(self):
+        pathlib.Path("heard.json").write_text(json.dumps(self.heard))
+
+def pytest_configure(config):
+    config.pluginmanager.register(Listener())
+"""
+
+
+def test_a_listener_hears_whole_tests(project: pytest.Pytester) -> None:
+    """Setup, call and teardown, as of any test: pytest-html, for one, shows nothing before the teardown."""
+    project.makeconftest(CONFTEST + LISTENER)
+    done = project.runpytest_inprocess("-p", "no:randomly")
+    heard = json.loads((project.path / "heard.json").read_text())
+    ours = [reports for nodeid, reports in heard.items() if nodeid.startswith("promotion::")]
+    assert [[setup, teardown] for setup, _, teardown in ours] == [[["setup", "passed"], ["teardown", "passed"]]] * 3
+    assert [outcome for _, (_, outcome), _ in ours] == ["failed", "skipped", "passed"]
+    done.assert_outcomes(passed=2, failed=1, skipped=1)
+
+
+def test_pytest_html_shows_the_criteria(project: pytest.Pytester) -> None:
+    """With the plugin itself, where it is installed: one failed, not "2 passed, 0 failed"."""
+    pytest.importorskip("pytest_html")
+    project.runpytest_subprocess("-p", "no:randomly", "--html=report.html", "--self-contained-html")
+    page = (project.path / "report.html").read_text(encoding="utf-8")
+    assert "1 Failed," in page
+    assert "2 Passed," in page
+    assert "promotion::test_two_stage" in page

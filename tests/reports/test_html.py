@@ -153,6 +153,7 @@ def test_no_name_makes_markup(text: str) -> None:
     )
     made = page(hostile_document(text), tables_of(hostile, player=text, feature=text))
     assert Page(made).tags() == Page(plain).tags()
+    assert Page(page(hostile_document(text, run=True), Tables())).tags() <= Page(plain).tags()
     assert len(made.encode()) < 200_000
     assert not set(made) & {"\u202e", "\u202c", "\r"}
     if text.startswith("<"):

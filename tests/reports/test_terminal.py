@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -14,7 +17,8 @@ from _pytest.terminal import TerminalReporter
 
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.highlights import worst_of
-from pytest_nbaprops.reports.progress import FoldProgress
+from pytest_nbaprops.reports.progress import FoldProgress, work_progress
+from pytest_nbaprops.session.child import Child
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.walkforward.candidate import FoldState
 from pytest_nbaprops.walkforward.plan import Fold
@@ -144,3 +148,40 @@ def test_progress_leaves_what_failed_to_pytest() -> None:
     failed.outcome = "failed"
     assert progress.pytest_report_teststatus(failed) is None
     assert progress.pytest_report_teststatus(pd.NaT) is None
+
+
+@pytest.mark.parametrize(("terminal", "verbosity", "shown"), [(True, 0, True), (False, 0, False), (True, -1, False)])
+def test_what_takes_its_time_tells_the_time_left(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,  # noqa: FBT001 - a parameter of the test
+    verbosity: int,
+    shown: bool,  # noqa: FBT001
+) -> None:
+    """The guard and the rehearsals on a terminal; nothing in a pipe or under -q."""
+    screen = Screen()
+    reporter = TerminalReporter(config, screen)
+    monkeypatch.setattr(config.option, "verbose", verbosity)
+    monkeypatch.setattr(config.pluginmanager, "get_plugin", {"terminalreporter": reporter}.get)
+    monkeypatch.setattr(config, "get_terminal_writer", lambda: reporter._tw)  # noqa: SLF001
+    monkeypatch.setattr(sys, "__stdout__", Mock(isatty=lambda: terminal))
+    with work_progress(config, "looking for leaks", 4) as show:
+        show(3)
+    assert ("looking for leaks" in screen.getvalue()) is shown
+    assert ("75%" in screen.getvalue()) is shown
+
+
+@pytest.mark.parametrize(
+    ("order", "planned"),
+    [
+        ({"nodeids": ["a", "b"]}, 2),
+        ({"nodeids": None, "plan": {"g": {"dates": ["x"], "few_dates": ["y", "z"]}}}, 3),
+        ({"nodeids": None, "plan": None}, 0),
+    ],
+)
+def test_a_process_of_the_guard_is_counted_by_its_ticks(tmp_path: Path, order: dict[str, object], planned: int) -> None:
+    """Folds, or the dates of its groups; never more than planned, and all where it has ended."""
+    child = Child(tmp_path, order)
+    assert (child.planned, child.done(ended=False)) == (planned, 0)
+    (child.folder / "ticks").write_bytes(b"." * 5)
+    assert child.done(ended=False) == child.done(ended=True) == planned

@@ -30,10 +30,11 @@ def test_the_summary_begins_with_the_pull_requests_question() -> None:
     assert "| `mae <= champion + 0.02` | 5.8440 | 5.8835 | -0.0395 | [-0.0614, -0.0177] | ✅ passed: better |" in made
 
 
+@pytest.mark.parametrize("run", [False, True], ids=["version", "run"])
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_no_name_makes_markdown(name: str) -> None:
+def test_no_name_makes_markdown(name: str, run: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Nothing becomes HTML, a link, a mention, a heading or another cell, and it stays under 1 MiB."""
-    made = summary_text(hostile_document(name))
+    made = summary_text(hostile_document(name, run=run))
     assert len(made.encode()) < 200_000
     outside = re.sub(r"(`+).*?\1", "", made)  # code spans show all as it is
     assert not re.search(r"(?<!\\)<(?!sub|/sub)", outside.replace("<=", "")), outside
@@ -70,6 +71,7 @@ def test_unseen_characters_go() -> None:
         ),
         (("mae <= champion + 0.02", "passed", 5.80, 5.78, 5.84, 5.90), "better"),
         (("mae <= champion + 0.02", "failed", 5.88, 5.85, 5.95, 5.90), "may be worse by more than 0.02"),
+        (("mae <= champion", "failed", 5.88, 5.85, 5.95, 5.88), "may be worse"),
         (("r2 > baseline", "passed", 0.63, 0.62, 0.64, 0.55), "better"),
         (("r2 > baseline", "failed", 0.50, 0.49, 0.51, 0.55), "worse"),
         (("mae <= 6.2", "passed", 5.84, 5.74, 5.93, 6.2), "holds"),
@@ -114,6 +116,9 @@ def test_a_part_of_the_folds_is_run_whole_next() -> None:
     assert wording.headline(document) == "INCONCLUSIVE: 1 of 160 folds ran, and a part is never a decision"
 
 
-def test_cells_are_no_formulas() -> None:
-    """A spreadsheet computes what begins with a sign: it gets an apostrophe; numbers stay numbers."""
-    assert [text.cell(value) for value in ("=1+1", "@x", "a=b", -1.5, "+49")] == ["'=1+1", "'@x", "a=b", -1.5, "'+49"]
+def test_counts_have_no_decimals() -> None:
+    """200 bets are 200."""
+    made = summary_text(
+        document_of(candidate_of(criteria=[criterion("n_bets >= 200", "passed", 2159.0, None, None, 200.0)]))
+    )
+    assert "| `n_bets >= 200` | 2159 | 200 | +1959 |" in made

@@ -28,7 +28,7 @@ from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.walkforward import estimators
-from pytest_nbaprops.walkforward.dataset import read_dataset, write_dataset
+from pytest_nbaprops.walkforward.dataset import read_dataset, targets_of, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
 from tests import mlflow_server
 from tests.market.frames import odds_frame
@@ -74,7 +74,7 @@ def other_model() -> XGBRegressor:
 
 def walked_forward(league: World, folder: Path) -> np.ndarray[Any, Any]:
     """Tonight's predictions as a fold makes them, on the whole season's data."""
-    write_dataset(folder, league.games, league.features, TARGET)
+    write_dataset(folder, league.games, league.features, targets_of(league.games, TARGET))
     dataset = read_dataset(folder, digest=dataset_digest(league.games), target_columns=TARGET, root=folder)
     day = league.tonight.date()
     fold = Fold(number=1, dates=(day,), fitted_at=day, train_start=dataset.game_dates[0].day)

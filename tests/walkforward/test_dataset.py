@@ -13,7 +13,7 @@ from pytest_nbaprops.data.sample import sample_league
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
-from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
+from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, targets_of, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
@@ -23,7 +23,7 @@ GROUPS = builtin_groups()
 
 def dataset_of(games: pd.DataFrame, folder: Path) -> Dataset:
     folder.mkdir(exist_ok=True)
-    write_dataset(folder, games, build_features(games, GROUPS).frame, TARGET)
+    write_dataset(folder, games, build_features(games, GROUPS).frame, targets_of(games, TARGET))
     return read_dataset(folder, digest=dataset_digest(games), target_columns=TARGET, root=folder)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.walkforward.result import FoldResult
-from pytest_nbaprops.walkforward.store import KINDS, FoldStore
+from pytest_nbaprops.walkforward.store import KINDS, SEAL, FoldStore
 
 KEY, OTHER = "a" * 64, "b" * 64
 ENTRY = FoldResult(
@@ -72,12 +72,16 @@ def test_a_damaged_entry_counts_as_absent(store: FoldStore, damage: str) -> None
 def test_an_entry_in_the_place_of_another_counts_as_absent(store: FoldStore, kind: str) -> None:
     """An entry says which key it belongs to, and of what kind it is."""
     keep: dict[str, Any] = {"folds": store.keep_fold, "models": store.keep_model, "checks": store.keep_check}
+    keep |= {"tables": store.keep_table}
     read: dict[str, Any] = {"folds": store.fold, "models": store.model, "checks": store.check}
+    read |= {"tables": store.table}
     content: dict[str, Any] = {"folds": ENTRY, "models": b"booster", "checks": {"leaks": []}}
+    content |= {"tables": ENTRY.predictions}
     keep[kind](KEY, content[kind])
     moved = store.folder / kind / OTHER[:2] / OTHER
     moved.parent.mkdir()
-    moved.write_bytes((store.folder / kind / KEY[:2] / KEY).read_bytes())
+    for beside in (store.folder / kind / KEY[:2]).iterdir():
+        (moved.parent / beside.name.replace(KEY, OTHER)).write_bytes(beside.read_bytes())
     assert read[kind](KEY) is not None
     assert read[kind](OTHER) is None
 
@@ -91,7 +95,25 @@ def test_eviction_keeps_what_was_used_last(store: FoldStore) -> None:
     assert store.evict(1200) == 1
     assert store.model(KEY) is not None
     assert store.model(OTHER) is None
-    assert store.counts() == {"folds": 0, "models": 1, "checks": 0}
+    assert store.counts() == {"folds": 0, "models": 1, "checks": 0, "tables": 0}
+
+
+def test_a_table_comes_back_as_it_was_or_not_at_all(store: FoldStore) -> None:
+    """It is mapped from a file that its seal vouches for; without either there is none."""
+    store.keep_table(KEY, ENTRY.predictions)
+    found = store.table(KEY)
+    assert found is not None
+    pd.testing.assert_frame_equal(found, ENTRY.predictions, check_exact=True)
+    path = store.folder / "tables" / KEY[:2] / KEY
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()  # `found` is still mapped from what was there
+    assert store.table(KEY) is None
+    path.write_bytes(content)
+    assert store.table(KEY) is None
+    store.keep_table(KEY, ENTRY.predictions)
+    path.with_suffix(SEAL).unlink()
+    assert store.table(KEY) is None
 
 
 def test_the_store_keeps_itself_out_of_git(store: FoldStore) -> None:

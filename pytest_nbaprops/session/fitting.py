@@ -1,0 +1,58 @@
+"""Where a session's fits are made ahead of its tests: on this machine's cores or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.judgement import final_fold
+from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.walkforward.cluster import DaskExecutor, remote_fit, share
+from pytest_nbaprops.walkforward.evaluate import fits_to_make, local_fit
+from pytest_nbaprops.walkforward.executor import local_executor
+
+
+def fits_side_by_side(context: Context, evidence: Evidence) -> None:
+    """One fit on each core; with a single core each fit is made where it is needed."""
+    if context.threads > 1:
+        resources = context.resources
+        resources.ahead.run_on(local_executor(context.threads), lambda fit: partial(local_fit, fit, resources))
+        _begin(context, evidence)
+
+
+def fits_elsewhere(context: Context, evidence: Evidence, *, tell: Callable[[str], object]) -> bool:
+    """Fits on the cluster that the settings name; False where they name none.
+
+    What goes wrong there is told once, and the fit made here.
+
+    Raises:
+        SettingsError: nobody answers at the address.
+    """
+    address = context.settings.dask
+    if address is None:
+        return False
+    resources, said = context.resources, set[str]()
+
+    def fell_back(error: Exception) -> None:
+        line = f"a fit comes back from the cluster ({type(error).__name__}: {one_line(error)}) and is made here"
+        if line not in said:
+            said.add(line)
+            tell(line)
+
+    executor = DaskExecutor(address)
+    data = share(context.folder, resources.store, resources.dataset.target_columns)
+    resources.ahead.run_on(executor, partial(remote_fit, data=data), elsewhere=fell_back)
+    _begin(context, evidence)
+    return True
+
+
+def _begin(context: Context, evidence: Evidence) -> None:
+    """Begin the built-in suite's fits in the order of the tests, and expect those of other tests."""
+    resources = context.resources
+    enforced = context.settings.promote == "enforce" and len(evidence.candidates) == 1 and not evidence.is_part
+    for candidate, folds in evidence.selected():
+        after = [final_fold(context, candidate)] if enforced else []  # the model to register, if it comes to that
+        resources.ahead.expect(fits_to_make(candidate, [*folds, *after], resources))
+    resources.ahead.start(*(candidate.name for candidate in evidence.candidates if candidate.spec.code is None))

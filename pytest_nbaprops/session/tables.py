@@ -1,0 +1,141 @@
+"""Tables that take long to make and seldom change: games as read, groups' features, targets. Kept in the fold store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_nbaprops.data import load
+from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
+from pytest_nbaprops.data.files import find_files
+from pytest_nbaprops.data.load import load_games
+from pytest_nbaprops.data.remarks import remarks_of
+from pytest_nbaprops.errors import StoreError
+from pytest_nbaprops.features.build import FeatureTable, build_features, compute_group
+from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.settings import Settings
+from pytest_nbaprops.walkforward.candidate import content_key, libraries
+from pytest_nbaprops.walkforward.dataset import targets_of
+from pytest_nbaprops.walkforward.store import FoldStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Games:
+    """Games in canonical form, their digest, and what was odd about them and yet read."""
+
+    frame: pd.DataFrame
+    digest: DatasetDigest
+    remarks: tuple[str, ...]
+
+
+def digested(games: pd.DataFrame) -> Games:
+    """Games from a hook or the sample league."""
+    return Games(frame=games, digest=dataset_digest(games), remarks=remarks_of(games))
+
+
+class KeptTables:
+    """Makes tables, or takes them from the store where nothing that they are made of has changed."""
+
+    def __init__(self, store: FoldStore, settings: Settings, target_columns: Sequence[str]) -> None:
+        self.store, self.settings, self.target_columns = store, settings, tuple(target_columns)
+        self.root = Path(settings.rootdir)
+
+    def games(self, source: str) -> Games:
+        """The games of a file, folder or glob, as `load_games` reads them."""
+        settings, before = self.settings, _contents(source)
+        key = _key(
+            files=before,
+            columns=dict(settings.columns),
+            target=self.target_columns,
+            kinds=settings.games,
+            code=_code_of_reading(),
+        )
+        frame, facts = self._found(key), self.store.check(key)
+        if frame is not None and facts is not None:
+            digest = DatasetDigest.from_dict(facts["digest"])
+            return Games(frame=frame, digest=digest, remarks=tuple(facts["remarks"]))
+        games = digested(
+            load_games(source, column_map=settings.columns, target_columns=self.target_columns, kinds=settings.games)
+        )
+        if _contents(source) == before:  # else other files were read than those that the key names
+            self._keep(key, games.frame)
+            with suppress(StoreError):
+                self.store.keep_check(key, {"digest": games.digest.to_dict(), "remarks": list(games.remarks)})
+        return games
+
+    def targets(self, games: Games) -> pd.DataFrame:
+        """Actual value and baseline of every row."""
+        key = _key(targets=self.target_columns, data=games.digest.full, code=_code_of_reading())
+        return self._made(key, lambda: targets_of(games.frame, self.target_columns))
+
+    def features(
+        self, games: Games, groups: Sequence[FeatureGroup], files: Mapping[str, str], *, threads: int
+    ) -> FeatureTable:
+        """All groups' columns; the package's own groups are made side by side, a user's one after the other.
+
+        `files` are the SHA-256 of the declared files, which any group may read. Raises FeatureError as
+        `build_features` does, except that groups that change rows are `broken`.
+        """
+        own = {group.name for group in builtin_groups(self.target_columns)}
+        # Here and not beside one another: Python 3.11 cannot parse code in two threads at once.
+        lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
+        what = {line.name: {"group": line.to_dict(), "files": dict(files), "data": games.digest.full} for line in lines}
+        keys = {name: _key(**parts, code=_code_of_reading()) for name, parts in what.items()}
+
+        def compute(frame: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
+            return self._made(keys[group.name], lambda: compute_group(frame, group, root=root))
+
+        with ThreadPoolExecutor(threads) as pool:
+            begun: dict[str, Future[pd.DataFrame]] = {
+                group.name: pool.submit(compute, games.frame, group, root=self.root)
+                for group in groups
+                if group.name in own
+            }
+
+            def waited(frame: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
+                return begun[group.name].result() if group.name in begun else compute(frame, group, root=root)
+
+            return build_features(games.frame, groups, root=self.root, keep_going=True, compute=waited)
+
+    def _made(self, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        found = self._found(key)
+        if found is None:
+            found = make()
+            self._keep(key, found)
+        return found
+
+    def _found(self, key: str) -> pd.DataFrame | None:
+        return self.store.table(key) if self.settings.use_cache else None
+
+    def _keep(self, key: str, table: pd.DataFrame) -> None:
+        with suppress(StoreError):  # a full disk costs the next session time, and this one nothing
+            self.store.keep_table(key, table)
+
+
+def _key(**parts: Any) -> str:
+    return content_key({**parts, "libraries": libraries()})
+
+
+def _contents(source: str) -> dict[str, str]:
+    """SHA-256 of every file of a source, by its path; nothing where one cannot be read, which `load_games` will say."""
+    with suppress(OSError):
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in find_files(source)}
+    return {}
+
+
+@cache
+def _code_of_reading() -> str:
+    """SHA-256 of the rooms that read and build: what an edited checkout of this package makes is something else."""
+    package = Path(load.__file__).parents[1]
+    files = sorted([*(package / "data").glob("*.py"), *(package / "features").glob("*.py")])
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,0 +1,213 @@
+"""Fits on a Dask cluster: the task is a fit's key with what it needs, data and results travel by digest.
+
+Workers need this package, in the versions of the session; what they fit is bit for bit what a thread here would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import logging
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import clone
+
+from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.errors import SettingsError, StoreError
+from pytest_nbaprops.recipes.parameters import seeded
+from pytest_nbaprops.walkforward import estimators
+from pytest_nbaprops.walkforward.candidate import libraries
+from pytest_nbaprops.walkforward.dataset import ARROW_FILES, Dataset, read_dataset
+from pytest_nbaprops.walkforward.executor import PlannedFit
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.remote import RemoteFolder
+from pytest_nbaprops.walkforward.store import FoldStore
+
+OPTION = "--nbaprops-dask"
+PATIENCE = 10  # seconds for the scheduler's first answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedData:
+    """Where workers find the session's data and leave models: a folder that they see, too, or a URL.
+
+    Attributes:
+        url: of the store; None where it is the folder.
+        store: folder of the store.
+        session: folder of the session's Arrow files.
+        files: SHA-256 of each of these files.
+    """
+
+    url: str | None
+    store: str
+    session: str
+    files: Mapping[str, str]
+    target_columns: tuple[str, ...]
+
+
+def share(dataset_folder: Path, store: FoldStore, target_columns: tuple[str, ...]) -> SharedData:
+    """Leave the session's data where workers find it."""
+    contents = {name: (dataset_folder / name).read_bytes() for name in ARROW_FILES}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    if store.remote is not None:
+        for name, digest in digests.items():
+            if not store.remote.has(_remote_name(digest)):
+                store.remote.write(_remote_name(digest), contents[name])
+    url = store.remote.url if store.remote is not None else None
+    folders = {"store": str(store.folder.resolve()), "session": str(dataset_folder.resolve())}
+    return SharedData(url=url, files=digests, target_columns=target_columns, **folders)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFit:
+    """One fit, as it travels to a worker: call it there."""
+
+    data: SharedData
+    estimator: Any
+    columns: tuple[str, ...]
+    fitted_at: date
+    train_start: date
+    key: str
+    libraries: tuple[tuple[str, str], ...]
+
+    def __call__(self) -> float:
+        """Fit, leave the model in the store under its key and give the seconds it took.
+
+        Raises:
+            StoreError: the worker has other versions, cannot see the store, or finds other data in it.
+        """
+        if tuple(libraries().items()) != self.libraries:
+            raise StoreError(f"the worker has other versions: {_difference(dict(self.libraries), libraries())}")
+        started = time.perf_counter()
+        fold = Fold(number=1, dates=(self.fitted_at,), fitted_at=self.fitted_at, train_start=self.train_start)
+        rows = _dataset(_Frozen(self.data)).train(fold, self.columns, estimators.width_of(self.estimator))
+        model = estimators.fit(self.estimator, rows, threads=1)
+        content = estimators.to_bytes(model)
+        if content is None:
+            raise StoreError("the model cannot be kept in the store")
+        _store(self.data).keep_model(self.key, content)
+        return time.perf_counter() - started
+
+
+def remote_fit(planned: PlannedFit, data: SharedData) -> RemoteFit:
+    """The task of a planned fit."""
+    candidate, fold = planned.candidate, planned.fold
+    if candidate.recipe is None:
+        raise ValueError(f"{candidate.name} brings its own estimator")
+    return RemoteFit(
+        data=data,
+        estimator=seeded(clone(candidate.recipe.estimator), seed=candidate.spec.seed, threads=1),
+        columns=candidate.columns,
+        fitted_at=fold.fitted_at,
+        train_start=fold.train_start,
+        key=planned.key,
+        libraries=tuple(libraries().items()),
+    )
+
+
+class DaskExecutor(Executor):
+    """A cluster as a `concurrent.futures` executor.
+
+    A worker that dies takes its fit along at once, which is then made here, and does not take others with it; so do
+    all fits where the scheduler goes away.
+
+    Raises:
+        SettingsError: `distributed` is not installed, or nobody answers at the address.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client  # noqa: PLC0415 - an extra
+        except ImportError:
+            way_out = "pip install 'pytest-nbaprops[dask]'"
+            raise SettingsError(f"{OPTION}: the package distributed is not installed: {way_out}") from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by the session
+        try:
+            self._client = Client(address, timeout=PATIENCE, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise SettingsError(f"{OPTION}: no scheduler answers at {address} ({said}); start one there") from None
+        self._allowed = self._client.run_on_scheduler(_allow_failures, 0)
+        self._executor = self._client.get_executor(pure=False, retries=0)
+
+    def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = self._executor.submit(task, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        with contextlib.suppress(Exception):  # whatever a scheduler that is gone raises
+            self._client.run_on_scheduler(_allow_failures, self._allowed)
+        with contextlib.suppress(Exception):
+            self._executor.shutdown(wait=wait and not cancel_futures)
+            self._client.close(timeout=PATIENCE)
+
+
+def _allow_failures(number: int, dask_scheduler: Any = None) -> int:
+    """Set how many deaths of workers a task may be blamed for, and give what it was."""
+    before = int(dask_scheduler.allowed_failures)
+    dask_scheduler.allowed_failures = number
+    return before
+
+
+# on a worker
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """Shared data by what it holds, so that a worker reads it once."""
+
+    data: SharedData
+
+    def __hash__(self) -> int:
+        return hash((self.data.session, *sorted(self.data.files.values())))
+
+
+@lru_cache(maxsize=2)
+def _dataset(frozen: _Frozen) -> Dataset:
+    """The session's data, mapped into memory, if it is what the session has.
+
+    Raises:
+        StoreError: it cannot be seen from here, or it is something else.
+    """
+    data = frozen.data
+    folder = Path(data.session)
+    if data.url is not None:
+        folder = Path(tempfile.mkdtemp(prefix="nbaprops-"))
+        remote = RemoteFolder(data.url)
+        for name, digest in data.files.items():
+            (folder / name).write_bytes(remote.read(_remote_name(digest)) or b"")
+    for name, digest in data.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise StoreError(f"the worker does not see {path}; name a place that it sees with --nbaprops-store")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise StoreError(f"{path} holds other data on the worker")
+    digest_only = DatasetDigest(full="", dates=(), date_digests=(), chained=())  # the key was made by the session
+    return read_dataset(folder, digest=digest_only, target_columns=data.target_columns, root=folder)
+
+
+def _store(data: SharedData) -> FoldStore:
+    if data.url is None:
+        return FoldStore(Path(data.store))
+    return FoldStore(Path(tempfile.gettempdir()) / f"nbaprops-{getpass.getuser()}", RemoteFolder(data.url))
+
+
+def _remote_name(digest: str) -> str:
+    return f"data/{digest[:2]}/{digest}"
+
+
+def _difference(session: Mapping[str, str], worker: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"{name} {worker.get(name)} instead of {version}"
+        for name, version in session.items()
+        if worker.get(name) != version
+    )

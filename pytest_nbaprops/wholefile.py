@@ -1,0 +1,69 @@
+"""Files that are written beside their place and moved there: whoever reads one sees all of it or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+from typing import Final
+
+from pytest_nbaprops.processes import is_alive
+
+PREFIX: Final = ".tmp-"
+_OPENED_SECONDS: Final = 5.0
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put the content there.
+
+    Raises:
+        OSError: it cannot be written; what was there stays, and nothing else is left.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_mine()}{os.getpid()}-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        temporary.chmod(mode)
+        move(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def move(file: Path, place: Path) -> None:
+    """Move a file to where another may be; Windows waits for those who have the other open.
+
+    Raises:
+        OSError: it cannot be moved there.
+    """
+    end = time.monotonic() + (_OPENED_SECONDS if sys.platform == "win32" else 0)
+    while True:
+        try:
+            file.replace(place)
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Take away what processes of this machine left that were killed while they wrote into the folder."""
+    for path in folder.glob(f"{_mine()}*"):
+        pid = path.name.removeprefix(_mine()).partition("-")[0]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _mine() -> str:
+    """Folders can be shared by machines, whose process ids say nothing here."""
+    return f"{PREFIX}{zlib.crc32(socket.gethostname().encode()):08x}-"
