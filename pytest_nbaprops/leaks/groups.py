@@ -187,7 +187,7 @@ class Examination:
     Attributes:
         leaks: that were found.
         few: its answer about a few games, to be compared with those of other interpreters.
-        reads: what it read meanwhile; files of which only the kernel tells count where they were seen twice.
+        reads: what it read meanwhile.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Examination:
         self.material, self.group, self._ask = material, material.groups[name], ask
         first, second = self._heard(FEW, times=2), self._heard(FEW)
         self.few, again = first.answers
-        self.reads = [read for read in first.reads if not read.is_of_the_kernel or read in second.reads]
+        self.reads = first.reads
         self.leaks = [] if name == BUILT_IN else list(self._behaviour(first, second.answers[0]))
         if not self.leaks or (self.leaks[0].kind == UNDECLARED and self.leaks[0].remedy != STABLE):
             self.leaks += self._known_too_early({ALL: dates, FEW: few_dates})

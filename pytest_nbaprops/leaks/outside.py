@@ -113,13 +113,18 @@ def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
 
 
 def _environment(listener: Listener) -> type[Any]:
-    """Environment variables with other numbers, where the project asks for one; what names a file stays."""
-    real = type(os.environ)  # which has no public name
+    """Environment variables with other numbers, where the project asks for one that it did not set itself.
+
+    What names a file stays.
+    """
+    real, given = type(os.environ), dict(os.environ)  # the class has no public name
 
     def __getitem__(self: Any, key: str) -> str:  # noqa: N807 - it becomes one
         value: str = real.__getitem__(self, key)
+        if given.get(key) != value or os.path.exists(value):  # noqa: PTH110 - a value is not always a path
+            return value
         asked = listener.asks_variable(key, sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
-        return value.translate(_DIGITS_OF_TEXT) if asked and not os.path.exists(value) else value  # noqa: PTH110
+        return value.translate(_DIGITS_OF_TEXT) if asked else value
 
     return type("Environment", (real,), {"__getitem__": __getitem__})
 

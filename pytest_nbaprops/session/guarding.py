@@ -40,6 +40,8 @@ HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
 MANY_GROUPS = 4  # that are worth a second process to ask them
 DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
+IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
+
 Dates = dict[str, list[str]]
 NO_DATES: Dates = {"dates": [], "few_dates": []}
 
@@ -128,11 +130,9 @@ class GroupGuard:
         if ours:
             plan = {**plan, BUILT_IN: {"dates": [], "few_dates": plan[ours[0]]["dates"][:DATES_OF_BUILT_IN]}}
         results = self._results(asked, own, plan)
-        reads = (read for one in results.values() for read in (*one["reads"], *one["imported"]))
-        opened = {read.path for read in reads if read.tried and read.path}
         for name in own:
             plan[name]["few_dates"] = results[name]["few_dates"]
-            found[name] = tuple(self._with_column(leak) for leak in self._leaks(name, results[name], opened))
+            found[name] = tuple(map(self._with_column, self._leaks(name, results[name])))
         for name in ours:  # were asked together: each has the leaks of the columns that it made
             leaks = [
                 (leak, [one for one in leak.columns if one in self.context.columns[name]])
@@ -155,34 +155,36 @@ class GroupGuard:
 
             count = 1 if len(asked) < MANY_GROUPS else 2
             parts = [child(f"part-{n}", groups=asked[n::count], plan=plan) for n in range(count)]
-            imported = [child("imported", groups=own, other=True)] if own else []
+            imported = [child(IMPORTED, groups=own, other=True)] if own else []
             seeds = [child(f"hash-{seed}", seed, groups=hashing) for seed in HASH_SEEDS] if hashing else []
             run_all(self.config, [*parts, *imported, *seeds])
-            if any(part.result is None for part in parts):
-                raise RuntimeError(next(part.failure for part in parts if part.result is None))
-            others = {one.folder.name: one.result["groups"] if one.result else None for one in (*imported, *seeds)}
-            return {
-                name: {**one, "imported": part.result["imported"], "others": others}
-                for part in parts
-                for name, one in part.result["groups"].items()
-            }
+            found = {name: one for part in parts for name, one in _left(part).items()}
+            opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
+            if opened:  # the kernel does not say by whom: asked again while nothing else runs
+                alone = child("alone", groups=opened)
+                run_all(self.config, [alone])
+                for name, again in _left(alone).items():
+                    reads = found[name]["reads"]
+                    found[name]["reads"] = [
+                        read for read in reads if not read.is_of_the_kernel or read in again["reads"]
+                    ]
+            others = {one.folder.name: one.result for one in (*imported, *seeds)}
+            return {name: {**one, "others": others} for name, one in found.items()}
 
-    def _leaks(self, name: str, result: Mapping[str, Any], opened: set[str]) -> list[Leak]:
+    def _leaks(self, name: str, result: Mapping[str, Any]) -> list[Leak]:
         """What was found of a group, and what its reads and its answers in other interpreters add."""
         leaks: list[Leak] = result["leaks"]
         if leaks:
             return leaks
-        compiled = [read for read in result["reads"] if read.is_of_the_kernel and read.path not in opened]
-        untried = [read for read in result["imported"] if not read.tried and read.path not in opened]
-        if reads := [*compiled, *untried]:
-            return [undeclared(name, reads, self.context.root)]
-        imported = result["others"]["imported"]
-        if imported is None and result["imported"]:  # with other files nothing could be imported
-            return [undeclared(name, result["imported"], self.context.root)]
-        if imported is not None and self._differ(imported[name], result):
-            return [undeclared(name, result["imported"] or [DRAWN], self.context.root)]
+        reads: list[Read] = result["reads"]
+        imported = result["others"][IMPORTED]
+        if untried := [read for read in reads if not read.tried]:
+            return [undeclared(name, untried, self.context.root)]
+        # With other files nothing may be imported at all.
+        if self._differ(imported[name], result) if imported is not None else reads:
+            return [undeclared(name, reads or [DRAWN], self.context.root)]
         for other, groups in result["others"].items():
-            if other != "imported" and name in (groups or {}) and (moved := self._differ(groups[name], result)):
+            if other != IMPORTED and name in (groups or {}) and (moved := self._differ(groups[name], result)):
                 return [Leak(group=name, columns=moved[0], kind="not deterministic", example=moved[1])]
         return []
 
@@ -220,6 +222,14 @@ class GroupGuard:
         best = wanted.assign(RANK=rank).groupby(["GAME_DATE", "GAME_ID"], sort=False)["RANK"].min().reset_index()
         each = max(1, FEW_GAMES // max(1, best["GAME_DATE"].nunique()))
         return list(map(str, best.sort_values(["GAME_DATE", "RANK"]).groupby("GAME_DATE").head(each)["GAME_ID"]))
+
+
+def _left(child: Child) -> dict[str, dict[str, Any]]:
+    """What a process left of each group that it asked."""
+    if child.result is None:
+        raise RuntimeError(child.failure)
+    left: dict[str, dict[str, Any]] = child.result
+    return left
 
 
 def tell(config: pytest.Config, text: str) -> None:

@@ -182,11 +182,10 @@ class Rehearsing:
     def _judged(self, states: Sequence[Candidate], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
         self.found = {state.name: Rehearsed() for state in states}
         runs = self._run(scenes)
-        for state in states:
-            whole = [run for run in runs if any(fold.nodeid in run.folds for fold in state.folds)]
-            self.found[state.name].leaks = self._undeclared(state, whole)
-        # In a world of its own date alone, a test that learns from the nights before is honest again.
         suspects = self._moving(scenes, runs)
+        for name, reads in self._learnt(states, scenes, runs).items():
+            self.found[name].leaks = [undeclared(name, reads, self.context.root)] if reads else []
+        # In a world of its own date alone, a test that learns from the nights before is honest again.
         alone = _merged([scene for moving in suspects.values() for scene, _ in moving[:MOST_AGAIN]])
         moving = self._moving(alone, self._run(alone))
         moves = {name: move for name, ((_, move), *_) in moving.items()}
@@ -222,14 +221,29 @@ class Rehearsing:
             true = fold.result.predictions if fold.result is not None else again.predictions.head(0)
             yield state, fold, moved_prediction(self.games, true, again.predictions)
 
-    def _undeclared(self, state: Candidate, runs: Sequence[Again]) -> list[Leak]:
-        """What its predictions could hang on, cannot be tried otherwise, and nothing declares.
+    def _learnt(
+        self, states: Sequence[Candidate], scenes: Sequence[Scene], runs: Sequence[Again]
+    ) -> dict[str, list[Read]]:
+        """What predictions could hang on, cannot be tried otherwise, and nothing declares.
 
-        Files that only the kernel tells of count where every session saw them: it does not say who opened them.
+        The kernel does not say who opened a file: that counts where it is opened again while nothing else runs. Who
+        broke where files were others may hang on them.
         """
-        first, *others = [[read for read in _reads(state, run) if not read.tried] for run in runs] or [[]]
-        reads = [read for read in first if not read.is_of_the_kernel or all(read in other for other in others)]
-        return [undeclared(state.name, reads, self.context.root)] if reads else []
+        heard: dict[str, list[Read]] = {}
+        watched: dict[str, tuple[Candidate, FoldState]] = {}
+        for scene, run in zip(scenes, runs, strict=True):
+            for state, fold in scene.folds:
+                if fold.nodeid in run.folds and state.name not in watched:
+                    heard[state.name], watched[state.name] = _reads(state, run), (state, fold)
+        opened = {name for name, reads in heard.items() if any(read.is_of_the_kernel for read in reads)}
+        alone = Scene(folds=tuple(one for name, one in watched.items() if name in opened), high=True)
+        [again] = self._run([alone]) if opened else [Again()]
+        for state in states:
+            reads = heard.setdefault(state.name, [])
+            untried = [read for read in reads if not read.tried]
+            sure = [read for read in untried if not read.is_of_the_kernel or read in _reads(state, again)]
+            heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
+        return heard
 
     def _name(self, scene: Scene, moves: Mapping[str, Move]) -> None:
         """Name what moves predictions on one date, one change at a time; as they are they must not move at all."""

@@ -43,7 +43,7 @@ class Sandbox:
             os._exit(0)
 
     def _answer(self) -> object:
-        told, imported = self.order.told, self.order.listener.take()
+        told, self.imported = self.order.told, self.order.listener.take()
         context = read_context(self.config, Path(told["context"]), threads=1)
         games = context.dataset.games
         self.material = Material.with_built_in(
@@ -63,17 +63,19 @@ class Sandbox:
         # Windows cannot fork, and macOS with its frameworks should not.
         self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
         self.patience = PATIENCE if _only_thread() else SUSPICION
-        return {"imported": imported, "groups": {name: self._group(name) for name in told["groups"]}}
+        return {name: self._group(name) for name in told["groups"]}
 
     def _group(self, name: str) -> dict[str, Any]:
         plan = self.order.told["plan"]
         if plan is None:  # in another interpreter only its answer counts
-            return {"few": self._asked(Call(group=name, league=FEW)).answers[0]}
+            heard = self._asked(Call(group=name, league=FEW))
+            return {"few": heard.answers[0], "reads": [*self.imported, *heard.reads]}
         dates, few_dates = (list(map(date.fromisoformat, plan[name][part])) for part in ("dates", "few_dates"))
         if not self.forks:
             few_dates = few_dates[:: max(1, len(few_dates) // FEWER_DATES)]
         found = Examination(self.material, name, self._asked, dates, few_dates)
-        return {"leaks": found.leaks, "few": found.few, "reads": found.reads, "few_dates": list(map(str, few_dates))}
+        reads = [*self.imported, *found.reads]
+        return {"leaks": found.leaks, "few": found.few, "reads": reads, "few_dates": list(map(str, few_dates))}
 
     def _asked(self, call: Call) -> Heard:
         """The answer of a fork; where one hangs, because a library's threads held a lock, of new interpreters."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
+import sqlite3
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -33,7 +35,11 @@ def recipes(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     project.makeconftest(HOOKS)
     table = pd.DataFrame({"PTS": [10.0, 12.0, 17.0]})
     table.to_csv(project.path / "answers.csv", index=False)
+    table.to_parquet(project.path / "answers.parquet")
+    (project.path / "answers.pickle").write_bytes(pickle.dumps(3.5))
     (project.path / "level.txt").write_text("0.5\n")
+    with sqlite3.connect(project.path / "answers.db") as database:
+        table.to_sql("answers", database)
     monkeypatch.setenv("NBAPROPS_LEVEL", "3")
     monkeypatch.syspath_prepend(str(project.path))
     monkeypatch.delitem(sys.modules, "guarded_recipes", raising=False)
@@ -49,7 +55,7 @@ def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, tr
     types = [f"guarded_recipes.{name}" for name, value in vars(recipes).items() if isinstance(value, type)]
     chosen = [f"--nbaprops-recipe={name}" for name in names]
     trusted = "nbaprops_trusted_types=" + "\n".join(types)
-    session = train(*chosen, FEW_FOLDS, "-o", trusted, "-o", "nbaprops_sources=level.txt")
+    session = train(*chosen, "--nbaprops-test=last 2 dates", "-o", trusted, "-o", "nbaprops_sources=level.txt")
     found = by_name(session)
     named = {name: kinds(candidate) for name, candidate in found.items()}
     assert named == {n: [kind] if kind else [] for n, (_, kind) in recipes.LEAKING.items()} | {

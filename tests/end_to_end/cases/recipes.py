@@ -25,6 +25,7 @@ from xgboost import XGBRegressor
 
 HERE = Path(__file__).parent
 RATINGS = pd.Series(np.linspace(9.0, 11.0, 200))
+FITTED = LinearRegression().fit([[0.0], [30.0]], [0.0, 3.0])
 
 
 class Base(RegressorMixin, BaseEstimator):
@@ -73,9 +74,35 @@ class ReadsInFit(Base):
         return self.mean_
 
 
+class ReadsInPredict(Base):
+    def extra(self, X: Any) -> Any:
+        return float((HERE / "answers.csv").read_text().split()[1])
+
+
+class ReadsAPickle(Base):
+    def extra(self, X: Any) -> Any:
+        return pickle.loads((HERE / "answers.pickle").read_bytes())
+
+
+class ReadsADatabase(Base):
+    def extra(self, X: Any) -> Any:
+        with sqlite3.connect(HERE / "answers.db") as database:
+            return float(pd.read_sql("select PTS from answers", database)["PTS"].mean())
+
+
+class ReadsCompiled(Base):
+    def extra(self, X: Any) -> Any:
+        return float(pyarrow.parquet.ParquetFile(str(HERE / "answers.parquet")).read().to_pandas()["PTS"].mean())
+
+
 class HoldsATable(Base):
     def extra(self, X: Any) -> Any:
         return RATINGS.iloc[3]
+
+
+class HoldsAModel(Base):
+    def extra(self, X: Any) -> Any:
+        return FITTED.predict(X[:, :1])
 
 
 class AsksTheEnvironment(Base):
@@ -95,7 +122,12 @@ LEAKING = {
     "imputes_from_the_night": (ImputesFromTheNight(), "test rows"),
     "labels_the_night": (LabelsTheNight(), "test rows"),
     "reads_in_fit": (ReadsInFit(), "undeclared source"),
+    "reads_in_predict": (ReadsInPredict(), "undeclared source"),
+    "reads_a_pickle": (ReadsAPickle(), "undeclared source"),
+    "reads_a_database": (ReadsADatabase(), "undeclared source"),
+    "reads_compiled": (ReadsCompiled(), "undeclared source"),
     "holds_a_table": (HoldsATable(), "undeclared source"),
+    "holds_a_model": (HoldsAModel(), "undeclared source"),
     "asks_the_environment": (AsksTheEnvironment(), "undeclared source"),
     "rolls_dice": (RollsDice(), None),
 }
