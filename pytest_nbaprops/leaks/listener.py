@@ -36,6 +36,8 @@ NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", "m
 NEVER |= {"nbaprops-report", ".hypothesis", ".tox", ".mypy_cache", ".ruff_cache"}
 CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth")
 MOST_FOLDERS = 2000
+# How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
+CLOCK_TICK, WHOLE_SECONDS = 0.02, 2.0
 
 
 class Listener:
@@ -121,7 +123,8 @@ class Listener:
         if path in ("", ":memory:") or path.startswith("file::memory:") or absolute(path) in self.declared:
             return True
         try:
-            return os.stat(path).st_mtime >= self._began - 1  # noqa: PTH116 - paths of any kind
+            written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
+            return written >= self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
 

@@ -20,7 +20,7 @@ from pytest_nbaprops.leaks.leak import detail_of, moved_value
 from pytest_nbaprops.leaks.perturb import Cutoff, days_of
 from pytest_nbaprops.walkforward.dataset import Dataset
 
-SHARE_HIDDEN, SHARE_OTHERS = 0.35, 0.35
+SHARE_HIDDEN = 0.35
 TENTH = 10
 # Predictions may be float32; what moves them by less than this decides nothing.
 TOLERANCE = 1e-6
@@ -57,8 +57,8 @@ def world(  # noqa: PLR0913 - what is changed, and how
     """A world that is another one from `cutoff` on; `last` is the last date whose predictions are compared.
 
     Outcomes of the compared dates are `high` or low ones, so that whoever chooses by them must choose another thing
-    in one of the two; rows of a third of the players of these dates are hidden, a third of the rest have others'
-    features, and later rows are others.
+    in one of the two; rows of a third of the players of these dates are hidden, half of the rest have others' features
+    (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others.
     """
     maker = _Maker(dataset, cutoff=np.datetime64(cutoff, "D"), last=np.datetime64(last, "D"), seed=seed)
     games, origin = dataset.games, np.arange(len(dataset.games))
@@ -70,7 +70,7 @@ def world(  # noqa: PLR0913 - what is changed, and how
     if PRESENCE in changes:
         there = ~np.isin(origin, maker.hidden())
         games, origin = games[there].reset_index(drop=True), origin[there]
-    others = maker.others(origin) if NEIGHBOURS in changes else np.empty(0, dtype=np.intp)
+    others = maker.others(origin, first=high) if NEIGHBOURS in changes else np.empty(0, dtype=np.intp)
     baseline = dataset.targets["baseline"].take(np.maximum(origin, 0)).set_axis(games.index)
     data = replace(
         dataset,
@@ -118,10 +118,12 @@ class _Maker:
         others = self.dataset.games[["GAME_ID", "TEAM_ABBREVIATION"]].iloc[rows].duplicated().to_numpy()
         return rows[others & (self._rng.random(len(rows)) < SHARE_HIDDEN)]
 
-    def others(self, origin: Positions) -> Positions:
-        """Positions of the rows to predict that get others' features: never all of a date."""
+    def others(self, origin: Positions, *, first: bool) -> Positions:
+        """Positions of the rows to predict that get others' features: one half of each date, or the other one."""
         rows = self._rng.permutation(np.flatnonzero(np.isin(origin, self._tested)))
-        return np.sort(rows[: int(SHARE_OTHERS * len(rows))])
+        by_date = pd.Series(rows).groupby(self._days[origin[rows]])
+        chosen = (by_date.cumcount() % 2 == int(first)) & (by_date.transform("size") > 1)  # never all of a date
+        return np.sort(rows[chosen.to_numpy()])
 
     def features(self, origin: Positions, others: Positions, *, later: bool) -> pd.DataFrame:
         """Everybody's own features, but other earlier rows' for `others`, and shuffled ones after the last date."""

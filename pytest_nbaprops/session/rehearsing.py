@@ -29,7 +29,7 @@ from pytest_nbaprops.session.evidence import failures_of, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 
-REHEARSAL_VERSION = "4"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "5"  # with another one nothing is taken from the store
 MOST_FITS = 2
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"

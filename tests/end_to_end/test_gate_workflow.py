@@ -24,10 +24,9 @@ ACTION = Path(".github/actions/promotion-gate/action.yml")
 # The small league and a recipe that fits in no time: what is tested here are the steps.
 SMALL = "--nbaprops-recipe=baseline --nbaprops-features=last_ten --nbaprops-train-window=expanding"
 
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="there is no repository"),
-    pytest.mark.xdist_group("gate-workflow"),
-]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".git").exists() or shutil.which("git") is None, reason="there is no repository"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

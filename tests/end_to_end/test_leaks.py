@@ -437,7 +437,7 @@ def test_leaks_in_tests_are_named(project: pytest.Pytester, train: Train) -> Non
     does not hide a leak, and whatever way the outcomes came, predictions that are the outcomes give themselves away.
     """
     write(project.path, *(body for _, body in EVERY_LEAK.values()))
-    session = train("--nbaprops-promote=enforce", "-v", FEW_FOLDS)
+    session = train("--nbaprops-promote=enforce", "-v", FEW_FOLDS, process=True)
     found = by_name(session)
     named = {
         name: [kind for kind in kinds(candidate) if name not in HOSTILE or kind == "test outcomes"]

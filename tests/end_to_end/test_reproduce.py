@@ -67,8 +67,6 @@ nbaprops_features = usage,hot_hand
 nbaprops_criterion = mae <= 50
 nbaprops_tracking_uri = sqlite:///mlflow.db
 """
-# One worker makes the recorded session, not each.
-pytestmark = pytest.mark.xdist_group("reproduce")
 OUTSIDE = (
     "MLFLOW_TRACKING",
     "MLFLOW_RUN",

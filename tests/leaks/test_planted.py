@@ -40,9 +40,6 @@ nbaprops_test = 2023-12-01..2024-02-10
 nbaprops_criterion = mae <= 50
 """
 
-# All of them share what the guard found: one worker has to do it, not each.
-pytestmark = pytest.mark.xdist_group("planted")
-
 Findings = dict[str, list[dict[str, Any]]]
 
 

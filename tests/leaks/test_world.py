@@ -1,12 +1,17 @@
-"""What predictions give away by themselves."""
+"""Which rows have others' features in a world that could have been, and what predictions give away by themselves."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.leaks.world import copied_outcomes
+from pytest_nbaprops.data.digest import dataset_digest
+from pytest_nbaprops.data.sample import sample_league
+from pytest_nbaprops.leaks.world import KEYS, NEIGHBOURS, copied_outcomes, world
+from pytest_nbaprops.walkforward.dataset import Dataset, targets_of
 
 
 def frame(predicted: object = 0.0, baseline: object = 0.5, target: float = 18.0) -> pd.DataFrame:
@@ -44,3 +49,28 @@ def test_few_rows_prove_nothing() -> None:
     """Under a hundred games there is no telling."""
     rows = frame().head(80)
     assert copied_outcomes(rows.assign(predicted=rows["actual"])) is None
+
+
+def test_the_two_worlds_change_every_row_once_and_never_a_whole_date() -> None:
+    """Whatever a prediction takes from the night's other rows, an extreme of them too, is another in one of the two."""
+    games = sample_league(seasons=1, players=60)
+    days = games["GAME_DATE"].unique()[-3:]
+    first = games.index[games["GAME_DATE"].eq(days[1]) & games["MIN"].notna()][0]
+    games = games[games["GAME_DATE"].ne(days[1]) | (games.index == first)].reset_index(drop=True)
+    dataset = Dataset(
+        games=games,
+        features=games[["MIN"]].astype("float32"),
+        targets=targets_of(games, ("PTS",)),
+        digest=dataset_digest(games),
+        target_columns=("PTS",),
+        root=Path(),
+    )
+    cutoff, last = str(days[0])[:10], str(days[2])[:10]
+    halves = [
+        world(dataset, cutoff=cutoff, last=last, changes=(NEIGHBOURS,), high=high).others for high in (True, False)
+    ]
+    tested = games[games["GAME_DATE"].isin(days) & games["MIN"].notna()]
+    lonely = tested[tested["GAME_DATE"].eq(days[1])]
+    assert not halves[0].intersection(halves[1]).size
+    assert set(halves[0].union(halves[1])) == set(pd.MultiIndex.from_frame(tested.drop(lonely.index)[KEYS]))
+    assert len(lonely) == 1

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.tracking.connection import Store
 
-# One worker kills, not each.
-pytestmark = pytest.mark.xdist_group("crashes")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
