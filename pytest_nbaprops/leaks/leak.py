@@ -46,9 +46,14 @@ def moved_value(row: Any, before: float, after: float, *, column: str | None = N
         "player": name if isinstance(name, str) else str(row["PLAYER_ID"]),
         "date": f"{row['GAME_DATE']:%Y-%m-%d}",
         "column": column,
-        "before": None if math.isnan(before) else float(before),
-        "after": None if math.isnan(after) else float(after),
+        "before": _plain(before),
+        "after": _plain(after),
     }
+
+
+def _plain(value: float) -> float | str | None:
+    """As JSON has it: None where there is none, "inf" and "-inf" as text."""
+    return None if math.isnan(value) else float(value) if math.isfinite(value) else str(float(value))
 
 
 def detail_of(what: str | BaseException) -> dict[str, object]:

@@ -7,8 +7,9 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,7 @@ class World:
 def world(  # noqa: PLR0913 - what is changed, and how
     dataset: Dataset,
     *,
+    fitted: str,
     cutoff: str,
     last: str,
     changes: Sequence[str] = KINDS,
@@ -58,9 +60,10 @@ def world(  # noqa: PLR0913 - what is changed, and how
 
     Outcomes of the compared dates are `high` or low ones, so that whoever chooses by them must choose another thing
     in one of the two; rows of a third of the players of these dates are hidden, half of the rest have others' features
-    (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others.
+    (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others. What is
+    handed out is older than `fitted`, and drawn date by date: a date looks the same, whatever else is compared.
     """
-    maker = _Maker(dataset, cutoff=np.datetime64(cutoff, "D"), last=np.datetime64(last, "D"), seed=seed)
+    maker = _Maker(dataset, *(np.datetime64(day, "D") for day in (fitted, cutoff, last)), seed=seed)
     games, origin = dataset.games, np.arange(len(dataset.games))
     if OUTCOMES in changes:
         games = maker.other_ending(unknown_columns(games, known), high=high)
@@ -70,7 +73,7 @@ def world(  # noqa: PLR0913 - what is changed, and how
     if PRESENCE in changes:
         there = ~np.isin(origin, maker.hidden())
         games, origin = games[there].reset_index(drop=True), origin[there]
-    others = maker.others(origin, first=high) if NEIGHBOURS in changes else np.empty(0, dtype=np.intp)
+    others = maker.others(origin, first=high) if NEIGHBOURS in changes else {}
     baseline = dataset.targets["baseline"].take(np.maximum(origin, 0)).set_axis(games.index)
     data = replace(
         dataset,
@@ -79,62 +82,77 @@ def world(  # noqa: PLR0913 - what is changed, and how
         targets=pd.DataFrame({"actual": target_values(games, dataset.target_columns), "baseline": baseline}),
     )
     data.__dict__["game_dates"] = dataset.game_dates  # the folds are those of the session
-    return World(dataset=data, others=pd.MultiIndex.from_frame(games[KEYS].iloc[others]))
+    return World(dataset=data, others=pd.MultiIndex.from_frame(games[KEYS].iloc[[*chain(*others.values())]]))
 
 
 class _Maker:
     """What is changed in the rows between two dates, and in those after them."""
 
-    def __init__(self, dataset: Dataset, *, cutoff: np.datetime64, last: np.datetime64, seed: int) -> None:
+    def __init__(
+        self, dataset: Dataset, fitted: np.datetime64, cutoff: np.datetime64, last: np.datetime64, *, seed: int
+    ) -> None:
         self.dataset, self.cutoff, self.last, self.seed = dataset, cutoff, last, seed
-        self._rng = np.random.default_rng([seed, int(cutoff.astype(np.int64))])
         self._days = days_of(dataset.games)
         played = dataset.targets["actual"].notna().to_numpy()
-        self._earlier: Positions = np.flatnonzero(self._days < cutoff)
-        self._tested: Positions = np.flatnonzero((self._days >= cutoff) & (self._days <= last) & played)
+        tested: Positions = np.flatnonzero((self._days >= cutoff) & (self._days <= last) & played)
+        self._tested: dict[int, Positions] = {  # of each date
+            int(day.astype(np.int64)): tested[self._days[tested] == day] for day in np.unique(self._days[tested])
+        }
+        earlier: Positions = np.flatnonzero(self._days < fitted)
+        self._earlier = earlier if len(earlier) else tested
 
     def other_ending(self, unknown: Unknown, *, high: bool) -> pd.DataFrame:
         """Outcomes from the cutoff on are those of other games; on the compared dates, of the best or the worst."""
         games = self.dataset.games
         ended = Cutoff(games, self.cutoff, seed=self.seed, unknown=unknown).other_ending().frame
-        source = np.arange(len(games))
-        source[self._tested] = self._rng.choice(self._tenth(high=high), len(self._tested))
-        rows = np.isin(np.arange(len(games)), self._tested)
+        source, tenth = np.arange(len(games)), self._tenth(high=high)
+        for day, rows in self._tested.items():
+            source[rows] = self._rng(day, 1).choice(tenth, len(rows))
+        tested = np.isin(np.arange(len(games)), [*chain(*self._tested.values())])
         taken = {name: games[name].take(source).set_axis(games.index) for name in unknown.outcomes}
-        return ended.assign(**{name: values.where(rows, ended[name]) for name, values in taken.items()})
+        return ended.assign(**{name: values.where(tested, ended[name]) for name, values in taken.items()})
 
     def _tenth(self, *, high: bool) -> Positions:
         """Earlier rows with the highest, or the lowest, tenth of the target."""
         actual = self.dataset.targets["actual"].to_numpy()
         known = self._earlier[np.isfinite(actual[self._earlier])]
-        pool = known if len(known) else self._tested
+        pool = known if len(known) else self._earlier
         order = pool[np.argsort(actual[pool], kind="stable")]
         count = max(1, len(order) // TENTH)
         return order[-count:] if high else order[:count]
 
     def hidden(self) -> Positions:
         """A third of the rows to predict; one of each side stays, since the schedule is public."""
-        rows = self._rng.permutation(self._tested)
-        others = self.dataset.games[["GAME_ID", "TEAM_ABBREVIATION"]].iloc[rows].duplicated().to_numpy()
-        return rows[others & (self._rng.random(len(rows)) < SHARE_HIDDEN)]
+        hidden = []
+        for day, tested in self._tested.items():
+            rng = self._rng(day, 2)
+            rows = rng.permutation(tested)
+            others = self.dataset.games[["GAME_ID", "TEAM_ABBREVIATION"]].iloc[rows].duplicated().to_numpy()
+            hidden.append(rows[others & (rng.random(len(rows)) < SHARE_HIDDEN)])
+        return np.concatenate(hidden)
 
-    def others(self, origin: Positions, *, first: bool) -> Positions:
+    def others(self, origin: Positions, *, first: bool) -> dict[int, Positions]:
         """Positions of the rows to predict that get others' features: one half of each date, or the other one."""
-        rows = self._rng.permutation(np.flatnonzero(np.isin(origin, self._tested)))
-        by_date = pd.Series(rows).groupby(self._days[origin[rows]])
-        chosen = (by_date.cumcount() % 2 == int(first)) & (by_date.transform("size") > 1)  # never all of a date
-        return np.sort(rows[chosen.to_numpy()])
+        there = {day: np.flatnonzero(np.isin(origin, tested)) for day, tested in self._tested.items()}
+        return {  # never all of a date
+            day: np.sort(self._rng(day, 3).permutation(rows)[int(first) :: 2]) if len(rows) > 1 else rows[:0]
+            for day, rows in there.items()
+        }
 
-    def features(self, origin: Positions, others: Positions, *, later: bool) -> pd.DataFrame:
+    def features(self, origin: Positions, others: Mapping[int, Positions], *, later: bool) -> pd.DataFrame:
         """Everybody's own features, but other earlier rows' for `others`, and shuffled ones after the last date."""
         rows = np.maximum(origin, 0)
         after = np.flatnonzero((self._days[rows] > self.last) | (origin < 0))
-        rows[others] = self._rng.choice(self._earlier if len(self._earlier) else rows, len(others))
+        for day, changed in others.items():
+            rows[changed] = self._rng(day, 4).choice(self._earlier, len(changed))
         if later:
-            rows[after] = self._rng.permutation(rows[after])
+            rows[after] = self._rng(int(self.last.astype(np.int64)), 5).permutation(rows[after])
         features = self.dataset.features
         same = len(rows) == len(features) and np.array_equal(rows, np.arange(len(rows)))
         return features if same else features.take(rows).set_axis(pd.RangeIndex(len(rows)))
+
+    def _rng(self, day: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, day, purpose])
 
 
 def moved_prediction(games: pd.DataFrame, true: pd.DataFrame, again: pd.DataFrame) -> dict[str, object] | None:

@@ -170,6 +170,7 @@ class Rehearsing:
 
     def _order(self, scene: Scene) -> dict[str, Any]:
         world = {
+            "fitted": min(fold.fold.fitted_at for _, fold in scene.folds).isoformat(),
             "cutoff": scene.dates[0].isoformat(),
             "last": scene.dates[-1].isoformat(),
             "changes": scene.changes,
@@ -248,8 +249,10 @@ class Rehearsing:
     def _name(self, scene: Scene, moves: Mapping[str, Move]) -> None:
         """Name what moves predictions on one date, one change at a time; as they are they must not move at all."""
         plain = replace(scene, changes=(), other=False)
-        kinds = [replace(plain, changes=(kind,)) for kind in KINDS]
-        runs = self._run([plain, plain, replace(plain, other=True), *kinds])
+        # Who chooses by outcomes may choose the same among the high ones, but not among the low ones, too.
+        kinds = [(kind, replace(plain, changes=(kind,))) for kind in KINDS]
+        kinds.insert(1, (OUTCOMES, replace(plain, changes=(OUTCOMES,), high=not scene.high)))
+        runs = self._run([plain, plain, replace(plain, other=True), *(one for _, one in kinds)])
         still, _, outside, *by_kind = [{state.name: move for state, _, move in self._moves(scene, run)} for run in runs]
         for state, fold in scene.folds:
             name, known = state.name, self.found[state.name]
@@ -259,9 +262,9 @@ class Rehearsing:
                 one, other = (run.folds[fold.nodeid].predictions for run in runs[:2])
                 known.unknown = NOISE if moved_prediction(self.games, one, other) else STATE
                 continue
-            kind = next((kind for kind, moved in zip(KINDS, by_kind, strict=True) if moved.get(name)), None)
-            if kind is not None:
-                move = by_kind[KINDS.index(kind)][name]
+            moving = [(kind, moved[name]) for (kind, _), moved in zip(kinds, by_kind, strict=True) if moved.get(name)]
+            if moving:
+                kind, move = moving[0]
                 # A recipe is handed nothing but rows.
                 kind = NEIGHBOURS if kind == PRESENCE and state.spec.code is None else kind
                 known.leaks.append(_leak(name, kind, move))
@@ -276,7 +279,8 @@ def _merged(scenes: Sequence[Scene]) -> list[Scene]:
     """The folds of several candidates on the same world, in one session."""
     together: dict[tuple[Any, ...], list[tuple[Candidate, FoldState]]] = {}
     for scene in scenes:
-        together.setdefault((*scene.dates, scene.high), []).extend(scene.folds)
+        fitted = {fold.fold.fitted_at for _, fold in scene.folds}
+        together.setdefault((*scene.dates, *fitted, scene.high), []).extend(scene.folds)
     return [Scene(folds=tuple(folds), high=key[-1]) for key, folds in together.items()]
 
 

@@ -66,11 +66,16 @@ def test_the_two_worlds_change_every_row_once_and_never_a_whole_date() -> None:
         root=Path(),
     )
     cutoff, last = str(days[0])[:10], str(days[2])[:10]
-    halves = [
-        world(dataset, cutoff=cutoff, last=last, changes=(NEIGHBOURS,), high=high).others for high in (True, False)
+    worlds = [
+        world(dataset, fitted=cutoff, cutoff=cutoff, last=last, changes=(NEIGHBOURS,), high=high)
+        for high in (True, False)
     ]
+    halves = [one.others for one in worlds]
     tested = games[games["GAME_DATE"].isin(days) & games["MIN"].notna()]
     lonely = tested[tested["GAME_DATE"].eq(days[1])]
     assert not halves[0].intersection(halves[1]).size
     assert set(halves[0].union(halves[1])) == set(pd.MultiIndex.from_frame(tested.drop(lonely.index)[KEYS]))
     assert len(lonely) == 1
+    alone = world(dataset, fitted=cutoff, cutoff=last, last=last, changes=(NEIGHBOURS,), high=True)
+    rows = games["GAME_DATE"] == days[2]
+    assert alone.dataset.features[rows].equals(worlds[0].dataset.features[rows])  # a date looks the same by itself
