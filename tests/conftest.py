@@ -15,6 +15,22 @@ from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Files stay together (`--dist loadfile`): the longest begin first, or a worker is left alone with one at the end.
+SLOWEST = (
+    "test_planted", "test_leaks", "test_guarded", "test_gate_workflow", "test_cluster", "test_reproduce", "test_resume",
+    "test_attribution", "test_champion", "test_fail_closed", "test_faults", "test_crashes", "test_races", "test_server",
+    "test_main_job", "test_registered", "test_bad_input", "test_cli", "test_readme_walk",
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # xdist would begin with the files that have most tests
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
