@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.features.syntax import SourceFiles, dotted_names, local_imports
+from pytest_nbaprops.features.syntax import dotted_names, local_imports, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,12 +40,14 @@ WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
 
 def code_digest(obj: object) -> str:
     """SHA-256 (hex) of a function, class or other object and of all project code and constants it refers to."""
-    return CodeReader().digest(obj)
+    walk = _Walk()
+    root = walk.describe(obj)
+    return _sha256(json.dumps([root, walk.entries], sort_keys=True))
 
 
 def objects_reached(*objects: object) -> list[tuple[str, Any]]:
     """These objects and whatever project code and values they refer to, each with the name that it goes by."""
-    walk = _Walk(CodeReader())
+    walk = _Walk()
     for obj in objects:
         walk.describe(obj)
     return [(walk.names.get(id(obj)) or str(getattr(obj, "__name__", type(obj).__name__)), obj) for obj in walk.alive]
@@ -76,42 +78,10 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
             yield from codes_of(part)
 
 
-class CodeReader:
-    """Digests of several objects; every source is read, parsed and hashed once per reader."""
-
-    def __init__(self) -> None:
-        self._sources = SourceFiles()
-        self._hashes: dict[ast.AST, str] = {}
-        self._names: dict[ast.AST, list[str]] = {}
-
-    def digest(self, obj: object) -> str:
-        """SHA-256 (hex), as `code_digest`."""
-        walk = _Walk(self)
-        root = walk.describe(obj)
-        return _sha256(json.dumps([root, walk.entries], sort_keys=True))
-
-    def tree(self, obj: object) -> ast.AST | None:
-        """The syntax tree of a function, class or module; None without source."""
-        return self._sources.tree(obj)
-
-    def hash(self, tree: ast.AST) -> str:
-        """SHA-256 (hex) of a tree."""
-        if tree not in self._hashes:
-            self._hashes[tree] = _sha256(ast.dump(tree))
-        return self._hashes[tree]
-
-    def names(self, tree: ast.AST) -> list[str]:
-        """The dotted names in a tree, sorted."""
-        if tree not in self._names:
-            self._names[tree] = sorted(set(dotted_names(tree)))
-        return self._names[tree]
-
-
 class _Walk:
     """One pass over an object and its references; `entries` are numbered as they are met, so cycles end."""
 
-    def __init__(self, reader: CodeReader) -> None:
-        self.reader = reader
+    def __init__(self) -> None:
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.names: dict[int, str] = {}
@@ -147,25 +117,25 @@ class _Walk:
     def _code(self, obj: Any) -> Any:
         if isinstance(obj, FunctionType):
             return self._function(obj)
-        tree = self.reader.tree(obj)
+        tree = tree_of(obj)
         if isinstance(obj, ModuleType):
-            return ["module", self.reader.hash(tree) if tree else obj.__name__]
+            return ["module", _hash(tree) if tree else obj.__name__]
         bases = [self.describe(base) for base in obj.__bases__]
         if tree is None:
             functions = {name: value for name, value in vars(obj).items() if isinstance(value, FunctionType)}
             return ["class", obj.__qualname__, bases, self._mapping(functions)]
         scope = vars(sys.modules.get(obj.__module__, builtins))
-        return ["class", self.reader.hash(tree), bases, self._references(tree, scope, set(scope))]
+        return ["class", _hash(tree), bases, self._references(tree, scope, set(scope))]
 
     def _function(self, function: FunctionType) -> Any:
-        tree = self.reader.tree(function)
+        tree = tree_of(function)
         scope = {**function.__globals__, **_closure(function)}
         names = {name for name in _names(function.__code__) if name in scope}
         if tree is None:
             said, references = _instructions(function.__code__), self._mapping({name: scope[name] for name in names})
         else:
             imported = dict(local_imports(tree, function.__globals__.get("__package__") or ""))
-            said = self.reader.hash(tree)
+            said = _hash(tree)
             references = self._references(tree, {**scope, **imported}, names | imported.keys())
         defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
         return ["function", said, *defaults, references]
@@ -173,7 +143,7 @@ class _Walk:
     def _references(self, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
         """What the dotted names of the tree that begin with one of `names` stand for in `scope`."""
         found: dict[str, Any] = {}
-        for dotted in self.reader.names(tree):
+        for dotted in dotted_names(tree):
             first, *rest = dotted.split(".")
             if first in names:
                 found.setdefault(*_resolved(first, rest, scope[first]))
@@ -284,6 +254,11 @@ def _data_digest(obj: Any) -> Any:
         rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
         return ["table", list(map(str, getattr(obj, "columns", []))), hashlib.sha256(rows).hexdigest()]
     return None
+
+
+@functools.cache
+def _hash(tree: ast.AST) -> str:
+    return _sha256(ast.dump(tree))
 
 
 def _sha256(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_nbaprops.code.reached import CodeReader, code_digest
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.sources import source_path
 
@@ -72,7 +72,6 @@ def lineage_of(
 
     Raises FeatureError when a declared source cannot be read.
     """
-    reader = CodeReader()
     lines = tuple(
         GroupLineage(
             name=group.name,
@@ -80,7 +79,7 @@ def lineage_of(
             known_at=group.known_at,
             version=group.version,
             columns=tuple(columns[group.name]),
-            code=reader.digest(group.function),
+            code=code_digest(group.function),
             sources=_source_digests(group, root),
         )
         for group in groups

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import linecache
+import os
 import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,26 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class SourceFiles:
-    """Syntax trees of project files, each read and parsed once."""
+def tree_of(obj: Any) -> ast.AST | None:
+    """The syntax tree of a function, class or module; None where its source cannot be told."""
+    name = _file_name(obj)
+    file = _source_file(name, _stamp(name))
+    if file is None:
+        return None
+    if isinstance(obj, FunctionType):
+        return file.functions.get((obj.__code__.co_firstlineno, obj.__name__))
+    return file.tree if isinstance(obj, ModuleType) else file.classes.get(obj.__qualname__)
 
-    def __init__(self) -> None:
-        self._files: dict[str, SourceFile | None] = {}
 
-    def tree(self, obj: Any) -> ast.AST | None:
-        """The syntax tree of a function, class or module; None where its source cannot be told."""
-        file = self._file(_file_name(obj))
-        if file is None:
-            return None
-        if isinstance(obj, FunctionType):
-            return file.functions.get((obj.__code__.co_firstlineno, obj.__name__))
-        return file.tree if isinstance(obj, ModuleType) else file.classes.get(obj.__qualname__)
+def _stamp(name: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(name)  # noqa: PTH116 - thousands of times in a session
+    except OSError:
+        return None  # a cell of a notebook
+    return status.st_mtime_ns, status.st_size
 
-    def _file(self, name: str) -> SourceFile | None:
-        if name not in self._files:
-            linecache.checkcache(name)
-            self._files[name] = _parsed("".join(linecache.getlines(name)))
-        return self._files[name]
+
+@functools.cache
+def _source_file(name: str, stamp: tuple[int, int] | None) -> SourceFile | None:  # noqa: ARG001 - part of the key
+    """Every version of a file is read and parsed once in a process."""
+    linecache.checkcache(name)
+    return _parsed("".join(linecache.getlines(name)))
 
 
 class SourceFile:
@@ -61,14 +67,20 @@ class SourceFile:
                 self._collect(child, inside)
 
 
-def dotted_names(tree: ast.AST) -> Iterator[str]:
+@functools.cache
+def dotted_names(tree: ast.AST) -> tuple[str, ...]:
+    """The dotted names in a tree, each once, sorted: `a`, `b.c.d`, but not the `b` of `b.c.d`."""
+    return tuple(sorted(set(_dotted_names(tree))))
+
+
+def _dotted_names(tree: ast.AST) -> Iterator[str]:
     """Every name in the tree with the attributes that follow it: `a`, `b.c.d`, but not the `b` of `b.c.d`."""
     dotted = _dotted(tree)
     if dotted is not None:
         yield dotted
         return
     for child in ast.iter_child_nodes(tree):
-        yield from dotted_names(child)
+        yield from _dotted_names(child)
 
 
 def _dotted(node: ast.AST) -> str | None:
@@ -81,7 +93,7 @@ def _dotted(node: ast.AST) -> str | None:
 
 def local_imports(tree: ast.AST, package: str) -> Iterator[tuple[str, Any]]:
     """Names that a function imports in its own body, with what they stand for; what cannot be imported is left out."""
-    for node in ast.walk(tree):
+    for node in _import_statements(tree):
         if isinstance(node, ast.ImportFrom):
             module = _imported("." * node.level + (node.module or ""), package)
             for alias in node.names:
@@ -91,6 +103,11 @@ def local_imports(tree: ast.AST, package: str) -> Iterator[tuple[str, Any]]:
             for alias in node.names:
                 first = alias.name.partition(".")[0]
                 yield alias.asname or first, _imported(alias.name if alias.asname else first, package)
+
+
+@functools.cache
+def _import_statements(tree: ast.AST) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _imported(name: str, package: str) -> ModuleType | None:

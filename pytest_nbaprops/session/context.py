@@ -25,7 +25,7 @@ from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
-from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.features.lineage import Lineage, lineage_of
 from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
@@ -162,9 +162,20 @@ class Context:
             target="+".join(self.dataset.target_columns),
             groups=groups,
             columns=tuple(column for group in groups for column in columns[group.name]),
-            lineage=lineage_of(groups, columns, self.root, self.files),
+            lineage=self._lineage(groups, columns),
             recipe=recipe,
         )
+
+    def _lineage(self, groups: tuple[FeatureGroup, ...], columns: Mapping[str, tuple[str, ...]]) -> Lineage:
+        """Made once for all candidates of the same groups."""
+        key = tuple((id(group.function), columns[group.name]) for group in groups)
+        if key not in self._lineages:
+            self._lineages[key] = lineage_of(groups, columns, self.root, self.files)
+        return self._lineages[key]
+
+    @cached_property
+    def _lineages(self) -> dict[tuple[tuple[int, tuple[str, ...]], ...], Lineage]:
+        return {}
 
     def _selected(self, expression: str | None, own: str) -> tuple[FeatureGroup, ...]:
         """The groups asked for, else the recipe's own plus the hooks'."""
