@@ -10,9 +10,10 @@ import getpass
 import hashlib
 import logging
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -32,6 +33,8 @@ from pytest_nbaprops.walkforward.store import FoldStore
 
 OPTION = "--nbaprops-dask"
 PATIENCE = 10  # seconds for the scheduler's first answer
+LONELY = 60.0  # seconds for a first or another worker: a cluster may have to start one
+LOOK_EVERY = 2.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,7 @@ class DaskExecutor(Executor):
     """A cluster as a `concurrent.futures` executor.
 
     A worker that dies takes its fit along at once, which is then made here, and does not take others with it; so do
-    all fits where the scheduler goes away.
+    all fits where the scheduler goes away, or has had no worker for a minute.
 
     Raises:
         SettingsError: `distributed` is not installed, or nobody answers at the address.
@@ -134,16 +137,48 @@ class DaskExecutor(Executor):
             raise SettingsError(f"{OPTION}: no scheduler answers at {address} ({said}); start one there") from None
         self._allowed = self._client.run_on_scheduler(_allow_failures, 0)
         self._executor = self._client.get_executor(pure=False, retries=0)
+        self._waiting: set[Future[Any]] = set()
+        self._given_up = False
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="nbaprops-cluster", daemon=True).start()
 
     def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = self._executor.submit(task, *args, **kwargs)
-        return future
+        there: Future[Any] = self._executor.submit(task, *args, **kwargs)
+        here: Future[Any] = Future()
+        self._waiting.add(here)
+        there.add_done_callback(lambda _: self._settle(here, there))
+        return here
+
+    def _settle(self, here: Future[Any], there: Future[Any]) -> None:
+        """What came of it on the cluster, unless nobody waits for that any more."""
+        self._waiting.discard(here)
+        with contextlib.suppress(InvalidStateError):
+            if there.cancelled():
+                here.cancel()
+            elif (error := there.exception()) is not None:
+                here.set_exception(error)
+            else:
+                here.set_result(there.result())
+
+    def _watch(self) -> None:
+        """Give up what waits on a cluster where nobody works."""
+        last = time.monotonic()
+        while not self._closed.wait(LOOK_EVERY):
+            with contextlib.suppress(Exception):  # of a scheduler that is gone the futures themselves will tell
+                if self._client.nthreads() or not self._waiting:
+                    last = time.monotonic()
+            if time.monotonic() - last > LONELY:
+                for here in list(self._waiting):
+                    with contextlib.suppress(InvalidStateError):
+                        here.set_exception(StoreError(f"the cluster has had no worker for {LONELY:.0f} seconds"))
+                    self._given_up = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        self._closed.set()
         with contextlib.suppress(Exception):  # whatever a scheduler that is gone raises
             self._client.run_on_scheduler(_allow_failures, self._allowed)
         with contextlib.suppress(Exception):
-            self._executor.shutdown(wait=wait and not cancel_futures)
+            self._executor.shutdown(wait=wait and not cancel_futures and not self._given_up)
             self._client.close(timeout=PATIENCE)
 
 

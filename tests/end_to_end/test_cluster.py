@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import SettingsError, StoreError
 from tests.end_to_end.conftest import Train
 
 pytest.importorskip("distributed")
@@ -28,6 +28,7 @@ from pytest_nbaprops.walkforward.cluster import DaskExecutor
 class Cluster:
     address: str
     scheduler: subprocess.Popen[bytes]
+    workers: subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -49,23 +50,17 @@ def running(folder: Path) -> Iterator[Cluster]:
             subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) for command in commands
         ]
         try:
-            yield Cluster(address, started[0])
+            yield Cluster(address, *started)
         finally:
             for process in reversed(started):  # a worker whose scheduler is gone takes its time to see it
                 process.kill()
                 process.wait()
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with running(tmp_path_factory.mktemp("dask")) as started:
-        yield started
-
-
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[Cluster]:
-    """One that a test may take down."""
-    with running(tmp_path) as started:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for each test, which may take it down."""
+    with running(tmp_path_factory.mktemp("dask")) as started:
         yield started
 
 
@@ -99,6 +94,20 @@ def test_a_fit_that_kills_its_worker_is_given_back_at_once(cluster: Cluster) -> 
         executor.shutdown()
 
 
+def test_a_cluster_without_a_worker_is_not_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever became of them: the scheduler alone would keep the fits for ever."""
+    monkeypatch.setattr("pytest_nbaprops.walkforward.cluster.LONELY", 1.0)
+    monkeypatch.setattr("pytest_nbaprops.walkforward.cluster.LOOK_EVERY", 0.2)
+    cluster.workers.kill()
+    cluster.workers.wait()
+    executor = DaskExecutor(cluster.address)
+    try:
+        with pytest.raises(StoreError, match="no worker"):
+            executor.submit(os.getpid).result(timeout=60)
+    finally:
+        executor.shutdown()
+
+
 KILLS_THE_SCHEDULER = """
 import os, signal
 import pytest
@@ -112,17 +121,17 @@ def test_it(fold):
 
 
 def test_a_scheduler_that_goes_away_leaves_the_rest_to_this_machine(
-    train: Train, project: pytest.Pytester, doomed: Cluster
+    train: Train, project: pytest.Pytester, cluster: Cluster
 ) -> None:
     """No hang, nothing lost: said, and made here."""
-    project.makepyfile(KILLS_THE_SCHEDULER.format(pid=doomed.scheduler.pid))
+    project.makepyfile(KILLS_THE_SCHEDULER.format(pid=cluster.scheduler.pid))
     started = time.monotonic()
-    session = train(f"--nbaprops-dask={doomed.address}")
+    session = train(f"--nbaprops-dask={cluster.address}")
     assert session.code == 0, session.output
     assert session.candidate["folds"]["executed"] == 24
     assert time.monotonic() - started < 120
     with pytest.raises(SettingsError, match="no scheduler answers"):
-        DaskExecutor(doomed.address)
+        DaskExecutor(cluster.address)
 
 
 def test_workers_of_xdist_and_a_cluster_are_too_many(project: pytest.Pytester) -> None:
