@@ -1,7 +1,7 @@
 """Journal, versions, runs and aliases counted against each other, and the runs of killed sessions ended.
 
 A session registers, moves the alias and ends its run in this order: killed in between, the version says what was
-decided and its run does not. The next session makes the run say it, too.
+decided and its run does not; cut off by a full disk, its run says ERROR. The next session makes the run say it, too.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, events_of, happened
 from pytest_nbaprops.registry.moves import RUN
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
 
 
+ERROR: Final = Verdict.ERROR.value
+_UNFINISHED: Final = (
+    "attributes.status = 'RUNNING'",
+    f"attributes.status = 'FAILED' and tags.{tags.VERDICT} = '{ERROR}'",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that was looked at: `agrees` is False where two places say different things."""
@@ -46,7 +54,7 @@ class Finding:
 
 
 def end_runs_of_versions(store: Store, name: str) -> list[str]:
-    """End the runs that a killed session left RUNNING after it had promoted their version; a line for each.
+    """End the runs of promoted versions that their session left RUNNING or ended as ERROR after it; a line for each.
 
     Raises:
         TrackingError: The store cannot be read or written.
@@ -54,22 +62,30 @@ def end_runs_of_versions(store: Store, name: str) -> list[str]:
     said = []
     with store.calling(f"look for runs that were left by promotions of {name}") as client:
         ids = [str(one.experiment_id) for one in experiments(client)]
-        running = list(every(client.search_runs, ids, "attributes.status = 'RUNNING'", max_results=1000))
-        left = {str(run.info.run_id): run for run in running if _is_left(run)}
+        runs = [run for which in _UNFINISHED for run in every(client.search_runs, ids, which, max_results=1000)]
+        left = {str(run.info.run_id): run for run in runs if _is_left(run)}
         known = versions(client, name) if left else []
     for version in known:
         record = VersionRecord.from_tags(version.tags)
         for run_id in sorted(deciding_runs(version) & left.keys()):
             if tags.INTENT not in version.tags and record.verdict is not None:
-                _end(store, left[run_id], version, record)
-                said.append(f"the run {run_id[:8]} of v{version.version} was left RUNNING: ended as {record.verdict}")
+                run = left[run_id]
+                _end(store, run, version, record)
+                was = "left RUNNING" if run.info.status == "RUNNING" else f"ended as {ERROR}"
+                said.append(f"the run {run_id[:8]} of v{version.version} was {was}: ended as {record.verdict}")
     return said
 
 
 def _is_left(run: Run) -> bool:
-    """Whether a session's run is RUNNING and none of its sessions lives; a script's run names none, and is its own."""
+    """Whether a session's run has not its version's verdict, and none of its sessions lives to say it.
+
+    It was killed, or could not go on (a full disk, say) and ended its run as ERROR, after the promotion. A script's
+    run names no session, and is its own.
+    """
     claims = owners(run.data.tags)
-    return run.info.status == "RUNNING" and bool(claims) and not any(claim.lives for claim in claims)
+    if run.info.status != "RUNNING":
+        return bool(claims) and run.data.tags.get(tags.VERDICT) == ERROR
+    return bool(claims) and not any(claim.lives for claim in claims)
 
 
 def deciding_runs(version: ModelVersion) -> set[str]:
@@ -105,7 +121,7 @@ def _decision(run: Run, version: ModelVersion, record: VersionRecord) -> dict[st
         "schema_version": 1,
         "verdict": record.verdict,
         "promoted": True,
-        "reasons": ["the session was killed after the promotion: told by the version's tags"],
+        "reasons": ["the session ended early, after the promotion: told by the version's tags"],
         "candidates": [candidate],
     }
 
@@ -188,7 +204,10 @@ def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None
         return None
     if run.info.status == "RUNNING":
         return f"{label} is still RUNNING, though its session lives no more (the next session ends it)"
-    return f"it says {record.verdict}, {label} says {verdict or 'nothing'}" if verdict != record.verdict else None
+    if verdict == record.verdict:
+        return None
+    mended = " (the next session mends it)" if _is_left(run) else ""
+    return f"it says {record.verdict}, {label} says {verdict or 'nothing'}{mended}"
 
 
 def _model(store: Store, name: str, number: str, alias: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tests.faults.session import Session
 HARMS = ("fold lost", "run doubled", "left RUNNING", "wrong alias", "verdict", "not mended")
 REFUSED = 4  # pytest's own, with one line
 SECONDS_TO_END = 20.0
+WARNINGS = re.compile(r"^=+ warnings summary =+$.*?^-- Docs: ", re.MULTILINE | re.DOTALL)
+"""A Ctrl-C that falls into a finalizer is a warning there, with its traceback: Python goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +73,9 @@ def right_after(project: Project, story: Story, session: Session, older: dict[st
         yield Harm(kind="verdict", said=f"decision.json says {decision['verdict']}")
     if session.code == 0 and (decision.get("verdict") != "PROMOTE" or now.holder != story.holder):
         yield Harm(kind="verdict", said=f"exit code 0, {decision.get('verdict')}, v{now.holder}")
-    if "INTERNALERROR" in session.output or "Traceback (most recent call last)" in session.output:
-        yield Harm(kind="verdict", said=f"a traceback: {_trace(session.output)}")
+    output = WARNINGS.sub("", session.output)
+    if "INTERNALERROR" in output or "Traceback (most recent call last)" in output:
+        yield Harm(kind="verdict", said=f"a traceback: {_trace(output)}")
 
 
 def after_the_next(

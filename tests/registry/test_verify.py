@@ -67,6 +67,22 @@ def test_the_next_session_ends_the_run_of_a_promoted_version(store: Store, promo
     assert end_runs_of_versions(store, "League") == []
 
 
+def test_a_run_that_ended_as_an_error_after_the_promotion_says_what_its_version_says(
+    store: Store, tracker: StandardNBAPropsTracker, promoted: str
+) -> None:
+    """The disk was full for the report: the session ended its run as FAILED, and its version is promoted."""
+    tracker.abandon({tags.VERDICT: "ERROR"})
+    (before,) = differing(store)
+    assert before.endswith("says ERROR (the next session mends it)")
+    (said,) = end_runs_of_versions(store, "League")
+    assert said == f"the run {promoted[:8]} of v1 was ended as ERROR: ended as PROMOTE"
+    with store.calling("look") as client:
+        run = client.get_run(promoted)
+    assert (run.info.status, run.data.tags[tags.VERDICT]) == ("FINISHED", "PROMOTE")
+    assert differing(store) == []
+    assert end_runs_of_versions(store, "League") == []
+
+
 def test_a_living_sessions_run_is_left_alone(store: Store, promoted: str) -> None:
     """It is about to say its verdict itself."""
     with store.calling("live") as client:
