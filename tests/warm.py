@@ -6,6 +6,7 @@ interpreter of its own takes three seconds to come as far, and a session with th
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -19,6 +20,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 import types
 import warnings
 from dataclasses import dataclass
@@ -163,8 +166,7 @@ def _attend(connection: socket.socket, library: list[str]) -> None:
     process = os.fork()
     if process == 0:
         connection.close()
-        order.run(library)
-        return
+        os._exit(_exit_code(order, library))
     for file in order.files:
         os.close(file)
     ended = os.pidfd_open(process)
@@ -174,6 +176,23 @@ def _attend(connection: socket.socket, library: list[str]) -> None:
     with contextlib.suppress(OSError):  # where nobody is there to hear it
         connection.sendall(str(code).encode())
     os._exit(0)
+
+
+def _exit_code(order: Order, library: list[str]) -> int:
+    """Run it to its end, without taking the interpreter down: that would touch, and so copy, every page of memory."""
+    code: object = None
+    try:
+        order.run(library)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 - told as an interpreter would
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its forks
+    atexit._run_exitfuncs()  # noqa: SLF001 - as above
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else int(code is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import pandas as pd
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.registry.registry import ChampionVersion
 from pytest_nbaprops.reports.decision_file import write_bytes, write_text
+from pytest_nbaprops.wholefile import remove_leftovers
 
 FOLDER, VERSION, PREDICTIONS = "champion", "version.json", "predictions.parquet"
 OPTION = "--nbaprops-champion"
@@ -38,6 +39,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     Raises:
         SettingsError: the folder cannot be written.
     """
+    remove_leftovers(folder)
     buffer = io.BytesIO()
     snapshot.predictions.to_parquet(buffer, index=False)
     content = buffer.getvalue()

@@ -119,7 +119,10 @@ def _runs(now: Registry, story: Story, sessions: int, at_once: int) -> Iterator[
         elif verdict is None or (verdict == "PROMOTE" and status != "FINISHED"):
             yield Harm(kind="not mended", said=f"a run without its verdict: {said}")
     whole = [verdict for _, verdict in said if verdict == "PROMOTE"]
-    if not story.versions <= len(whole) < story.versions + at_once or len(said) > story.champion + sessions:
+    if (
+        not story.versions <= len(whole) < story.versions + at_once
+        or len(said) > story.champion + sessions + at_once - 1
+    ):
         yield Harm(kind="run doubled", said=f"{said} for {story.versions} versions")
 
 
