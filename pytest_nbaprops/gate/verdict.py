@@ -66,22 +66,36 @@ class FoldCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The version to beat, or the run: `version` is None then.
+    """The version to beat; or the run, registered or not, whose `version` is None and whose `name` is its own.
 
-    `predictions` has keys, actual and predicted, or `unavailable` says why there are none.
+    Attributes:
+        content: identity of the model that it is.
+        tags: what it says of itself; a run's tags are its own affair, and none of them is here.
+        predictions: keys, actual and predicted; None as long as nobody asked for them.
+        unavailable: why it cannot be compared with. Where there are versions and none of them is the one to beat,
+            neither `version` nor `run_id` is known: the gate calls that inconclusive.
     """
 
     name: str
-    alias: str | None
-    version: str | None
-    run_id: str | None
-    predictions: pd.DataFrame | None
+    alias: str | None = None
+    version: str | None = None
+    run_id: str | None = None
+    content: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    predictions: pd.DataFrame | None = None
     unavailable: str | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether there is a version or a run, comparable or not."""
         return self.version is not None or self.run_id is not None
+
+    @property
+    def label(self) -> str:
+        """How people call it: `v4`."""
+        if not self.is_known:
+            return "unknown"
+        return f"run {self.name}" if self.version is None else f"v{self.version}"
 
     def to_dict(self) -> dict[str, str | None]:
         return {"name": self.name, "alias": self.alias, "version": self.version, "run_id": self.run_id}

@@ -14,7 +14,6 @@ from pytest_nbaprops.registry.history import FORCED
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import (
     DEFAULT_CHAMPION,
-    ChampionVersion,
     alias_name,
     known_version,
     listed,
@@ -153,17 +152,14 @@ def _number(registry: ModelRegistry, request: PromotionRequest, holding: Mapping
 def _champion(registry: ModelRegistry, name: str, number: str, alias: str) -> Champion | None:
     """The version to beat with its predictions, as the gate knows it; None where nobody has the alias."""
     known = registry.champion(name, alias)
-    if not isinstance(known, ChampionVersion):
+    if known is None or not known.is_known:
         return None
-    champion = Champion(
-        name=known.name, alias=alias, version=known.version, run_id=known.run_id, predictions=None, unavailable=None
-    )
     try:
         if (why := _other_data(registry.store, name, number, str(known.version))) is not None:
-            return replace(champion, unavailable=why)
-        return replace(champion, predictions=registry.load_predictions(known))
+            return replace(known, unavailable=why)
+        return replace(known, predictions=registry.load_predictions(known))
     except TrackingError as error:
-        return replace(champion, unavailable=str(error))
+        return replace(known, unavailable=str(error))
 
 
 def _other_data(store: Store, name: str, version: str, champion: str) -> str | None:

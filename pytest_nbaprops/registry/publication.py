@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.moves import RUN, Promotion
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.verify import end_runs_of_versions
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import REPORT, SUMMARY
 from pytest_nbaprops.tracking.connection import Store, connect
@@ -98,7 +99,7 @@ class Publication:
         """
         return None if self.is_untouched else self._connected()
 
-    def champion(self, alias: str | None, target: str) -> ChampionVersion | UnknownChampion | None:
+    def champion(self, alias: str | None, target: str) -> Champion | None:
         """The version to beat: the alias asked for, else production if it exists, else the target alias.
 
         Raises:

@@ -15,13 +15,12 @@ from pytest_nbaprops.registry.events import PROMOTE
 from pytest_nbaprops.registry.history import Tenure, read_history
 from pytest_nbaprops.registry.moves import Move, Promotion
 from pytest_nbaprops.registry.versions import (
-    ChampionVersion,
-    UnknownChampion,
     alias_name,
     champion_of,
     holders,
     known_version,
     run_of,
+    version_as_champion,
 )
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
@@ -32,7 +31,7 @@ from pytest_nbaprops.tracking.search import found
 if TYPE_CHECKING:
     from pytest_nbaprops.gate.verdict import Champion
 
-__all__ = ["ChampionVersion", "ModelRegistry", "Promotion", "Tenure", "UnknownChampion", "alias_name"]
+__all__ = ["ModelRegistry", "Promotion", "Tenure", "alias_name"]
 
 
 class ModelRegistry:
@@ -53,8 +52,8 @@ class ModelRegistry:
         with self.store.calling(f"read the aliases of {model_name}") as client:
             return holders(client, model_name)
 
-    def champion(self, model_name: str, alias: str) -> ChampionVersion | UnknownChampion | None:
-        """As `champion_of`: None only if there is no version at all, UnknownChampion if none has the alias."""
+    def champion(self, model_name: str, alias: str) -> Champion | None:
+        """As `champion_of`: None only if there is no version at all, one that is not known if none has the alias."""
         alias = alias_name(alias)
         with self.store.calling(f"find {alias} of {model_name}") as client:
             return champion_of(client, model_name, alias)
@@ -63,7 +62,7 @@ class ModelRegistry:
         """Number of the newest version registered with this content, if there is one."""
         return version_of_content(self.store, model_name, content)
 
-    def load_predictions(self, champion: ChampionVersion) -> pd.DataFrame:
+    def load_predictions(self, champion: Champion) -> pd.DataFrame:
         """The predictions that the version's run kept (`predictions.parquet`).
 
         Raises:
@@ -215,4 +214,4 @@ class ModelRegistry:
         """None where the run kept none: the metrics still tell something."""
         with self.store.calling(f"list the files of {version.name} v{version.version}", artifacts=True) as client:
             there = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(version)))
-        return self.load_predictions(ChampionVersion.of(version, "")) if there else None
+        return self.load_predictions(version_as_champion(version, "")) if there else None

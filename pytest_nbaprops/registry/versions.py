@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.events import events_in
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.tracking import tags
@@ -25,79 +24,54 @@ _RESERVED: Final = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
 _ALIAS: Final = re.compile(r"[A-Za-z_][\w-]*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChampionVersion:
-    """The version that holds an alias; or a run that was named, registered or not: `name` is its own then."""
-
-    name: str
-    alias: str | None
-    version: str | None
-    run_id: str | None
-    content: str | None
-    tags: Mapping[str, str]
-
-    @classmethod
-    def of(cls, version: ModelVersion, alias: str) -> ChampionVersion:
-        return cls(
-            name=version.name,
-            alias=alias,
-            version=str(version.version),
-            run_id=run_of(version),
-            content=version.tags.get(tags.CONTENT),
-            tags=dict(version.tags),
-        )
-
-    @classmethod
-    def of_run(cls, run: Run) -> ChampionVersion:
-        """A run's tags are its own affair: they do not give account as a version's do."""
-        name = run.info.run_name or run.info.run_id
-        return cls(name=name, alias=None, version=None, run_id=run.info.run_id, content=None, tags={})
-
-    @property
-    def label(self) -> str:
-        """How people call it: `v4`."""
-        return f"run {self.name}" if self.version is None else f"v{self.version}"
-
-    @property
-    def record(self) -> VersionRecord:
-        """What it says of itself."""
-        return VersionRecord.from_tags(self.tags)
-
-    @property
-    def criteria(self) -> tuple[str, ...] | None:
-        """Expressions that it was judged by when it last was promoted to the alias; None where nobody wrote them down.
-
-        A version that is promoted once more was perhaps judged by others than when it was registered.
-        """
-        if self.version is None or self.alias is None:
-            return None
-        judged = [VersionRecord.from_tags(event.details) for event in events_in(self.tags, self.version, self.alias)]
-        last = next((record for record in reversed(judged) if record.criteria), self.record)
-        return last.expressions
+def version_as_champion(version: ModelVersion, alias: str) -> Champion:
+    """The version that holds an alias, as the one to beat."""
+    return Champion(
+        name=version.name,
+        alias=alias,
+        version=str(version.version),
+        run_id=run_of(version),
+        content=version.tags.get(tags.CONTENT),
+        tags=dict(version.tags),
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnknownChampion:
-    """There are versions, but none that could be compared with: the gate calls that inconclusive."""
-
-    name: str
-    alias: str
-    reason: str
+def run_as_champion(run: Run) -> Champion:
+    """A run that was named as the one to beat."""
+    return Champion(name=run.info.run_name or run.info.run_id, run_id=run.info.run_id)
 
 
-def champion_of(client: MlflowClient, name: str, alias: str) -> ChampionVersion | UnknownChampion | None:
-    """The version to beat; None only if there is none at all, UnknownChampion if there are versions without it.
+def record_of(champion: Champion) -> VersionRecord:
+    """What it says of itself."""
+    return VersionRecord.from_tags(champion.tags)
+
+
+def criteria_of_champion(champion: Champion) -> tuple[str, ...] | None:
+    """Expressions that it was judged by when it last was promoted to the alias; None where nobody wrote them down.
+
+    A version that is promoted once more was perhaps judged by others than when it was registered.
+    """
+    if champion.version is None or champion.alias is None:
+        return None
+    events = events_in(champion.tags, champion.version, champion.alias)
+    judged = [VersionRecord.from_tags(event.details) for event in events]
+    last = next((record for record in reversed(judged) if record.criteria), record_of(champion))
+    return last.expressions
+
+
+def champion_of(client: MlflowClient, name: str, alias: str) -> Champion | None:
+    """The version to beat; None only if there is none at all, one that is not known if versions are without the alias.
 
     A version whose first promotion was interrupted was never anyone's champion: alone, it counts as none.
     """
     known = versions(client, name)
     holder = found(client.get_model_version_by_alias, name, alias) if known else None
     if holder is not None:
-        return ChampionVersion.of(holder, alias)
+        return version_as_champion(holder, alias)
     if all(tags.INTENT in version.tags for version in known):
         return None
     reason = f"{name} has {len(known)} version(s), but none has the alias {alias!r}"
-    return UnknownChampion(name=name, alias=alias, reason=reason)
+    return Champion(name=name, alias=alias, unavailable=reason)
 
 
 def is_alias(text: str) -> bool:

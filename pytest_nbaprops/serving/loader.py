@@ -16,7 +16,8 @@ import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError, TrackingError
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry, UnknownChampion, alias_name
+from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
+from pytest_nbaprops.registry.versions import record_of
 from pytest_nbaprops.runs.storedrun import stored_run
 from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import as_store, connect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_nbaprops.gate.verdict import Champion
     from pytest_nbaprops.tracking.connection import Store
 
     Floats = npt.NDArray[np.float64]
@@ -65,7 +67,7 @@ class ServedModel:
         columns: the features in training order.
     """
 
-    champion: ChampionVersion
+    champion: Champion
     model: Any
     columns: tuple[str, ...]
 
@@ -76,7 +78,7 @@ class ServedModel:
     @property
     def record(self) -> VersionRecord:
         """What the version says of itself: target, lineage, through which date it was trained."""
-        return self.champion.record
+        return record_of(self.champion)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predictions (rows,) in the target's units for a frame with the model's columns; others are ignored.
@@ -246,7 +248,7 @@ class ProductionModelLoader:
 
     def _load(self) -> ServedModel:
         champion = self._registry.champion(self.model_name, self.alias)
-        if not isinstance(champion, ChampionVersion):
+        if champion is None or not champion.is_known:
             raise TrackingError(_nobody(self.model_name, champion, self._registry))
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             path = _downloaded(self._registry.store, champion, Path(folder))
@@ -255,7 +257,7 @@ class ProductionModelLoader:
         return ServedModel(champion=champion, model=model, columns=tuple(names))
 
 
-def _from_run(store: Store, champion: ChampionVersion) -> dict[str, str]:
+def _from_run(store: Store, champion: Champion) -> dict[str, str]:
     """Target, data and metrics as the version's run tells them, for a version that a script registered without tags."""
     with store.calling(f"read the run of {champion.name} {champion.label}") as client:
         run = found(client.get_run, champion.run_id) if champion.run_id else None
@@ -268,20 +270,20 @@ def _from_run(store: Store, champion: ChampionVersion) -> dict[str, str]:
     return record.to_tags()
 
 
-def _nobody(name: str, answer: UnknownChampion | None, registry: ModelRegistry) -> str:
+def _nobody(name: str, answer: Champion | None, registry: ModelRegistry) -> str:
     if answer is None:
         return f"{name} has no promoted version: train one with --nbaprops-promote=enforce, or check the model's name"
     others = ", ".join(sorted(registry.aliases(name))) or "none"
-    return f"{answer.reason} (aliases there: {others}); promote one with nbaprops promote, or name another alias"
+    return f"{answer.unavailable} (aliases there: {others}); promote one with nbaprops promote, or name another alias"
 
 
-def _downloaded(store: Store, champion: ChampionVersion, folder: Path) -> Path:
+def _downloaded(store: Store, champion: Champion, folder: Path) -> Path:
     with store.calling(f"load {champion.name} {champion.label}", artifacts=True) as client:
         source = client.get_model_version_download_uri(champion.name, champion.version)
         return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
 
 
-def read_model(folder: Path, champion: ChampionVersion, trusted: Iterable[str] = ()) -> tuple[Any, list[str]]:
+def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) -> tuple[Any, list[str]]:
     """The regressor in an MLflow model folder and its feature names; XGBoost's UBJ or JSON, or our skops files.
 
     Raises:

@@ -23,18 +23,17 @@ from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, ChampionVersion, UnknownChampion, is_alias
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, is_alias, record_of, run_as_champion
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rewalk import resources_for, walk
-from pytest_nbaprops.session.snapshot import OPTION, Snapshot, no_such_champion, read_snapshot
+from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key, libraries
 from pytest_nbaprops.walkforward.plan import plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
 
-ChampionAnswer = ChampionVersion | UnknownChampion | None
 DIGEST_LENGTH = 16
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
@@ -83,7 +82,7 @@ def data_digests(digest: DatasetDigest, dates: Sequence[date]) -> dict[str, str]
     return {day.isoformat(): digest.through(day)[:DIGEST_LENGTH] for day in dates}
 
 
-class Opponent:
+class SessionChampion:
     """The version to beat in one session, from the registry or from a snapshot that an enforcing session left."""
 
     def __init__(self, context: Context, publication: Publication) -> None:
@@ -95,10 +94,10 @@ class Opponent:
         if self.settings.promote != "off" and self.snapshot is None:
             # What a killed session left half done: its alias change, and the run of a version that it promoted.
             self.notes += publication.mend(aliases=self.settings.promote == "enforce")
-        self.at_start: ChampionAnswer = self._read()
+        self.at_start = self._read()
 
     @cached_property
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> Champion | None:
         """Who it is and what it predicted, where a path was given.
 
         Raises:
@@ -107,21 +106,21 @@ class Opponent:
         path = self.settings.champion_path
         return None if path is None else read_snapshot(Path(path))
 
-    def _read(self) -> ChampionAnswer:
+    def _read(self) -> Champion | None:
         if self.snapshot is not None:
-            return self.snapshot.version
+            return self.snapshot
         named = self.settings.champion
         if named is not None and not is_alias(named):
             return self._run
         version = self.publication.champion(named, self.settings.alias)
-        if isinstance(version, ChampionVersion) or named is None:
+        if named is None or (version is not None and version.is_known):
             return version
-        if isinstance(version, UnknownChampion) and self._run is None:
-            return replace(version, reason=f"{version.reason}, and no run is called so")
+        if version is not None and self._run is None:
+            return replace(version, unavailable=f"{version.unavailable}, and no run is called so")
         return self._run or version
 
     @cached_property
-    def _run(self) -> ChampionVersion | None:
+    def _run(self) -> Champion | None:
         """The run that was named instead of an alias; None where an alias may be meant that nobody has yet.
 
         Raises:
@@ -134,9 +133,9 @@ class Opponent:
             raise SettingsError(f"{OPTION}: {error}") from None
         if run is None and not is_alias(named):
             raise no_such_champion(named, redact(self.publication.uri))
-        return None if run is None else ChampionVersion.of_run(run)
+        return None if run is None else run_as_champion(run)
 
-    def _read_with_holders(self) -> ChampionAnswer:
+    def _read_with_holders(self) -> Champion | None:
         """The version to beat, and the aliases that must not have moved when the winner gets his."""
         if self.settings.promote == "enforce" and not self.publication.is_untouched:
             held = self.publication.registry().aliases(self.settings.model_name)
@@ -157,39 +156,39 @@ class Opponent:
             return self._unavailable(start, f"the champion changed: {said}"), None
         if now is None:
             return None, f"{self.settings.model_name} has no registered version yet"
-        if isinstance(now, UnknownChampion):
-            return self._unavailable(now, now.reason), None
+        if not now.is_known:
+            return now, None
         self.notes += _made_with_others(now)
         return self._comparable(now, states, asked=asked), None
 
     @property
     def content(self) -> str | None:
         """Identity of the model that the version is."""
-        return self.at_start.content if isinstance(self.at_start, ChampionVersion) else None
+        return None if self.at_start is None else self.at_start.content
 
     @property
     def candidate(self) -> str | None:
         """Identity of the candidate that it came from, as far as that is known before the first fit."""
-        return self.at_start.record.identity if isinstance(self.at_start, ChampionVersion) else None
+        return None if self.at_start is None else record_of(self.at_start).identity
 
     @property
     def told(self) -> Mapping[str, str]:
         """What the version's tags say."""
-        return self.at_start.tags if isinstance(self.at_start, ChampionVersion) else {}
+        return {} if self.at_start is None else self.at_start.tags
 
     @cached_property
     def lineage(self) -> Lineage | None:
         """The version's lineage as its tags tell it, a run's as its file does; None where nobody knows."""
-        if not isinstance(self.at_start, ChampionVersion):
+        if self.at_start is None or not self.at_start.is_known:
             return None
         if self.at_start.version is None and self.snapshot is None:
             found: Lineage | None = self.publication.attempt(self._lineage_of_run)
             return found
-        return self.at_start.record.lineage
+        return record_of(self.at_start).lineage
 
     def reference(self, lineage: Lineage) -> Lineage | None:
         """What a candidate's lineage is compared with: itself where the champion's features are not known."""
-        unknown = self.lineage is None and isinstance(self.at_start, ChampionVersion)
+        unknown = self.lineage is None and self.at_start is not None and self.at_start.is_known
         return lineage if unknown else self.lineage
 
     def _lineage_of_run(self) -> Lineage | None:
@@ -200,12 +199,12 @@ class Opponent:
     def _lookup(self, store: Store) -> Lookup:
         return Lookup(store=store, model_name=self.settings.model_name)
 
-    def snapshot_now(self) -> Snapshot | None:
+    def snapshot_now(self) -> Champion | None:
         """The version to beat as it is in the registry by now, with its predictions."""
         now = self._read()
-        if not isinstance(now, ChampionVersion):
+        if now is None or not now.is_known:
             return None
-        return Snapshot(version=now, predictions=self.publication.registry().load_predictions(now))
+        return replace(now, predictions=self.publication.registry().load_predictions(now))
 
     def tested_before(self, states: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.
@@ -226,60 +225,57 @@ class Opponent:
             "holdout chooses, the more it flatters what it chose"
         )
 
-    def _unavailable(self, version: ChampionAnswer, reason: str) -> Champion:
-        if isinstance(version, ChampionVersion):
-            return replace(_champion(version), unavailable=reason)
-        name = self.settings.model_name
-        return Champion(name=name, alias=None, version=None, run_id=None, predictions=None, unavailable=reason)
+    def _unavailable(self, version: Champion | None, reason: str) -> Champion:
+        return replace(version or Champion(name=self.settings.model_name), predictions=None, unavailable=reason)
 
-    def _comparable(self, version: ChampionVersion, states: Sequence[Candidate], *, asked: bool) -> Champion:
+    def _comparable(self, version: Champion, states: Sequence[Candidate], *, asked: bool) -> Champion:
         stored, problem = self._stored(version)
         if not asked:
-            return replace(_champion(version), predictions=stored, unavailable=problem)
+            return replace(version, predictions=stored, unavailable=problem)
         uncovered = self._uncovered(version, stored, states) if stored is not None else problem
         if uncovered is None:
-            return replace(_champion(version), predictions=stored)
+            return replace(version, predictions=stored)
         return self._walked_again(version, states, uncovered)
 
-    def _stored(self, version: ChampionVersion) -> tuple[pd.DataFrame | None, str | None]:
+    def _stored(self, version: Champion) -> tuple[pd.DataFrame | None, str | None]:
         try:
-            if self.snapshot is not None:
-                return self.snapshot.predictions, None
+            if version.predictions is not None:
+                return version.predictions, None
             return self.publication.registry().load_predictions(version), None
         except TrackingError as error:
             return None, str(error)
 
     # the same rows on the same data
 
-    def _uncovered(self, version: ChampionVersion, stored: pd.DataFrame, states: Sequence[Candidate]) -> str | None:
+    def _uncovered(self, version: Champion, stored: pd.DataFrame, states: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
         dates = _tested(states)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
-        theirs = version.record.data_digests
+        theirs = record_of(version).data_digests
         if not theirs:
             return None  # registered by hand: the gate still compares the outcomes of all rows
         ours = data_digests(self.context.dataset.digest, dates)
         other = [day for day, digest in ours.items() if theirs.get(day) != digest]
         return f"its predictions were made on other data, from {other[0]} on" if other else None
 
-    def _walked_again(self, version: ChampionVersion, states: Sequence[Candidate], why: str) -> Champion:
+    def _walked_again(self, version: Champion, states: Sequence[Candidate], why: str) -> Champion:
         try:
             predictions = Rewalk(self.context, version).predictions(_tested(states))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
             reason = f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
-            return replace(_champion(version), unavailable=reason)
+            return self._unavailable(version, reason)
         self.notes.append(f"the champion {version.label} was walked forward again in this session: {why}")
-        return replace(_champion(version), predictions=predictions)
+        return replace(version, predictions=predictions)
 
 
 class Rewalk:
     """A registered version's recipe and features, walked forward over other dates or other data."""
 
-    def __init__(self, context: Context, version: ChampionVersion) -> None:
+    def __init__(self, context: Context, version: Champion) -> None:
         self.context, self.version = context, version
 
     def predictions(self, dates: Sequence[date]) -> pd.DataFrame:
@@ -302,7 +298,7 @@ class Rewalk:
         return walk(candidate, folds, resources)
 
     def _candidate(self) -> Candidate:
-        made = self.version.record
+        made = record_of(self.version)
         if made.spec is None or made.lineage is None or made.target is None:
             raise TrackingError("the version does not say of what recipe and features it was made")
         ours = "+".join(self.context.dataset.target_columns)
@@ -324,9 +320,9 @@ class Rewalk:
         return candidate
 
 
-def _made_with_others(version: ChampionVersion) -> list[str]:
+def _made_with_others(version: Champion) -> list[str]:
     """What to say of a version that other libraries have fitted; one that does not say is taken as it is."""
-    theirs, ours = version.record.libraries, libraries()
+    theirs, ours = record_of(version).libraries, libraries()
     return [
         f"the champion {version.label} was made with {title} {theirs[name]}, and this session has {ours[name]}: "
         "the same settings can predict otherwise"
@@ -339,13 +335,5 @@ def _tested(states: Sequence[Candidate]) -> list[date]:
     return sorted({day for state in states for day in state.dates})
 
 
-def _label(champion: ChampionAnswer) -> str:
-    if champion is None:
-        return "none"
-    return champion.label if isinstance(champion, ChampionVersion) else "unknown"
-
-
-def _champion(version: ChampionVersion) -> Champion:
-    return Champion(
-        name=version.name, alias=version.alias, version=version.version, run_id=version.run_id, predictions=None
-    )
+def _label(champion: Champion | None) -> str:
+    return "none" if champion is None else champion.label

@@ -21,7 +21,7 @@ from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
-from pytest_nbaprops.registry.registry import ChampionVersion
+from pytest_nbaprops.registry.versions import criteria_of_champion
 from pytest_nbaprops.reports import criteria_tests, terminal
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
@@ -29,7 +29,7 @@ from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.reports.html import Tables, write_page
 from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
-from pytest_nbaprops.session.champion import Opponent
+from pytest_nbaprops.session.champion import SessionChampion
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
@@ -53,7 +53,7 @@ class Closing:
         self.config, self.context, self.publication = config, context, publication
         self.settings = context.settings
         self.commit = git_commit(context.root)
-        self.opponent = Opponent(context, publication)
+        self.champion = SessionChampion(context, publication)
         self.log = RunLog(context, publication, self.commit)
         self.evidence: Evidence
         self.problems: list[str] = []
@@ -85,7 +85,7 @@ class Closing:
             terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
         self.leaks.look(evidence.candidates)
         for state in evidence.candidates:
-            if self.opponent.candidate == state.identity:
+            if self.champion.candidate == state.identity:
                 self.log.defer(state.name)
 
     def _check_storable(self, state: Candidate) -> None:
@@ -139,7 +139,7 @@ class Closing:
         if not self.decides:
             return self._close_undecided(session)
         self.leaks.rehearse(self.evidence.candidates)
-        judge = Judge(self.config, self.opponent, self.evidence, self.leaks, self.market)
+        judge = Judge(self.config, self.champion, self.evidence, self.leaks, self.market)
         judgement = judge.judge(self.problems)
         self.notes += judge.notes
         self.tables = report_tables(self.context, self.evidence.candidates, judgement.champion)
@@ -166,7 +166,7 @@ class Closing:
         """What each feature group brings, where it was asked for; it changes no verdict."""
         if self.settings.attribute is None:
             return
-        attribution = Attribution(self.context, self.opponent.lineage, tell=_telling(session.config))
+        attribution = Attribution(self.context, self.champion.lineage, tell=_telling(session.config))
         for state in self.evidence.candidates:
             try:
                 self.effects[state.name] = attribution.effects(state)
@@ -181,7 +181,7 @@ class Closing:
         for state in self.evidence.candidates:
             self.log.catch_up(state)
             overall = _overall(state) | self.market.metrics(state.name, state.predictions())
-            self.log.results(state, overall, self.opponent.reference(state.lineage))
+            self.log.results(state, overall, self.champion.reference(state.lineage))
             self.market.log(state.name, self.publication)
         self.tables = report_tables(self.context, self.evidence.candidates, None)
         self._write(self._frame("promotion is off: nothing was decided"))
@@ -198,7 +198,7 @@ class Closing:
             if decided.identical_to and decided.verdict is Verdict.PROMOTE:
                 continue  # already registered: nothing is written
             self.log.catch_up(state)
-            self.log.results(state, decided.metrics, self.opponent.reference(state.lineage))
+            self.log.results(state, decided.metrics, self.champion.reference(state.lineage))
             self.market.log(state.name, self.publication)
 
     def _finish_runs(self, judgement: Judgement) -> None:
@@ -286,8 +286,8 @@ class Closing:
             "run_url": self.publication.run_url(state.name),
             "lineage": {
                 "feature_version": lineage.feature_version,
-                **lineage_difference(lineage, self.opponent.reference(lineage)),
-                "parameters": parameter_changes(state, self.opponent.told),
+                **lineage_difference(lineage, self.champion.reference(lineage)),
+                "parameters": parameter_changes(state, self.champion.told),
             },
             "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
             "market": self.market.to_dict(state.name),
@@ -301,7 +301,7 @@ class Closing:
             *self._weaker(),
             *(f"games: {remark}" for remark in self.context.remarks),
             *self.leaks.warnings(),
-            *self.opponent.notes,
+            *self.champion.notes,
             *([said] if (said := tried_together(decision)) else []),
             *decision.remarks,
             *([said] if (said := self._tested_before) else []),
@@ -315,17 +315,18 @@ class Closing:
         if self.publication.error is not None:
             return None
         try:
-            return self.opponent.tested_before(self.evidence.candidates)
+            return self.champion.tested_before(self.evidence.candidates)
         except TrackingError as error:
             return f"whether these dates decided earlier promotions is not known: {error}"
 
     def _weaker(self) -> list[str]:
         """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
-        champion = self.opponent.at_start
-        if not isinstance(champion, ChampionVersion) or champion.criteria is None:
+        champion = self.champion.at_start
+        expressions = None if champion is None else criteria_of_champion(champion)
+        if champion is None or expressions is None:
             return []
         try:
-            before = parse_criteria(champion.criteria)
+            before = parse_criteria(expressions)
         except NBAPropsError:
             return [f"what the champion {champion.label} had to pass cannot be read from its tags"]
         return [
@@ -339,7 +340,7 @@ class Closing:
         if self.publication.error is not None:
             return
         try:
-            if (snapshot := self.opponent.snapshot_now()) is not None:
+            if (snapshot := self.champion.snapshot_now()) is not None:
                 write_snapshot(Path(self.settings.report) / FOLDER, snapshot)
         except NBAPropsError as error:
             self.notes.append(f"no champion snapshot: {error}")

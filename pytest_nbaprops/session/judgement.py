@@ -17,7 +17,7 @@ from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
 from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
-from pytest_nbaprops.session.champion import Opponent, content_of, version_record
+from pytest_nbaprops.session.champion import SessionChampion, content_of, version_record
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, problems_of
 from pytest_nbaprops.session.guarding import LeakChecks
@@ -62,14 +62,14 @@ class Judge:
     def __init__(
         self,
         config: pytest.Config,
-        opponent: Opponent,
+        champion: SessionChampion,
         evidence: Evidence,
         leaks: LeakChecks,
         market: SessionMarket,
     ) -> None:
-        self.config, self.opponent, self.evidence, self.leaks = config, opponent, evidence, leaks
+        self.config, self.champion, self.evidence, self.leaks = config, champion, evidence, leaks
         self.market = market
-        self.context, self.publication = opponent.context, opponent.publication
+        self.context, self.publication = champion.context, champion.publication
         self.settings = self.context.settings
         self.notes: list[str] = []
 
@@ -79,7 +79,7 @@ class Judge:
         """The gate's decision on everything that is known; `problems` keep every candidate from being promoted."""
         states = self.evidence.candidates
         asked = any(criterion.reference == "champion" for state in states for criterion in criteria_of(state))
-        champion, reason = self.opponent.now(states, asked=asked)
+        champion, reason = self.champion.now(states, asked=asked)
         cases = [(self._evidence(state, champion, problems), criteria_of(state)) for state in self.evidence.candidates]
         judged = judge_all(cases, champion, seed=self.settings.seed, champion_reason=reason)
         decision = decide(judged, enforce=self.settings.promote == "enforce")
@@ -135,7 +135,7 @@ class Judge:
         if champion is None or champion.version is None or champion.unavailable:
             return None
         content = content_of(self.context, state)
-        return f"v{champion.version}" if content is not None and content == self.opponent.content else None
+        return f"v{champion.version}" if content is not None and content == self.champion.content else None
 
     def _unregistrable(self, state: Candidate) -> str | None:
         """Why the candidate could not be registered; recipes were checked before the first fold."""
@@ -195,7 +195,7 @@ class Judge:
             content=content_of(self.context, state) or state.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,
-            expected=self.opponent.holders,
+            expected=self.champion.holders,
             reason="; ".join(winner.reasons),
             record=replace(
                 version_record(self.context, state),

@@ -5,52 +5,46 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.registry.registry import ChampionVersion
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.reports.decision_file import write_bytes, write_text
 from pytest_nbaprops.wholefile import remove_leftovers
 
 FOLDER, VERSION, PREDICTIONS = "champion", "version.json", "predictions.parquet"
 OPTION = "--nbaprops-champion"
 SCHEMA = 1
+_TOLD = ("name", "alias", "version", "run_id", "content")
 _WAYS = (
     "give an alias, a run by its name or the beginning of its id, or the folder "
     f"{FOLDER!r} that a session with --nbaprops-promote=enforce wrote into its report"
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A version, and the predictions that its run kept."""
-
-    version: ChampionVersion
-    predictions: pd.DataFrame
-
-
-def write_snapshot(folder: Path, snapshot: Snapshot) -> Path:
+def write_snapshot(folder: Path, champion: Champion) -> Path:
     """Write `version.json` and `predictions.parquet`, the former last: it names the latter by its digest.
 
     Raises:
+        ValueError: nobody has asked for its predictions yet.
         SettingsError: the folder cannot be written.
     """
+    if champion.predictions is None:
+        raise ValueError(f"no predictions of {champion.label}")
     remove_leftovers(folder)
     buffer = io.BytesIO()
-    snapshot.predictions.to_parquet(buffer, index=False)
+    champion.predictions.to_parquet(buffer, index=False)
     content = buffer.getvalue()
     write_bytes(folder / PREDICTIONS, content)
-    version = {**asdict(snapshot.version), "tags": dict(snapshot.version.tags)}
+    version = {**{name: getattr(champion, name) for name in _TOLD}, "tags": dict(champion.tags)}
     document = {"schema_version": SCHEMA, "predictions": hashlib.sha256(content).hexdigest(), "version": version}
     return write_text(folder / VERSION, json.dumps(document, indent=2) + "\n")
 
 
-def read_snapshot(folder: Path) -> Snapshot:
-    """The snapshot in a folder, or of its `version.json`.
+def read_snapshot(folder: Path) -> Champion:
+    """The champion in a folder, or of its `version.json`, with its predictions.
 
     Raises:
         SettingsError: it is not there, not whole, or of another make; one line.
@@ -66,13 +60,9 @@ def read_snapshot(folder: Path) -> Snapshot:
     if document.get("predictions") != hashlib.sha256(content).hexdigest():
         raise _refused(folder, f"is not whole: {PREDICTIONS} is not the file that {VERSION} names")
     try:
-        return Snapshot(version=_version(document["version"]), predictions=pd.read_parquet(io.BytesIO(content)))
+        return Champion(**document["version"], predictions=pd.read_parquet(io.BytesIO(content)))
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _refused(folder, f"is not a champion snapshot ({type(error).__name__}: {error})") from None
-
-
-def _version(plain: dict[str, Any]) -> ChampionVersion:
-    return ChampionVersion(**plain)
 
 
 def no_such_champion(text: str, store: str) -> SettingsError:

@@ -3,10 +3,10 @@
     python -m tests.benchmarks.overhead DATA [--test 2023-24] [--pairs 3] [--busy 1]
 
 The bare side reads the games, builds the features and fits on all cores, one fit after the other. The other side is
-`pytest --nbaprops-train --nbaprops-promote=enforce` with everything on (leak guard, MLflow, registry), three times in
-one folder: cold; with features and leak checks known and every fit to make; with everything in the fold store. Prints
-the ratios of whole processes to the bare one, pair by pair, and peak memory. `--busy N` puts N busy processes beside
-both sides.
+`pytest --nbaprops-train --nbaprops-promote=enforce` with everything on (leak guard, MLflow, registry), four times in
+one folder: cold; with features and leak checks known and every fit to make; with everything in the fold store; with
+one more game date, for which a fit is due. Prints the ratios of whole processes to the bare one, pair by pair, and peak
+memory. `--busy N` puts N busy processes beside both sides.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from pytest_nbaprops.data.files import find_files
+from pytest_nbaprops.data.schema import season_of_date
 
 KNOWN = ("tables", "checks")
+REFIT = 7  # days
 
 
 def bare(data: str, test: str) -> None:
@@ -54,7 +59,7 @@ def bare(data: str, test: str) -> None:
         game_dates(games, target),
         test=parse_test_window(test),
         step=1,
-        refit=7,
+        refit=REFIT,
         train_window=parse_train_window("3 seasons"),
     )
     parameters = recipe.estimator.get_xgb_params()
@@ -93,7 +98,29 @@ def _busy(count: int) -> Iterator[None]:
         yield
 
 
-def _pair(alone: list[str], plugin: list[str], root: Path) -> Iterator[tuple[str, float, float]]:
+def _held_back(data: str, test: str, folder: Path) -> list[tuple[Path, str]]:
+    """The games in `folder` without the last dates, so many that a fit is due at the first of them.
+
+    Gives the files that have more with the next date.
+    """
+    frames = {path.name: pd.read_csv(path, dtype=str, keep_default_na=False) for path in find_files(data)}
+    dates = {name: pd.to_datetime(frame["GAME_DATE"], format="mixed") for name, frame in frames.items()}
+    tested = sorted(day for day in set().union(*dates.values()) if season_of_date(day) == test)
+    next_day = tested[0]
+    for day in tested:
+        next_day = day if (day - next_day).days >= REFIT else next_day
+    for name, frame in frames.items():
+        frame[dates[name] < next_day].to_csv(folder / name, index=False)
+    return [
+        (folder / name, frame[dates[name] <= next_day].to_csv(index=False))
+        for name, frame in frames.items()
+        if (dates[name] == next_day).any()
+    ]
+
+
+def _pair(
+    alone: list[str], plugin: list[str], root: Path, later: list[tuple[Path, str]]
+) -> Iterator[tuple[str, float, float]]:
     """What is measured, its seconds and its peak."""
     yield ("bare", *_timed(alone, root))
     with tempfile.TemporaryDirectory() as name:
@@ -109,6 +136,9 @@ def _pair(alone: list[str], plugin: list[str], root: Path) -> Iterator[tuple[str
                 shutil.rmtree(path)
         yield ("known", *_timed(plugin, folder))
         yield ("stored", *_timed(plugin, folder))
+        for path, text in later:
+            path.write_text(text, encoding="utf-8")
+        yield ("next", *_timed(plugin, folder))
 
 
 def main() -> None:
@@ -124,14 +154,16 @@ def main() -> None:
         print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")  # noqa: T201
         return
     root = Path(__file__).resolve().parents[2]
-    alone = [sys.executable, "-m", "tests.benchmarks.overhead", options.data, "--test", options.test, "--bare"]
+    alone = [sys.executable, "-m", "tests.benchmarks.overhead", "--test", options.test, "--bare"]
     plugin = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
-    plugin += ["--nbaprops-data", options.data, "--nbaprops-test", options.test]
+    plugin += ["--nbaprops-test", options.test, "--nbaprops-refit", str(REFIT)]
     plugin += ["--nbaprops-criterion", "mae < baseline", "--nbaprops-promote", "enforce"]
     for pair in range(1, options.pairs + 1):
         base = None
-        with _busy(options.busy):
-            for what, seconds, peak in _pair(alone, plugin, root):
+        with tempfile.TemporaryDirectory() as data, _busy(options.busy):
+            later = _held_back(options.data, options.test, Path(data))
+            pairs = _pair([*alone, data], [*plugin, "--nbaprops-data", data], root, later)
+            for what, seconds, peak in pairs:
                 base = base or seconds
                 print(f"pair {pair}: {what:7} {seconds / base:.3f}  {seconds:6.1f} s  {peak:5.0f} MiB", flush=True)  # noqa: T201
 

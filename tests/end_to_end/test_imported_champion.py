@@ -60,7 +60,7 @@ def test_an_imported_run_is_the_champion(train: Train, invoke: Callable[..., str
     assert session.candidate["lineage"]["added"] == []
     _check_words(session)
     kept = read_snapshot(session.folder / "nbaprops-report" / "champion")
-    assert (kept.version.run_id, kept.version.version) == (champion["run_id"], None)
+    assert (kept.run_id, kept.version) == (champion["run_id"], None)
 
     compared = json.loads(invoke("compare", NAME, session.candidate["run_id"], "--format", "json"))
     (pair,) = compared["paired"]

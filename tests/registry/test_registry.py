@@ -9,11 +9,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from pytest_nbaprops.errors import ChampionMovedError, SettingsError, TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.registry import (
-    ChampionVersion,
     ModelRegistry,
     Promotion,
-    UnknownChampion,
     alias_name,
 )
 from pytest_nbaprops.tracking import tags
@@ -103,8 +102,9 @@ def test_versions_without_the_alias_are_an_unknown_champion(registry: ModelRegis
     """Where there are versions but no alias, there is a reason instead of a champion."""
     registry.register_model(log("c1"), "League")
     answer = registry.champion("League", "Production")
-    assert isinstance(answer, UnknownChampion)
-    assert answer.reason == "League has 1 version(s), but none has the alias 'production'"
+    assert answer is not None
+    assert not answer.is_known
+    assert answer.unavailable == "League has 1 version(s), but none has the alias 'production'"
 
 
 def test_a_promotion_leaves_champion_and_story(
@@ -118,7 +118,8 @@ def test_a_promotion_leaves_champion_and_story(
         )
     assert done == Promotion(name="League", alias="staging", version="2", previous_version="1", changed=True)
     champion = registry.champion("League", "staging")
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     assert (champion.label, champion.content) == ("v2", "c2")
     assert tags.INTENT not in champion.tags
     ((key, event),) = events(store, "2").items()
@@ -196,10 +197,11 @@ def test_a_promotion_that_broke_off_is_finished_by_the_next(
         with pytest.raises(Crash):
             promote()
     champion = registry.champion("League", "staging")
-    assert champion is None or isinstance(champion, ChampionVersion)
+    assert champion is None or champion.is_known
     promote()
     champion = registry.champion("League", "staging")
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     assert champion.version == "1"
     assert tags.INTENT not in champion.tags
     assert [event["state"] for event in events(store, "1").values()][-1] == "done"
@@ -280,7 +282,8 @@ def test_the_champions_predictions_come_back(
     version = registry.register_model(log("c1"), "League")
     registry.promote_model("League", version, "staging")
     champion = registry.champion("League", "staging")
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     pd.testing.assert_frame_equal(registry.load_predictions(champion), predictions)
 
 
@@ -292,10 +295,11 @@ def test_lost_predictions_are_a_reason(
     version = registry.register_model(tracker.log_model(booster, "xgboost"), "League")
     registry.promote_model("League", version, "staging")
     champion = registry.champion("League", "staging")
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     with pytest.raises(TrackingError, match="read the predictions of League v1"):
         registry.load_predictions(champion)
-    orphan = ChampionVersion(name="League", alias="a", version="1", run_id=None, content=None, tags={})
+    orphan = Champion(name="League", alias="a", version="1")
     with pytest.raises(TrackingError, match="names no run"):
         registry.load_predictions(orphan)
     assert registry.store.lost is None

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
@@ -57,7 +57,8 @@ def test_what_lies_beside_the_store_is_found_and_written_there(
     loader = ProductionModelLoader("League", tracking_uri=connect(f"sqlite:///{new / 'mlflow.db'}").uri)
     assert len(loader.predict(features)) == len(features)
     champion = loader.current().champion
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     registry = ModelRegistry(store=connect(f"sqlite:///{new / 'mlflow.db'}"))
     pd.testing.assert_frame_equal(registry.load_predictions(champion), predictions)
     assert registered(new, booster, predictions, "c2") == "2"

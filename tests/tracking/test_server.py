@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.registry import ChampionVersion, ModelRegistry
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
@@ -60,7 +60,8 @@ def test_a_whole_life_over_http(  # noqa: PLR0917
     version = registry.register_model(uri, "League", alias="staging")
     assert registry.promote_model("League", version, "staging", expected_version=None).changed
     champion = registry.champion("League", "staging")
-    assert isinstance(champion, ChampionVersion)
+    assert champion is not None
+    assert champion.is_known
     assert champion.run_id == run_id
     assert registry.load_predictions(champion).equals(predictions)
     assert registry.champion("Nobody", "staging") is None
