@@ -204,23 +204,29 @@ class SessionDecision:
     def exit_code(self) -> int:
         return self.verdict.exit_code
 
-    def errored(self, reason: str, *, logged: bool = True) -> SessionDecision:
-        """The same decision, not carried out: ERROR replaces PROMOTE, or with `logged=False` any verdict."""
-        errs = self.verdict is Verdict.PROMOTE or not logged
-        verdict = Verdict.ERROR if errs else self.verdict
-        winner = None if errs else self.winner
-        return replace(self, verdict=verdict, winner=winner, reasons=(reason, *self.reasons))
+    def errored(self, reason: str, *, logged: bool = True, promoted: bool = False) -> SessionDecision:
+        """The same decision, not carried out: ERROR replaces PROMOTE, or with `logged=False` any verdict.
+
+        A winner that is `promoted` all the same stays that; another one is an ERROR, too.
+        """
+        if self.verdict is not Verdict.PROMOTE and logged:
+            return replace(self, reasons=(reason, *self.reasons))
+        kept = self if promoted else self._with_winner(Verdict.ERROR)
+        return replace(kept, verdict=Verdict.ERROR, winner=None, reasons=(reason, *self.reasons))
 
     def overtaken(self, reason: str) -> SessionDecision:
         """The same decision, made against a champion that is none any more: INCONCLUSIVE."""
-        unknown = Verdict.INCONCLUSIVE
+        kept = self._with_winner(Verdict.INCONCLUSIVE, reason)
+        return replace(kept, verdict=Verdict.INCONCLUSIVE, winner=None, reasons=(reason, *self.reasons))
+
+    def _with_winner(self, verdict: Verdict, *reasons: str) -> SessionDecision:
         candidates = tuple(
-            replace(candidate, verdict=unknown, reasons=(reason, *candidate.reasons))
+            replace(candidate, verdict=verdict, reasons=(*reasons, *candidate.reasons))
             if candidate.name == self.winner
             else candidate
             for candidate in self.candidates
         )
-        return replace(self, verdict=unknown, winner=None, candidates=candidates, reasons=(reason, *self.reasons))
+        return replace(self, candidates=candidates)
 
     def to_dict(self) -> dict[str, Any]:
         """verdict, exit_code, reasons and candidates as in decision.json."""

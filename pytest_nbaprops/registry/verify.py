@@ -89,9 +89,12 @@ def _is_left(run: Run) -> bool:
 
 
 def deciding_runs(version: ModelVersion) -> set[str]:
-    """The runs whose sessions promoted the version: it may have been registered by an earlier one."""
+    """The runs whose sessions promoted the version; where its events tell none, the one that registered it.
+
+    An earlier session may have registered it that ended as ERROR before the alias moved: its run stays that.
+    """
     kept = {event.details.get(RUN) for event in events_of(version) if event.state != INTENDED}
-    return {run_id for run_id in (*kept, run_of(version)) if run_id}
+    return {run_id for run_id in kept if run_id} or {run_id for run_id in (run_of(version),) if run_id}
 
 
 def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -> None:

@@ -208,7 +208,8 @@ class Closing:
 
     def _finish_run(self, state: Candidate, verdict: str) -> None:
         decision_file = Path(self.settings.report) / "decision.json"
-        status: Status = "KILLED" if self.problems else "FINISHED"
+        failed = verdict == Verdict.ERROR
+        status: Status = "KILLED" if self.problems else "FAILED" if failed else "FINISHED"
         self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
 
     def _decided(self, judgement: Judgement) -> list[tuple[Candidate, CandidateDecision]]:

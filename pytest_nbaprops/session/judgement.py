@@ -48,7 +48,7 @@ class Judgement:
 
     def errored(self, reason: str) -> Judgement:
         """The same, but not logged: ERROR."""
-        return replace(self, decision=self.decision.errored(reason, logged=False))
+        return replace(self, decision=self.decision.errored(reason, logged=False, promoted=self.promoted))
 
 
 def criteria_of(state: Candidate) -> tuple[Criterion, ...]:
@@ -169,7 +169,8 @@ class Judge:
         except ChampionMovedError as error:
             return replace(judgement, decision=decision.overtaken(str(error)))
         except TrackingError as error:
-            return self._as_it_stands(replace(judgement, decision=decision.errored(str(error))), winner.name)
+            found = self._as_it_stands(judgement, winner.name)
+            return replace(found, decision=decision.errored(str(error), promoted=found.promoted))
 
     def _as_it_stands(self, judgement: Judgement, name: str) -> Judgement:
         """What an error left behind: the alias may have been set before it."""

@@ -19,6 +19,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import skops_loader, tags
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.search import is_there_already
 from pytest_nbaprops.tracking.trusted_types import ENVIRONMENT, refused_types
 
 with quiet():
@@ -278,7 +279,11 @@ def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str,
     description.save(str(folder / _MODEL_FILE))
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    try:
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    except MlflowException as error:
+        if not is_there_already(error):
+            raise
     uri = f"models:/{logged.model_id}"
     client.set_tag(run_id, tags.MODEL_URI, uri)
     return uri

@@ -61,4 +61,10 @@ def experiments(client: MlflowClient) -> list[Experiment]:
 def is_collision(error: MlflowException) -> bool:
     """Two writers at the same row: the database let one through, the other may try again."""
     text = str(error).lower()
-    return any(sign in text for sign in ("integrity", "unique constraint", "creation error", "database is locked"))
+    return is_there_already(error) or any(sign in text for sign in ("creation error", "database is locked"))
+
+
+def is_there_already(error: MlflowException) -> bool:
+    """The database has this row: another writer's, or ours, whose answer got lost before the client asked again."""
+    text = str(error).lower()
+    return "integrity" in text or "unique constraint" in text

@@ -55,7 +55,9 @@ class Registry:
         )
 
 
-def right_after(project: Project, story: Story, session: Session, older: dict[str, Any]) -> Iterator[Harm]:
+def right_after(
+    project: Project, story: Story, session: Session, older: dict[str, Any], *, at_once: int = 1
+) -> Iterator[Harm]:
     """No verdict that was not reached, no alias on what is not complete, no success that is not one.
 
     A session that is refused with exit code 4 may be unable to take the `older` decision away: a read-only disk.
@@ -73,6 +75,9 @@ def right_after(project: Project, story: Story, session: Session, older: dict[st
         yield Harm(kind="verdict", said=f"decision.json says {decision['verdict']}")
     if session.code == 0 and (decision.get("verdict") != "PROMOTE" or now.holder != story.holder):
         yield Harm(kind="verdict", said=f"exit code 0, {decision.get('verdict')}, v{now.holder}")
+    whole = [run for run in now.runs if run.data.tags.get("verdict") == "PROMOTE"]
+    if len(whole) > int(now.holder or 0) + at_once - 1:
+        yield Harm(kind="verdict", said=f"{len(whole)} runs say PROMOTE, and v{now.holder} has the alias")
     output = WARNINGS.sub("", session.output)
     if "INTERNALERROR" in output or "Traceback (most recent call last)" in output:
         yield Harm(kind="verdict", said=f"a traceback: {_trace(output)}")

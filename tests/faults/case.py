@@ -58,7 +58,8 @@ class Case:
     def _look(self, project: Project, sessions: Sequence[Session], kept: int, expected: bytes) -> None:
         story = self.story
         for session in sessions:
-            self.harms += aside(partial(_listed, right_after, project, story, session, self.older))
+            now = partial(right_after, project, story, session, self.older, at_once=self.at_once)
+            self.harms += aside(partial(_listed, now))
         again = project.run(story)
         again.wait()
         everyone = [*sessions, again]

@@ -226,6 +226,8 @@ def test_an_error_replaces_promote_or_what_was_not_logged() -> None:
     rejected = decide([judged(evidence(), "mae < 1")], enforce=True)
     assert promoted.errored("registry gone").exit_code == 11
     assert promoted.errored("registry gone").winner is None
+    assert [c.standing for c in promoted.errored("registry gone").candidates] == ["ERROR"]
+    assert [c.standing for c in promoted.errored("run not ended", promoted=True).candidates] == ["PROMOTE"]
     assert rejected.errored("registry gone").verdict is REJECT
     assert rejected.errored("store gone", logged=False).verdict is Verdict.ERROR
 

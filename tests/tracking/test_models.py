@@ -32,6 +32,10 @@ from pytest_nbaprops.tracking.models import check_storable, is_native, save_mode
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.trusted_types import ENVIRONMENT
 
+with quiet():
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModelOutput
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -167,6 +171,24 @@ def test_the_same_content_is_stored_once(
     first = tracker.log_model(booster, "xgboost", input_example=features.head(), content="c1")
     assert tracker.log_model(booster, "xgboost", input_example=features.head(), content="c1") == first
     assert tracker.log_model(booster, "xgboost", input_example=features.head(), content="c2") != first
+
+
+def test_an_answer_that_got_lost_is_no_error(
+    tracker: StandardNBAPropsTracker, booster: XGBRegressor, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has written which model the run made, answered with a 500, and the client asks again."""
+    once = MlflowClient.log_outputs
+
+    def twice(client: MlflowClient, run_id: str, models: list[LoggedModelOutput]) -> None:
+        once(client, run_id, models)
+        once(client, run_id, models)
+
+    monkeypatch.setattr(MlflowClient, "log_outputs", twice)
+    tracker.start_run("lost")
+    uri = tracker.log_model(booster, "xgboost", content="c1")
+    with store.calling("look") as client:
+        outputs = client.get_run(tracker.run_id).outputs.model_outputs
+    assert [f"models:/{output.model_id}" for output in outputs] == [uri]
 
 
 def test_a_logged_model_belongs_to_its_run(
