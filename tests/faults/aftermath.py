@@ -20,7 +20,10 @@ from tests.faults.session import Session
 HARMS = ("fold lost", "run doubled", "left RUNNING", "wrong alias", "verdict", "not mended")
 REFUSED = 4  # pytest's own, with one line
 SECONDS_TO_END = 20.0
-WARNINGS = re.compile(r"^=+ warnings summary =+$.*?^-- Docs: ", re.MULTILINE | re.DOTALL)
+WARNINGS = re.compile(
+    r"^=+ warnings summary =+$.*?^-- Docs: |PytestUnraisableExceptionWarning: .*?^  warnings\.warn\(.*?$",
+    re.MULTILINE | re.DOTALL,
+)
 """A Ctrl-C that falls into a finalizer is a warning there, with its traceback: Python goes on."""
 
 
