@@ -13,6 +13,7 @@ import pytest
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
+from pytest_nbaprops.processes import lasting
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
@@ -59,7 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if not config.getoption("nbaprops_train") or config.option.help or config.option.version:
         return
-    role = _role(config, _take_pasted_ids(config))
+    with lasting():
+        role = _role(config, _take_pasted_ids(config))
     config.pluginmanager.register(role, SESSION_NAME)
     stack = ExitStack()
     config.add_cleanup(stack.close)

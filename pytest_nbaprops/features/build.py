@@ -14,6 +14,7 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS, closest
 from pytest_nbaprops.errors import FeatureError, RowsChangedError
+from pytest_nbaprops.features.history import shared_history
 from pytest_nbaprops.features.sources import known_sources, read_sources
 
 if TYPE_CHECKING:
@@ -58,17 +59,18 @@ def build_features(
     columns: dict[str, tuple[str, ...]] = {}
     broken: dict[str, str] = {}
     parts = []
-    for group in groups:
-        try:
-            part = compute(games, group, root=root)
-        except RowsChangedError as error:
-            if not keep_going:
-                raise
-            broken[group.name], columns[group.name] = str(error), ()
-            continue
-        _refuse_clashes(group, part, columns)
-        columns[group.name] = tuple(part.columns)
-        parts.append(part)
+    with shared_history(games):
+        for group in groups:
+            try:
+                part = compute(games, group, root=root)
+            except RowsChangedError as error:
+                if not keep_going:
+                    raise
+                broken[group.name], columns[group.name] = str(error), ()
+                continue
+            _refuse_clashes(group, part, columns)
+            columns[group.name] = tuple(part.columns)
+            parts.append(part)
     frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=games.index)
     return FeatureTable(frame=frame, columns=columns, broken=broken)
 
@@ -95,13 +97,18 @@ def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None
     """One group's columns as float32, checked. Raises FeatureError as `build_features` does."""
     tables = known_sources(group, read_sources(group, root), games["GAME_DATE"].max())
     try:
-        # A copy, so that a group that adds or changes a column cannot feed the next one.
-        answer = group(games.copy(deep=not COPY_ON_WRITE), **tables)
+        # A copy, so that a group that adds or changes a column cannot feed the next one; ours do no such thing.
+        answer = group(games if _is_ours(group) else games.copy(deep=not COPY_ON_WRITE), **tables)
     except Exception as problem:
         text = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
         where = f"{_place(problem, group, root)}{_meant(problem, games)}"
         raise FeatureError(f"feature group {group.name!r} failed: {text} ({where})") from problem
     return _checked(group, answer, games)
+
+
+def _is_ours(group: FeatureGroup) -> bool:
+    module = getattr(group.function, "__globals__", {}).get("__name__", "")  # where it is, whatever it says of itself
+    return str(module).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _place(problem: Exception, group: FeatureGroup, root: Path | None) -> str:

@@ -7,8 +7,9 @@ other keys, or on the order in which rows were handed over.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from pytest_nbaprops.features.teams import TeamGames
 from pytest_nbaprops.features.windows import decayed_means, shifted, window_means, window_median, window_std
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -127,13 +128,33 @@ class Track:
 
 
 class History:
-    """The tracks of a games frame: `player`, `player_season`, `player_team`, `team`, `opponent` and `schedule`."""
+    """The tracks of a games frame: `player`, `player_season`, `player_team`, `team`, `opponent` and `schedule`.
+
+    Everything is made when it is first asked for; inside `shared_history` once for all who ask for the same frame's.
+    """
+
+    def __new__(cls, games: pd.DataFrame) -> Self:
+        shared = _SHARED.get(id(games))
+        return shared if isinstance(shared, cls) and shared.games is games else super().__new__(cls)
 
     def __init__(self, games: pd.DataFrame) -> None:
         self.games = games
-        self.days = day_numbers(games["GAME_DATE"])
-        self.played: NDArray[np.bool_] = games["MIN"].notna().to_numpy()
-        self.players: Integers = pd.factorize(games["PLAYER_ID"], sort=True)[0].astype(np.int64)
+
+    @cached_property
+    def days(self) -> Integers:
+        """Day number of each row."""
+        return day_numbers(self.games["GAME_DATE"])
+
+    @cached_property
+    def played(self) -> NDArray[np.bool_]:
+        """Whether the row's player has played."""
+        played: NDArray[np.bool_] = self.games["MIN"].notna().to_numpy()
+        return played
+
+    @cached_property
+    def players(self) -> Integers:
+        """Code of each row's player, in the order of their ids."""
+        return pd.factorize(self.games["PLAYER_ID"], sort=True)[0].astype(np.int64)
 
     @cached_property
     def player(self) -> Track:
@@ -228,6 +249,22 @@ class History:
             event_days=event_days,
             ties=np.zeros(len(event_keys), dtype=np.int64),
         )
+
+
+_SHARED: dict[int, History] = {}
+
+
+@contextmanager
+def shared_history(games: pd.DataFrame) -> Iterator[None]:
+    """As long as this lasts there is one `History` of these very games, which nobody may change meanwhile."""
+    if id(games) in _SHARED:
+        yield
+        return
+    _SHARED[id(games)] = History(games)
+    try:
+        yield
+    finally:
+        del _SHARED[id(games)]
 
 
 def _pairs(players: Integers, other: pd.Series[str]) -> Integers:

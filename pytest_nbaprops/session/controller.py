@@ -14,6 +14,7 @@ import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
+from pytest_nbaprops.processes import lasting
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
@@ -75,7 +76,8 @@ class Controller:
             tell=reporter.write_line if reporter is not None else None,
         )
         if self.decides:
-            publication.probe()
+            with lasting():  # it imports MLflow's store
+                publication.probe()
         terminal.say(self.config, "reading the games and building the features")
         refuse_unknown_recipes(self.config, self.settings)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))

@@ -22,6 +22,7 @@ from pytest_nbaprops.errors import StoreError
 from pytest_nbaprops.features.build import FeatureTable, build_features, compute_group
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.history import shared_history
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import content_key, libraries
@@ -95,7 +96,7 @@ class KeptTables:
         def compute(frame: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
             return self._made(keys[group.name], lambda: compute_group(frame, group, root=root))
 
-        with ThreadPoolExecutor(threads) as pool:
+        with shared_history(games.frame), ThreadPoolExecutor(threads) as pool:
             begun: dict[str, Future[pd.DataFrame]] = {
                 group.name: pool.submit(compute, games.frame, group, root=self.root)
                 for group in groups

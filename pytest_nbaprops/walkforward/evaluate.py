@@ -123,9 +123,9 @@ def fit_into_store(candidate: Candidate, fold: Fold, resources: Resources, *, th
 
 
 def local_fit(planned: PlannedFit, resources: Resources) -> float:
-    """Make a planned fit on one thread of this process; the seconds it took."""
+    """Make a planned fit on its share of this process's threads; the seconds it took."""
     started = time.perf_counter()
-    fit_into_store(planned.candidate, planned.fold, resources, threads=1)
+    fit_into_store(planned.candidate, planned.fold, resources, threads=resources.ahead.share(resources.threads))
     return time.perf_counter() - started
 
 

@@ -1,7 +1,8 @@
 """Fits made ahead of the folds that need them, on a `concurrent.futures` executor; their models lie in the fold store.
 
 One fit on one thread for each core is faster than one fit after the other on all of them, and does not spin where
-another program is at work; the trees are the same bit by bit. Tests still run, and report, date by date.
+another program is at work; a fit that is alone has all cores. The trees are the same bit by bit. Tests still run, and
+report, date by date.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.plan import Fold
@@ -39,6 +41,7 @@ class FitsAhead:
         self._elsewhere: Callable[[Exception], object] | None = None
         self._expected: dict[str, list[PlannedFit]] = {}
         self._futures: dict[str, Future[float]] = {}
+        self._left, self._lock = 0, Lock()
 
     def run_on(
         self,
@@ -60,20 +63,33 @@ class FitsAhead:
 
     def start(self, *names: str) -> None:
         """Begin the fits of these candidates, in the order in which they were expected."""
-        for name in names:
-            for planned in self._expected.pop(name, ()):
-                if planned.key not in self._futures:  # two candidates may share a fit
-                    self._begin(planned)
-
-    def _begin(self, planned: PlannedFit) -> None:
         if self._executor is None or self._task is None:
             return
+        planned = [fit for name in names for fit in self._expected.pop(name, ()) if fit.key not in self._futures]
+        tasks = {fit.key: self._task(fit) for fit in planned}  # two candidates may share a fit
+        with self._lock:
+            self._left += len(tasks)  # known before the first one begins
+        for key, task in tasks.items():
+            self._begin(self._executor, key, task)
+
+    def _begin(self, executor: Executor, key: str, task: Task) -> None:
         try:
-            self._futures[planned.key] = self._executor.submit(self._task(planned))
+            future = self._futures[key] = executor.submit(task)
         except Exception as error:
+            self._ended()
             if self._elsewhere is None:
                 raise
             self._elsewhere(error)
+        else:
+            future.add_done_callback(self._ended)
+
+    def _ended(self, _: Future[float] | None = None) -> None:
+        with self._lock:
+            self._left -= 1
+
+    def share(self, threads: int) -> int:
+        """Threads for a fit that begins now: one as long as there are as many fits as cores, all for a lone one."""
+        return max(1, threads // max(1, self._left))
 
     def wait(self, key: str) -> float | None:
         """Seconds that a fit made ahead has taken, its model lies in the store; None for one that was not.

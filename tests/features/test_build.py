@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.build import build_features
+from pytest_nbaprops.features.core import production
 from pytest_nbaprops.features.group import FeatureGroup, Source, feature_group
+from pytest_nbaprops.features.history import History
 from pytest_nbaprops.features.sources import join_as_of
+from pytest_nbaprops.features.temporal import rest
 from tests.features.boxes import box, frame
 
 GAMES = frame(*(box(f"2024-01-0{day}", 1, "ATL vs. BOS", 30, PTS=day) for day in (1, 2, 3)))
@@ -93,6 +97,22 @@ def test_a_mistyped_column_is_named_with_its_place(function: Any, asked: str) ->
     assert f"({Path(here).name}, line " in message
     assert int(message.partition(", line ")[2].partition(";")[0]) - line in (0, 1)
     assert message.endswith("; did you mean PTS?)")
+
+
+def test_a_group_that_changes_the_games_changes_its_own(league: pd.DataFrame) -> None:
+    """Also one that calls itself after one of ours."""
+
+    @functools.wraps(rest.function)
+    def function(games: pd.DataFrame) -> pd.DataFrame:
+        games["PTS"] = 0.0
+        return pd.DataFrame({"mine": History(games).player.lag("PTS", 1).iloc[:, 0]}, index=games.index)
+
+    before = league["PTS"].copy()
+    own = FeatureGroup(name="mine", tier="core", known_at="morning", version="1", function=function)
+    table = build_features(league, [rest, own, production])
+    assert set(table.frame["mine"].dropna()) == {0.0}
+    pd.testing.assert_series_equal(league["PTS"], before)
+    assert table.frame["player_pts_ewm10"].max() > 0
 
 
 def test_two_groups_cannot_make_the_same_column() -> None:

@@ -53,6 +53,16 @@ def test_promised_columns_are_there(league: pd.DataFrame) -> None:
     assert set(table.frame.dtypes.astype(str)) == {"float32"}
 
 
+def test_one_history_for_all_groups_is_that_of_each(league: pd.DataFrame) -> None:
+    """Groups that share what is known of the games make what each makes alone, and change nothing in them."""
+    before = league.copy(deep=True)
+    table = build_features(league, builtin_groups())
+    for group in builtin_groups():
+        alone = build_features(before.copy(deep=True), [group]).frame
+        pd.testing.assert_frame_equal(table.frame[list(alone.columns)], alone)
+    pd.testing.assert_frame_equal(league, before)
+
+
 def test_back_to_back_is_the_teams() -> None:
     """A player who sat out yesterday is on a back-to-back all the same."""
     games = frame(
