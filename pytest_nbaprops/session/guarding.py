@@ -276,10 +276,14 @@ class LeakChecks:
         return state.spec.code is not None or not all(fold.key and store.has_fold(fold.key) for fold in state.folds)
 
     def _keys(self, states: Sequence[Candidate]) -> dict[str, str]:
-        settings = self.context.settings
-        common = [GUARD_VERSION, self.context.dataset.digest.full, settings.seed, sorted(settings.known_columns)]
+        settings, dataset = self.context.settings, self.context.dataset
+        common = [GUARD_VERSION, settings.seed, sorted(settings.known_columns)]
+        # Ours read nothing but the league's own columns, and their own tests look at more data than a session does.
+        asked_on = dict.fromkeys(self.context.own_groups, dataset.digest.full)
         return {
-            line.name: content_key({"guard": common, "group": line.to_dict(), "libraries": libraries()})
+            line.name: content_key(
+                {"guard": [*common, asked_on.get(line.name)], "group": line.to_dict(), "libraries": libraries()}
+            )
             for state in states
             for line in state.lineage.groups
         }

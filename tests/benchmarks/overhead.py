@@ -77,7 +77,7 @@ def bare(data: str, test: str) -> None:
     print(f"bare loop: mae {np.concatenate(errors).mean():.4f}")  # noqa: T201
 
 
-def _timed(command: list[str], folder: Path) -> tuple[float, float]:
+def timed(command: list[str], folder: Path) -> tuple[float, float]:
     """Seconds and peak MiB of one child process."""
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
@@ -122,10 +122,10 @@ def _pair(
     alone: list[str], plugin: list[str], root: Path, later: list[tuple[Path, str]]
 ) -> Iterator[tuple[str, float, float]]:
     """What is measured, its seconds and its peak."""
-    yield ("bare", *_timed(alone, root))
+    yield ("bare", *timed(alone, root))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        yield ("cold", *_timed(plugin, folder))
+        yield ("cold", *timed(plugin, folder))
         for path in folder.iterdir():  # a fresh registry, too: a version that is known is not made again
             if path.is_file():
                 path.unlink()
@@ -134,11 +134,11 @@ def _pair(
         for path in (folder / ".nbaprops").iterdir():
             if path.is_dir() and path.name not in KNOWN:
                 shutil.rmtree(path)
-        yield ("known", *_timed(plugin, folder))
-        yield ("stored", *_timed(plugin, folder))
+        yield ("known", *timed(plugin, folder))
+        yield ("stored", *timed(plugin, folder))
         for path, text in later:
             path.write_text(text, encoding="utf-8")
-        yield ("next", *_timed(plugin, folder))
+        yield ("next", *timed(plugin, folder))
 
 
 def main() -> None:
