@@ -49,7 +49,7 @@ MATCHUP_SHAPE: Final = re.compile(r"(?P<left>[A-Z]{2,4}) (?P<marker>vs\.|@) (?P<
 
 FIRST_MONTH_OF_SEASON: Final = 9
 # The 2019-20 season was played on until 11 October 2020 and the next one began in December.
-LATE_SEASON: Final = (pd.Timestamp("2020-09-01"), pd.Timestamp("2020-11-30"))
+LATE_SEASON: Final = (pd.Timestamp("2020-09-01"), pd.Timestamp("2020-10-15"))
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -86,6 +86,14 @@ def test_players_are_traded_and_replaced(league: pd.DataFrame) -> None:
     assert (seasons["nunique"] == 2).sum() > 300
 
 
+def test_many_seasons_are_read_as_they_were_written(tmp_path: Path) -> None:
+    """Each season has its own games, also the one that in the real league began in December."""
+    league = sample_league(seasons=12, players=20)
+    league.to_parquet(tmp_path / "league.parquet")
+    pd.testing.assert_frame_equal(load_games(tmp_path / "league.parquet"), league)
+    assert league.groupby("SEASON")["GAME_ID"].nunique().between(160, 170).all()
+
+
 @pytest.mark.parametrize("players", [20, 39, 60, 100, 600])
 def test_any_number_of_players(players: int) -> None:
     """Fewer players make fewer teams, more make larger ones."""
