@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +18,19 @@ from pytest_nbaprops.data.problems import reason
 from pytest_nbaprops.errors import DataError
 
 
-def write_arrow(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame with a RangeIndex as an uncompressed Arrow IPC file, all of it or nothing."""
-    target = Path(path)
-    table = pa.Table.from_arrays([_array(frame[name]) for name in frame.columns], names=list(frame.columns))
+def write_arrow(frames: pd.DataFrame | Sequence[pd.DataFrame], path: str | Path) -> None:
+    """Write a frame with a RangeIndex, or several side by side, as an uncompressed Arrow IPC file.
+
+    All of it or nothing is written.
+    """
+    target, frames = Path(path), [frames] if isinstance(frames, pd.DataFrame) else frames
+    columns = [(name, _array(frame[name])) for frame in frames for name in frame.columns]
+    table = pa.Table.from_arrays([array for _, array in columns], names=[name for name, _ in columns])
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             # One batch, since columns in pieces cannot be mapped.
-            writer.write_table(table, max_chunksize=max(len(frame), 1))
+            writer.write_table(table, max_chunksize=max(table.num_rows, 1))
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -43,6 +50,13 @@ def read_arrow(path: str | Path) -> pd.DataFrame:
         raise DataError(f"{path}: found {found}, expected one; run the session again") from error
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, use_threads=False)
     return frame
+
+
+def release_memory() -> None:
+    """Give the system back what Arrow and the C library keep for later; only glibc is asked for the latter."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _array(series: pd.Series[Any]) -> pa.Array:

@@ -43,12 +43,11 @@ def load_games(
     Raises DataError, one line with file, row, column, found, expected and the way out.
     """
     asked = _Asked(column_map=column_map or {}, target_columns=target_columns, kinds=kinds)
-    parts = [_part(*read_table(path, coded=True), asked) for path in find_files(source)]
     odd = [
         Oddity(what="a folder called like a data file is left out", rows=0, example=str(folder))
         for folder in passed_over(source)
     ]
-    return _frame(parts, asked, odd)
+    return _frame([_part(*read_table(path, coded=True), asked) for path in find_files(source)], asked, odd)
 
 
 def normalize_games(
@@ -83,7 +82,8 @@ def _part(raw: pa.Table, place: Place, asked: _Asked) -> Part:
     kinds = _kinds(named, place)
     counts = _counts(kinds, named.table)
     named = named.only(np.isin(kinds, [*asked.kinds, OTHER]))
-    here = Place(name=place.name, row_number=lambda row: place.row_number(int(named.rows[row])))
+    rows, row_number = named.rows, place.row_number  # and not the table that they are of, which is large
+    here = Place(name=place.name, row_number=lambda row: row_number(int(rows[row])))
     table, oddities = canonical_table(named.table, here, asked.target_columns)
     return Part(table=table, place=here, oddities=(*named.oddities, *oddities), kinds=counts)
 
@@ -131,8 +131,10 @@ def _frame(parts: list[Part], asked: _Asked, oddities: Sequence[Oddity]) -> pd.D
         raise file_problem(parts[0].place.name, found, f"games of the kinds {', '.join(asked.kinds)}", way_out)
     require_same_columns([(part.place.name, part.table.column_names) for part in played])
     table, between = ordered_table(played)
-    games: pd.DataFrame = table.to_pandas()
     odd = said([*oddities, *(oddity for part in parts for oddity in part.oddities), *between])
+    del parts, played  # from here on each column's memory goes as soon as pandas has it
+    games: pd.DataFrame = table.to_pandas(self_destruct=True)
+    del table
     games.attrs = {REMARKS: (*_left_out(counts, asked.kinds), *odd), KIND_COUNTS: counts}
     return games
 

@@ -6,6 +6,7 @@ import inspect
 import re
 import traceback
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +32,20 @@ class FeatureTable:
     """The columns of all groups.
 
     Attributes:
-        frame: float32, one row per row of the games, same index.
+        parts: each group's columns, float32, one row per row of the games, same `index`.
         columns: which group made which columns.
         broken: groups that changed rows and so made none, with what was wrong.
     """
 
-    frame: pd.DataFrame
+    parts: tuple[pd.DataFrame, ...]
+    index: pd.Index
     columns: Mapping[str, tuple[str, ...]]
     broken: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """All columns side by side: a second time in memory, so who can do with `parts` should."""
+        return pd.concat(self.parts, axis=1) if self.parts else pd.DataFrame(index=self.index)
 
 
 def build_features(
@@ -71,8 +78,7 @@ def build_features(
             _refuse_clashes(group, part, columns)
             columns[group.name] = tuple(part.columns)
             parts.append(part)
-    frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=games.index)
-    return FeatureTable(frame=frame, columns=columns, broken=broken)
+    return FeatureTable(parts=tuple(parts), index=games.index, columns=columns, broken=broken)
 
 
 def build_as_of(
@@ -107,7 +113,8 @@ def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None
 
 
 def _is_ours(group: FeatureGroup) -> bool:
-    module = getattr(group.function, "__globals__", {}).get("__name__", "")  # where it is, whatever it says of itself
+    function = getattr(group.function, "func", group.function)  # of a partial
+    module = getattr(function, "__globals__", {}).get("__name__", "")  # where it is, whatever it says of itself
     return str(module).partition(".")[0] == __name__.partition(".")[0]
 
 
@@ -138,9 +145,11 @@ def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFr
         raise FeatureError(f"feature group {group.name!r} gave a {found}; return a DataFrame on the index of games")
     _refuse_other_rows(group, answer, games)
     _refuse_bad_names(group, answer)
-    return pd.DataFrame(
-        {str(name): _numbers(group, str(name), answer[name]) for name in answer.columns}, index=games.index
-    )
+    names = [str(name) for name in answer.columns]
+    values = np.empty((len(names), len(games)), dtype=np.float32)  # a column's numbers lie side by side
+    for place, name in enumerate(names):
+        values[place] = _numbers(group, name, answer[name])
+    return pd.DataFrame(values.T, index=games.index, columns=names, copy=False)
 
 
 def _refuse_other_rows(group: FeatureGroup, answer: pd.DataFrame, games: pd.DataFrame) -> None:

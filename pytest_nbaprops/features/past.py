@@ -36,13 +36,15 @@ class Past:
     ) -> None:
         moments = event_keys * DAYS + event_days
         by_moment = np.lexsort((ties, moments)) if ties.any() else np.argsort(moments, kind="stable")
-        self.order: NDArray[np.int64] = by_moment
-        self.moments = moments[self.order]
-        self.rank = ranks(event_keys[self.order])
+        # Places are kept in half the room of a number: a session has eight of these.
+        self.order: NDArray[np.int32] = by_moment.astype(np.int32)
+        self.moments = moments[by_moment]
+        self.rank: NDArray[np.int32] = ranks(event_keys[by_moment]).astype(np.int32)
         self.row_moments = row_keys * DAYS + row_days
         first = np.searchsorted(self.moments, row_keys * DAYS)
-        self.after = np.searchsorted(self.moments, self.row_moments)
-        self.seen: Integers = self.after - first
+        after = np.searchsorted(self.moments, self.row_moments)
+        self.after: NDArray[np.int32] = after.astype(np.int32)
+        self.seen: NDArray[np.int32] = (after - first).astype(np.int32)
 
     def sorted(self, values: Floats) -> Floats:
         """Values of the events, handed over in the events' own order, by key and date."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
@@ -208,7 +209,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     folder = _session_folder(store.folder)
     try:
         table = tables.features(games, groups.all, declared_files(settings), threads=threads)
-        write_dataset(folder, games.frame, table.frame, tables.targets(games))
+        write_dataset(folder, games.frame, table.parts, tables.targets(games))
         stored = {
             "settings": settings.to_dict(),
             "digest": games.digest.to_dict(),
@@ -222,6 +223,8 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    del games, table  # from here on they are mapped from files, which processes share
+    release_memory()
     return _context(config, folder, stored, groups, threads)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.data import load
+from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.files import find_files
 from pytest_nbaprops.data.load import load_games
@@ -28,6 +29,9 @@ from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import content_key, libraries
 from pytest_nbaprops.walkforward.dataset import targets_of
 from pytest_nbaprops.walkforward.store import FoldStore
+
+
+FEW_ROWS = 500_000  # a group takes up to a kilobyte of memory a row while it is made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +72,12 @@ class KeptTables:
         games = digested(
             load_games(source, column_map=settings.columns, target_columns=self.target_columns, kinds=settings.games)
         )
-        if _contents(source) == before:  # else other files were read than those that the key names
-            self._keep(key, games.frame)
-            with suppress(StoreError):
-                self.store.keep_check(key, {"digest": games.digest.to_dict(), "remarks": list(games.remarks)})
-        return games
+        if _contents(source) != before:  # other files were read than those that the key names
+            return games
+        digest, remarks = games.digest, games.remarks
+        with suppress(StoreError):
+            self.store.keep_check(key, {"digest": digest.to_dict(), "remarks": list(remarks)})
+        return Games(frame=self._kept(key, games.frame), digest=digest, remarks=remarks)
 
     def targets(self, games: Games) -> pd.DataFrame:
         """Actual value and baseline of every row."""
@@ -82,11 +87,12 @@ class KeptTables:
     def features(
         self, games: Games, groups: Sequence[FeatureGroup], files: Mapping[str, str], *, threads: int
     ) -> FeatureTable:
-        """All groups' columns; the package's own groups are made side by side, a user's one after the other.
+        """All groups' columns; of few games the package's own groups are made side by side, else one after the other.
 
         `files` are the SHA-256 of the declared files, which any group may read. Raises FeatureError as
         `build_features` does, except that groups that change rows are `broken`.
         """
+        release_memory()  # of reading the games
         own = {group.name for group in builtin_groups(self.target_columns)}
         # Here and not beside one another: Python 3.11 cannot parse code in two threads at once.
         lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
@@ -96,7 +102,8 @@ class KeptTables:
         def compute(frame: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:
             return self._made(keys[group.name], lambda: compute_group(frame, group, root=root))
 
-        with shared_history(games.frame), ThreadPoolExecutor(threads) as pool:
+        at_once = threads if len(games.frame) <= FEW_ROWS else 1
+        with shared_history(games.frame), ThreadPoolExecutor(at_once) as pool:
             begun: dict[str, Future[pd.DataFrame]] = {
                 group.name: pool.submit(compute, games.frame, group, root=self.root)
                 for group in groups
@@ -110,17 +117,23 @@ class KeptTables:
 
     def _made(self, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         found = self._found(key)
-        if found is None:
-            found = make()
-            self._keep(key, found)
-        return found
+        return self._kept(key, make()) if found is None else found
 
     def _found(self, key: str) -> pd.DataFrame | None:
         return self.store.table(key) if self.settings.use_cache else None
 
-    def _keep(self, key: str, table: pd.DataFrame) -> None:
-        with suppress(StoreError):  # a full disk costs the next session time, and this one nothing
+    def _kept(self, key: str, table: pd.DataFrame) -> pd.DataFrame:
+        """The same table mapped from its file: it takes no memory where nobody looks at it."""
+        try:
             self.store.keep_table(key, table)
+        except StoreError:  # a full disk costs the next session time, and this one nothing
+            return table
+        mapped = self._found(key)
+        if mapped is None:
+            return table
+        del table
+        release_memory()  # making it took several times as much
+        return mapped
 
 
 def _key(**parts: Any) -> str:

@@ -178,10 +178,12 @@ def targets_of(games: pd.DataFrame, target_columns: Sequence[str]) -> pd.DataFra
     )
 
 
-def write_dataset(folder: Path, games: pd.DataFrame, features: pd.DataFrame, targets: pd.DataFrame) -> None:
-    """Write what workers need as Arrow files."""
-    for name, frame in ((GAMES_FILE, games), (FEATURES_FILE, features), (TARGETS_FILE, targets)):
-        write_arrow(frame, folder / name)
+def write_dataset(
+    folder: Path, games: pd.DataFrame, features: pd.DataFrame | Sequence[pd.DataFrame], targets: pd.DataFrame
+) -> None:
+    """Write what workers need as Arrow files; the features may be parts that lie side by side."""
+    for name, frames in ((GAMES_FILE, games), (FEATURES_FILE, features), (TARGETS_FILE, targets)):
+        write_arrow(frames, folder / name)
 
 
 def read_dataset(folder: Path, *, digest: DatasetDigest, target_columns: Sequence[str], root: Path) -> Dataset:
