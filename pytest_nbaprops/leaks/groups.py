@@ -118,9 +118,15 @@ class Material:
     few: pd.Series[bool]
 
     @cached_property
-    def leagues(self) -> dict[str, League]:
-        parts = {ALL: self.games, FEW: self.games[self.few]}
-        return {name: League(games, seed=self.seed, known=self.known) for name, games in parts.items()}
+    def _leagues(self) -> dict[str, League]:
+        return {}
+
+    def league(self, name: str) -> League:
+        """The games to ask about, made when they are first asked for: all of them may be many."""
+        if name not in self._leagues:
+            games = self.games if name == ALL else self.games[self.few]
+            self._leagues[name] = League(games, seed=self.seed, known=self.known)
+        return self._leagues[name]
 
     @classmethod
     def with_built_in(cls, own: Collection[str], *, groups: Sequence[FeatureGroup], **parts: Any) -> Material:
@@ -145,7 +151,7 @@ class Material:
 
     def heard(self, call: Call) -> Heard:
         """Ask; to be run where it is the first call there is."""
-        group, league = self.groups[call.group], self.leagues[call.league]
+        group, league = self.groups[call.group], self.league(call.league)
         scene, tables = league.scene(call.change, call.date), read_sources(group, self.root)
         if call.change in WITH_TABLES and call.date is not None:
             tables = league.cutoff(call.date).tables(group, tables)
@@ -213,8 +219,8 @@ class Examination:
         return self._ask(Call(group=self.group.name, league=league, change=change, date=date, times=times))
 
     def _moved(self, answer: Answer, true: Answer | None = None, league: str = FEW) -> Found | None:
-        rows = np.arange(len(self.material.leagues[league].games))
-        return difference(self.material.leagues[league].games, true or self.few, rows, answer, rows)
+        rows = np.arange(len(self.material.league(league).games))
+        return difference(self.material.league(league).games, true or self.few, rows, answer, rows)
 
     # what an answer hangs on besides the games
 
@@ -250,6 +256,8 @@ class Examination:
 
     def _known_too_early(self, days: Mapping[str, Sequence[dt.date]]) -> list[Leak]:
         for league, dates in days.items():
+            if not dates:
+                continue  # all that a group has given is much
             true = self.few if league == FEW else self.material.given(self.group.name)
             moving = (str(day) for place, day in enumerate(dates) if self._moves(league, str(day), true, place == 0))
             if suspects := list(islice(moving, MOST_SUSPECTS)):
@@ -294,8 +302,8 @@ class Examination:
         if len(named) == len(true.columns) and named:
             return None
         answer = self._heard(league, change, date).answers[0]
-        scene = self.material.leagues[league].scene(change, date)
-        games = self.material.leagues[league].games
+        scene = self.material.league(league).scene(change, date)
+        games = self.material.league(league).games
         return difference(games, true, scene.origin[scene.judged], answer, scene.judged, named)
 
     def _leak(self, kind: str, found: Found) -> Leak:

@@ -89,7 +89,7 @@ class Sandbox:
         return answer
 
     def _forked(self, call: Call) -> object:
-        self.material.leagues[call.league].scene(call.change, call.date)  # made here, so that others can use it
+        self.material.league(call.league).scene(call.change, call.date)  # made here, so that others can use it
         forking = multiprocessing.get_context("fork")
         here, there = forking.Pipe(duplex=False)
         process = forking.Process(target=_send, args=(there, self.material, call))
