@@ -51,6 +51,11 @@ class Read:
         return f"{said} ({self.where})" if self.where else said
 
 
+def confirmed(reads: Sequence[Read], again: Sequence[Read]) -> list[Read]:
+    """Without those of the kernel that were not heard `again`, where nothing else ran: they are somebody else's."""
+    return [read for read in reads if not read.is_of_the_kernel or read in again]
+
+
 def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:
     """The leak of who hangs on what nothing declares, with the line that would declare it."""
     detail = "; ".join(dict.fromkeys(map(str, reads)))

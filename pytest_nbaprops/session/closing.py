@@ -6,36 +6,33 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
-from pytest_nbaprops.features.lineage import lineage_difference
-from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
-from pytest_nbaprops.gate.decision import CandidateDecision, SessionDecision, Verdict, tried_together
+from pytest_nbaprops.errors import NBAPropsError, SettingsError
+from pytest_nbaprops.gate.decision import Verdict
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
-from pytest_nbaprops.registry.versions import criteria_of_champion
 from pytest_nbaprops.reports import criteria_tests, terminal
 from pytest_nbaprops.reports.attribution import write_attribution
-from pytest_nbaprops.reports.decision_file import ERROR, unfinished, write_decision, write_tables, write_text
+from pytest_nbaprops.reports.decision_file import ERROR, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.highlights import worst_of
 from pytest_nbaprops.reports.html import Tables, write_page
 from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import SessionChampion
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.document import DecisionDocument
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.judgement import Judge, Judgement, criteria_of
 from pytest_nbaprops.session.market import SessionMarket
-from pytest_nbaprops.session.reporting import parameter_changes, report_tables
+from pytest_nbaprops.session.reporting import report_tables
 from pytest_nbaprops.session.runlog import RunLog, fold_table
 from pytest_nbaprops.session.snapshot import FOLDER, write_snapshot
 from pytest_nbaprops.tracking.artifacts import SUMMARY
@@ -52,12 +49,11 @@ class Closing:
     def __init__(self, config: pytest.Config, context: Context, publication: Publication) -> None:
         self.config, self.context, self.publication = config, context, publication
         self.settings = context.settings
-        self.commit = git_commit(context.root)
         self.champion = SessionChampion(context, publication)
-        self.log = RunLog(context, publication, self.commit)
+        self.log = RunLog(context, publication, git_commit(context.root))
         self.evidence: Evidence
+        self.decision: DecisionDocument
         self.problems: list[str] = []
-        self.warnings: list[str] = []
         self.notes: list[str] = []
         self.effects: dict[str, list[Effect]] = {}
         self.tables = Tables()
@@ -79,6 +75,8 @@ class Closing:
             SettingsError: a recipe's model could not be registered.
         """
         self.evidence = evidence
+        told_by = (evidence, self.publication, self.champion, self.leaks, self.market)
+        self.decision = DecisionDocument(self.config, *told_by, commit=self.log.commit)
         for state in evidence.candidates:
             self._check_storable(state)
         if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
@@ -124,7 +122,7 @@ class Closing:
         trace = Path(self.settings.report) / ERROR
         reason = f"the session could not be finished: {type(error).__name__}: {one_line(error)} (see {trace})"
         so_far = self.document or {}  # what was promoted before it broke stays said
-        self.document = self._frame(reason) | so_far | {"reasons": [reason, *so_far.get("reasons", [])]}
+        self.document = self._undecided(reason) | so_far | {"reasons": [reason, *so_far.get("reasons", [])]}
         self.document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
         with contextlib.suppress(NBAPropsError):  # decision.json says INCONCLUSIVE since the start
             write_text(trace, redact(traceback.format_exc()))
@@ -184,17 +182,17 @@ class Closing:
             self.log.results(state, overall, self.champion.reference(state.lineage))
             self.market.log(state.name, self.publication)
         self.tables = report_tables(self.context, self.evidence.candidates, None)
-        self._write(self._frame("promotion is off: nothing was decided"))
+        self._write(self._undecided("promotion is off: nothing was decided"))
         for state in self.evidence.candidates:
             self._finish_run(state, "none")
         if self.publication.error is None:
             return None
         error = {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
-        self._write(self._frame(f"not logged: {self.publication.error}") | error)
+        self._write(self._undecided(f"not logged: {self.publication.error}") | error)
         return Verdict.ERROR.exit_code
 
     def _log_results(self, judgement: Judgement) -> None:
-        for state, decided in self._decided(judgement):
+        for state, decided in judgement.of(self.evidence.candidates):
             if decided.identical_to and decided.verdict is Verdict.PROMOTE:
                 continue  # already registered: nothing is written
             self.log.catch_up(state)
@@ -202,7 +200,7 @@ class Closing:
             self.market.log(state.name, self.publication)
 
     def _finish_runs(self, judgement: Judgement) -> None:
-        for state, decided in self._decided(judgement):
+        for state, decided in judgement.of(self.evidence.candidates):
             if self.publication.run_id(state.name) is not None:
                 self._finish_run(state, decided.standing)
 
@@ -212,15 +210,18 @@ class Closing:
         status: Status = "KILLED" if self.problems else "FAILED" if failed else "FINISHED"
         self.log.finish(state, decision_file=decision_file, verdict=verdict, status=status)
 
-    def _decided(self, judgement: Judgement) -> list[tuple[Candidate, CandidateDecision]]:
-        by_name = {decided.name: decided for decided in judgement.decision.candidates}
-        return [(state, by_name[state.name]) for state in self.evidence.candidates]
-
     def _tell(self) -> None:
         if self.document is not None:
             self.config.hook.pytest_nbaprops_decision(config=self.config, decision=self.document)
 
     # decision.json
+
+    def _undecided(self, reason: str) -> dict[str, Any]:
+        return self.decision.undecided(reason, seconds=time.perf_counter() - self.started)
+
+    def _document(self, judgement: Judgement) -> dict[str, Any]:
+        seconds = time.perf_counter() - self.started
+        return self.decision.decided(judgement, self.effects, self.notes, seconds=seconds)
 
     def _write(self, document: dict[str, Any]) -> None:
         """Write the report; each file is whole or not there."""
@@ -233,108 +234,6 @@ class Closing:
         write_text(folder / SUMMARY, summary_text(document))
         write_page(folder, document, self.tables)
         write_decision(folder, document)
-
-    def _frame(self, reason: str) -> dict[str, Any]:
-        """What decision.json says whatever the verdict."""
-        command = ["pytest", *map(str, self.config.invocation_params.args)]
-        digest, dates = self.context.dataset.digest, self.context.dataset.game_dates
-        games = self.context.dataset.games
-        return unfinished(self.settings.to_dict(), command=command, reason=reason) | {
-            "simulated": self.context.simulated,
-            "git_commit": self.commit,
-            "dataset": {
-                "digest": digest.full,
-                "rows": len(games),
-                "players": int(games["PLAYER_ID"].nunique()),
-                "first_date": dates[0].day.isoformat(),
-                "last_date": dates[-1].day.isoformat(),
-                "source": self.context.source,
-            },
-            "test_window": self._test_window(),
-            "warnings": self.warnings,
-            "leak_guard": self._guard(),
-        }
-
-    def _test_window(self) -> str:
-        """What the candidates were tested on: the option's text, or where markers say otherwise all of theirs."""
-        return ", ".join(dict.fromkeys(state.spec.test for state in self.evidence.candidates))
-
-    def _guard(self) -> dict[str, Any]:
-        """How the leak guard looked, and what share of the session it took."""
-        told = self.leaks.to_dict(self.evidence.candidates)
-        return {**told, "share": round(told["seconds"] / max(time.perf_counter() - self.started, 1e-9), 3)}
-
-    def _document(self, judgement: Judgement) -> dict[str, Any]:
-        decision = judgement.decision
-        self.warnings = self._warnings(decision)
-        champion = judgement.champion
-        return self._frame("") | {
-            "verdict": decision.verdict.value,
-            "exit_code": decision.exit_code,
-            "promoted": judgement.promoted,
-            "reasons": list(decision.reasons),
-            "champion": champion.to_dict() if champion is not None and champion.is_known else None,
-            "candidates": [self._candidate(state, decided, judgement) for state, decided in self._decided(judgement)],
-        }
-
-    def _candidate(self, state: Candidate, decided: CandidateDecision, judgement: Judgement) -> dict[str, Any]:
-        lineage = state.lineage
-        existing = decided.identical_to.removeprefix("v") if decided.identical_to else None
-        champion_run = judgement.champion.run_id if existing and judgement.champion else None
-        return {
-            **decided.to_dict(),
-            "run_id": self.publication.run_id(state.name) or champion_run,
-            "run_url": self.publication.run_url(state.name),
-            "lineage": {
-                "feature_version": lineage.feature_version,
-                **lineage_difference(lineage, self.champion.reference(lineage)),
-                "parameters": parameter_changes(state, self.champion.told),
-            },
-            "attribution": [effect.to_dict() for effect in self.effects.get(state.name, ())],
-            "market": self.market.to_dict(state.name),
-            "needs_lineups": self.leaks.needs_lineups(state),
-            "model_version": judgement.versions.get(state.name) or existing,
-        }
-
-    def _warnings(self, decision: SessionDecision) -> list[str]:
-        """What is said beside the verdict."""
-        return [
-            *self._weaker(),
-            *(f"games: {remark}" for remark in self.context.remarks),
-            *self.leaks.warnings(),
-            *self.champion.notes,
-            *([said] if (said := tried_together(decision)) else []),
-            *decision.remarks,
-            *([said] if (said := self._tested_before) else []),
-            *self.market.warnings(),
-            *self.notes,
-        ]
-
-    @cached_property
-    def _tested_before(self) -> str | None:
-        """What to say of earlier decisions on these dates; that they cannot be read is no error of this session."""
-        if self.publication.error is not None:
-            return None
-        try:
-            return self.champion.tested_before(self.evidence.candidates)
-        except TrackingError as error:
-            return f"whether these dates decided earlier promotions is not known: {error}"
-
-    def _weaker(self) -> list[str]:
-        """Criteria that the champion had to pass and that nobody asks for now: allowed, but said."""
-        champion = self.champion.at_start
-        expressions = None if champion is None else criteria_of_champion(champion)
-        if champion is None or expressions is None:
-            return []
-        try:
-            before = parse_criteria(expressions)
-        except NBAPropsError:
-            return [f"what the champion {champion.label} had to pass cannot be read from its tags"]
-        return [
-            f"{state.name}: the champion {champion.label} had to pass {expression!r}, which is not asked now"
-            for state in self.evidence.candidates
-            for expression in weaker_than(criteria_of(state), before)
-        ]
 
     def _leave_snapshot(self) -> None:
         """Leave the version to beat as files, for sessions that cannot reach the registry; never an error."""

@@ -24,7 +24,7 @@ from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import SEES_COMPILED
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
-from pytest_nbaprops.leaks.reads import Read, folders_of, undeclared
+from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.child import Child, order_for, run_all
@@ -160,14 +160,11 @@ class GroupGuard:
             run_all(self.config, [*parts, *imported, *seeds])
             found = {name: one for part in parts for name, one in _left(part).items()}
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
-            if opened:  # the kernel does not say by whom: asked again while nothing else runs
+            if opened:
                 alone = child("alone", groups=opened)
                 run_all(self.config, [alone])
                 for name, again in _left(alone).items():
-                    reads = found[name]["reads"]
-                    found[name]["reads"] = [
-                        read for read in reads if not read.is_of_the_kernel or read in again["reads"]
-                    ]
+                    found[name]["reads"] = confirmed(found[name]["reads"], again["reads"])
             others = {one.folder.name: one.result for one in (*imported, *seeds)}
             return {name: {**one, "others": others} for name, one in found.items()}
 

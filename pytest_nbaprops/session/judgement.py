@@ -15,7 +15,15 @@ from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingError
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
-from pytest_nbaprops.gate.decision import CandidateEvidence, Champion, SessionDecision, Verdict, decide, judge_all
+from pytest_nbaprops.gate.decision import (
+    CandidateDecision,
+    CandidateEvidence,
+    Champion,
+    SessionDecision,
+    Verdict,
+    decide,
+    judge_all,
+)
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import SessionChampion, content_of, version_record
 from pytest_nbaprops.session.context import Context
@@ -45,6 +53,11 @@ class Judgement:
     champion: Champion | None
     versions: Mapping[str, str]
     promoted: bool
+
+    def of(self, states: Sequence[Candidate]) -> list[tuple[Candidate, CandidateDecision]]:
+        """Each candidate with its decision."""
+        by_name = {decided.name: decided for decided in self.decision.candidates}
+        return [(state, by_name[state.name]) for state in states]
 
     def errored(self, reason: str) -> Judgement:
         """The same, but not logged: ERROR."""

@@ -21,7 +21,7 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import Read, undeclared
+from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.world import KINDS, NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -227,8 +227,7 @@ class Rehearsing:
     ) -> dict[str, list[Read]]:
         """What predictions could hang on, cannot be tried otherwise, and nothing declares.
 
-        The kernel does not say who opened a file: that counts where it is opened again while nothing else runs. Who
-        broke where files were others may hang on them.
+        Who broke where files were others may hang on them.
         """
         heard: dict[str, list[Read]] = {}
         watched: dict[str, tuple[Candidate, FoldState]] = {}
@@ -241,8 +240,7 @@ class Rehearsing:
         [again] = self._run([alone]) if opened else [Again()]
         for state in states:
             reads = heard.setdefault(state.name, [])
-            untried = [read for read in reads if not read.tried]
-            sure = [read for read in untried if not read.is_of_the_kernel or read in _reads(state, again)]
+            sure = confirmed([read for read in reads if not read.tried], _reads(state, again))
             heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
         return heard
 

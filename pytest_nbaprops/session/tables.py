@@ -30,7 +30,6 @@ from pytest_nbaprops.walkforward.candidate import content_key, libraries
 from pytest_nbaprops.walkforward.dataset import targets_of
 from pytest_nbaprops.walkforward.store import FoldStore
 
-
 FEW_ROWS = 500_000  # a group takes up to a kilobyte of memory a row while it is made
 
 
