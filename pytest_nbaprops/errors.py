@@ -50,3 +50,7 @@ class TrackingError(NBAPropsError):
 
 class ChampionMovedError(TrackingError):
     """The champion that a candidate was compared with is no longer the champion: the comparison proves nothing."""
+
+
+class InconclusiveError(Exception):
+    """A criterion cannot be judged; the text says why. Never reaches a user as an error."""

@@ -6,21 +6,23 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
-from pytest_nbaprops.processes import lasting
+from pytest_nbaprops.processes import REHEARSAL, lasting
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.session.child import Order
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
 waiting_key = pytest.StashKey[int]()
 SUITE_PREFIX = "nbaprops::"
-REHEARSAL = "NBAPROPS_REHEARSAL"
 WALK_FORWARD = (
     "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
     "step=1, refit=7, seed=42)"
@@ -72,10 +74,10 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.settings import read_settings  # noqa: PLC0415 - only when training
 
     if "pytest_nbaprops.session.child" in sys.modules:
-        from pytest_nbaprops.session.child import order_key, role_of  # noqa: PLC0415 - only in the leak guard's own
+        from pytest_nbaprops.session.child import order_key  # noqa: PLC0415 - only in the leak guard's own
 
-        if order_key in config.stash:
-            return role_of(config, pasted)
+        if (order := config.stash.get(order_key, None)) is not None:
+            return _guards_role(config, order, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         from pytest_nbaprops.session.worker import Worker  # noqa: PLC0415
@@ -85,6 +87,14 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.session.controller import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
 
     return Controller(config, settings, pasted=pasted)
+
+
+def _guards_role(config: pytest.Config, order: Order, pasted: tuple[str, ...]) -> Any:
+    """What a process of the leak guard's has to do: ask feature groups, or run a few folds again."""
+    from pytest_nbaprops.session.rehearsal import Rehearsal  # noqa: PLC0415 - either of them
+    from pytest_nbaprops.session.sandbox import Sandbox  # noqa: PLC0415
+
+    return Sandbox(config, order) if order.told["nodeids"] is None else Rehearsal(config, order, pasted)
 
 
 def _take_pasted_ids(config: pytest.Config) -> tuple[str, ...]:

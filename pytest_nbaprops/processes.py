@@ -13,6 +13,8 @@ from typing import Any, Final
 QUERY: Final = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION
 STILL_ACTIVE: Final = 259
 ACCESS_DENIED: Final = 5
+REHEARSAL: Final = "NBAPROPS_REHEARSAL"
+"""The environment variable that names the order of a process of the leak guard's."""
 
 
 @contextmanager

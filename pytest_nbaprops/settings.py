@@ -93,6 +93,13 @@ class Settings:
             for name, value in plain.items()
         }
 
+    @property
+    def market(self) -> MarketSettings:
+        """How lines are judged."""
+        return MarketSettings.read(
+            rule=self.bet_rule, min_edge=self.min_edge, stake=self.stake, snapshot=self.snapshot, seed=self.seed
+        )
+
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
         tuples = {

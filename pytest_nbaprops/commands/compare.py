@@ -53,7 +53,7 @@ def compare(  # noqa: PLR0913 - its options
     if html is not None:
         from pytest_nbaprops.commands.compare_page import write_page  # noqa: PLC0415 - Jinja2 only where it is used
 
-        write_page(html, comparison, lookup.store)
+        write_page(html, comparison, lookup.store, tables=tables(comparison), notes=remarks(comparison, None))
     show(Report(tables=tables(comparison), notes=remarks(comparison, html), document=comparison.to_dict()), style)
 
 

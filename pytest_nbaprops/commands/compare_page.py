@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pytest_nbaprops.commands.compare import remarks, tables
-from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.reports.decision_file import write_text
 from pytest_nbaprops.runs.storedrun import mae_by_date
 
 if TYPE_CHECKING:
+    from pytest_nbaprops.commands.output import Table
     from pytest_nbaprops.runs.compare import Comparison
     from pytest_nbaprops.tracking.connection import Store
 
@@ -51,8 +50,10 @@ class Plot:
     y_ticks: Sequence[tuple[float, str]]
 
 
-def write_page(path: Path, comparison: Comparison, store: Store) -> None:
-    """Write the page whole or not at all.
+def write_page(
+    path: Path, comparison: Comparison, store: Store, *, tables: Sequence[Table], notes: Sequence[str]
+) -> None:
+    """Write the page whole or not at all, with the tables and notes that the terminal shows.
 
     Raises:
         SettingsError: The folder cannot be written.
@@ -61,15 +62,12 @@ def write_page(path: Path, comparison: Comparison, store: Store) -> None:
     # Run names and parameters come from a store that others write: everything is escaped.
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("compare.html").render(
-        tables=tables(comparison),
-        notes=remarks(comparison, None),
+        tables=tables,
+        notes=notes,
         plot=plot(series),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
-    try:
-        write_text(path, page)
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--nbaprops-report", "--html")) from None
+    write_text(path, page, option="--html")
 
 
 def plot(series: Mapping[str, Mapping[str, float]]) -> Plot | None:

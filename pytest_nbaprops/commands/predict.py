@@ -107,7 +107,6 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
     from pytest_nbaprops.data.upcoming import unplayed_rows, upcoming_rows  # noqa: PLC0415
     from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
-    from pytest_nbaprops.market.settings import MarketSettings  # noqa: PLC0415
     from pytest_nbaprops.serving.forecast import predict_upcoming  # noqa: PLC0415
     from pytest_nbaprops.serving.loader import ProductionModelLoader  # noqa: PLC0415
     from pytest_nbaprops.session.context import available_groups, read_games  # noqa: PLC0415 - heavy
@@ -141,7 +140,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
         root=Path(settings.rootdir),
         odds=odds,
         earlier_odds=None if settings.odds in (None, path) else read_odds(str(settings.odds)),
-        bets=MarketSettings.of(settings),
+        bets=settings.market,
         allow_stale=asked["allow_stale"],
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.compare import compare
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
@@ -17,7 +18,6 @@ from pytest_nbaprops.gate.verdict import (
     Champion,
     CriterionResult,
     FoldCounts,
-    InconclusiveError,
     Outcome,
     SessionDecision,
     Verdict,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import MARKET_METRICS, nearest
 from pytest_nbaprops.gate.rows import KEYS, champion_predicted
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
-from pytest_nbaprops.gate.verdict import CriterionResult, InconclusiveError, Outcome
+from pytest_nbaprops.gate.verdict import CriterionResult, Outcome
 from pytest_nbaprops.metrics.point import STATISTICS, date_sums, moments, statistic
 
 if TYPE_CHECKING:

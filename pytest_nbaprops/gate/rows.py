@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.gate.verdict import InconclusiveError
+from pytest_nbaprops.errors import InconclusiveError
 
 if TYPE_CHECKING:
     from pytest_nbaprops.gate.verdict import Champion

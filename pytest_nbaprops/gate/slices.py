@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, nearest, slice_names
-from pytest_nbaprops.gate.verdict import InconclusiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

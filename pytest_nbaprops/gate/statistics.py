@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nbaprops.gate.verdict import InconclusiveError
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.metrics.point import statistic
 
 if TYPE_CHECKING:

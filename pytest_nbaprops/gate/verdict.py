@@ -19,10 +19,6 @@ PASSED = "PASSED"
 """In place of PROMOTE for a candidate that passed and was not chosen: never a session's verdict, so no exit code."""
 
 
-class InconclusiveError(Exception):
-    """A criterion cannot be judged; the text says why. Never reaches a user as an error."""
-
-
 class Verdict(StrEnum):
     """What a session or a candidate comes to."""
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS, target_values
-from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.market.bets import control_bets, make_offers, model_bets
-from pytest_nbaprops.market.board import Board, chance_at, make_board
+from pytest_nbaprops.market.board import chance_at
 from pytest_nbaprops.market.chances import (
     FEWEST_LINES,
     Recalibration,
@@ -20,8 +18,7 @@ from pytest_nbaprops.market.chances import (
     recalibrated,
     walked_quantiles,
 )
-from pytest_nbaprops.market.match import Lines, match_players
-from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.opening import KEYS, Market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
@@ -32,78 +29,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-KEYS: Final = list(KEY_COLUMNS)
-ENOUGH_MATCHED: Final = 0.99
 COVERAGES: Final = (50, 80, 95)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Market:
-    """The lines on one target, matched and checked, ready to judge any model of it."""
-
-    target: str
-    settings: MarketSettings
-    lines: Lines
-    board: Board
-
-    def board_problems(self) -> list[str]:
-        """What is wrong with the lines that there are, a line each."""
-        found = [
-            f"{book}: {row['off']:.0f} of {row['compared']:.0f} lines carry the price of another line "
-            f"({row['share']:.0%}); none of its lines counts"
-            for book, row in self.board.mixed.items()
-        ]
-        found += [
-            f"{book}: its prices do not come true (z = {z:.1f}), they are of other lines; none of its lines counts"
-            for book, z in self.board.contradicted.items()
-        ]
-        if self.board.counts["after tip-off"]:
-            found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
-        return found
-
-    def problems(self) -> list[str]:
-        """What a user should know of the lines themselves, a line each."""
-        found = self.board_problems()
-        if not len(self.lines.matched):
-            found.append(f"no line on {self.target} is for a player-game of the data")
-        elif self.lines.share < ENOUGH_MATCHED:
-            lost = int(self.lines.unmatched["PLAYED"].sum())
-            found.append(
-                f"{lost:,} lines find no player ({1 - self.lines.share:.1%} of those whose player may have played)"
-            )
-        return found
-
-
-def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: MarketSettings) -> Market:
-    """Match lines to games and see which of them count.
-
-    Args:
-        odds: What `read_odds` gives.
-        games: Canonical games, played.
-        target: Such as `PTS+REB+AST`.
-        settings: What counts.
-
-    Raises:
-        SettingsError: the one book of the bet rule has no line.
-    """
-    near, roster = _around(odds, games)
-    lines = match_players(of_target(odds, target), near, roster=roster)
-    actual = near[KEYS].assign(actual=target_values(near, target.split("+")))
-    board = make_board(lines.matched, target, snapshot=settings.snapshot, actual=actual)
-    books = sorted(board.lines["BOOKMAKER"].unique())
-    if settings.book is not None and settings.book.casefold() not in {book.casefold() for book in books}:
-        raise SettingsError(
-            f"--nbaprops-bet-rule: the odds have no book {settings.book!r} with a matched line on {target}; "
-            f"there are {', '.join(books) or 'none'}"
-        )
-    return Market(target=target, settings=settings, lines=lines, board=board)
-
-
-def _around(odds: pd.DataFrame, games: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The games that the lines can be for, and those that say who is with which team then."""
-    first, last = odds["EVENT_DATE"].min() - pd.Timedelta(days=1), odds["EVENT_DATE"].max()
-    near = games[games["GAME_DATE"].between(first, last)]
-    return near, games[games["SEASON"].isin(near["SEASON"].unique())]
 
 
 def judge(

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
 from pytest_nbaprops.gate.statistics import Interval
-from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.market.measures import (
     MARKET_MEASURES,
     MEASURES,
@@ -30,7 +30,7 @@ from pytest_nbaprops.metrics.probability import calibration_error, calibration_t
 
 if TYPE_CHECKING:
     from pytest_nbaprops.market.chances import Recalibration
-    from pytest_nbaprops.market.judge import Market
+    from pytest_nbaprops.market.opening import Market
 
 MONEY: Final = ("roi", "win_rate", "n_bets", "profit", "clv")
 KEYS: Final = list(KEY_COLUMNS)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from pytest_nbaprops.errors import SettingsError
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.settings import Settings
 
 Snapshot = Literal["last", "first"]
 Rule = Literal["best-value", "best-line", "one-book"]
@@ -73,17 +70,6 @@ class MarketSettings:
     @property
     def rule_text(self) -> str:
         return self.rule if self.book is None else f"{self.rule}={self.book}"
-
-    @classmethod
-    def of(cls, settings: Settings) -> MarketSettings:
-        """What a session's settings say."""
-        return cls.read(
-            rule=settings.bet_rule,
-            min_edge=settings.min_edge,
-            stake=settings.stake,
-            snapshot=settings.snapshot,
-            seed=settings.seed,
-        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -16,7 +16,7 @@ from pytest_nbaprops.market.prices import fair_price, to_american
 from pytest_nbaprops.metrics.intervals import ErrorModel, sides_of
 
 if TYPE_CHECKING:
-    from pytest_nbaprops.market.judge import Market
+    from pytest_nbaprops.market.opening import Market
     from pytest_nbaprops.market.report import MarketReport
 
 KEYS: Final = list(KEY_COLUMNS)

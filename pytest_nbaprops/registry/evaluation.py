@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import InconclusiveError, SettingsError
 from pytest_nbaprops.gate.criteria import Criterion, nearest, parse_criterion
 from pytest_nbaprops.gate.evaluate import Subject
 from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
-from pytest_nbaprops.gate.verdict import Champion, CriterionResult, InconclusiveError, Outcome
+from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 if TYPE_CHECKING:

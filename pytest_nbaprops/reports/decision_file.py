@@ -66,13 +66,13 @@ def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
     return write_text(folder / DECISION, text)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write beside the place and move there."""
-    return write_bytes(path, text.encode())
+def write_text(path: Path, text: str, *, option: str = "--nbaprops-report") -> Path:
+    """Write beside the place and move there, as `write_bytes` does."""
+    return write_bytes(path, text.encode(), option=option)
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write beside the place and move there.
+def write_bytes(path: Path, content: bytes, *, option: str = "--nbaprops-report") -> Path:
+    """Write beside the place, which the `option` names, and move there.
 
     Raises:
         SettingsError: the folder cannot be written.
@@ -82,7 +82,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
         write_whole(path, content, mode=0o644)  # 0600 would hide the report from a CI's next step
     except OSError as error:
         raise SettingsError(
-            f"--nbaprops-report: {path.parent} cannot be written ({error.strerror}); choose another folder"
+            f"{option}: {path.parent} cannot be written ({error.strerror}); choose another folder"
         ) from None
     return path
 

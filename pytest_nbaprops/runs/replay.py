@@ -116,7 +116,7 @@ class Replay:
         games = yield
         if games is None:
             return None
-        from pytest_nbaprops.runs.reproduce import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
+        from pytest_nbaprops.runs.games import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
 
         target, kinds = self.request.options["nbaprops_target"], parse_kinds(config.getini(GAMES_OPTION))
         source = "pytest_nbaprops_load_games"

@@ -20,9 +20,10 @@ from pytest_nbaprops.features.build import build_as_of
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.market.board import make_board
-from pytest_nbaprops.market.judge import Market, judge, open_market
+from pytest_nbaprops.market.judge import judge
 from pytest_nbaprops.market.match import NO_GAME, match_players
 from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.market.tonight import Experience, priced
 from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors

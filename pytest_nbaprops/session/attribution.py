@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.errors import InconclusiveError, NBAPropsError
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.gate.statistics import paired_interval
-from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.metrics.point import date_sums, moments, statistic
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import counts_of

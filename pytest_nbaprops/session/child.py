@@ -22,7 +22,7 @@ import pytest
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
-from pytest_nbaprops.plugin import REHEARSAL
+from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
 
@@ -72,15 +72,6 @@ def begin(config: pytest.Config) -> None:
     listener = Listener(Path(told["root"]), project=told["project"], declared=told["declared"], ignored=ignored)
     install(listener, other=told["other"])
     config.stash[order_key] = Order(told={**told, "folder": str(file.parent)}, listener=listener)
-
-
-def role_of(config: pytest.Config, pasted: tuple[str, ...]) -> object:
-    """What this process has to do."""
-    from pytest_nbaprops.session.rehearsal import Rehearsal  # noqa: PLC0415 - either of them
-    from pytest_nbaprops.session.sandbox import Sandbox  # noqa: PLC0415
-
-    order = config.stash[order_key]
-    return Sandbox(config, order) if order.told["nodeids"] is None else Rehearsal(config, order, pasted)
 
 
 # in the session

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pytest_nbaprops.market.judge import Market, judge, open_market, with_lines
+from pytest_nbaprops.market.judge import judge, with_lines
 from pytest_nbaprops.market.odds import read_odds
-from pytest_nbaprops.market.settings import MarketSettings
+from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.explain import one_line
 
@@ -43,7 +43,7 @@ class SessionMarket:
         if self._odds is None:
             return None
         if target not in self._markets:
-            settings = MarketSettings.of(self.context.settings)
+            settings = self.context.settings.market
             self._markets[target] = open_market(self._odds, self.context.dataset.games, target, settings)
         return self._markets[target]
 

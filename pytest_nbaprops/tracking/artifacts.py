@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.gate.rows import keyed
-from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.spreadsheet import without_formulas
 from pytest_nbaprops.tracking.quiet import quiet
 

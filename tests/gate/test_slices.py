@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
-from pytest_nbaprops.gate.verdict import InconclusiveError
 
 
 @pytest.fixture

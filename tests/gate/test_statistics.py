@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.statistics import (
     MIN_DATES,
     block_length,
@@ -14,7 +15,6 @@ from pytest_nbaprops.gate.statistics import (
     paired_interval,
     resampled_sums,
 )
-from pytest_nbaprops.gate.verdict import InconclusiveError
 from pytest_nbaprops.metrics.point import STATISTICS, date_sums, moments
 
 if TYPE_CHECKING:

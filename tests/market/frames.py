@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.market.board import make_board
-from pytest_nbaprops.market.judge import Market
 from pytest_nbaprops.market.match import Lines
 from pytest_nbaprops.market.odds import ODDS_COLUMNS
+from pytest_nbaprops.market.opening import Market
 from pytest_nbaprops.market.settings import MarketSettings
 
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.load import load_games, normalize_games
-from pytest_nbaprops.market.judge import open_market
 from pytest_nbaprops.market.match import NO_GAME, NOT_IN_GAME, UNCLEAR, match_players
 from pytest_nbaprops.market.odds import read_odds
+from pytest_nbaprops.market.opening import open_market
 from pytest_nbaprops.market.settings import MarketSettings
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"

@@ -14,8 +14,9 @@ from pytest_nbaprops.data.schema import KEY_COLUMNS, target_values
 from pytest_nbaprops.features.baseline import baseline_predictions
 from pytest_nbaprops.market import board
 from pytest_nbaprops.market.inspection import inspect_odds
-from pytest_nbaprops.market.judge import judge, open_market
+from pytest_nbaprops.market.judge import judge
 from pytest_nbaprops.market.odds import read_odds
+from pytest_nbaprops.market.opening import open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 

@@ -12,8 +12,8 @@ from pytest_nbaprops.data.digest import dataset_digest
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.errors import DataError
+from pytest_nbaprops.runs.games import games_again, recorded_games
 from pytest_nbaprops.runs.recorded import Recorded
-from pytest_nbaprops.runs.reproduce import games_again, recorded_games
 
 
 @pytest.fixture(scope="module")
