@@ -18,7 +18,7 @@ from pytest_nbaprops.market.chances import (
     recalibrated,
     walked_quantiles,
 )
-from pytest_nbaprops.market.opening import KEYS, Market
+from pytest_nbaprops.market.opening import KEYS, Market, open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
