@@ -24,12 +24,13 @@ def lasting() -> Iterator[None]:
     Looking through the quarter of a million objects of MLflow and its libraries again and again takes a quarter of a
     session that has nothing to fit.
     """
-    enabled = gc.isenabled()
+    enabled, modules = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if len(sys.modules) > modules:  # not where sessions follow one another in a process: theirs is garbage
+            gc.freeze()
         if enabled:
             gc.enable()
 

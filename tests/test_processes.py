@@ -21,6 +21,23 @@ def test_this_process_is_alive_and_a_finished_one_is_not() -> None:
     assert not any(is_alive(pid) for pid in (0, -1, 2**70))
 
 
+def test_what_is_imported_is_collected_no_more_and_what_is_not_stays_garbage() -> None:
+    """Nothing is frozen where nothing was imported, and the collector is left as it was found."""
+    program = """
+import gc
+from pytest_nbaprops.processes import lasting
+frozen = gc.get_freeze_count()
+with lasting():
+    assert not gc.isenabled()
+assert (gc.get_freeze_count(), gc.isenabled()) == (frozen, True)
+gc.disable()
+with lasting():
+    import decimal
+assert gc.get_freeze_count() > frozen and not gc.isenabled()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 class Kernel:
     """kernel32 with one process in it."""
 
