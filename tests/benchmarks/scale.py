@@ -37,7 +37,7 @@ def another_league(games: pd.DataFrame, number: int) -> pd.DataFrame:
         PLAYER_ID=games["PLAYER_ID"] + number * PLAYERS_OF_A_LEAGUE,
         TEAM_ID=games["TEAM_ID"] + number * TEAMS_OF_A_LEAGUE,
         TEAM_ABBREVIATION=games["TEAM_ABBREVIATION"].map(codes),
-        MATCHUP=games["MATCHUP"].replace({
+        MATCHUP=games["MATCHUP"].map({
             f"{one} {where} {other}": f"{codes[one]} {where} {codes[other]}"
             for one in teams for other in teams for where in ("vs.", "@")
         }),
