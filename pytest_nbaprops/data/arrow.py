@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ import pyarrow as pa
 
 from pytest_nbaprops.data.problems import reason
 from pytest_nbaprops.errors import DataError
+
+
+MANY_ROWS: Final = 100_000
 
 
 def write_arrow(frames: pd.DataFrame | Sequence[pd.DataFrame], path: str | Path) -> None:
@@ -52,8 +55,13 @@ def read_arrow(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def release_memory() -> None:
-    """Give the system back what Arrow and the C library keep for later; only glibc is asked for the latter."""
+def release_memory(rows: int) -> None:
+    """Give the system back what Arrow and the C library keep for later, after work on so many rows.
+
+    Of few rows there is little to give, and asking takes milliseconds. Only glibc can be asked.
+    """
+    if rows < MANY_ROWS:
+        return
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -223,8 +223,9 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    rows = len(games.frame)
     del games, table  # from here on they are mapped from files, which processes share
-    release_memory()
+    release_memory(rows)
     return _context(config, folder, stored, groups, threads)
 
 

@@ -91,7 +91,7 @@ class KeptTables:
         `files` are the SHA-256 of the declared files, which any group may read. Raises FeatureError as
         `build_features` does, except that groups that change rows are `broken`.
         """
-        release_memory()  # of reading the games
+        release_memory(len(games.frame))  # of reading them
         own = {group.name for group in builtin_groups(self.target_columns)}
         # Here and not beside one another: Python 3.11 cannot parse code in two threads at once.
         lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
@@ -131,7 +131,7 @@ class KeptTables:
         if mapped is None:
             return table
         del table
-        release_memory()  # making it took several times as much
+        release_memory(len(mapped))  # making it took several times as much
         return mapped
 
 
