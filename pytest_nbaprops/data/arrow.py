@@ -17,7 +17,6 @@ import pyarrow as pa
 from pytest_nbaprops.data.problems import reason
 from pytest_nbaprops.errors import DataError
 
-
 MANY_ROWS: Final = 100_000
 
 
