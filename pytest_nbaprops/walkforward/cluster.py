@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from concurrent import futures
 from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass
 from datetime import date
@@ -138,7 +139,6 @@ class DaskExecutor(Executor):
         self._allowed = self._client.run_on_scheduler(_allow_failures, 0)
         self._executor = self._client.get_executor(pure=False, retries=0)
         self._waiting: set[Future[Any]] = set()
-        self._given_up = False
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="nbaprops-cluster", daemon=True).start()
 
@@ -171,14 +171,16 @@ class DaskExecutor(Executor):
                 for here in list(self._waiting):
                     with contextlib.suppress(InvalidStateError):
                         here.set_exception(StoreError(f"the cluster has had no worker for {LONELY:.0f} seconds"))
-                    self._given_up = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Wait for what was submitted, as long as anybody works on it, and leave the cluster as it was found."""
+        if wait and not cancel_futures:
+            futures.wait(list(self._waiting))
         self._closed.set()
         with contextlib.suppress(Exception):  # whatever a scheduler that is gone raises
             self._client.run_on_scheduler(_allow_failures, self._allowed)
         with contextlib.suppress(Exception):
-            self._executor.shutdown(wait=wait and not cancel_futures and not self._given_up)
+            self._executor.shutdown(wait=False)
             self._client.close(timeout=PATIENCE)
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +22,8 @@ from pytest_nbaprops.errors import SettingsError, StoreError
 from tests.end_to_end.conftest import Train
 
 pytest.importorskip("distributed")
+from distributed import Client
+
 from pytest_nbaprops.walkforward.cluster import DaskExecutor
 
 
@@ -50,11 +53,24 @@ def running(folder: Path) -> Iterator[Cluster]:
             subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) for command in commands
         ]
         try:
+            _wait_for_nannies(address)
             yield Cluster(address, *started)
         finally:
             for process in reversed(started):  # a worker whose scheduler is gone takes its time to see it
                 process.kill()
                 process.wait()
+
+
+def _wait_for_nannies(address: str) -> None:
+    """A worker that dies while its nanny is still starting takes the other one along."""
+    with Client(address, timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        while set(client.run(_status, nanny=True).values()) != {"running"}:
+            time.sleep(0.1)
+
+
+def _status(dask_worker: Any) -> str:
+    return str(dask_worker.status.name)
 
 
 @pytest.fixture

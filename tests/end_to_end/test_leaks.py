@@ -783,8 +783,8 @@ def test_a_merge_that_adds_rows_is_a_leak_and_runs_no_fold(project: pytest.Pytes
     assert session.code == 1
 
 
-def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, train: Train) -> None:
-    """The second session takes every finding from the store, leaks too."""
+def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, train: Train, league: Path) -> None:
+    """The second session takes every finding from the store, leaks too; on other games one's own groups are asked."""
     shutil.rmtree(project.path / ".nbaprops")
     with_groups(project, GROUPS, "season_mean")
     first = train().decision["leak_guard"]["groups_known"]
@@ -792,6 +792,11 @@ def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, trai
     assert (first, second.decision["leak_guard"]["groups_known"]) == (0, 5)
     assert kinds(second.candidate) == ["future outcomes"]
     assert second.code == 1
+    shorter = project.path / "shorter.csv"
+    shorter.write_text("".join(league.read_text("utf-8").splitlines(keepends=True)[:-40]), "utf-8")
+    third = train("--nbaprops-data", str(shorter))
+    assert third.decision["leak_guard"]["groups_known"] == 4
+    assert kinds(third.candidate) == ["future outcomes"]
 
 
 def test_more_dates_are_looked_at_on_demand(train: Train) -> None:
