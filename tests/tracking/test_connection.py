@@ -206,6 +206,15 @@ def test_the_import_is_silent_and_telemetry_off(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As from a terminal: a shell's background jobs ignore Ctrl-C."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_a_call(uri: str) -> None:
     """In the midst of a transaction it would leave the database locked; a second one comes through at once."""
     store, said = connect(uri), []
