@@ -86,10 +86,10 @@ def test_there_is_no_money_in_this_file(rule: str) -> None:
 
 def test_with_the_mixed_books_there_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is why the check is always on."""
+    frame = report().rows[[*KEY_COLUMNS, "actual", "predicted"]]  # made, and kept for all tests, with the check
     monkeypatch.setattr(board, "rungs_mixed", lambda *_: {})
     monkeypatch.setattr(board, "contradicted", lambda *_: {})
     monkeypatch.setattr(board, "off_the_others", lambda lines, _: np.zeros(len(lines), dtype=bool))
-    frame = report().rows[[*KEY_COLUMNS, "actual", "predicted"]]
     unchecked = judge(frame, open_market(odds(), games(), "PTS+REB+AST", MarketSettings()))
     roi = unchecked.intervals["roi"]
     assert roi is not None
