@@ -43,13 +43,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before anything of the project is imported: no older verdict stays, and the leak guard's processes listen."""
+    """Before a conftest is imported no older verdict stays; a process of the leak guard's has none of its own."""
     known = early_config.known_args_namespace
-    if REHEARSAL in os.environ:
-        from pytest_nbaprops.session.child import begin  # noqa: PLC0415 - heavy
-
-        begin(early_config)
-    elif known.nbaprops_train and not known.collectonly and not (known.help or known.version):
+    if os.environ.pop(REHEARSAL, None) is not None:
+        return
+    if known.nbaprops_train and not known.collectonly and not (known.help or known.version):
         from pytest_nbaprops.settings import forget_decision  # noqa: PLC0415 - only when training
 
         forget_decision(early_config)

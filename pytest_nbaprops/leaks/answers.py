@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Positions = NDArray[np.int64]
 
 Found = tuple[tuple[str, ...], Mapping[str, object]]
-# Features are float32, and sums in another order differ in their last bits: what moves a value by less than a few of
-# them never reaches a model.
+# Sums in another order differ in their last bits. How much that is goes by a column's spread, too: seconds since 1970
+# can hide a box score in the last bits of what they are.
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
@@ -52,6 +52,15 @@ class Answer:
         return self.broken is not None and self.broken["player"] is not None
 
 
+def _spread(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From the lowest to the highest number of each column; 0 where there is none."""
+    there = np.isfinite(numbers)
+    highest = np.where(there, numbers, -np.inf).max(axis=0, initial=-np.inf)
+    lowest = np.where(there, numbers, np.inf).min(axis=0, initial=np.inf)
+    spread: NDArray[np.float64] = np.maximum(highest - lowest, 0.0)
+    return spread
+
+
 def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose they are
     games: pd.DataFrame,
     true: Answer,
@@ -71,9 +80,11 @@ def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose t
         return left, answer.broken
     if answer.columns != true.columns:
         return left, detail_of(f"made columns {', '.join(answer.columns)}")
-    before, after = true.numbers[origin], answer.numbers[rows]
-    with np.errstate(invalid="ignore"):
-        size = np.maximum(np.abs(before), np.abs(after))
+    with np.errstate(invalid="ignore", over="ignore"):  # as a model gets them, in float32
+        before, after = (numbers.astype(np.float32).astype(np.float64) for numbers in (true.numbers, answer.numbers))
+        spread = _spread(before)
+        before, after = before[origin], after[rows]
+        size = np.minimum(np.maximum(np.abs(before), np.abs(after)), spread)
         same = (before == after) | (np.isnan(before) & np.isnan(after)) | (np.abs(before - after) <= ROUNDING * size)
         move = np.where(same, -1.0, np.nan_to_num(np.abs(after - before), nan=1e-300))
     moves = dict(zip(true.columns, ~same.all(axis=0), strict=True))

@@ -15,6 +15,8 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, OUTCOME_COLUMNS
 
+KINDS_OF_GAMES = 6  # preseason, regular season, all-star, playoffs, play-in, in-season cup
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown:
@@ -37,7 +39,15 @@ def unknown_columns(games: pd.DataFrame, known: Collection[str] = ()) -> Unknown
 
 def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
     """The columns of the user's own that count as not known before the game."""
-    return tuple(name for name in map(str, games.columns) if name not in CANONICAL_COLUMNS and name not in known)
+    league = (
+        CANONICAL_COLUMNS if _is_of_the_league(games) else [name for name in CANONICAL_COLUMNS if name != "SEASON_ID"]
+    )
+    return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
+
+
+def _is_of_the_league(games: pd.DataFrame) -> bool:
+    """Whether SEASON_ID is what it says: a season has one for each kind of game, and no more."""
+    return "SEASON_ID" not in games or bool(games.groupby("SEASON")["SEASON_ID"].nunique().max() <= KINDS_OF_GAMES)
 
 
 def _lasts(games: pd.DataFrame, name: str) -> bool:

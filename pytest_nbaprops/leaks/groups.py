@@ -23,7 +23,7 @@ from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.columns import unknown_columns
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, another_outside
+from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, WORDS, another_outside
 from pytest_nbaprops.leaks.perturb import Cutoff, Scene
 from pytest_nbaprops.leaks.reads import STABLE, Read, undeclared
 
@@ -51,14 +51,15 @@ KINDS = (
     ("same-day presence", "same_day_presence"),
     ("needs outcomes", "not_yet_played"),
 )
-FILES = "files or variables"
+FILES, TEXTS = "files or variables", "the words of files"
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
-    "everything": {"clock": FAR_PAST, "draws": True, "files": True},
+    "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
     "the clock": {"clock": ANOTHER_DAY},
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
-    FILES: {"files": True},
+    FILES: {"files": NUMBERS},
+    TEXTS: {"files": WORDS},
 }
 
 
@@ -155,7 +156,7 @@ class Material:
         scene, tables = league.scene(call.change, call.date), read_sources(group, self.root)
         if call.change in WITH_TABLES and call.date is not None:
             tables = league.cutoff(call.date).tables(group, tables)
-        morning = call.date if call.change == "served" else None
+        morning = call.date if call.change in ("served", "served_early") else None
         last = scene.frame["GAME_DATE"].max() if morning is None else pd.Timestamp(morning)
         tables = known_sources(group, tables, last)
         held = data_at_hand(group.function) if call.times > 1 and call.group != BUILT_IN else []
@@ -232,25 +233,29 @@ class Examination:
             yield self._leak("keeps state", ((), detail_of(first.changed)))
         elif noise := self._moved(again):
             yield self._leak("not deterministic", noise)
-        elif outside := [*untried, *self._depends_on()]:
+        elif outside := untried or self._depends_on(first.reads):
             yield undeclared(
                 self.group.name, outside, self.material.root, columns=self.material.columns[self.group.name]
             )
 
-    def _depends_on(self) -> list[Read]:
+    def _depends_on(self, reads: Sequence[Read]) -> list[Read]:
         """What moves the answer when it is another one: the clock, the draws, or the files that were read."""
-        together = self._heard(FEW, "everything")
-        if not self._moved(together.answers[0]):
-            return []
-        for outside in list(OUTSIDES)[1:]:
-            alone = self._heard(FEW, outside)
+        tried = [read for read in reads if read.tried]
+        league = ALL if tried else FEW  # what a file says of one game is not asked of a few others
+        true = self.material.given(self.group.name) if tried else self.few
+        together = self._heard(league, "everything").answers[0]
+        if not self._moved(together, true, league):
+            words = self._heard(league, TEXTS).answers[0] if tried else self.few
+            return [] if words.broken or not self._moved(words, true, league) else tried
+        for outside in (name for name in OUTSIDES if name not in ("everything", TEXTS)):
+            alone = self._heard(league, outside)
             # Some libraries cannot do with a date so far away.
-            if self._moved(alone.answers[0]) and not (
+            if self._moved(alone.answers[0], true, league) and not (
                 alone.answers[0].broken and OUTSIDES[outside] == {"clock": FAR_PAST}
             ):
                 tried = [read for read in alone.reads if read.tried]
                 return tried if tried and outside == FILES else [Read(what=f"asks {outside}")]
-        return [] if together.answers[0].broken else [Read(what="asks something outside of the games")]
+        return [] if together.broken else [Read(what="asks something outside of the games")]
 
     # what it knows too early
 
@@ -266,8 +271,12 @@ class Examination:
 
     def _moves(self, league: str, date: str, true: Answer, combined: bool) -> bool:  # noqa: FBT001 - the first date only
         """Whether the answer for a date is another one when the world ends that morning."""
-        changes = ["served", *([self._combined] if combined else [])]
+        changes = [self._served, *([self._combined] if combined else [])]
         return any(self._compared(league, change, date, true) is not None for change in changes)
+
+    @property
+    def _served(self) -> str:
+        return "served_early" if self.group.known_at == "morning" else "served"
 
     @property
     def _combined(self) -> str:
@@ -288,7 +297,7 @@ class Examination:
                     leaks[kind] = replace(before, columns=(*before.columns, *found[0]))
                     named |= set(found[0])
         # Nothing moved by itself: rounding, or changes that only show together.
-        together = ((date, change) for date in suspects for change in ("served", self._combined))
+        together = ((date, change) for date in suspects for change in (self._served, self._combined))
         moved = (found for date, change in together if (found := self._compared(league, change, date, true)))
         return list(leaks.values()) or [self._leak("future outcomes", found) for found in islice(moved, 1)]
 

@@ -31,9 +31,12 @@ NEVER_THEIR_OWN = {
     **dict.fromkeys(("socket.connect", "socket.sendto", "socket.getaddrinfo"), "asks the network"),
     "sqlite3.connect": "asks a database",
 }
+LISTINGS = ("os.listdir", "os.scandir")
+FILES = ("open", "os.utime", *LISTINGS)
 SEES_COMPILED = sys.platform.startswith("linux")
-NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", "mlruns", "mlartifacts", ".pytest_cache"}
-NEVER |= {"nbaprops-report", ".hypothesis", ".tox", ".mypy_cache", ".ruff_cache"}
+NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".pytest_cache", ".hypothesis", ".tox"}
+NEVER |= {".mypy_cache", ".ruff_cache"}
+MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
 CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth")
 MOST_FOLDERS = 2000
 # How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
@@ -46,7 +49,7 @@ class Listener:
     Attributes:
         project: folders that are the project's, though they lie among the libraries.
         declared: files that may be read.
-        other: whether files and environment variables answer otherwise.
+        other: how files and environment variables answer otherwise, if they do.
     """
 
     def __init__(
@@ -58,10 +61,13 @@ class Listener:
         ignored: Collection[str] = (),
     ) -> None:
         """`root`: where to watch what compiled code opens, but for paths that begin with one of `ignored`."""
-        self.project, self.declared, self.other = project, declared, False
+        self.project, self.declared = project, declared
+        self.other: str | None = None
         self._heard: dict[Read, None] = {}
         self._opened: set[str] = set()
+        self._touched: set[str] = set()  # their times of writing say nothing
         self._ignored = tuple(ignored)
+        self._compiled: set[str] = set()
         self._watched = _Watched(root) if root is not None and SEES_COMPILED else None
         self._began = time.time()
         self._main = threading.get_ident()
@@ -70,24 +76,48 @@ class Listener:
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         what = THEIR_OWN.get(event) or NEVER_THEIR_OWN.get(event)
-        if (event != "open" and what is None) or getattr(self._busy, "looking", False):
+        if (event not in FILES and what is None) or getattr(self._busy, "looking", False):
             return
         self._busy.looking = True  # what looking at it opens must not be heard
         try:
             frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
             if event == "open":
-                self._open(arguments, frame)
+                self._open(arguments[0], int(arguments[2] or 0), frame)
+            elif event == "os.utime":
+                self._touched.add(absolute(arguments[0]))
+            elif event in LISTINGS:
+                if not getattr(self._busy, "answered", None):
+                    self.lists(arguments[0] or ".", frame, tried=False)
             elif what is not None:
                 self._asked(event, what, arguments, caller_of(frame, self.project))
         finally:
             self._busy.looking = False
 
-    def _open(self, arguments: tuple[Any, ...], frame: FrameType) -> None:
-        mode, flags = str(arguments[1] or ""), int(arguments[2] or 0)
-        if isinstance(arguments[0], str | bytes | os.PathLike):
-            self._opened.add(absolute(arguments[0]))
-        if mode[:1] not in ("w", "x", "a") and (mode or not flags & (os.O_WRONLY | os.O_TRUNC)):
-            self.reads(arguments[0], frame)
+    def _open(self, path: Any, flags: int, frame: FrameType) -> None:
+        """A file is opened, and not by a front that can answer otherwise: whoever reads it may hang on it."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a descriptor that is open already
+        full = absolute(path)
+        if full == getattr(self._busy, "answered", None):
+            return
+        self._opened.add(full)
+        if flags & (os.O_TRUNC | os.O_EXCL) or not Path(full).is_file():
+            return  # there is nothing in it, or nothing to read
+        if flags & os.O_APPEND:
+            self._touched.add(full)
+        if not flags & os.O_WRONLY:
+            self.reads(path, frame, tried=False)
+
+    @contextlib.contextmanager
+    def answering(self, path: Any) -> Iterator[None]:
+        """Here a front opens this file, which has been noted: what the kernel tells of it meanwhile is no news."""
+        full = self._busy.answered = absolute(path) if isinstance(path, str | bytes | os.PathLike) else None
+        try:
+            yield
+        finally:
+            self._busy.answered = None
+            if self._watched is not None and full is not None:
+                self._compiled |= self._watched.take() - {full}
 
     def _asked(self, event: str, what: str, arguments: tuple[Any, ...], caller: Caller) -> None:
         if not caller.itself and (event in THEIR_OWN or caller.who != "project"):
@@ -96,20 +126,36 @@ class Listener:
         if path is None or not self._is_own(os.fsdecode(path)):
             self._heard[Read(what=what, path=path and absolute(path), where=caller.line)] = None
 
-    def reads(self, path: Any, frame: FrameType | None) -> bool:
-        """Whether the project reads a file that may tell it something and that nothing declares; it is noted."""
+    def reads(self, path: Any, frame: FrameType | None, *, tried: bool = True) -> bool:
+        """Whether the project reads a file that may tell it something and that nothing declares; it is noted.
+
+        `tried`: whoever asks can answer otherwise.
+        """
         if not isinstance(path, str | bytes | os.PathLike):
             return False  # a descriptor that is open already
         full = absolute(path)
-        self._opened.add(full)
-        if is_harmless(full, self.project) or self._is_own(full):
+        if is_harmless(full, self.project, read_as_text=tried) or self._is_own(full):
             return False
         caller = caller_of(frame, self.project)
         # A thread that the project has started has no frame of it.
         concerns = caller.who == "project" or (caller.who == "library" and threading.get_ident() != self._main)
         if concerns:
-            self._heard[Read(what="reads", path=full, tried=True, where=caller.line)] = None
+            self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
+
+    def lists(self, folder: Any, frame: FrameType | None, *, tried: bool = True) -> bool:
+        """Whether the project itself asks for the names in a folder, which may say something; it is noted."""
+        if not isinstance(folder, str | bytes | os.PathLike):
+            return False
+        full, caller = absolute(folder), caller_of(frame, self.project)
+        concerns = caller.who == "project" and caller.itself and not (is_harmless(full) or self._is_own(full))
+        if concerns:
+            self._heard[Read(what=f"lists {full}", tried=tried, where=caller.line)] = None
+        return concerns
+
+    def names_nothing(self, path: str) -> bool:
+        """Whether a path is code, declared or the project's own work, so that its name tells nothing."""
+        return path.endswith(CODE) or self._is_own(path)
 
     def asks_variable(self, name: str, frame: FrameType | None) -> bool:
         """Whether the project asks for an environment variable; it is noted."""
@@ -122,6 +168,8 @@ class Listener:
         """Declared, in memory, or written since this process began."""
         if path in ("", ":memory:") or path.startswith("file::memory:") or absolute(path) in self.declared:
             return True
+        if absolute(path) in self._touched:
+            return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
             return written >= self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
@@ -132,8 +180,10 @@ class Listener:
         """What was heard since the last time, with the files that only compiled code opened."""
         heard = list(self._heard)
         self._heard.clear()
-        watched = self._watched.take() if self._watched is not None else set()
-        compiled = [path for path in sorted(watched - self._opened) if not self._is_own(path)]
+        if self._watched is not None:
+            self._compiled |= self._watched.take()
+        compiled = [path for path in sorted(self._compiled - self._opened) if not self._is_own(path)]
+        self._compiled.clear()
         return [*heard, *(Read(what="reads", path=path) for path in compiled if not path.startswith(self._ignored))]
 
 
@@ -169,8 +219,13 @@ class _Watched:
 
 def _below(root: Path) -> Iterator[Path]:
     """A folder and those below it, but for tools' and virtual environments' own."""
-    for count, (folder, names, _) in enumerate(os.walk(root)):
-        if count >= MOST_FOLDERS:
-            return
-        names[:] = [name for name in names if name not in NEVER and not Path(folder, name, "pyvenv.cfg").exists()]
-        yield Path(folder)
+    waiting, count = [str(root)], 0
+    while waiting and count < MOST_FOLDERS:
+        for folder, names, _ in os.walk(waiting.pop()):
+            if count >= MOST_FOLDERS:
+                return
+            waiting += [os.path.join(folder, name) for name in names if name in MANY]  # noqa: PTH118 - as os.walk gives it
+            left = (name for name in names if name not in NEVER | MANY)
+            names[:] = [name for name in left if not Path(folder, name, "pyvenv.cfg").exists()]
+            yield Path(folder)
+            count += 1

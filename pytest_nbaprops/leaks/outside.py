@@ -12,9 +12,10 @@ import datetime as dt
 import io
 import os
 import random
+import re
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import time_machine
@@ -22,7 +23,7 @@ import time_machine
 from pytest_nbaprops.leaks.reads import caller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from pytest_nbaprops.leaks.listener import Listener
@@ -33,12 +34,18 @@ FAR_PAST = dt.datetime(1961, 4, 12, 6, 7, 8, 9, tzinfo=dt.UTC)
 ANOTHER_DAY = dt.datetime(2001, 9, 9, 1, 46, 40, 123, tzinfo=dt.UTC)
 _DIGITS = bytes.maketrans(b"123456789", b"234567891")
 _DIGITS_OF_TEXT = str.maketrans("123456789", "234567891")
-_LETTERS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"bcdefghijklmnopqrstuvwxyza")
+_LETTERS = bytes.maketrans(
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", b"bcdefghijklmnopqrstuvwxyzaBCDEFGHIJKLMNOPQRSTUVWXYZA"
+)
+_BITS = bytes(byte ^ 1 for byte in range(256))
+_WORD = re.compile(rb"[A-Za-z]+(?![A-Za-z_]*[\"']?\s*[:=])")
+HEAD = 128  # bytes of a numpy file that say what is in it
+NUMBERS, WORDS = "numbers", "words"  # worlds in which files say something else
 
 
 @contextmanager
 def another_outside(
-    listener: Listener, *, clock: dt.datetime | None = None, draws: bool = False, files: bool = False
+    listener: Listener, *, clock: dt.datetime | None = None, draws: bool = False, files: str | None = None
 ) -> Iterator[None]:
     """Ask in a world with another time, other draws of the global generators, or other content of undeclared files."""
     with ExitStack() as stack:
@@ -54,10 +61,12 @@ def another_outside(
 def install(listener: Listener, *, other: bool) -> None:
     """Listen from now on; `other`: files, clock and generators answer otherwise while modules are imported, too."""
     sys.addaudithook(listener)
-    listener.other = other
+    listener.other = NUMBERS if other else None
     real = io.open
     builtins.open = io.open = _opener(real, listener)
-    os.environ.__class__ = _environment(listener)
+    for variables in filter(None, (os.environ, getattr(os, "environb", None))):
+        variables.__class__ = _environment(variables, listener)
+    os.listdir, os.scandir = _lister(os.listdir, listener), _scanner(os.scandir, listener)
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:
@@ -72,59 +81,115 @@ def _opener(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
 
     def open(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:  # noqa: A001 - it stands in for it
         frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
-        reads = mode[:1] == "r" and "+" not in mode
-        if not (listener.other and reads and listener.reads(file, frame)):
+        if mode[:1] != "r" or "+" in mode:
             return real(file, mode, *rest, **named)
+        if not (listener.reads(file, frame) and listener.other):
+            with listener.answering(file):
+                return real(file, mode, *rest, **named)
         try:
-            with real(file, "rb") as handle:
+            with listener.answering(file), real(file, "rb") as handle:
                 content = handle.read()
         except FileNotFoundError:
             content = b"0,1\n0,1\n"  # in another world it is there
-        raw = io.BytesIO(_altered(content))
+        raw = io.BytesIO(_altered(content, listener.other))
         return raw if "b" in mode else io.TextIOWrapper(raw, encoding=named.get("encoding") or "utf-8")
 
     return staticmethod(open)  # which is called like one, and becomes no method where a class keeps it
 
 
-def _altered(content: bytes) -> bytes:
-    """Other numbers (other letters, where there are none) and a line less; of binary files the last bytes."""
+def _lister(real: Callable[..., list[Any]], listener: Listener) -> Callable[..., list[Any]]:
+    """`os.listdir`, by which another world's folders hold nothing but what is declared."""
+
+    def listdir(path: Any = ".") -> list[Any]:
+        concerns = listener.lists(path, sys._getframe(1))  # noqa: SLF001 - as above
+        with listener.answering(path):
+            names = real(path)
+        if not (concerns and listener.other):
+            return names
+        return [name for name in names if listener.names_nothing(os.path.join(path, name))]  # noqa: PTH118 - bytes, too
+
+    return listdir
+
+
+def _scanner(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
+    """The same for `os.scandir`, by which `glob` and `os.walk` look."""
+
+    def scandir(path: Any = ".") -> Any:
+        concerns = listener.lists(path, sys._getframe(1))  # noqa: SLF001 - as above
+        with listener.answering(path):
+            entries = real(path)
+        if not (concerns and listener.other):
+            return entries
+        with entries:
+            return _Entries(entry for entry in entries if listener.names_nothing(entry.path))
+
+    return scandir
+
+
+class _Entries:
+    """What `os.scandir` gives, of a few entries."""
+
+    def __init__(self, entries: Iterable[os.DirEntry[Any]]) -> None:
+        self._entries = iter([*entries])
+
+    def __iter__(self) -> Iterator[os.DirEntry[Any]]:
+        return self._entries
+
+    def __next__(self) -> os.DirEntry[Any]:
+        return next(self._entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._entries = iter(())
+
+
+def _altered(content: bytes, world: str) -> bytes:
+    """Other numbers, or other words, and a line less; of binary files other bits after the head."""
     if b"\0" in content:
-        tail = max(8, len(content) // 8)
-        return content[:-tail] + bytes(byte ^ 1 for byte in content[-tail:])
+        return content[:HEAD] + content[HEAD:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
     shorter = content[: last + 1] if last > 0 else content
-    changed = shorter.translate(_DIGITS)
-    return changed if changed != shorter else shorter.translate(_LETTERS)
+    if world == NUMBERS and (changed := shorter.translate(_DIGITS)) != shorter:
+        return changed
+    first = shorter.find(b"\n") + 1 if world == WORDS else 0  # names of columns stay, and so do keys
+    return shorter[:first] + _WORD.sub(lambda word: word[0].translate(_LETTERS), shorter[first:])
 
 
 def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
     """A compiled reader whose tables say something else in another world."""
 
     def read(path: Any, *rest: Any, **named: Any) -> Any:
-        table = real(path, *rest, **named)
-        if not (listener.reads(path, sys._getframe(1)) and listener.other):  # noqa: SLF001 - as above
+        concerns = listener.reads(path, sys._getframe(1))  # noqa: SLF001 - as above
+        with listener.answering(path):
+            table = real(path, *rest, **named)
+        if not (concerns and listener.other):
             return table
-        # Every column by another number of rows, so that no key keeps its value.
-        rolled = {name: table[name].to_numpy() for name in table.columns}
-        steps = {name: place + 1 for place, name in enumerate(rolled)}
-        return table.assign(**{n: [*v[steps[n] :], *v[: steps[n]]] for n, v in rolled.items()})
+        # Every column by another number of rows, so that no key keeps its value; of a single row other numbers.
+        rolled = {name: np.roll(table[name].to_numpy(), -place) for place, name in enumerate(table.columns, 1)}
+        more = {name: values + 1 for name, values in rolled.items() if values.dtype.kind in "iuf" and len(table) == 1}
+        return table.assign(**{**rolled, **more})
 
     return read
 
 
-def _environment(listener: Listener) -> type[Any]:
+def _environment(variables: Any, listener: Listener) -> type[Any]:
     """Environment variables with other numbers, where the project asks for one that it did not set itself.
 
     What names a file stays.
     """
-    real, given = type(os.environ), dict(os.environ)  # the class has no public name
+    real, given = type(variables), dict(variables)  # the class has no public name
 
-    def __getitem__(self: Any, key: str) -> str:  # noqa: N807 - it becomes one
-        value: str = real.__getitem__(self, key)
+    def __getitem__(self: Any, key: Any) -> Any:  # noqa: N807 - it becomes one
+        value = real.__getitem__(self, key)
         if given.get(key) != value or os.path.exists(value):  # noqa: PTH110 - a value is not always a path
             return value
-        asked = listener.asks_variable(key, sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
-        return value.translate(_DIGITS_OF_TEXT) if asked else value
+        asked = listener.asks_variable(os.fsdecode(key), sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
+        return value.translate(_DIGITS if isinstance(value, bytes) else _DIGITS_OF_TEXT) if asked else value
 
     return type("Environment", (real,), {"__getitem__": __getitem__})
 

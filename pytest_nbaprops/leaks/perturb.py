@@ -61,6 +61,15 @@ class Cutoff:
         tonight = np.arange(len(scene.origin)) >= len(self.earlier)
         return replace(self._emptied(scene, tonight), judged=np.flatnonzero(tonight))
 
+    def served_early(self) -> Scene:
+        """The same without a third of tonight's players: who plays is not known in the morning."""
+        there = np.isin(self.tonight, self._shown_of(1 - SHARE_SHOWN))
+        whole = self.served()
+        kept = np.concatenate([np.ones(len(self.earlier), dtype=bool), there])
+        origin = whole.origin[kept]
+        frame = whole.frame[kept].reset_index(drop=True)
+        return Scene(frame=frame, origin=origin, judged=np.arange(len(self.earlier), len(origin)))
+
     def combined(self) -> Scene:
         """Every change together, other players of tonight hidden."""
         return self._all_at_once(self._shown)
@@ -141,10 +150,13 @@ class Cutoff:
 
     @cached_property
     def _shown(self) -> Positions:
-        """Some of tonight's rows: about a third, at least one for each team, since the schedule is public."""
+        return self._shown_of(SHARE_SHOWN)
+
+    def _shown_of(self, share: float) -> Positions:
+        """Some of tonight's rows: about this share, at least one for each team, since the schedule is public."""
         order = self._rng(1).permutation(self.tonight)
         first = ~self.games[["GAME_ID", "TEAM_ABBREVIATION"]].iloc[order].duplicated().to_numpy()
-        return np.sort(order[first | (self._rng(2).random(len(order)) < SHARE_SHOWN)])
+        return np.sort(order[first | (self._rng(2).random(len(order)) < share)])
 
     @cached_property
     def _rest(self) -> Positions:

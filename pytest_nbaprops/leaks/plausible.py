@@ -1,4 +1,4 @@
-"""Folds that are too good: a test may leak in the very folds that were not run again."""
+"""What is too good to be true, whatever way the outcomes came in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ FEWEST_REHEARSED = 20
 SHARE_TOO_GOOD = 0.5
 # No honest model is that much better than the baseline, however bad it was elsewhere.
 MOST_TOO_GOOD = 0.6
+# On nine real seasons the best recipe's error is 94% of the baseline's; who knew tonight's minutes would be at 71% for
+# points + rebounds + assists, 79% for points, 82% for rebounds, 88% for assists.
+SHARE_POSSIBLE = 2 / 3
+
+
+def too_good(predictions: pd.DataFrame) -> str | None:
+    """What is said where the error is less than anybody's who knew tonight's minutes, or None.
+
+    `predictions` has actual, predicted and baseline of all rows.
+    """
+    error, usual = ((predictions[name] - predictions["actual"]).abs().mean() for name in ("predicted", "baseline"))
+    if len(predictions) < FEWEST_ROWS or not error < SHARE_POSSIBLE * usual:
+        return None
+    return (
+        f"its error is {error / usual:.0%} of the baseline's, and even who knew tonight's minutes would be at 71%: "
+        "outcomes get in where nobody looked; look at what it predicts from, or, if the games can be predicted that "
+        "well, say why with nbaprops_known_good = REASON"
+    )
 
 
 def too_good_folds(predictions: pd.DataFrame, rehearsed: Collection[int]) -> str | None:

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth")
 # Which packages are installed is looked up all over `sys.path`; that is asking for versions, not for data.
-IMPORTERS = ("<frozen importlib", str(Path(os.__file__).parent / "importlib" / "metadata"))
+IMPORTERS = ("<frozen importlib", "<frozen zipimport", str(Path(os.__file__).parent / "importlib" / "metadata"))
 # macOS and Linux tell libraries about processors and time zones through these.
-SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/localtime", "/usr/share/zoneinfo/")
+SYSTEM = (
+    "/proc/",
+    "/sys/",
+    "/dev/null",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/etc/localtime",
+    "/usr/share/zoneinfo/",
+)
 # Functions of these may be groups too, and they stay libraries.
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
@@ -61,7 +70,7 @@ def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str,
     detail = "; ".join(dict.fromkeys(map(str, reads)))
     paths = [Path(read.path) for read in reads if read.path is not None]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
-    held = any(read.what.startswith(("holds", "is handed")) for read in reads)
+    held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
     remedy = f"nbaprops_sources = {' '.join(near)}" if near else IN_A_FILE if held else STABLE
     return Leak.undeclared(name, detail, remedy, columns)
 
@@ -105,9 +114,9 @@ def is_library_file(name: str) -> bool:
     return name.startswith(("<frozen", *_library_folders(), OWN_FOLDER))
 
 
-def is_harmless(path: str, project: tuple[str, ...] = ()) -> bool:
-    """Whether an absolute path tells nothing about games: code, Python's own folders, files of libraries."""
-    if path.endswith(CODE_SUFFIXES) or path in map(os.path.abspath, sys.path):
+def is_harmless(path: str, project: tuple[str, ...] = (), *, read_as_text: bool = False) -> bool:
+    """Whether an absolute path tells nothing about games: code, unless it is `read_as_text`, and files of libraries."""
+    if path.endswith(CODE_SUFFIXES) and not read_as_text:
         return True
     return path.startswith((*SYSTEM, *_library_folders())) and not path.startswith(project or ("\0",))
 

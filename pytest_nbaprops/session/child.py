@@ -64,14 +64,25 @@ class Order:
 order_key = pytest.StashKey[Order]()
 
 
-def begin(config: pytest.Config) -> None:
-    """Listen from now on, before the first conftest is imported."""
-    file = Path(os.environ.pop(REHEARSAL))
+def main() -> None:
+    """The child's own pytest: it listens before the first plugin is imported, those of `-p` and PYTEST_PLUGINS, too."""
+    file = Path(os.environ[REHEARSAL])
     told = pickle.loads(file.read_bytes())  # noqa: S301 - written by the session that started this one
     ignored = (str(file.parent), told["context"], *told["ignored"])
     listener = Listener(Path(told["root"]), project=told["project"], declared=told["declared"], ignored=ignored)
     install(listener, other=told["other"])
-    config.stash[order_key] = Order(told={**told, "folder": str(file.parent)}, listener=listener)
+    order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
+    raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+
+
+class _Beginning:
+    """Hands the order over as soon as pytest has a place for it."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+
+    def pytest_load_initial_conftests(self, early_config: pytest.Config) -> None:
+        early_config.stash[order_key] = self.order
 
 
 # in the session
@@ -128,7 +139,7 @@ class Child:
         }
         with (self.folder / OUTPUT).open("wb") as output:
             return subprocess.Popen(  # noqa: S603 - the command that started this session
-                [sys.executable, "-m", "pytest", *_arguments(config, self.folder)],
+                [sys.executable, "-m", __package__, *_arguments(config, self.folder)],
                 cwd=config.invocation_params.dir,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -167,7 +178,7 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         "root": str(root),
         "project": (),
         "declared": context.declared,
-        "ignored": [settings.report, str(context.resources.store.folder), *filter(None, [database])],
+        "ignored": [str(context.resources.store.folder), *filter(None, [database])],
         "other": False,
         **more,
     }

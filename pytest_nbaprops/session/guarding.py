@@ -32,8 +32,8 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
-GUARD_VERSION = "5"  # goes into every key: raise it when the guard sees something that it did not see before
-FEW_GAMES, RUN_IN_DATES = 200, 60
+GUARD_VERSION = "6"  # goes into every key: raise it when the guard sees something that it did not see before
+FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
 HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
@@ -67,6 +67,7 @@ class GroupGuard:
         self.seen: dict[str, int] = {}
         self.problem: str | None = None
         self.seconds = 0.0
+        self._few_games: list[str] = []
 
     def check(
         self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str], tested: Sequence[date], *, fits: bool
@@ -129,6 +130,7 @@ class GroupGuard:
         tell(self.config, f"leak guard: asking {len(own) + len(ours)} feature groups about {dates} dates")
         if ours:
             plan = {**plan, BUILT_IN: {"dates": [], "few_dates": plan[ours[0]]["dates"][:DATES_OF_BUILT_IN]}}
+        self._few_games = self._few(plan)
         results = self._results(asked, own, plan)
         for name in own:
             plan[name]["few_dates"] = results[name]["few_dates"]
@@ -178,7 +180,7 @@ class GroupGuard:
         if untried := [read for read in reads if not read.tried]:
             return [undeclared(name, untried, self.context.root)]
         # With other files nothing may be imported at all.
-        if self._differ(imported[name], result) if imported is not None else reads:
+        if imported[name]["moved"] or self._differ(imported[name], result) if imported is not None else reads:
             return [undeclared(name, reads or [DRAWN], self.context.root)]
         for other, groups in result["others"].items():
             if other != IMPORTED and name in (groups or {}) and (moved := self._differ(groups[name], result)):
@@ -208,9 +210,13 @@ class GroupGuard:
     def _functions(self) -> dict[str, Any]:
         return {group.name: group.function for group in self.context.groups}
 
-    @cached_property
-    def _few_games(self) -> list[str]:
-        """A few games of every tested date and of the dates before, mostly of the same teams."""
+    def _few(self, plan: Mapping[str, Dates]) -> list[str]:
+        """All games of some dates that are asked about, and a few of every other one, mostly of the same teams.
+
+        How many games a night has may be what a leak goes by.
+        """
+        asked = {date.fromisoformat(day) for dates in plan.values() for day in dates["few_dates"]}
+        whole = choose({day: self._kinds[day] for day in asked}, (), WHOLE_NIGHTS)
         days = self.games["GAME_DATE"].dt.date
         earlier = sorted(set(days[days < self.tested[0]]))[-RUN_IN_DATES:]
         wanted = self.games[days.isin({*earlier, *self.tested})]
@@ -218,7 +224,8 @@ class GroupGuard:
         rank = wanted["TEAM_ABBREVIATION"].map({team: place for place, team in enumerate(sides.index)})
         best = wanted.assign(RANK=rank).groupby(["GAME_DATE", "GAME_ID"], sort=False)["RANK"].min().reset_index()
         each = max(1, FEW_GAMES // max(1, best["GAME_DATE"].nunique()))
-        return list(map(str, best.sort_values(["GAME_DATE", "RANK"]).groupby("GAME_DATE").head(each)["GAME_ID"]))
+        few = best.sort_values(["GAME_DATE", "RANK"]).groupby("GAME_DATE").head(each)
+        return sorted({*map(str, few["GAME_ID"]), *map(str, best["GAME_ID"][best["GAME_DATE"].dt.date.isin(whole)])})
 
 
 def _left(child: Child) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.evidence import first_line
 from pytest_nbaprops.session.worker import register_collector
 from pytest_nbaprops.walkforward.dataset import Dataset
+from pytest_nbaprops.walkforward.evaluate import unfitted
 from pytest_nbaprops.walkforward.store import FoldStore
 
 
@@ -92,7 +93,7 @@ class Rehearsal:
             return []
         if candidate.name not in self._holding:
             own = [item.function] if candidate.spec.code is not None else []
-            recipe = [] if candidate.recipe is None else [candidate.recipe.estimator]
+            recipe = [] if candidate.recipe is None else [unfitted(candidate, threads=1)]
             parameters = [value for name, value in item.callspec.params.items() if name != "fold"]
             held = [read for value in parameters for read in held_value(value)]
             self._holding[candidate.name] = [*held, *data_at_hand(*own, *recipe)]

@@ -18,6 +18,7 @@ import pytest
 
 from pytest_nbaprops.code.reached import is_project, objects_reached
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
@@ -28,8 +29,9 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
+from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "5"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "6"  # with another one nothing is taken from the store
 MOST_FITS = 2
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
@@ -306,7 +308,8 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
 
 
 def _has_own_code(state: Candidate) -> bool:
-    """Whether anything of the project's runs in its folds besides the feature groups."""
+    """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already."""
     reached = objects_reached(state.recipe.estimator) if state.recipe is not None else []
     code = [obj for _, obj in reached if isinstance(obj, FunctionType | type) and is_project(obj)]
-    return state.spec.code is not None or any(not obj.__module__.startswith("pytest_nbaprops.") for obj in code)
+    own = state.spec.code is not None or any(not obj.__module__.startswith("pytest_nbaprops.") for obj in code)
+    return own or (state.recipe is not None and bool(data_at_hand(unfitted(state, threads=1))))

@@ -13,9 +13,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pytest_nbaprops.leaks.groups import FEW, Call, Examination, Heard, Material
+from pytest_nbaprops.leaks.answers import Found, difference
+from pytest_nbaprops.leaks.groups import ALL, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.session.child import Child, Order, run_all
 from pytest_nbaprops.session.context import read_context
@@ -69,13 +71,20 @@ class Sandbox:
         plan = self.order.told["plan"]
         if plan is None:  # in another interpreter only its answer counts
             heard = self._asked(Call(group=name, league=FEW))
-            return {"few": heard.answers[0], "reads": [*self.imported, *heard.reads]}
+            reads = [*self.imported, *heard.reads]
+            return {"few": heard.answers[0], "reads": reads, "moved": self._moved(name) if reads else None}
         dates, few_dates = (list(map(date.fromisoformat, plan[name][part])) for part in ("dates", "few_dates"))
         if not self.forks:
             few_dates = few_dates[:: max(1, len(few_dates) // FEWER_DATES)]
         found = Examination(self.material, name, self._asked, dates, few_dates)
         reads = [*self.imported, *found.reads]
         return {"leaks": found.leaks, "few": found.few, "reads": reads, "few_dates": list(map(str, few_dates))}
+
+    def _moved(self, name: str) -> Found | None:
+        """How a group's answer for all games differs here from what the folds were given."""
+        games, answer = self.material.games, self._asked(Call(group=name, league=ALL)).answers[0]
+        rows = np.arange(len(games))
+        return difference(games, self.material.given(name), rows, answer, rows)
 
     def _asked(self, call: Call) -> Heard:
         """The answer of a fork; where one hangs, because a library's threads held a lock, of new interpreters."""

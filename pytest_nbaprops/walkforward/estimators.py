@@ -14,7 +14,6 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 
 from pytest_nbaprops.autologging import autologging_off
@@ -33,6 +32,8 @@ def prepared(estimator: Any, *, seed: int, threads: int) -> Any:
     Raises:
         FoldError: it is not a scikit-learn style estimator.
     """
+    from sklearn.base import clone  # noqa: PLC0415 - scikit-learn is slow to import
+
     try:
         copy = clone(estimator)
     except (TypeError, RuntimeError) as error:
@@ -59,6 +60,8 @@ def hand_over(model: Any, folder: Path) -> str | None:
 
     None where it cannot be copied: the candidate can then be judged, but not registered.
     """
+    from sklearn.base import clone  # noqa: PLC0415 - as above
+
     try:
         unfitted = clone(model)
         digest = joblib.hash(unfitted, hash_name="sha1")

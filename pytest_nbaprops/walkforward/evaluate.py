@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 
 from pytest_nbaprops.metrics.side import side_sums
 from pytest_nbaprops.recipes.parameters import seeded
@@ -150,4 +149,6 @@ def unfitted(candidate: Candidate, threads: int) -> Any:
     """A fresh copy of the recipe's estimator, with the candidate's seed and so many threads."""
     if candidate.recipe is None:
         raise ValueError(f"{candidate.name} brings its own estimator")
+    from sklearn.base import clone  # noqa: PLC0415 - scikit-learn is slow to import
+
     return seeded(clone(candidate.recipe.estimator), seed=candidate.spec.seed, threads=threads)
