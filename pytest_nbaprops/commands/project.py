@@ -13,22 +13,13 @@ import click
 import iniconfig  # pytest's own reader of ini files, so that both read the same
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite, sqlite_in
+from pytest_nbaprops.rootdir import INI_TABLES, anchored_sqlite, sqlite_in
+from pytest_nbaprops.settings import SAMPLE_SUFFIX
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.lookup import Lookup
     from pytest_nbaprops.tracking.connection import Store
 
-# In the order in which pytest looks, and the table that makes a file pytest's.
-_TABLES: Final = (
-    ("pytest.toml", "pytest"),
-    (".pytest.toml", "pytest"),
-    ("pytest.ini", "pytest"),
-    (".pytest.ini", "pytest"),
-    ("pyproject.toml", "tool.pytest"),
-    ("tox.ini", "pytest"),
-    ("setup.cfg", "tool:pytest"),
-)
 _ALWAYS: Final = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
 DEFAULT_MODEL: Final = "NBAPropsModel"
 
@@ -81,7 +72,7 @@ def find_project(start: Path) -> Project:
         SettingsError: Its ini file cannot be read.
     """
     for folder in (start, *start.parents):
-        for name, table in _TABLES:
+        for name, table in INI_TABLES.items():
             path = folder / name
             if path.is_file() and (values := _values(path, table)) is not None:
                 return Project(root=folder, ini=values)

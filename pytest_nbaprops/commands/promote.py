@@ -73,14 +73,15 @@ def promote(  # noqa: PLR0913 - its options
 
 def _check_use(alias: str, criteria: Sequence[str]) -> None:
     """What is wrong with the command line alone is wrong use."""
-    from pytest_nbaprops.gate.criteria import parse_criteria  # noqa: PLC0415 - pandas only where it is needed
+    from pytest_nbaprops.gate.criteria import parse_criterion  # noqa: PLC0415 - pandas only where it is needed
     from pytest_nbaprops.registry.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
 
     try:
         alias_name(alias)
-        parse_criteria(criteria)
+        for text in criteria:
+            parse_criterion(text, option="--criteria")
     except NBAPropsError as error:
-        raise click.UsageError(str(error).replace("--nbaprops-criterion", "--criteria")) from None
+        raise click.UsageError(str(error)) from None
 
 
 def _criteria(project: Project) -> tuple[str, ...]:
