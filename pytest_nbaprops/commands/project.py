@@ -81,26 +81,18 @@ def find_project(start: Path) -> Project:
 
 def _values(path: Path, table: str) -> Mapping[str, Any] | None:
     """What pytest's table of the file holds; None where the file is not pytest's."""
+    found: Any
     try:
-        found = _toml(path, table) if path.suffix == ".toml" else _ini(path, table)
+        text = path.read_text(encoding="utf-8")
+        found = tomllib.loads(text) if path.suffix == ".toml" else iniconfig.IniConfig(path, text).sections
     except (tomllib.TOMLDecodeError, iniconfig.ParseError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}; mend the file") from None
-    return {} if found is None and path.name in _ALWAYS else found
-
-
-def _toml(path: Path, table: str) -> Mapping[str, Any] | None:
-    values: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     for part in table.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    if not isinstance(values, dict):
-        return None
-    older = values.get("ini_options")
-    return older if isinstance(older, dict) else values
-
-
-def _ini(path: Path, table: str) -> Mapping[str, Any] | None:
-    sections = iniconfig.IniConfig(path, path.read_text(encoding="utf-8")).sections
-    return dict(sections[table]) if table in sections else None
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {} if path.name in _ALWAYS else None
+    older = found.get("ini_options")
+    return older if isinstance(older, Mapping) else dict(found)
 
 
 def tracking_option(command: click.decorators.FC) -> click.decorators.FC:

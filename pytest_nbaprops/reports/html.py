@@ -119,14 +119,11 @@ def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> Non
     try:
         text = page(document, tables)
     except Exception as error:  # noqa: BLE001 - predictions of a user's test may be anything
-        text = _broken(document, error)
+        said = f"The page could not be made ({type(error).__name__}: {error})"
+        said = plain(f"{said}; decision.json beside it holds the decision.")
+        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>nbaprops</title>'
+        text = f"{head}<h1>{escape(plain(document['verdict']))}</h1><p>{escape(said)}</p></html>\n"
     write_text(folder / REPORT, text)
-
-
-def _broken(document: Mapping[str, Any], error: Exception) -> str:
-    said = f"The page could not be made ({type(error).__name__}: {error}); decision.json beside it holds the decision."
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>nbaprops</title>'
-    return f"{head}<h1>{escape(plain(document['verdict']))}</h1><p>{escape(plain(said))}</p></html>\n"
 
 
 @cache
@@ -140,14 +137,14 @@ def _template() -> Any:
         finalize=_finalized,
     )
     environment.filters |= {
-        "fixed": _fixed,
-        "signed": _signed,
-        "day": _day,
+        "fixed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:,.{digits}f}",
+        "signed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:+,.{digits}f}",
+        "day": "{:%Y-%m-%d}".format,
         "share": lambda value: wording.DASH if _unknown(value) else f"{value:.1%}",
         "count": lambda value: wording.DASH if _unknown(value) else f"{value:,.0f}",
         "short": plain,
         "interval": wording.interval,
-        "records": _records,
+        "records": lambda frame: frame.to_dict("records"),
         "metric": wording.metric_name,
     }
     return environment.get_template("report.html")
@@ -160,22 +157,6 @@ def _finalized(value: object) -> object:
 
 def _unknown(value: Any) -> bool:
     return value is None or bool(pd.isna(value))
-
-
-def _fixed(value: Any, digits: int = 2) -> str:
-    return wording.DASH if _unknown(value) else f"{value:,.{digits}f}"
-
-
-def _signed(value: Any, digits: int = 2) -> str:
-    return wording.DASH if _unknown(value) else f"{value:+,.{digits}f}"
-
-
-def _day(value: Any) -> str:
-    return f"{value:%Y-%m-%d}"
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _shown(
@@ -210,27 +191,16 @@ def _shown(
 
 
 def _figures(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
-    key = candidate["name"], points
-    if key not in tables.known:
-        tables.known[key] = _made(candidate, tables, points)
-    return tables.known[key]
-
-
-def _made(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
+    name, champion = candidate["name"], tables.champion
     if tables.predictions is None:
         return None
-    own = tables.predictions[tables.predictions["candidate"] == candidate["name"]]
-    if own.empty:
-        return None
-    return candidate_figures(own, _of_candidate(tables.champion, candidate["name"]), tables.games, points=points)
-
-
-def _of_candidate(champion: pd.DataFrame | None, name: str) -> pd.DataFrame | None:
-    """The champion's predictions that stand against this candidate, where they are told apart."""
-    if champion is None or "candidate" not in champion:
-        return champion
-    own: pd.DataFrame = champion[champion["candidate"] == name]
-    return own
+    if (name, points) not in tables.known:
+        own = tables.predictions[tables.predictions["candidate"] == name]
+        if champion is not None and "candidate" in champion:  # it is told apart which stand against which candidate
+            champion = champion[champion["candidate"] == name]
+        made = None if own.empty else candidate_figures(own, champion, tables.games, points=points)
+        tables.known[name, points] = made
+    return tables.known[name, points]
 
 
 def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float]]:

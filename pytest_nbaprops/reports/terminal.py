@@ -187,7 +187,11 @@ def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None
 
 def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
     """MAE over time as block characters, neighbouring dates averaged so that the line fits; empty below two dates."""
-    if len(values) < 2 or not _writes(BLOCKS):  # noqa: PLR2004 - one is no line
+    try:
+        BLOCKS.encode(getattr(sys.__stdout__, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ""
+    if len(values) < 2:  # noqa: PLR2004 - one is no line
         return ""
     size = -(-len(values) // SPARK)
     means = [fmean(values[at : at + size]) for at in range(0, len(values), size)]
@@ -200,15 +204,6 @@ def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
     return f"mae {drawn} {low:.2f} to {high:.2f}\n    {dates[0]} to {dates[-1]}" + (
         f", each block {size} dates" if size > 1 else ""
     )
-
-
-def _writes(text: str) -> bool:
-    """Whether the terminal has these letters."""
-    try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
@@ -228,10 +223,13 @@ def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) ->
 
 
 def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame], *, several: bool) -> None:
+    def whose(row: Any) -> str:
+        return plain(row.candidate, SHORT) if several else ""
+
     if not highlights:
         return
     dates = [
-        (f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n), _whose(row, several=several))
+        (f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n), whose(row))
         for row in highlights["dates"].itertuples()
     ]
     _table(reporter, [("worst dates", "mae", "bias", "n", ""), *dates])
@@ -242,29 +240,21 @@ def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFr
             f"{row.actual:.0f}",
             f"{row.predicted:.1f}",
             f"{row.error:+.1f}",
-            _whose(row, several=several),
+            whose(row),
         )
         for row in highlights["misses"].itertuples()
     ]
     _table(reporter, [("worst misses", "player", "actual", "predicted", "error", ""), *misses])
 
 
-def _whose(row: Any, *, several: bool) -> str:
-    return plain(row.candidate, SHORT) if several else ""
-
-
 def _line(
     reporter: pytest.TerminalReporter, text: str, *, indent: str = "", markup: Mapping[str, bool] | None = None
 ) -> None:
     """Text in lines of at most 80 columns."""
-    wrapped = textwrap.wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_on_hyphens=False,
-    )
-    for line in wrapped:
+    later = f"{indent}  "
+    for line in textwrap.wrap(
+        plain(text), WIDTH, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+    ):
         reporter.write_line(line, **(markup or {}))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pytest_nbaprops.errors import NBAPropsError
@@ -55,21 +56,22 @@ class Compared:
 
 def compared(row: Mapping[str, Any]) -> Compared:
     """A criterion of decision.json, read with its own expression."""
-    criterion = _parsed(row["expression"])
+    try:
+        criterion = parse_criterion(row["expression"])
+    except NBAPropsError:
+        criterion = None
     margin = criterion.number if criterion is not None and criterion.reference else 0.0
     value, threshold = row["value"], row["threshold"]
     other = None if threshold is None else threshold - margin
-    difference = None if value is None or other is None else value - other
     low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
     named = criterion.reference if criterion is not None else None
-    reference = named or (DASH if other is None else f"{other:g}")
-    facts = Compared(
+    known = Compared(
         expression=row["expression"],
         metric=row["metric"],
-        reference=reference,
+        reference=named or (DASH if other is None else f"{other:g}"),
         value=value,
         reference_value=other,
-        difference=difference,
+        difference=None if value is None or other is None else value - other,
         low=low,
         high=high,
         margin=margin,
@@ -78,14 +80,7 @@ def compared(row: Mapping[str, Any]) -> Compared:
         reason=row["reason"],
         said="",
     )
-    return Compared(**{**vars(facts), "said": _said(facts, criterion)})
-
-
-def _parsed(expression: str) -> Criterion | None:
-    try:
-        return parse_criterion(expression)
-    except NBAPropsError:
-        return None
+    return replace(known, said=_said(known, criterion))
 
 
 def _said(row: Compared, criterion: Criterion | None) -> str:
@@ -114,11 +109,7 @@ def leading(document: Document) -> Mapping[str, Any] | None:
     same = [c for c in candidates if c["verdict"] == "PROMOTE"] or [
         c for c in candidates if c["verdict"] == document["verdict"]
     ]
-    return min(same or candidates, key=lambda c: _or_infinite(c["metrics"].get("mae")))
-
-
-def _or_infinite(value: float | None) -> float:
-    return float("inf") if value is None else value
+    return min(same or candidates, key=lambda c: math.inf if (mae := c["metrics"].get("mae")) is None else mae)
 
 
 def main_comparison(candidate: Mapping[str, Any]) -> Compared | None:
@@ -206,17 +197,13 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
     other = who.get(row.reference, row.reference)
     games = candidate["metrics"].get("n_predictions")
     same = f"On the same {games:,.0f} player-games, " if games and "[" not in row.expression else "On the same games, "
+    _, bracket, rest = row.expression.partition("[")
+    metric = metric_name(row.metric) + (f"[{rest.partition(']')[0]}]" if bracket else "")
     sure = "" if row.low is None or row.high is None else f" (95% interval {row.low:+.3f} to {row.high:+.3f})"
     return (
-        f"{same}{candidate['name']} has {_of(row)} {row.value:.3f}, {other} {row.reference_value:.3f}: "
+        f"{same}{candidate['name']} has {metric} {row.value:.3f}, {other} {row.reference_value:.3f}: "
         f"a difference of {row.difference:+.3f}{sure}. {_conclusion(row, other)}"
     )
-
-
-def _of(row: Compared) -> str:
-    """The metric and its slice."""
-    _, bracket, rest = row.expression.partition("[")
-    return f"{metric_name(row.metric)}{bracket + rest.partition(']')[0] + ']' if bracket else ''}"
 
 
 def metric_name(name: str) -> str:
