@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.names import bare_name
-from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.market.board import FAR, HALF, MARGIN, MIXED, NO_PRICE, Board, make_board
+from pytest_nbaprops.market.board import FAR, HALF, KEYS, MARGIN, MIXED, NO_PRICE, Board, make_board
 from pytest_nbaprops.market.markets import read_market
 from pytest_nbaprops.market.match import EVENT, Lines
 from pytest_nbaprops.market.odds import of_target
 from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.prices import margin
 from pytest_nbaprops.market.settings import MarketSettings
-
-KEYS: Final = list(KEY_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)

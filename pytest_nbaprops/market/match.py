@@ -141,19 +141,15 @@ def _answers(
     for name, answer in answers.items():
         if answer.player is not None:
             by_player.setdefault(answer.player, []).append(name)
-    return [(name, _alone(name, answer, names, by_player)) for name, answer in answers.items()]
-
-
-def _alone(
-    name: str, answer: _Answer, names: Mapping[str, set[str]], by_player: Mapping[int, Sequence[str]]
-) -> _Answer:
-    """Two names that one book has side by side are two players: of these only the sure one keeps the player."""
-    if answer.player is None or answer.sure:
-        return answer
-    others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
-    if not others:
-        return answer
-    return _Answer(kind=UNCLEAR, reason=f"would be the player of {', '.join(others)}, at the same book")
+    for name, answer in answers.items():
+        if answer.player is None or answer.sure:
+            continue
+        # Two names that one book has side by side are two players: of these only the sure one keeps the player.
+        others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
+        if others:
+            reason = f"would be the player of {', '.join(others)}, at the same book"
+            answers[name] = _Answer(kind=UNCLEAR, reason=reason)
+    return list(answers.items())
 
 
 def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
@@ -215,21 +211,16 @@ class _Finder:
         if not days:
             said = f"no game {' - '.join(sorted(pair))} on {date:%Y-%m-%d} or, as that may be UTC, the day before"
             return None, NO_GAME, said
-        return self._game(self._meant(days, stamp if pd.isna(tipoff) else tipoff), pair), "", ""
-
-    def _meant(self, days: Sequence[pd.Timestamp], stamp: pd.Timestamp) -> pd.Timestamp:
-        """Of two games on two days running the one of the tip-off or else of the line's last change."""
-        if len(days) == 1 or pd.isna(stamp):
-            return days[0]
-        evening = (stamp.tz_convert("UTC").tz_localize(None) - UTC_TO_EVENING).normalize()
-        return evening if evening in days else days[0]
-
-    def _game(self, day: pd.Timestamp, pair: frozenset[str]) -> _Game:
+        day, when = days[0], stamp if pd.isna(tipoff) else tipoff
+        if len(days) > 1 and not pd.isna(when):
+            # Of two games on two days running the one of the tip-off or else of the line's last change.
+            evening = (when.tz_convert("UTC").tz_localize(None) - UTC_TO_EVENING).normalize()
+            day = evening if evening in days else day
         game_id, season = self.games[day, pair]
         names: dict[int, _Name] = {}
         for team in sorted(pair):
             names |= self.rosters.get((season, team), {})
-        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names)
+        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names), "", ""
 
     def player(self, text: str, game: _Game) -> _Answer:
         """Who is meant, or why nobody is."""
@@ -240,19 +231,15 @@ class _Finder:
             if found and position >= SURE and elsewhere is not None:
                 break
             if len(found) == 1:
-                return _of_roster(found[0], game, sure=position < SURE)
+                if found[0] in game.playing:
+                    return _Answer(player=found[0], sure=position < SURE)
+                return _Answer(kind=NOT_IN_GAME, reason=f"{game.roster[found[0]].text} has no row in the game")
             if found:
                 listing = ", ".join(sorted(game.roster[player].text for player in found))
                 return _Answer(kind=UNCLEAR, reason=f"could be any of {listing}")
         if elsewhere is not None:
             return _Answer(kind=ELSEWHERE, reason=f"{elsewhere} was with neither team that season")
         return _Answer(kind=NOBODY, reason="nobody of that name was with either team")
-
-
-def _of_roster(player: int, game: _Game, *, sure: bool) -> _Answer:
-    if player in game.playing:
-        return _Answer(player=player, sure=sure)
-    return _Answer(kind=NOT_IN_GAME, reason=f"{game.roster[player].text} has no row in the game")
 
 
 def _team_names(games: pd.DataFrame) -> dict[str, str]:
