@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -26,29 +25,6 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F
 _DASHES: Final = ("", "6 3", "2 3", "8 3 2 3")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 960, 320, 48, 32, 12
 _TICKS: Final = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One run's MAE by date, in the picture's coordinates."""
-
-    label: str
-    colour: str
-    dash: str
-    points: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """All runs in one picture: `x_ticks` and `y_ticks` are (position, text)."""
-
-    width: int
-    height: int
-    left: int
-    bottom: int
-    lines: Sequence[Line]
-    x_ticks: Sequence[tuple[float, str]]
-    y_ticks: Sequence[tuple[float, str]]
 
 
 @click.command()
@@ -184,8 +160,10 @@ def _write_page(
     write_text(path, page, option="--html")
 
 
-def _plot(series: Mapping[str, Mapping[str, float]]) -> Plot | None:
-    """The lines of all runs over the dates of any of them; None where no run has kept any."""
+def _plot(series: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | None:
+    """All runs in one picture, over the dates of any of them; None where no run has kept any."""
+    from pytest_nbaprops.reports.plots import spread  # noqa: PLC0415 - NumPy only where it is used
+
     finite = {
         label: {day: mae for day, mae in values.items() if math.isfinite(mae)} for label, values in series.items()
     }
@@ -202,27 +180,21 @@ def _plot(series: Mapping[str, Mapping[str, float]]) -> Plot | None:
         return _TOP + (_HEIGHT - _BOTTOM - _TOP) * (high - value) / (high - low)
 
     lines = [
-        Line(
-            label=label,
-            colour=_COLOURS[at % len(_COLOURS)],
-            dash=_DASHES[at % len(_DASHES)],
-            points=" ".join(f"{position[day]:.1f},{height(values[day]):.1f}" for day in sorted(values)),
-        )
+        {
+            "label": label,
+            "colour": _COLOURS[at % len(_COLOURS)],
+            "dash": _DASHES[at % len(_DASHES)],
+            "points": " ".join(f"{position[day]:.1f},{height(values[day]):.1f}" for day in sorted(values)),
+        }
         for at, (label, values) in enumerate(known.items())
     ]
     marks = [low + (high - low) * step / (_TICKS - 1) for step in range(_TICKS)]
-    return Plot(
-        width=_WIDTH,
-        height=_HEIGHT,
-        left=_LEFT,
-        bottom=_HEIGHT - _BOTTOM,
-        lines=lines,
-        x_ticks=[(round(position[day], 1), day) for day in _spread(dates)],
-        y_ticks=[(round(height(value), 1), f"{value:.2f}") for value in marks],
-    )
-
-
-def _spread(dates: Sequence[str]) -> list[str]:
-    """First, last and three between."""
-    places = sorted({round(step * (len(dates) - 1) / (_TICKS - 1)) for step in range(_TICKS)})
-    return [dates[place] for place in places]
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "left": _LEFT,
+        "bottom": _HEIGHT - _BOTTOM,
+        "lines": lines,
+        "x_ticks": [(round(position[dates[at]], 1), dates[at]) for at in spread(len(dates))],
+        "y_ticks": [(round(height(value), 1), f"{value:.2f}") for value in marks],
+    }

@@ -285,10 +285,6 @@ def _among(name: _Name, known: _Name) -> bool:
     return name.words[0].startswith(known.words[0])
 
 
-def _alike(name: _Name, known: _Name) -> bool:
-    return difflib.SequenceMatcher(None, " ".join(name.words), " ".join(known.words)).ratio() >= CLOSE
-
-
 # From sure to likely; the first way in which the name means anyone decides.
 _MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
     lambda name, known: name.plain == known.plain,
@@ -299,5 +295,5 @@ _MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
     _same_initial,
     _only_last,
     _among,
-    _alike,
+    lambda name, known: difflib.SequenceMatcher(None, " ".join(name.words), " ".join(known.words)).ratio() >= CLOSE,
 )

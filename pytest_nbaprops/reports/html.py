@@ -56,32 +56,6 @@ class Tables:
     """Figures made so far: a page is written more than once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One candidate on the page."""
-
-    candidate: Mapping[str, Any]
-    anchor: str
-    target: str
-    said: str
-    rows: Sequence[tuple[wording.Compared, plots.Bar | None]]
-    main: wording.Compared | None
-    leaks: Sequence[str]
-    parameters: Mapping[str, Sequence[object]]
-    sources: Mapping[str, str]
-    attribution: Sequence[tuple[Mapping[str, Any], plots.Bar | None]]
-    importance: Sequence[tuple[str, float, float]]
-    reproduce: str | None
-    figures: CandidateFigures | None
-    mae: plots.Plot | None = None
-    gap: plots.Plot | None = None
-    residuals: plots.Plot | None = None
-    betting: plots.Plot | None = None
-    drawdown: plots.Plot | None = None
-    market: Mapping[str, Any] = field(default_factory=dict)
-    curve: Sequence[Mapping[str, Any]] = ()
-
-
 def page(document: Mapping[str, Any], tables: Tables) -> str:
     """The whole page. Pure: the same arguments make the same bytes."""
     leader = wording.leading(document)
@@ -161,7 +135,8 @@ def _unknown(value: Any) -> bool:
 
 def _shown(
     document: Mapping[str, Any], candidate: Mapping[str, Any], tables: Tables, *, number: int, points: int
-) -> Shown:
+) -> dict[str, Any]:
+    """One candidate on the page."""
     rows = [wording.compared(row) for row in candidate["criteria"]]
     intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
     effects = candidate.get("attribution") or []
@@ -169,25 +144,27 @@ def _shown(
     figures = _figures(candidate, tables, points) if number <= MOST_CANDIDATES else None
     market = candidate.get("market") or {}
     curve = market.get("curve") or []
-    return Shown(
-        candidate=candidate,
-        anchor=f"candidate-{number}",
-        target=wording.target_of(document, candidate),
-        said=wording.by_how_much(document, candidate),
-        rows=list(zip(rows, intervals, strict=True)),
-        main=wording.main_comparison(candidate),
-        leaks=[leak_text(leak) for leak in candidate["leaks"]],
-        parameters=candidate["lineage"].get("parameters") or {},
-        sources=candidate["lineage"].get("sources") or {},
-        attribution=list(zip(effects, effect_bars, strict=True)),
-        importance=_importance(tables.importance.get(candidate["name"])),
-        reproduce=reproduce(candidate),
-        figures=figures,
-        market=market.get("metrics") or {},
-        curve=_thinned(curve, points),
+    step = max(1, -(-len(curve) // min(points, 60)))
+    return {
+        "candidate": candidate,
+        "anchor": f"candidate-{number}",
+        "target": candidate.get("target") or document["settings"].get("target") or "the target",
+        "said": wording.by_how_much(document, candidate),
+        "rows": list(zip(rows, intervals, strict=True)),
+        "main": wording.main_comparison(candidate),
+        "leaks": [leak_text(leak) for leak in candidate["leaks"]],
+        "parameters": candidate["lineage"].get("parameters") or {},
+        "sources": candidate["lineage"].get("sources") or {},
+        "attribution": list(zip(effects, effect_bars, strict=True)),
+        "importance": _importance(tables.importance.get(candidate["name"])),
+        "reproduce": reproduce(candidate),
+        "figures": figures,
+        "market": market.get("metrics") or {},
+        # As many rows in the curve's table as its plot has points at most, the last one among them.
+        "curve": [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]],
         **_plots(figures, wording.champion_label(document)),
         **_betting(curve, points),
-    )
+    }
 
 
 def _figures(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
@@ -213,7 +190,7 @@ def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float
 
 def _plots(figures: CandidateFigures | None, champion: str) -> dict[str, plots.Plot | None]:
     if figures is None:
-        return {}
+        return {"mae": None, "gap": None, "residuals": None}
     dates = figures.dates
     labels = [f"{day:%Y-%m-%d}" for day in dates["first"]]
     each = "each game date" if figures.bin_dates == 1 else f"each {figures.bin_dates} game dates"
@@ -255,11 +232,9 @@ def _smooth(values: pd.Series[float], weights: pd.Series[float]) -> pd.Series[fl
 
 def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots.Plot | None]:
     """The profit of the bets beside the controls', and how far it was below its best so far."""
-    if not curve:
-        return {}
     frame = pd.DataFrame(list(curve))
-    if not {"date", "profit"} <= set(frame.columns):
-        return {}
+    if frame.empty or not {"date", "profit"} <= set(frame.columns):
+        return {"betting": None, "drawdown": None}
     profit = pd.to_numeric(frame["profit"], errors="coerce")
     below = profit - np.maximum(profit.cummax(), 0.0)
     at = list(range(0, len(frame), -(-len(frame) // points)))
@@ -278,9 +253,3 @@ def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots
         "betting": plots.over_time("Profit of the bets, added up", units, labels, series, with_zero=True),
         "drawdown": plots.over_time("Drawdown", units, labels, drawdown, with_zero=True),
     }
-
-
-def _thinned(curve: Sequence[Mapping[str, Any]], points: int) -> list[Mapping[str, Any]]:
-    """The rows of the curve's table: as many as the plot has points at most, the last one among them."""
-    step = max(1, -(-len(curve) // min(points, 60)))
-    return [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]]

@@ -94,8 +94,10 @@ def summary(
     reporter: pytest.TerminalReporter, document: Mapping[str, Any], highlights: Mapping[str, pd.DataFrame]
 ) -> None:
     """The decision in 80 columns, the verdict and the next step last; under -q the verdict only."""
+    title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
+    bold = {"bold": True, COLOURS[document["verdict"]]: True}
     if reporter.verbosity < 0:
-        _verdict(reporter, document)
+        reporter.write_line(plain(title) + (" [simulated league]" if document["simulated"] else ""), **bold)
         return
     reporter.section("nbaprops", sep="=", bold=True)
     for candidate in document["candidates"]:
@@ -112,18 +114,8 @@ def summary(
         for reason in document["reasons"]:
             _line(reporter, f"because {reason}")
     reporter.write_line("")
-    _verdict(reporter, document)
+    _line(reporter, title, markup=bold)
     _outlook(reporter, document)
-
-
-def _verdict(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
-    title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
-    simulated = " [simulated league]" if document["simulated"] and reporter.verbosity < 0 else ""
-    markup = {"bold": True, COLOURS[document["verdict"]]: True}
-    if reporter.verbosity < 0:
-        reporter.write_line(plain(title) + simulated, **markup)
-    else:
-        _line(reporter, title, markup=markup)
 
 
 def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
@@ -208,10 +200,15 @@ def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
 
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
     """What changed in features and parameters since the champion, and what each group brings."""
-    for candidate in document["candidates"]:
-        if document["champion"]:
-            for text in filter(None, (wording.lineage_text(candidate), wording.parameters_text(candidate))):
-                _line(reporter, f"{candidate['name']}: {text}")
+    for candidate in document["candidates"] if document["champion"] else ():
+        name, lineage = candidate["name"], candidate["lineage"]
+        kinds = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
+        if kinds:
+            version = lineage["feature_version"]
+            _line(reporter, f"{name}: features {version} against the champion's: {'; '.join(kinds)}")
+        if moved := lineage.get("parameters"):
+            texts = [f"{parameter} {before} -> {after}" for parameter, (before, after) in moved.items()]
+            _line(reporter, f"{name}: {'; '.join(texts)}")
     rows = [
         (plain(candidate["name"], SHORT), plain(effect["group"], NAME), effect["change"], effect_text(effect))
         for candidate in document["candidates"]

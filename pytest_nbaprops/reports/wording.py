@@ -127,20 +127,18 @@ def headline(document: Document) -> str:
     """The verdict in a few words, and what the decided candidates need to be used."""
     deciding = [c for c in document["candidates"] if c["verdict"] == document["verdict"]]
     needed = sorted({name for candidate in deciding for name in candidate.get("needs_lineups", ())})
-    return _headline(document) + (f" (needs lineups: {', '.join(needed)})" if needed else "")
-
-
-def _headline(document: Document) -> str:
-    verdict = document["verdict"]
+    lineups = f" (needs lineups: {', '.join(needed)})" if needed else ""
     winner = next((c for c in document["candidates"] if c["verdict"] == "PROMOTE"), None)
-    if verdict != "PROMOTE" or winner is None:
-        return _not_promoted(document)
+    if document["verdict"] != "PROMOTE" or winner is None:
+        return _not_promoted(document) + lineups
     if is_the_champion(winner):
-        return f"PROMOTE: {winner['name']} is already v{winner['model_version']}"
-    if document["promote_mode"] == "dry-run":
-        return f"PROMOTE: {winner['name']} would be promoted (dry run)"
-    moved = "is" if document["promoted"] else "already was"
-    return f"PROMOTE: {winner['name']} {moved} {document['settings']['alias']} as v{winner['model_version']}"
+        said = f"is already v{winner['model_version']}"
+    elif document["promote_mode"] == "dry-run":
+        said = "would be promoted (dry run)"
+    else:
+        moved = "is" if document["promoted"] else "already was"
+        said = f"{moved} {document['settings']['alias']} as v{winner['model_version']}"
+    return f"PROMOTE: {winner['name']} {said}{lineups}"
 
 
 def _not_promoted(document: Document) -> str:
@@ -180,11 +178,6 @@ def champion_label(document: Document) -> str:
     if champion.get("version"):
         return f"v{champion['version']}"
     return f"the run {str(champion['name'])[:_NAME]}" if champion.get("run_id") else "the champion"
-
-
-def target_of(document: Document, candidate: Mapping[str, Any]) -> str:
-    """What it predicts; each candidate may have a target of its own."""
-    return str(candidate.get("target") or document["settings"].get("target") or "the target")
 
 
 def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
@@ -245,19 +238,6 @@ def signed(value: float | None, digits: int = 4) -> str:
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     """`[low, high]`, a dash where there is none."""
     return DASH if low is None or high is None else f"[{low:+.{digits}f}, {high:+.{digits}f}]"
-
-
-def lineage_text(candidate: Mapping[str, Any]) -> str:
-    """`features 5c9e…: added opponent; changed form`, against the champion's."""
-    lineage = candidate["lineage"]
-    parts = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
-    return f"features {lineage['feature_version']} against the champion's: {'; '.join(parts)}" if parts else ""
-
-
-def parameters_text(candidate: Mapping[str, Any]) -> str:
-    """`max_depth 4 -> 6`, for every parameter that differs from the champion's."""
-    moved: Mapping[str, Sequence[object]] = candidate["lineage"].get("parameters") or {}
-    return "; ".join(f"{name} {before} -> {after}" for name, (before, after) in moved.items())
 
 
 def guard_line(guard: Mapping[str, Any]) -> str:
