@@ -94,14 +94,10 @@ def _one_line() -> Iterator[None]:
     except BrokenPipeError:  # click ends quietly: whoever read has read enough
         raise
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(redact(_line(error))) from None
-
-
-def _line(error: OSError | UnicodeError) -> str:
-    """What the system or a codec refused, and the file if there is one."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return " ".join(str(error).split())
-    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+        said = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.strerror is not None:
+            said = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        raise click.ClickException(redact(said)) from None
 
 
 def spelled(text: str) -> str:

@@ -220,20 +220,18 @@ def add_options(parser: pytest.Parser) -> None:
         single = str | int
     for option in OPTIONS:
         if not option.ini_only:
-            group.addoption(option.flag_name, dest=option.dest, **_argparse_keywords(option))
+            text = option.help + (f" (default: {option.default})" if option.default else "")
+            keywords: dict[str, Any] = {"default": None, "metavar": option.metavar, "help": text.replace("%", "%%")}
+            if option.flag:
+                keywords = {"action": "store_true", "default": False, "help": option.help}
+            elif option.bare is not None:
+                keywords |= {"nargs": "?", "const": option.bare}
+            elif option.repeatable:
+                keywords["action"] = "append"
+            group.addoption(option.flag_name, dest=option.dest, **keywords)
         if not option.cli_only:
             kind: Any = "linelist" if option.repeatable else single
             parser.addini(option.dest, option.help, type=kind, default=None)
-
-
-def _argparse_keywords(option: Option) -> dict[str, Any]:
-    if option.flag:
-        return {"action": "store_true", "default": False, "help": option.help}
-    text = option.help + (f" (default: {option.default})" if option.default else "")
-    keywords = {"default": None, "metavar": option.metavar, "help": text.replace("%", "%%")}
-    if option.bare is not None:
-        return {**keywords, "nargs": "?", "const": option.bare}
-    return {**keywords, "action": "append" if option.repeatable else "store"}
 
 
 class OptionValues:

@@ -168,9 +168,8 @@ def _draw(console: Console, table: Table, part: Sequence[int]) -> None:
         name = Text(table.columns[column])
         rich.add_column(name, justify=side, overflow="fold", width=width)
     for row in range(len(table.rows)):
-        styles = ["bold green" if (row, column) in table.best else "" for column in part]
-        texts = [table.shown(row, column) for column in part]
-        rich.add_row(*(Text(text, style=style) for text, style in zip(texts, styles, strict=True)))
+        best = ["bold green" if (row, column) in table.best else "" for column in part]
+        rich.add_row(*(Text(table.shown(row, column), style=style) for column, style in zip(part, best, strict=True)))
     console.print(rich)
 
 

@@ -273,11 +273,6 @@ def _same_initial(name: _Name, known: _Name) -> bool:
     return _same_last(name, known) and ours[0] == theirs[0] and alike
 
 
-def _only_last(name: _Name, known: _Name) -> bool:
-    """``Adebayo``, ``Edrice Femi Adebayo``: no first name, or the longer name of a passport."""
-    return _same_last(name, known) and len(name.words) != 2  # noqa: PLR2004 - first and last name
-
-
 def _among(name: _Name, known: _Name) -> bool:
     """``Alfred Joel Horford Reynoso`` for Al Horford: his last name inside a longer one, his first name's start."""
     if len(known.words) != 2 or known.words[-1] not in name.words[1:]:  # noqa: PLR2004 - first and last name
@@ -293,7 +288,8 @@ _MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
     lambda name, known: sorted(name.words) == sorted(known.words),
     _short_first,
     _same_initial,
-    _only_last,
+    # Adebayo, Edrice Femi Adebayo: no first name, or the longer name of a passport.
+    lambda name, known: _same_last(name, known) and len(name.words) != 2,  # noqa: PLR2004 - first and last name
     _among,
     lambda name, known: difflib.SequenceMatcher(None, " ".join(name.words), " ".join(known.words)).ratio() >= CLOSE,
 )

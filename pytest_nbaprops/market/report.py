@@ -106,7 +106,10 @@ class MarketReport:
             return None
         returns = self.bets["profit"] / self.bets["stake"].where(self.bets["stake"] > 0)
         needed = bets_to_know(roi, float(returns.std()))
-        count = f"about {_rounded(needed):,} bets" if math.isfinite(needed) else "no number of bets"
+        count = "no number of bets"
+        if math.isfinite(needed):  # two digits are as much as such an estimate knows
+            size = 10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1)
+            count = f"about {math.ceil(needed / size) * size:,} bets"
         return f"{len(self.bets):,} bets are too few to know: to show an ROI of {roi:+.1%} takes {count}"
 
     @cached_property
@@ -328,12 +331,6 @@ class MarketReport:
         if not again:
             return f"the model's own errors alone, not recalibrated: {raw:,} earlier lines are too few"
         return f"recalibrated on earlier lines for {again:,} player-games; on the {raw:,} before them nothing is bet"
-
-
-def _rounded(number: float) -> int:
-    """Two digits are as much as such an estimate knows."""
-    size = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
-    return int(math.ceil(number / size) * size)
 
 
 def _plain(value: Any) -> Any:

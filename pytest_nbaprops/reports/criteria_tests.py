@@ -42,7 +42,12 @@ def send(
         # The progress of the folds has ended its line only if it knew of one.
         reporter.write("\npromotion " if letters else "\n")
     for test in leak_tests:
-        _tell(told, _leak_report(test))
+        outcome, said = "passed", "nothing moved"
+        if test.leaks:
+            outcome, said = "failed", "\n".join(leak_text(leak) for leak in test.leaks)
+        elif test.unknown:
+            outcome, said = "failed", f"inconclusive: {test.unknown}"
+        _tell(told, _report(test.name, outcome, said, prefix=LEAK_PREFIX))
     told = _caller(manager, (*NOT_TOLD, "terminalreporter")) if part else told
     for candidate in decision.candidates if decision is not None else ():
         none = _report(f"{candidate.name}::no criteria", "failed", "inconclusive: there are no criteria")
@@ -74,14 +79,6 @@ def _criterion(name: str, result: CriterionResult) -> pytest.TestReport:
         return _report(label, "skipped", f"{result.outcome.value.replace('_', ' ')}: {result.reason}")
     said = "inconclusive: " if result.outcome is Outcome.INCONCLUSIVE else ""
     return _report(label, "failed", f"{said}{result.reason}")
-
-
-def _leak_report(test: LeakTest) -> pytest.TestReport:
-    if test.leaks:
-        return _report(test.name, "failed", "\n".join(leak_text(leak) for leak in test.leaks), prefix=LEAK_PREFIX)
-    if test.unknown:
-        return _report(test.name, "failed", f"inconclusive: {test.unknown}", prefix=LEAK_PREFIX)
-    return _report(test.name, "passed", "nothing moved", prefix=LEAK_PREFIX)
 
 
 def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> pytest.TestReport:

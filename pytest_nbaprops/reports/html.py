@@ -108,7 +108,8 @@ def _template() -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_finalized,
+        # Every text that is put out, without unseen characters and not endless; numbers and markup as they are.
+        finalize=lambda value: plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters |= {
         "fixed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:,.{digits}f}",
@@ -122,11 +123,6 @@ def _template() -> Any:
         "metric": wording.metric_name,
     }
     return environment.get_template("report.html")
-
-
-def _finalized(value: object) -> object:
-    """Every text that is put out, without unseen characters and not endless; numbers and markup as they are."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _unknown(value: Any) -> bool:
