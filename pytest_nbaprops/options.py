@@ -1,4 +1,4 @@
-"""The `--nbaprops-*` options and their ini twins, as a table. Standard library and pytest only."""
+"""The `--nbaprops-*` options and their ini twins: a table, and their values. Standard library and pytest only."""
 
 from __future__ import annotations
 

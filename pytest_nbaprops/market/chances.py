@@ -10,7 +10,7 @@ chance at the main line, which makes chances at all other lines of the player-ga
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
-
-Kind = Literal["", "errors", "recalibrated"]
 
 RELEARN: Final = np.timedelta64(7, "D")  # the errors of thousands of predictions do not change by the day
 FEWEST_LINES: Final = 300  # the slope's standard error is 0.12 with that many

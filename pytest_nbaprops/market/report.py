@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -297,7 +297,7 @@ class MarketReport:
         told: dict[str, Any] = _plain(
             {
                 "target": self.market.target,
-                "settings": self.market.settings.to_dict(),
+                "settings": asdict(self.market.settings),
                 "lines": {
                     **board.counts,
                     "matched": self.market.lines.share,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, cast
+from dataclasses import dataclass
+from typing import Final, Literal, cast
 
 from pytest_nbaprops.errors import SettingsError
 
@@ -66,9 +66,6 @@ class MarketSettings:
     @property
     def rule_text(self) -> str:
         return self.rule if self.book is None else f"{self.rule}={self.book}"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def read_rule(text: str, *, option: str = "--nbaprops-bet-rule") -> tuple[Rule, str | None]:

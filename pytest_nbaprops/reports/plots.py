@@ -94,9 +94,9 @@ def over_time(
         title=title,
         description=description,
         lines=lines,
-        x_ticks=[(round(float(xs[at]), 1), labels[at]) for at in spread(len(labels))],
+        x_ticks=[(_at(xs[at]), labels[at]) for at in spread(len(labels))],
         y_ticks=scale.ticks(),
-        zero=round(float(scale.place(0.0)), 1) if scale.low < 0 < scale.high else None,
+        zero=_at(float(scale.place(0.0))) if scale.low < 0 < scale.high else None,
     )
 
 

@@ -82,14 +82,14 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
 
 
 def _row(row: wording.Compared) -> str:
-    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    outcome = row.outcome.replace("_", " ")
     told = "" if row.said == outcome else f": {row.said}"
     why = "" if row.outcome in ("passed", "failed") else f": {markdown(row.reason)}"
     cells = (
         code(row.expression),
         wording.number(row.value, row.digits),
         wording.number(row.reference_value, row.digits),
-        wording.signed(row.difference, row.digits),
+        wording.number(row.difference, row.digits, "+"),
         wording.interval(row.low, row.high, row.digits),
         f"{MARKS.get(row.outcome, '')} {outcome}{told}{why}",
     )

@@ -149,7 +149,7 @@ def _candidate(
             _criterion(reporter, row)
     folds, metrics = candidate["folds"], candidate["metrics"]
     counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])
-    shown = ", ".join(f"{kind} {wording.number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
+    shown = ", ".join(f"{kind} {number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
     _line(reporter, f"{name}: {shown}")
     if candidate["verdict"] == PASSED:
         _line(reporter, candidate["reasons"][0])
@@ -164,14 +164,14 @@ def _candidate(
 
 
 def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
-    numbers = f"{wording.number(row.value, row.digits):>7}  {wording.number(row.reference_value, row.digits):>9}  "
-    numbers += f"{wording.signed(row.difference, row.digits)} {wording.interval(row.low, row.high, row.digits)}"
+    numbers = f"{number(row.value, row.digits):>7}  {number(row.reference_value, row.digits):>9}  "
+    numbers += f"{number(row.difference, row.digits, '+')} {wording.interval(row.low, row.high, row.digits)}"
     expression = plain(row.expression, WIDTH)
     if row.value is not None and len(expression) > NAME:
         reporter.write_line(expression)
         expression = ""
     reporter.write_line(f"{expression:<{NAME}}  {numbers}".rstrip() if row.value is not None else expression)
-    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    outcome = row.outcome.replace("_", " ")
     said = f": {row.said}" if row.said != outcome else f": {row.reason}" if row.value is None else ""
     colour = {"passed": {"green": True}, "failed": {"red": True}, "inconclusive": {"yellow": True}}
     _line(reporter, f"{outcome}{said}", indent="    ", markup=colour.get(row.outcome, {}))

@@ -11,13 +11,6 @@ from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
 
 DASH: Final = "–"  # noqa: RUF001 - what is not known
-OUTCOMES: Final = {
-    "passed": "passed",
-    "failed": "failed",
-    "inconclusive": "inconclusive",
-    "not_applicable": "not applicable",
-    "skipped": "skipped",
-}
 _NAME: Final = 60
 
 Document = Mapping[str, Any]
@@ -86,7 +79,7 @@ def compared(row: Mapping[str, Any]) -> Compared:
 def _said(row: Compared, criterion: Criterion | None) -> str:
     """What the outcome says of the two models."""
     if row.outcome not in ("passed", "failed") or criterion is None:
-        return OUTCOMES.get(row.outcome, row.outcome)
+        return row.outcome.replace("_", " ")
     if criterion.reference is None or row.low is None or row.high is None:
         return "holds" if row.outcome == "passed" else "does not hold"
     gain = (row.low, row.high) if row.wants_more else (-row.high, -row.low)  # positive: the candidate is better
@@ -225,14 +218,9 @@ def _conclusion(row: Compared, other: str) -> str:
 # pieces of lines
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """Decimals, a dash for what is not known."""
-    return DASH if value is None or value != value else f"{value:.{digits}f}"  # noqa: PLR0124 - NaN
-
-
-def signed(value: float | None, digits: int = 4) -> str:
-    """With its sign."""
-    return DASH if value is None or value != value else f"{value:+.{digits}f}"  # noqa: PLR0124 - NaN
+def number(value: float | None, digits: int = 4, sign: str = "") -> str:
+    """Decimals, a dash for what is not known; with the sign `+` also that of positive ones."""
+    return DASH if value is None or math.isnan(value) else f"{value:{sign}.{digits}f}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
