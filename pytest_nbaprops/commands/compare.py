@@ -60,12 +60,16 @@ def compare(  # noqa: PLR0913 - its options
     lookup = lookup_in(project, open_store(project, tracking_uri), model)
     names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     comparison = compare_stored(lookup, runs, names)
+    tables = _tables(comparison)
+    star = ["* the best value"] if any(comparison.best(metric) for metric in comparison.metrics) else []
+    notes = [*star, *comparison.unfair]
     if html is not None:
-        _write_page(html, comparison, lookup.store, tables=tables(comparison), notes=remarks(comparison, None))
-    show(Report(tables=tables(comparison), notes=remarks(comparison, html), document=comparison.to_dict()), style)
+        _write_page(html, comparison, lookup.store, tables=tables, notes=notes)
+        notes = [*notes, f"{html}: written"]
+    show(Report(tables=tables, notes=notes, document=comparison.to_dict()), style)
 
 
-def tables(comparison: Comparison) -> list[Table]:
+def _tables(comparison: Comparison) -> list[Table]:
     """The runs, and below what differs."""
     parts = [_runs(comparison), _paired(comparison)]
     if comparison.params:
@@ -75,13 +79,6 @@ def tables(comparison: Comparison) -> list[Table]:
     if comparison.lineage:
         parts.append(_lineage(comparison))
     return parts
-
-
-def remarks(comparison: Comparison, html: Path | None) -> list[str]:
-    """What must be said below."""
-    star = ["* the best value"] if any(comparison.best(metric) for metric in comparison.metrics) else []
-    written = [f"{html}: written"] if html is not None else []
-    return [*star, *comparison.unfair, *written]
 
 
 def _runs(comparison: Comparison) -> Table:

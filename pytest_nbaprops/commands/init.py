@@ -149,9 +149,14 @@ class PytestSettings:
         if not missing:
             return None
         toml = self.path.suffix == ".toml"
-        added = (hint if "nbaprops_data" not in self.known else "") + "".join(
-            _toml(name, lines) if toml else _ini(name, lines) for name, lines in missing.items()
-        )
+        added = hint if "nbaprops_data" not in self.known else ""
+        for name, lines in missing.items():
+            if len(lines) == 1:
+                added += f'{name} = "{lines[0]}"\n' if toml else f"{name} = {lines[0]}\n"
+            elif toml:
+                added += f"{name} = [\n" + "".join(f'  "{line}",\n' for line in lines) + "]\n"
+            else:
+                added += f"{name} =\n" + "".join(f"    {line}\n" for line in lines)
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else f"[{self.section}]\ntestpaths = tests\n"
         head = re.search(rf"^\[\s*{re.escape(self.section)}\s*\][^\n]*$", text, re.MULTILINE)
         if head is None and not toml:
@@ -191,15 +196,3 @@ def _read(path: Path) -> PytestSettings | None:
     if is_toml and "ini_options" in found:
         section, found = f"{section}.ini_options", found["ini_options"]
     return PytestSettings(path=path, section=section, known=dict(found))
-
-
-def _ini(name: str, lines: Sequence[str]) -> str:
-    if len(lines) == 1:
-        return f"{name} = {lines[0]}\n"
-    return f"{name} =\n" + "".join(f"    {line}\n" for line in lines)
-
-
-def _toml(name: str, lines: Sequence[str]) -> str:
-    if len(lines) == 1:
-        return f'{name} = "{lines[0]}"\n'
-    return f"{name} = [\n" + "".join(f'  "{line}",\n' for line in lines) + "]\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -226,8 +226,10 @@ class _Finder:
         """Who is meant, or why nobody is."""
         name = _Name.of(text)
         elsewhere = self.league.get(" ".join(name.words))
-        for position, means in enumerate(_MEANINGS if name.words else ()):
-            found = [player for player, known in game.roster.items() if known.words and means(name, known)]
+        roster = {player: known for player, known in game.roster.items() if known.words and name.words}
+        ways = zip(*(_meanings(name, known) for known in roster.values()), strict=True)
+        for position, means in enumerate(ways):  # the first way in which the name means anyone decides
+            found = [player for player, meant in zip(roster, means, strict=True) if meant]
             if found and position >= SURE and elsewhere is not None:
                 break
             if len(found) == 1:
@@ -256,40 +258,22 @@ def _plain_team(name: str) -> str:
     return f"los angeles {words.removeprefix('la ')}" if words.startswith("la ") else words
 
 
-def _same_last(name: _Name, known: _Name) -> bool:
-    return name.words[-1] == known.words[-1]
-
-
-def _short_first(name: _Name, known: _Name) -> bool:
-    """``G Antetokounmpo``, ``Nic Claxton`` for Nicolas, in either direction."""
-    ours, theirs = name.words[0], known.words[0]
-    return _same_last(name, known) and (ours.startswith(theirs) or theirs.startswith(ours))
-
-
-def _same_initial(name: _Name, known: _Name) -> bool:
-    """``Moe Wagner`` for Moritz, ``Gregory Jackson`` for GG; Jeff is not Jalen."""
-    ours, theirs = name.words[0], known.words[0]
-    alike = ours[:2] == theirs[:2] or len(theirs) == 2  # noqa: PLR2004 - letters: GG, CJ
-    return _same_last(name, known) and ours[0] == theirs[0] and alike
-
-
-def _among(name: _Name, known: _Name) -> bool:
-    """``Alfred Joel Horford Reynoso`` for Al Horford: his last name inside a longer one, his first name's start."""
-    if len(known.words) != 2 or known.words[-1] not in name.words[1:]:  # noqa: PLR2004 - first and last name
-        return False
-    return name.words[0].startswith(known.words[0])
-
-
-# From sure to likely; the first way in which the name means anyone decides.
-_MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
-    lambda name, known: name.plain == known.plain,
-    lambda name, known: name.words == known.words,
-    lambda name, known: "".join(name.words) == "".join(known.words),
-    lambda name, known: sorted(name.words) == sorted(known.words),
-    _short_first,
-    _same_initial,
+def _meanings(name: _Name, known: _Name) -> Iterator[bool]:
+    """Whether the name means the known one, in one way after the other, from sure to likely."""
+    ours, theirs = name.words, known.words
+    yield name.plain == known.plain
+    yield ours == theirs
+    yield "".join(ours) == "".join(theirs)
+    yield sorted(ours) == sorted(theirs)
+    same_last = ours[-1] == theirs[-1]
+    # G Antetokounmpo, Nic Claxton for Nicolas, in either direction.
+    yield same_last and (ours[0].startswith(theirs[0]) or theirs[0].startswith(ours[0]))
+    # Moe Wagner for Moritz, Gregory Jackson for GG; Jeff is not Jalen.
+    alike = ours[0][:2] == theirs[0][:2] or len(theirs[0]) == 2  # noqa: PLR2004 - letters: GG, CJ
+    yield same_last and ours[0][0] == theirs[0][0] and alike
     # Adebayo, Edrice Femi Adebayo: no first name, or the longer name of a passport.
-    lambda name, known: _same_last(name, known) and len(name.words) != 2,  # noqa: PLR2004 - first and last name
-    _among,
-    lambda name, known: difflib.SequenceMatcher(None, " ".join(name.words), " ".join(known.words)).ratio() >= CLOSE,
-)
+    yield same_last and len(ours) != 2  # noqa: PLR2004 - first and last name
+    # Alfred Joel Horford Reynoso for Al Horford: his last name inside a longer one, his first name's start.
+    whole = len(theirs) == 2  # noqa: PLR2004 - first and last name
+    yield whole and theirs[-1] in ours[1:] and ours[0].startswith(theirs[0])
+    yield difflib.SequenceMatcher(None, " ".join(ours), " ".join(theirs)).ratio() >= CLOSE
