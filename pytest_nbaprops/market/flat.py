@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -174,18 +174,12 @@ def _every_problem(reader: Callable[[Cells], Any], cells: Cells) -> list[str]:
             return [str(error)]
     else:
         return []
-    half = len(cells.array) // 2
+    half, row_number = len(cells.array) // 2, cells.place.row_number
+    later = Place(name=cells.place.name, row_number=lambda row: row_number(half + row))  # still its row in the file
     return [
-        problem
-        for start, length in ((0, half), (half, len(cells.array) - half))
-        for problem in _every_problem(reader, _part(cells, start, length))
+        *_every_problem(reader, replace(cells, array=cells.array.slice(0, half))),
+        *_every_problem(reader, replace(cells, array=cells.array.slice(half), place=later)),
     ]
-
-
-def _part(cells: Cells, start: int, length: int) -> Cells:
-    """Some of the cells, each still known by its row in the file."""
-    place = Place(name=cells.place.name, row_number=lambda row: cells.place.row_number(start + row))
-    return Cells(column=cells.column, array=cells.array.slice(start, length), place=place)
 
 
 def _filled(cells: Cells) -> Any:
