@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,23 +89,11 @@ def _games_report(config: pytest.Config, settings: Settings) -> tuple[Report, bo
     known = [name for name in own if name not in outcomes]
     document = {"source": source, "ok": found.ok, **found.to_dict()}
     document |= {"outcome_columns": outcomes, "known_columns": known}
+    told = attrgetter("season", "games", "rows", "players", "first_date", "last_date", "unplayed", "missing")
     table = Table(
         title=source,
         columns=["season", "games", "rows", "players", "first", "last", "to come", "missing", "longest break"],
-        rows=[
-            [
-                season.season,
-                season.games,
-                season.rows,
-                season.players,
-                season.first_date,
-                season.last_date,
-                season.unplayed,
-                season.missing,
-                max((days for *_, days in season.breaks), default=None),
-            ]
-            for season in found.seasons
-        ],
+        rows=[[*told(one), max((days for *_, days in one.breaks), default=None)] for one in found.seasons],
     )
     more = len(found.sides) - SIDES_SHOWN
     notes = [*lines_of(found, outcomes, known), *found.sides[:SIDES_SHOWN], *([f"and {more} more"] if more > 0 else [])]

@@ -67,7 +67,7 @@ def promote(  # noqa: PLR0913 - its options
     done = check_and_promote(registry, request)
     if done.criteria or style in {"csv", "json"}:
         columns = ["expression", "value", "threshold", "outcome", "reason"]
-        rows: list[list[Cell]] = [[row[name] for name in columns] for row in done.criteria]
+        rows: list[list[Cell]] = [[row[column] for column in columns] for row in done.criteria]
         table = Table(columns=["criterion", *columns[1:]], rows=rows, folding=("criterion", "reason"))
         show(Report(tables=[table], notes=[done.said], document=done.to_dict()), style)
     else:
