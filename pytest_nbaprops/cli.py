@@ -70,7 +70,10 @@ class LazyCommands(click.Group):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        _say_anything()
+        # A terminal's encoding may lack letters that names have: they are escaped there, not an error.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         with _one_line():  # --help is printed while arguments are read
             return super().make_context(*args, **kwargs)
 
@@ -91,21 +94,10 @@ def _one_line() -> Iterator[None]:
     except BrokenPipeError:  # click ends quietly: whoever read has read enough
         raise
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(redact(_line(error))) from None
-
-
-def _line(error: OSError | UnicodeError) -> str:
-    """What the system or a codec refused, and the file if there is one."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return " ".join(str(error).split())
-    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-
-
-def _say_anything() -> None:
-    """A terminal's encoding may lack letters that names have: they are escaped there, not an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        said = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.strerror is not None:
+            said = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        raise click.ClickException(redact(said)) from None
 
 
 def spelled(text: str) -> str:

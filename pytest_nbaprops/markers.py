@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pytest_nbaprops.errors import SettingsError
@@ -41,13 +41,28 @@ def marker_arguments(args: tuple[object, ...], kwargs: Mapping[str, object], whe
             near = difflib.get_close_matches(name, MARKER_ARGUMENTS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise SettingsError(f"{where}: walk_forward has no argument {name!r}; {hint}{MARKER_SIGNATURE}")
-    return {name: _MARKER_READERS[MARKER_ARGUMENTS[name]](name, value, where) for name, value in kwargs.items()}
+    return {name: _checked(name, value, where) for name, value in kwargs.items()}
 
 
-def _marker_text(name: str, value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a text")
+def _checked(name: str, value: object, where: str) -> Any:
+    kind, given = MARKER_ARGUMENTS[name], f"{where}: walk_forward({name}={value!r})"
     option = f"{where}: walk_forward({name}=…)"
+    if kind == "whole":
+        lowest = 0 if name == "seed" else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise SettingsError(f"{given} is not a whole number, {lowest} or more")
+        return int(value)
+    if kind == "mapping":
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise SettingsError(f"{given} is not a dict of hyperparameters")
+        return dict(value)
+    if kind == "texts":
+        values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
+        if not values or not all(isinstance(entry, str) and entry.strip() for entry in values):
+            raise SettingsError(f"{given} is not a name or a list of names")
+        return without_repeats(tuple(str(entry).strip() for entry in values), option)
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{given} is not a text")
     if name == "test":
         return parse_test_window(value, option=option).text
     if name == "train_window":
@@ -55,38 +70,17 @@ def _marker_text(name: str, value: object, where: str) -> str:
     return value.strip()
 
 
-def _names(names: tuple[str, ...], where: str) -> tuple[str, ...]:
+def without_repeats(names: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """The names of recipes.
+
+    Raises:
+        SettingsError: there is none, or one twice.
+    """
+    if not names or "" in names:
+        raise SettingsError(f"{option}: names no recipe; leave it out to get 'advanced'")
     if len(set(names)) < len(names):
-        raise SettingsError(f"{where}: {', '.join(names)} names a recipe twice; name each one once")
+        raise SettingsError(f"{option}: {', '.join(names)} names a recipe twice; name each one once")
     return names
-
-
-def _marker_texts(name: str, value: object, where: str) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
-    if not values or not all(isinstance(entry, str) and entry.strip() for entry in values):
-        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a name or a list of names")
-    return _names(tuple(str(entry).strip() for entry in values), f"{where}: walk_forward({name}=…)")
-
-
-def _marker_whole(name: str, value: object, where: str) -> int:
-    lowest = 0 if name == "seed" else 1
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a whole number, {lowest} or more")
-    return int(value)
-
-
-def _marker_mapping(name: str, value: object, where: str) -> dict[str, object]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise SettingsError(f"{where}: walk_forward({name}={value!r}) is not a dict of hyperparameters")
-    return dict(value)
-
-
-_MARKER_READERS: Mapping[str, Callable[[str, object, str], Any]] = {
-    "text": _marker_text,
-    "texts": _marker_texts,
-    "whole": _marker_whole,
-    "mapping": _marker_mapping,
-}
 
 
 def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> tuple[str, ...]:

@@ -1,11 +1,17 @@
-"""The `--nbaprops-*` options and their ini twins, as a table. Standard library and pytest only."""
+"""The `--nbaprops-*` options and their ini twins: a table, and their values. Standard library and pytest only."""
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pytest_nbaprops.errors import SettingsError
 
 RUN_NAME_FIELDS = ("date", "phase", "feature_set", "recipe", "candidate", "n")
 
@@ -208,27 +214,106 @@ OPTIONS: tuple[Option, ...] = (
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option and its ini twin; defaults stay None so that the origin of a value is known."""
     group = parser.getgroup("nbaprops", "walk-forward validation of NBA player-prop models")
+    # Lists are lines; single values are text, or TOML integers where pytest can say so (9.2 and later).
+    single: Any = None
+    if pytest.version_tuple >= (9, 2):
+        single = str | int
     for option in OPTIONS:
         if not option.ini_only:
-            group.addoption(option.flag_name, **_argparse_keywords(option))
+            text = option.help + (f" (default: {option.default})" if option.default else "")
+            keywords: dict[str, Any] = {"default": None, "metavar": option.metavar, "help": text.replace("%", "%%")}
+            if option.flag:
+                keywords = {"action": "store_true", "default": False, "help": option.help}
+            elif option.bare is not None:
+                keywords |= {"nargs": "?", "const": option.bare}
+            elif option.repeatable:
+                keywords["action"] = "append"
+            group.addoption(option.flag_name, dest=option.dest, **keywords)
         if not option.cli_only:
-            parser.addini(option.dest, option.help, type=_ini_type(option), default=None)
+            kind: Any = "linelist" if option.repeatable else single
+            parser.addini(option.dest, option.help, type=kind, default=None)
 
 
-def _argparse_keywords(option: Option) -> dict[str, Any]:
-    text = option.help + (f" (default: {option.default})" if option.default and not option.flag else "")
-    if option.flag:
-        return {"action": "store_true", "default": False, "dest": option.dest, "help": text}
-    action = "append" if option.repeatable else "store"
-    escaped = text.replace("%", "%%")
-    if option.bare is not None:
-        optional = {"nargs": "?", "const": option.bare, "default": None}
-        return {**optional, "dest": option.dest, "metavar": option.metavar, "help": escaped}
-    return {"action": action, "default": None, "dest": option.dest, "metavar": option.metavar, "help": escaped}
+class OptionValues:
+    """Looks values up in the order of precedence, and remembers where each came from."""
 
+    def __init__(self, config: pytest.Config, root: Path) -> None:
+        self.config, self.root = config, root
+        self.ini_folder = root if config.inipath is None else config.inipath.parent
+        self.by_name = {option.name: option for option in OPTIONS}
+        self.from_command_line = frozenset(
+            option.name for option in OPTIONS if config.getoption(option.dest, None) not in (None, False)
+        )
 
-def _ini_type(option: Option) -> Any:
-    """Lists are lines; single values are text, or TOML integers where pytest can say so (9.2 and later)."""
-    if option.repeatable:
-        return "linelist"
-    return (str | int) if pytest.version_tuple >= (9, 2) else None
+    def spelled(self, name: str) -> str:
+        """The option as the user wrote it: on the command line or in the ini file."""
+        option = self.by_name[name]
+        in_ini = option.ini_only or (name not in self.from_command_line and self.ini(option) is not None)
+        return option.dest if in_ini else option.flag_name
+
+    def ini(self, option: Option) -> Any:
+        if option.cli_only:
+            return None
+        try:
+            return self.config.getini(option.dest)
+        except (TypeError, pytest.UsageError) as error:
+            raise SettingsError(
+                f"{option.dest} in {self.config.inipath}: {error}; "
+                f"expected {'a list of texts' if option.repeatable else 'a text in quotes'}"
+            ) from None
+
+    def raw(self, name: str) -> Any:
+        option = self.by_name[name]
+        if name in self.from_command_line:
+            return self.config.getoption(option.dest)
+        value = self.ini(option)
+        return option.default if value is None else value
+
+    def text(self, name: str) -> str:
+        value = str(self.raw(name)).strip()
+        if not value:
+            raise SettingsError(f"{self.spelled(name)}: is empty; leave it out to get {self.by_name[name].default!r}")
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return None if self.raw(name) is None else self.text(name)
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        value = self.raw(name)
+        if value is None:
+            return ()
+        return tuple(str(line).strip() for line in ([value] if isinstance(value, str) else value))
+
+    def whole(self, name: str, *, lowest: int, highest: float = math.inf) -> int:
+        text = self.text(name)
+        try:
+            number = int(text)
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            allowed = f", {lowest} or more" if highest == math.inf else f" from {lowest} to {highest}"
+            raise SettingsError(f"{self.spelled(name)}: {text!r} is not a whole number{allowed}")
+        return number
+
+    def choice(self, name: str, allowed: Iterable[str]) -> str:
+        text = self.text(name)
+        if text not in allowed:
+            raise SettingsError(f"{self.spelled(name)}: {text!r} is not one of {', '.join(allowed)}")
+        return text
+
+    def path(self, name: str) -> str | None:
+        """Absolute."""
+        text = self.optional(name)
+        return None if text is None else os.path.normpath(self.base(name, self.root) / Path(text).expanduser())
+
+    def base(self, name: str, otherwise: Path) -> Path:
+        """What a relative path belongs to: the working directory on the command line, else the ini file's folder."""
+        if name in self.from_command_line:
+            return self.config.invocation_params.dir
+        return otherwise if self.ini(self.by_name[name]) is None else self.ini_folder
+
+    def checked(self, name: str, read: Callable[..., object]) -> str:
+        """A text that is kept as it is, once what will read it has found nothing wrong."""
+        text = self.text(name)
+        read(text, option=self.spelled(name))
+        return text

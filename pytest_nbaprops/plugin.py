@@ -48,7 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if os.environ.pop(REHEARSAL, None) is not None:
         return
     if known.nbaprops_train and not known.collectonly and not (known.help or known.version):
-        from pytest_nbaprops.settings import forget_decision  # noqa: PLC0415 - only when training
+        from pytest_nbaprops.rootdir import forget_decision  # noqa: PLC0415 - only when training
 
         forget_decision(early_config)
 

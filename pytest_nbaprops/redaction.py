@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -71,7 +71,7 @@ def redact(text: str) -> str:
     text = _BLANK_PASSWORD.sub(rf"\1:{_MASK}@", text)
     text = _USER_ONLY.sub(rf"\1://{_MASK}@", text)
     text = _NO_SCHEME.sub(rf"\1:{_MASK}@", text)
-    text = _QUERY.sub(_query_value, text)
+    text = _QUERY.sub(lambda key: key[0] if key[2].lower() in _HARMLESS else f"{key[1]}{key[2]}={_MASK}", text)
     text = _SECRET.sub(rf"\1=\2{_MASK}", text)
     text = _QUOTED.sub(rf"\1{_MASK}", text)
     text = _HEADER.sub(rf"\1\2{_MASK}", text)
@@ -84,12 +84,8 @@ def _of_the_environment() -> list[str]:
     for value in os.environ.values():
         if "://" in value and (password := _ADDRESS_PASSWORD.search(value)) is not None:
             found |= {password[1], unquote(password[1])}
-    return sorted((text for text in found if _is_secret(text)), key=len, reverse=True)
-
-
-def _is_secret(text: str) -> bool:
-    known = text.startswith(("/", "~", _MASK)) or text.lower() in ("disabled", "enabled")
-    return len(text) >= _SHORTEST and not known
+    known = {text for text in found if text.startswith(("/", "~", _MASK)) or text.lower() in ("disabled", "enabled")}
+    return sorted((text for text in found - known if len(text) >= _SHORTEST), key=len, reverse=True)
 
 
 def is_secret_name(name: str) -> bool:
@@ -99,32 +95,21 @@ def is_secret_name(name: str) -> bool:
 
 def redacted_words(words: Sequence[str]) -> list[str]:
     """A command line without secrets, also where an option of such a name has its value in the next word."""
-    return list(_words(words))
-
-
-def _words(words: Sequence[str]) -> Iterator[str]:
-    hides = False
+    shown, hides = [], False
     for word in map(str, words):
-        yield _MASK if hides and not word.startswith("-") else redact(word)
+        shown.append(_MASK if hides and not word.startswith("-") else redact(word))
         hides = word.startswith("-") and "=" not in word and is_secret_name(word)
-
-
-def _query_value(found: re.Match[str]) -> str:
-    return found[0] if found[2].lower() in _HARMLESS else f"{found[1]}{found[2]}={_MASK}"
+    return shown
 
 
 def redacted(values: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping with every text in it, also those in lists and mappings, redacted."""
-    return {name: _MASK if _hides(name, value) else _redacted(value) for name, value in values.items()}
+    return {name: _redacted(value, hides=is_secret_name(str(name))) for name, value in values.items()}
 
 
-def _hides(name: object, value: object) -> bool:
-    return isinstance(value, str) and value != "" and is_secret_name(str(name))
-
-
-def _redacted(value: Any) -> Any:
+def _redacted(value: Any, *, hides: bool = False) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return _MASK if hides and value else redact(value)
     if isinstance(value, Mapping):
         return redacted(value)
     return [_redacted(part) for part in value] if isinstance(value, list | tuple) else value

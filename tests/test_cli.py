@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import pytest_nbaprops
 from pytest_nbaprops.cli import VERBS, main, spelled
-from pytest_nbaprops.commands.starter import IGNORED, starter_files
+from pytest_nbaprops.commands.init import IGNORED, starter_files
 from pytest_nbaprops.walkforward.store import FoldStore
 
 

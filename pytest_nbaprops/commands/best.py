@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from pytest_nbaprops.commands.project import find_project, lookup_in, open_store
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.best import Ranking
-    from pytest_nbaprops.runs.storedrun import StoredRun
 
 _SHORT = 12
 
@@ -44,7 +43,16 @@ def best(  # noqa: PLR0913 - its options
     project = find_project(Path.cwd())
     lookup = lookup_in(project, open_store(project, tracking_uri), None, experiment)
     ranking = best_runs(lookup, Question(metric=metric, where=where, any_data=any_data, limit=limit))
-    document = {"metric": metric, "runs": [_plain(run) for run in ranking.runs], "notes": list(ranking.notes)}
+    runs = [
+        {
+            **{name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")},
+            "metrics": dict(run.metrics),
+            "dataset_digest": run.digest,
+            "test_window": run.window,
+        }
+        for run in ranking.runs
+    ]
+    document = {"metric": metric, "runs": runs, "notes": list(ranking.notes)}
     show(Report(tables=[_table(ranking)], notes=ranking.notes, document=document), style)
 
 
@@ -64,12 +72,6 @@ def _table(ranking: Ranking) -> Table:
         for run in ranking.runs
     ]
     return Table(columns=columns, rows=rows, folding=("name", "test"))
-
-
-def _plain(run: StoredRun) -> dict[str, Any]:
-    """All of the run, for JSON."""
-    kept = {name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")}
-    return {**kept, "metrics": dict(run.metrics), "dataset_digest": run.digest, "test_window": run.window}
 
 
 def _number(name: str, value: float | None) -> Cell:

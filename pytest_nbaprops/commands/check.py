@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_nbaprops.commands.check_games import check_games_of
+from pytest_nbaprops.cli import spelled
 from pytest_nbaprops.commands.output import Report, Table, format_option, show
+from pytest_nbaprops.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.market.inspection import Inspection
     from pytest_nbaprops.settings import Settings
 
-NAMED = 20
+NAMED, SIDES_SHOWN = 20, 10
 BOOKS = {"margin": ".1%"}
 PAIRS = {"gain": ".1%", "line_over": ".1f", "line_under": ".1f", "over_price": ".3f", "under_price": ".3f"}
 
@@ -36,7 +38,7 @@ def check(**asked: Any) -> None:
     Example: nbaprops check --data game_logs/
     """
     if asked["odds"] is None:
-        check_games_of(asked["data"], asked["style"])
+        _check_games(asked["data"], asked["style"])
         return
     from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas only where it is needed
     from pytest_nbaprops.data.problems import RowsError  # noqa: PLC0415
@@ -50,6 +52,52 @@ def check(**asked: Any) -> None:
         raise SystemExit(1) from None
     show(_report(found), asked["style"])
     raise SystemExit(1 if any(one.problems for one in found) else 0)
+
+
+def _check_games(data: str | None, style: str) -> None:
+    """Print what a session would say about these game logs, or the project's own.
+
+    Raises:
+        SystemExit: with 1, where something is wrong.
+        DataError: a session would refuse the data; with the style `json` that is printed, too.
+    """
+    from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas only where it is needed
+
+    arguments = [f"--nbaprops-data={data}"] if data is not None else []
+    try:
+        report, ok = visit(arguments, _games_report)
+    except DataError as error:
+        if style != "json":
+            raise
+        report, ok = Report(tables=[], document={"ok": False, "problem": spelled(str(error))}), False
+    show(report, style)
+    if not ok:
+        raise SystemExit(1)
+
+
+def _games_report(config: pytest.Config, settings: Settings) -> tuple[Report, bool]:
+    """What there is to say about the games, and whether that is all right."""
+    from pytest_nbaprops.data.check import check_games, lines_of  # noqa: PLC0415
+    from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target  # noqa: PLC0415
+    from pytest_nbaprops.leaks.columns import undeclared_columns  # noqa: PLC0415
+    from pytest_nbaprops.session.context import read_games  # noqa: PLC0415 - heavy
+
+    games, source = read_games(config, settings, parse_target(settings.target))
+    found = check_games(games)
+    outcomes = list(undeclared_columns(games, settings.known_columns))
+    own = [str(name) for name in games.columns if name not in CANONICAL_COLUMNS]
+    known = [name for name in own if name not in outcomes]
+    document = {"source": source, "ok": found.ok, **found.to_dict()}
+    document |= {"outcome_columns": outcomes, "known_columns": known}
+    told = attrgetter("season", "games", "rows", "players", "first_date", "last_date", "unplayed", "missing")
+    table = Table(
+        title=source,
+        columns=["season", "games", "rows", "players", "first", "last", "to come", "missing", "longest break"],
+        rows=[[*told(one), max((days for *_, days in one.breaks), default=None)] for one in found.seasons],
+    )
+    more = len(found.sides) - SIDES_SHOWN
+    notes = [*lines_of(found, outcomes, known), *found.sides[:SIDES_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return Report(tables=[table], notes=notes, document=document), found.ok
 
 
 def _inspected(config: pytest.Config, settings: Settings, path: str) -> list[Inspection]:
@@ -68,7 +116,16 @@ def _inspected(config: pytest.Config, settings: Settings, path: str) -> list[Ins
 
 
 def _report(found: list[Inspection]) -> Report:
-    tables = [_books(one) for one in found]
+    tables = [
+        Table(
+            columns=list(one.books.columns),
+            rows=[list(row.values()) for row in _rows(one.books)],
+            title=one.target,
+            texts=BOOKS,
+            folding=("book",),
+        )
+        for one in found
+    ]
     tables += [_unmatched(one) for one in found if len(one.unmatched)]
     tables += [_arbitrage(one) for one in found if len(one.arbitrage)]
     notes = [note for one in found for note in _notes(one)]
@@ -85,12 +142,6 @@ def _report(found: list[Inspection]) -> Report:
         for one in found
     ]
     return Report(tables=tables, document=document, notes=notes)
-
-
-def _books(one: Inspection) -> Table:
-    columns = list(one.books.columns)
-    rows = [list(row.values()) for row in _rows(one.books)]
-    return Table(columns=columns, rows=rows, title=one.target, texts=BOOKS, folding=("book",))
 
 
 def _notes(one: Inspection) -> list[str]:

@@ -108,6 +108,9 @@ def _nothing(registry: ModelRegistry, name: str, alias: str | None) -> str:
 
 
 def _row(tenure: Tenure, style: str) -> list[Cell]:
+    reason = tenure.reason
+    if style != "csv" and len(reason) > _REASON_SHOWN:  # to read in a table: csv and json give all of it
+        reason = reason[: _REASON_SHOWN - 1] + "…"
     return [
         f"v{tenure.version}",
         tenure.alias,
@@ -117,7 +120,7 @@ def _row(tenure: Tenure, style: str) -> list[Cell]:
         tenure.verdict,
         tenure.metrics.get("mae"),
         tenure.metrics.get("r2"),
-        (tenure.reason if style == "csv" else _shortened(tenure.reason)) or None,
+        reason or None,
         short_commit(tenure.commit),
     ]
 
@@ -125,8 +128,3 @@ def _row(tenure: Tenure, style: str) -> list[Cell]:
 def _moment(stamp: str | None) -> str | None:
     """To the minute, UTC."""
     return stamp[:16].replace("T", " ") if stamp else None
-
-
-def _shortened(reason: str) -> str:
-    """To read in a table; --format json and csv give all of it."""
-    return reason if len(reason) <= _REASON_SHOWN else reason[: _REASON_SHOWN - 1] + "…"

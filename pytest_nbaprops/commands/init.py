@@ -1,13 +1,73 @@
-"""`nbaprops init`."""
+"""`nbaprops init`: a starter project, and keys added to pytest's settings without touching what is there."""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import click
+import iniconfig
 
-from pytest_nbaprops.commands.inikeys import PytestSettings, find_settings
-from pytest_nbaprops.commands.starter import HINT, IGNORED, KEYS, starter_files
+from pytest_nbaprops.rootdir import INI_TABLES
+
+KEYS: Final = {
+    "nbaprops_model_name": ("NBAPropsModel",),
+    "nbaprops_criterion": ("mae < baseline", "mae <= champion + 0.02"),
+}
+"""Ini keys and their lines."""
+
+HINT: Final = """\
+# Game logs in the stats.nba.com LeagueGameLog schema: a CSV or Parquet file, a folder or a glob.
+# Without this line the simulated sample league is used.
+# nbaprops_data = data/game_logs
+"""
+
+IGNORED: Final = (".nbaprops/", "nbaprops-report/", "mlflow.db", "mlruns/", "mlartifacts/", "/champion/")
+"""What sessions leave behind: committed, it would make every later commit count as dirty."""
+
+CONFTEST: Final = '''\
+"""Feature groups of this project, added to every recipe's own."""
+
+import pytest
+
+from pytest_nbaprops import feature_group
+
+
+@feature_group(tier="temporal", known_at="morning", version="1")
+def hot_hand(games):
+    """Points in the last three games against the player's mean so far; only earlier games are used."""
+    past = games.groupby("PLAYER_ID")["PTS"].shift(1)
+    recent = past.groupby(games["PLAYER_ID"]).rolling(3).mean().droplevel(0)
+    usual = past.groupby(games["PLAYER_ID"]).expanding().mean().droplevel(0)
+    return (recent - usual).reindex(games.index).to_frame("hot_hand")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_nbaprops_feature_groups(config):
+    return [hot_hand]
+'''
+
+TEST: Final = '''\
+"""The walk-forward validation of this project's model: every game date is one test."""
+
+import pytest
+
+
+@pytest.mark.walk_forward(recipe="advanced", refit=7)
+def test_props(fold):
+    result = fold.evaluate()
+    assert result.mae < 12, result.worst(5)
+'''
+
+WORKFLOWS: Final[Mapping[str, str]] = {
+    ".github/workflows/promotion-gate.yml": "promotion-gate.yml",
+    ".github/actions/promotion-gate/action.yml": "action.yml",
+}
+TEMPLATES: Final = Path(__file__).parent / "templates" / "starter"
 
 
 @click.command()
@@ -21,23 +81,17 @@ def init(folder: Path, *, force: bool) -> None:
     """
     settings = find_settings(folder)
     try:
-        _add_keys(settings)
+        there = settings.path.exists()
+        text = settings.with_keys(KEYS, HINT)
+        if text is not None:
+            _written(settings.path, text)
+        click.echo(f"{settings.path}: {'has its keys' if text is None else 'keys added' if there else 'written'}")
         for name, content in starter_files(settings.tests).items():
             _write(folder / name, content, force=force)
         _ignore(folder / ".gitignore")
     except (OSError, UnicodeError) as error:
         raise click.ClickException(f"{folder} cannot be gated: {error}") from None
     click.echo("Next: pytest --nbaprops-train -n 2")
-
-
-def _add_keys(settings: PytestSettings) -> None:
-    there = settings.path.exists()
-    text = settings.with_keys(KEYS, HINT)
-    if text is None:
-        click.echo(f"{settings.path}: has its keys")
-        return
-    _written(settings.path, text)
-    click.echo(f"{settings.path}: {'keys added' if there else 'written'}")
 
 
 def _write(path: Path, content: str, *, force: bool) -> None:
@@ -62,3 +116,83 @@ def _ignore(path: Path) -> None:
 def _written(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
+
+
+def starter_files(folder: str) -> dict[str, str]:
+    """Content of each file by its path; `folder` is where the project's tests are."""
+    return {
+        f"{folder}/conftest.py": CONFTEST,
+        f"{folder}/test_props.py": TEST,
+        **{path: (TEMPLATES / name).read_text(encoding="utf-8") for path, name in WORKFLOWS.items()},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PytestSettings:
+    """The file that pytest reads here, its section, and the keys that it has."""
+
+    path: Path
+    section: str
+    known: Mapping[str, Any]
+
+    @property
+    def tests(self) -> str:
+        """The first of the folders that pytest collects."""
+        told = self.known.get("testpaths") or "tests"
+        names = told.split() if isinstance(told, str) else [str(name) for name in told]
+        first = (names or ["tests"])[0].strip("/")
+        return "tests" if first in ("", ".") or any(sign in first for sign in "*?[") else first
+
+    def with_keys(self, keys: Mapping[str, Sequence[str]], hint: str) -> str | None:
+        """The file's text with the keys that it lacks, right under the section's name; None if it lacks none."""
+        missing = {name: lines for name, lines in keys.items() if name not in self.known}
+        if not missing:
+            return None
+        toml = self.path.suffix == ".toml"
+        added = hint if "nbaprops_data" not in self.known else ""
+        for name, lines in missing.items():
+            if len(lines) == 1:
+                added += f'{name} = "{lines[0]}"\n' if toml else f"{name} = {lines[0]}\n"
+            elif toml:
+                added += f"{name} = [\n" + "".join(f'  "{line}",\n' for line in lines) + "]\n"
+            else:
+                added += f"{name} =\n" + "".join(f"    {line}\n" for line in lines)
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else f"[{self.section}]\ntestpaths = tests\n"
+        head = re.search(rf"^\[\s*{re.escape(self.section)}\s*\][^\n]*$", text, re.MULTILINE)
+        if head is None and not toml:
+            return f"[{self.section}]\n{added}{text}"
+        if head is None:
+            raise click.ClickException(f"{self.path}: the section [{self.section}] cannot be found; add:\n{added}")
+        return f"{text[: head.end()]}\n{added.rstrip()}{text[head.end() :]}"
+
+
+def find_settings(folder: Path) -> PytestSettings:
+    """The settings that pytest reads in this folder, else a pytest.ini that is not there yet.
+
+    Raises:
+        ClickException: a file cannot be read.
+    """
+    for name in ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
+        path = folder / name
+        if path.is_file() and (found := _read(path)) is not None:
+            return found
+    return PytestSettings(path=folder / "pytest.ini", section="pytest", known={})
+
+
+def _read(path: Path) -> PytestSettings | None:
+    section, is_toml = INI_TABLES[path.name], path.suffix == ".toml"
+    found: Any
+    try:
+        if is_toml:
+            found = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("pytest")
+        else:
+            found = iniconfig.IniConfig(str(path)).sections.get(section)
+    except (OSError, ValueError, iniconfig.ParseError) as error:
+        raise click.ClickException(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if found is None and path.name in ("pytest.ini", ".pytest.ini"):
+        found = {}  # pytest takes it without its section for the project's settings all the same
+    if not isinstance(found, Mapping):
+        return None
+    if is_toml and "ini_options" in found:
+        section, found = f"{section}.ini_options", found["ini_options"]
+    return PytestSettings(path=path, section=section, known=dict(found))

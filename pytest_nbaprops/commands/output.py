@@ -168,9 +168,8 @@ def _draw(console: Console, table: Table, part: Sequence[int]) -> None:
         name = Text(table.columns[column])
         rich.add_column(name, justify=side, overflow="fold", width=width)
     for row in range(len(table.rows)):
-        styles = ["bold green" if (row, column) in table.best else "" for column in part]
-        texts = [table.shown(row, column) for column in part]
-        rich.add_row(*(Text(text, style=style) for text, style in zip(texts, styles, strict=True)))
+        best = ["bold green" if (row, column) in table.best else "" for column in part]
+        rich.add_row(*(Text(table.shown(row, column), style=style) for column, style in zip(part, best, strict=True)))
     console.print(rich)
 
 
@@ -188,20 +187,20 @@ def _parts(table: Table, room: int) -> list[list[int]]:
 
 def _widths(table: Table, part: Sequence[int], room: int) -> list[int] | None:
     """The columns' widths, those that may fold made narrower where they must be; None where that is not enough."""
-    widths = [_whole_width(table, column) for column in part]
+    from rich.cells import cell_len  # noqa: PLC0415 - only on a terminal
+
+    names, rows = [table.columns[column] for column in part], range(len(table.rows))
+    widths = [
+        max(map(cell_len, (name, *(table.shown(row, column) for row in rows))))
+        for name, column in zip(names, part, strict=True)
+    ]
     over = sum(widths) + BETWEEN * (len(part) - 1) - room
     for at in sorted(range(len(part)), key=lambda at: -widths[at]):
-        least = min(widths[at], max(NARROWEST, len(table.columns[part[at]])))
-        if over > 0 and table.columns[part[at]] in table.folding:
+        least = min(widths[at], max(NARROWEST, len(names[at])))
+        if over > 0 and names[at] in table.folding:
             saved = min(over, widths[at] - least)
             widths[at], over = widths[at] - saved, over - saved
     return widths if over <= 0 else None
-
-
-def _whole_width(table: Table, column: int) -> int:
-    from rich.cells import cell_len  # noqa: PLC0415 - only on a terminal
-
-    return max(map(cell_len, (table.columns[column], *(table.shown(row, column) for row in range(len(table.rows))))))
 
 
 def _show_csv(report: Report) -> None:
@@ -230,15 +229,12 @@ def _show_markdown(report: Report) -> None:
     for table in report.tables:
         if table.title:
             click.echo(f"### {_escaped(table.title)}\n")
-        click.echo("\n".join(_markdown(table)) + "\n")
+        rule = ["---:" if table.is_number(column) else "---" for column in range(len(table.columns))]
+        for row in (list(table.columns), rule, *_texts(table)):
+            click.echo(f"| {' | '.join(_escaped(text) for text in row)} |")
+        click.echo()
     for note in report.notes:
         click.echo(f"- {_escaped(cell_text(note))}")
-
-
-def _markdown(table: Table) -> list[str]:
-    rule = ["---:" if table.is_number(column) else "---" for column in range(len(table.columns))]
-    rows = [list(table.columns), rule, *_texts(table)]
-    return [f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows]
 
 
 def _escaped(text: str) -> str:

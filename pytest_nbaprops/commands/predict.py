@@ -38,13 +38,10 @@ SHORT_ODDS: Final = (
     "value",
 )
 NUMBERS: Final = {
-    **dict.fromkeys(("predicted", "low", "high", "line", "baseline"), ".1f"),
+    **dict.fromkeys(("predicted", "low", "high", "line", "baseline", "bet_line"), ".1f"),
+    **dict.fromkeys(("over", "under"), ".2f"),
+    **dict.fromkeys(("fair_over", "price"), "+.0f"),
     "edge": "+.1f",
-    "over": ".2f",
-    "under": ".2f",
-    "fair_over": "+.0f",
-    "bet_line": ".1f",
-    "price": "+.0f",
     "value": "+.1%",
 }
 DIGEST_SHOWN: Final = 12

@@ -13,22 +13,13 @@ import click
 import iniconfig  # pytest's own reader of ini files, so that both read the same
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.settings import SAMPLE_SUFFIX, anchored_sqlite, sqlite_in
+from pytest_nbaprops.rootdir import INI_TABLES, anchored_sqlite, sqlite_in
+from pytest_nbaprops.settings import SAMPLE_SUFFIX
 
 if TYPE_CHECKING:
     from pytest_nbaprops.runs.lookup import Lookup
     from pytest_nbaprops.tracking.connection import Store
 
-# In the order in which pytest looks, and the table that makes a file pytest's.
-_TABLES: Final = (
-    ("pytest.toml", "pytest"),
-    (".pytest.toml", "pytest"),
-    ("pytest.ini", "pytest"),
-    (".pytest.ini", "pytest"),
-    ("pyproject.toml", "tool.pytest"),
-    ("tox.ini", "pytest"),
-    ("setup.cfg", "tool:pytest"),
-)
 _ALWAYS: Final = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
 DEFAULT_MODEL: Final = "NBAPropsModel"
 
@@ -81,7 +72,7 @@ def find_project(start: Path) -> Project:
         SettingsError: Its ini file cannot be read.
     """
     for folder in (start, *start.parents):
-        for name, table in _TABLES:
+        for name, table in INI_TABLES.items():
             path = folder / name
             if path.is_file() and (values := _values(path, table)) is not None:
                 return Project(root=folder, ini=values)
@@ -90,26 +81,18 @@ def find_project(start: Path) -> Project:
 
 def _values(path: Path, table: str) -> Mapping[str, Any] | None:
     """What pytest's table of the file holds; None where the file is not pytest's."""
+    found: Any
     try:
-        found = _toml(path, table) if path.suffix == ".toml" else _ini(path, table)
+        text = path.read_text(encoding="utf-8")
+        found = tomllib.loads(text) if path.suffix == ".toml" else iniconfig.IniConfig(path, text).sections
     except (tomllib.TOMLDecodeError, iniconfig.ParseError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}; mend the file") from None
-    return {} if found is None and path.name in _ALWAYS else found
-
-
-def _toml(path: Path, table: str) -> Mapping[str, Any] | None:
-    values: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     for part in table.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    if not isinstance(values, dict):
-        return None
-    older = values.get("ini_options")
-    return older if isinstance(older, dict) else values
-
-
-def _ini(path: Path, table: str) -> Mapping[str, Any] | None:
-    sections = iniconfig.IniConfig(path, path.read_text(encoding="utf-8")).sections
-    return dict(sections[table]) if table in sections else None
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {} if path.name in _ALWAYS else None
+    older = found.get("ini_options")
+    return older if isinstance(older, Mapping) else dict(found)
 
 
 def tracking_option(command: click.decorators.FC) -> click.decorators.FC:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,7 @@ from pytest_nbaprops.commands.project import find_project, model_option, open_st
 from pytest_nbaprops.errors import NBAPropsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pytest_nbaprops.commands.project import Project
     from pytest_nbaprops.registry.registry import ModelRegistry
@@ -46,6 +46,7 @@ def promote(  # noqa: PLR0913 - its options
     """
     if force and not (reason or "").strip():
         raise click.UsageError("--force needs --reason TEXT: it overrules the criteria, and the history says why")
+    from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA  # noqa: PLC0415 - pandas only where it is needed
     from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.registry.registry import ModelRegistry  # noqa: PLC0415
 
@@ -57,14 +58,18 @@ def promote(  # noqa: PLR0913 - its options
         name=name,
         version=version,
         alias=alias,
-        criteria=criteria or _criteria(project),
+        # An empty list in the ini file stays empty, as in a session: nothing asked is nothing passed.
+        criteria=criteria or (project.lines("criterion") if project.sets("criterion") else DEFAULT_CRITERIA),
         champion_alias=_champion_alias(project, registry, name),
         force=force,
         reason=(reason or "").strip() or None,
     )
     done = check_and_promote(registry, request)
     if done.criteria or style in {"csv", "json"}:
-        show(Report(tables=[_table(done.criteria)], notes=[done.said], document=done.to_dict()), style)
+        columns = ["expression", "value", "threshold", "outcome", "reason"]
+        rows: list[list[Cell]] = [[row[column] for column in columns] for row in done.criteria]
+        table = Table(columns=["criterion", *columns[1:]], rows=rows, folding=("criterion", "reason"))
+        show(Report(tables=[table], notes=[done.said], document=done.to_dict()), style)
     else:
         click.echo(done.said)
     if not done.holds:
@@ -73,21 +78,15 @@ def promote(  # noqa: PLR0913 - its options
 
 def _check_use(alias: str, criteria: Sequence[str]) -> None:
     """What is wrong with the command line alone is wrong use."""
-    from pytest_nbaprops.gate.criteria import parse_criteria  # noqa: PLC0415 - pandas only where it is needed
+    from pytest_nbaprops.gate.criteria import parse_criterion  # noqa: PLC0415 - pandas only where it is needed
     from pytest_nbaprops.registry.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
 
     try:
         alias_name(alias)
-        parse_criteria(criteria)
+        for text in criteria:
+            parse_criterion(text, option="--criteria")
     except NBAPropsError as error:
-        raise click.UsageError(str(error).replace("--nbaprops-criterion", "--criteria")) from None
-
-
-def _criteria(project: Project) -> tuple[str, ...]:
-    """Those of the ini file; an empty list there stays empty, as in a session: nothing asked is nothing passed."""
-    from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA  # noqa: PLC0415
-
-    return project.lines("criterion") if project.sets("criterion") else DEFAULT_CRITERIA
+        raise click.UsageError(str(error)) from None
 
 
 def _champion_alias(project: Project, registry: ModelRegistry, model: str) -> str | None:
@@ -101,11 +100,3 @@ def _champion_alias(project: Project, registry: ModelRegistry, model: str) -> st
     said = f"nbaprops_champion = {text} is a run or a champion snapshot, not an alias: compared with the registry's"
     click.echo(f"{said} champion", err=True)
     return None
-
-
-def _table(criteria: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ["criterion", "value", "threshold", "outcome", "reason"]
-    rows: list[list[Cell]] = [
-        [row["expression"], row["value"], row["threshold"], row["outcome"], row["reason"]] for row in criteria
-    ]
-    return Table(columns=columns, rows=rows, folding=("criterion", "reason"))

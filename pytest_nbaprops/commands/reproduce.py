@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -55,13 +56,11 @@ def reproduce(  # noqa: PLR0913 - a parameter for each option
     store = open_store(project, tracking_uri)
     (found,) = lookup_in(project, store, model).runs([run])
     recorded = read_run(store, found.info.run_id, found.info.run_name)
-    result = again(recorded, data=data, root=root.resolve() if root else project.root, tell=_tell)
+    result = again(
+        recorded, data=data, root=root.resolve() if root else project.root, tell=partial(click.echo, err=True)
+    )
     show(report_of(result), style)
     ctx.exit(int(result.outcome == DIFFERENT))
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def report_of(result: Reproduction) -> Report:
@@ -74,7 +73,16 @@ def report_of(result: Reproduction) -> Report:
     rows = [(fold.date, fold.rows, fold.difference, fold.outcome) for fold in apart]
     columns = ("fold", "player-games", "largest difference", "outcome")
     folds = Table(columns=columns, rows=rows, texts={"largest difference": ".3g"})
-    return Report(tables=[checks, folds] if apart else [checks], document=_document(result), notes=[verdict(result)])
+    document = {
+        "run_id": result.run.run_id,
+        "run_name": result.run.run_name,
+        "outcome": result.outcome,
+        "first_different": result.first.date if result.first else None,
+        "likely_cause": result.cause if result.first else None,
+        "checks": [asdict(check) for check in result.checks],
+        "folds": [asdict(fold) for fold in result.folds],
+    }
+    return Report(tables=[checks, folds] if apart else [checks], document=document, notes=[verdict(result)])
 
 
 def verdict(result: Reproduction) -> str:
@@ -90,15 +98,3 @@ def verdict(result: Reproduction) -> str:
         f"{result.run.run_name}: different from fold {first.date} on{how}, {count} of {whole} folds; "
         f"likely cause: {result.cause}"
     )
-
-
-def _document(result: Reproduction) -> dict[str, Any]:
-    return {
-        "run_id": result.run.run_id,
-        "run_name": result.run.run_name,
-        "outcome": result.outcome,
-        "first_different": result.first.date if result.first else None,
-        "likely_cause": result.cause if result.first else None,
-        "checks": [asdict(check) for check in result.checks],
-        "folds": [asdict(fold) for fold in result.folds],
-    }

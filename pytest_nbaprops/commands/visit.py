@@ -35,7 +35,10 @@ def visit(arguments: Sequence[str], work: Callable[[pytest.Config, Settings], T]
     if visitor.error is not None:
         raise visitor.error
     if not visitor.answers:
-        raise SettingsError(f"pytest cannot start here: {_reason(printed.getvalue())}; see pytest --collect-only")
+        lines = [line.strip() for line in printed.getvalue().splitlines() if line.strip()]
+        errors = [line.removeprefix("E ").strip() for line in lines if line.startswith(("E ", "ERROR"))]
+        reason = (errors or lines or ["no reason given"])[-1]
+        raise SettingsError(f"pytest cannot start here: {reason}; see pytest --collect-only")
     sys.stderr.write(printed.getvalue())
     return visitor.answers[0]
 
@@ -59,10 +62,3 @@ class _Visitor(Generic[T]):
         except NBAPropsError as error:
             self.error = error
         return pytest.ExitCode.OK
-
-
-def _reason(printed: str) -> str:
-    """The line of pytest's message that says what happened."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    errors = [line.removeprefix("E ").strip() for line in lines if line.startswith(("E ", "ERROR"))]
-    return (errors or lines or ["no reason given"])[-1]

@@ -11,10 +11,9 @@ import pandas as pd
 
 from pytest_nbaprops.data.problems import RowsError, file_problem, shown
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.market.flat import HIGHEST_LINE, LINE, SIDE_WORDS
+from pytest_nbaprops.market.flat import HIGHEST_LINE, LINE, SIDE_WORDS, paired
 from pytest_nbaprops.market.markets import read_market
-from pytest_nbaprops.market.pricecells import PROBLEMS, decimal_price, notation_of
-from pytest_nbaprops.market.sides import paired
+from pytest_nbaprops.market.prices import PROBLEMS, decimal_price, notation_of
 
 EXPECTED: Final = "an event with bookmakers, a list of events, or a historical answer with timestamp and data"
 WAY_OUT: Final = "save the service's answer as it came"
@@ -29,7 +28,13 @@ def read_json(name: str, content: bytes, *, by_line: bool) -> pd.DataFrame:
     rows = [row for event, taken in _events(name, content, by_line=by_line) for row in _outcomes(name, event, taken)]
     if not rows:  # an event on which no book had a line yet
         return pd.DataFrame()
-    _read_prices(rows)
+    notation = notation_of(row["PRICE"] for row in rows if row["PRICE"] is not None)  # the file's
+    for row in rows:
+        price = row["PRICE"]
+        row["PRICE"] = None if price is None else decimal_price(price, notation)
+        if price is not None and row["PRICE"] is None:
+            found = f"{row['where']}, price: found {shown(price)}"
+            row["problems"].append(f"{found}, expected {PROBLEMS[notation].expected}; {PROBLEMS[notation].way_out}")
     problems = [problem for row in rows for problem in row["problems"]]
     if problems:
         raise RowsError(problems)
@@ -124,18 +129,6 @@ def _outcome(outcome: Mapping[str, Any], where: str) -> dict[str, Any]:
         "where": where,
         "problems": problems,
     }
-
-
-def _read_prices(rows: list[dict[str, Any]]) -> None:
-    """Prices as decimal ones, in place; the notation is the file's."""
-    notation = notation_of(row["PRICE"] for row in rows if row["PRICE"] is not None)
-    problem = PROBLEMS[notation]
-    for row in rows:
-        price = row["PRICE"]
-        row["PRICE"] = None if price is None else decimal_price(price, notation)
-        if price is not None and row["PRICE"] is None:
-            found = f"{row['where']}, price: found {shown(price)}"
-            row["problems"].append(f"{found}, expected {problem.expected}; {problem.way_out}")
 
 
 def _time(value: Any, where: str, *, needed: bool = False) -> pd.Timestamp | None:

@@ -7,16 +7,44 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.market.board import KEYS, chance_at
 from pytest_nbaprops.market.prices import expected_return, kelly_fraction
 from pytest_nbaprops.metrics.betting import bet_profits
+from pytest_nbaprops.metrics.intervals import sides_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from pytest_nbaprops.market.settings import MarketSettings
 
-KEYS: Final = list(KEY_COLUMNS)
+    Floats = npt.NDArray[np.float64]
+
 SIDES: Final = ("over", "under")
 BANKROLL: Final = 100.0
+
+
+def offered_lines(
+    lines: pd.DataFrame, rows: pd.DataFrame, quantiles: Floats, target: str, *, whole: bool
+) -> pd.DataFrame:
+    """Every line that is bet on, with the chances of model and market at it.
+
+    Args:
+        lines: A board's.
+        rows: KEYS, centre, and what else is to be known of an offer; one row per player-game.
+        quantiles: The model's distributions, shape (rows, levels).
+        target: What the lines are on.
+        whole: Whether the target only takes whole numbers.
+    """
+    offered = lines[lines["WHY"] == ""].merge(rows.assign(_row=np.arange(len(rows))), on=KEYS)
+    line = offered["LINE"].to_numpy()
+    under, over = sides_of(quantiles[offered["_row"].to_numpy(dtype=np.int64)], line, whole=whole)
+    above = chance_at(line, offered["centre"].to_numpy(), target)
+    return offered.assign(
+        over=over,
+        under=under,
+        market_over=above * (over + under),
+        market_under=(1.0 - above) * (over + under),
+    )
 
 
 def make_offers(lines: pd.DataFrame) -> pd.DataFrame:
@@ -93,11 +121,6 @@ def staked(bets: pd.DataFrame, settings: MarketSettings, *, win: str = "win", lo
         daily = stakes.groupby(bets["GAME_DATE"]).transform("sum")
         stakes *= np.minimum(1.0, BANKROLL / daily.where(daily > 0, BANKROLL))
     return bets.assign(stake=stakes, profit=bet_profits(stakes, bets["PRICE"], bets["result"]))
-
-
-def model_bets(offers: pd.DataFrame, settings: MarketSettings) -> pd.DataFrame:
-    """What the rule bets by the model's chances."""
-    return staked(choose(allowed(offers, settings), "value", min_edge=settings.min_edge), settings)
 
 
 def control_bets(offers: pd.DataFrame, settings: MarketSettings) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ chance at the main line, which makes chances at all other lines of the player-ga
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
-
-Kind = Literal["", "errors", "recalibrated"]
 
 RELEARN: Final = np.timedelta64(7, "D")  # the errors of thousands of predictions do not change by the day
 FEWEST_LINES: Final = 300  # the slope's standard error is 0.12 with that many
@@ -52,11 +50,15 @@ class Recalibration:
         pairs = pairs[np.isfinite(pairs).all(axis=1)]
         if len(pairs) < FEWEST_LINES or len(np.unique(pairs[:, 1])) == 1:
             return None
-        intercept, slope = _logistic(log_odds(pairs[:, 0]), pairs[:, 1])
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - heavy
+
+        x, happened = log_odds(pairs[:, 0]), pairs[:, 1]
+        model = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-8).fit(x[:, None], happened)
+        intercept, slope = float(model.intercept_[0]), float(model.coef_[0, 0])
         if not 0 <= slope <= STEEPEST:
             slope = float(np.clip(slope, 0, STEEPEST))
-            intercept = _intercept(slope * log_odds(pairs[:, 0]), pairs[:, 1])
-        spread = _covariance(intercept, slope, log_odds(pairs[:, 0]))
+            intercept = _intercept(slope * x, happened)
+        spread = _covariance(intercept, slope, x)
         return cls(intercept=intercept, slope=slope, lines=len(pairs), covariance=spread)
 
     def apply(self, said: npt.ArrayLike) -> Floats:
@@ -92,14 +94,6 @@ def _covariance(intercept: float, slope: float, x: Floats) -> tuple[float, float
     information = np.array([[weight.sum(), (weight * x).sum()], [(weight * x).sum(), (weight * x * x).sum()]])
     spread = np.linalg.pinv(information)
     return float(spread[0, 0]), float(spread[0, 1]), float(spread[1, 1])
-
-
-def _logistic(x: Floats, came: Floats) -> tuple[float, float]:
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - heavy
-
-    model = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-8)
-    model.fit(x[:, None], came)
-    return float(model.intercept_[0]), float(model.coef_[0, 0])
 
 
 def _intercept(offset: Floats, came: Floats) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +16,7 @@ from pytest_nbaprops.data.cells import Cells, clean_cells, filled_texts, game_da
 from pytest_nbaprops.data.csvtext import parse_csv
 from pytest_nbaprops.data.problems import Place, Problem, RowsError, file_problem, header_problem, listed, reason
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.market.pricecells import PROBLEMS, Notation, decimal_price, notation_of
-from pytest_nbaprops.market.sides import SIDES, paired
+from pytest_nbaprops.market.prices import PROBLEMS, Notation, decimal_price, notation_of
 
 # Ours first, then what others call the same.
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
@@ -41,6 +40,7 @@ HIGHEST_LINE: Final = 200
 LINE: Final = Problem(expected=f"a line from 0 to {HIGHEST_LINE}", way_out="correct the cell or drop the row")
 STAMP: Final = Problem(expected="a time such as 2024-01-05T23:25:44Z", way_out="correct the cell or drop the column")
 SIDE: Final = Problem(expected="Over or Under", way_out="correct the cell or drop the row")
+SIDES: Final = ("Over", "Under")
 SIDE_WORDS: Final = {"over": "Over", "o": "Over", "under": "Under", "u": "Under"}
 
 
@@ -84,7 +84,9 @@ class _Columns:
 
     @classmethod
     def of(cls, table: pa.Table, place: Place) -> _Columns:
-        theirs = _named(table.column_names)
+        header = {name.strip().lower().replace(" ", "_"): name for name in reversed(table.column_names)}
+        # The first alias that is there.
+        theirs = {ours: header[name] for ours, names in ALIASES.items() for name in reversed(names) if name in header}
         _check_header(theirs, table.column_names, place)
         cells = {ours: clean_cells(column, table.column(column), place) for ours, column in theirs.items()}
         priced = [cells[name].array for name in ("over_price", "under_price", "price") if name in cells]
@@ -118,18 +120,19 @@ class _Columns:
             return None
 
     def lines(self, values: Mapping[str, Any]) -> pd.DataFrame:
+        unknown = pd.Series([pd.NaT] * self.rows, dtype="datetime64[ns, UTC]")
         frame = pd.DataFrame(
             {
                 "PLAYER": values["player_name"],
                 "EVENT_ID": values.get("event_id", ""),
-                "TIPOFF": values.get("commence_time", _no_stamps(self.rows)),
+                "TIPOFF": values.get("commence_time", unknown),
                 "HOME_TEAM": values["home_team"],
                 "AWAY_TEAM": values["away_team"],
                 "BOOKMAKER": values.get("bookmaker", ""),
                 "MARKET": values.get("market", ""),
                 "ALTERNATE": False,
                 "LINE": values["line"],
-                "TIMESTAMP": values.get("timestamp", _no_stamps(self.rows)),
+                "TIMESTAMP": values.get("timestamp", unknown),
             }
         )
         frame["EVENT_DATE"] = values["event_date"] if "event_date" in values else _utc_dates(frame["TIPOFF"])
@@ -147,12 +150,6 @@ class _Columns:
         prices = np.asarray(texts_.map(known), dtype=np.float64)
         cells.require(np.isfinite(prices) | cells.empty, PROBLEMS[self.notation])
         return prices
-
-
-def _named(header: list[str]) -> dict[str, str]:
-    """Our names to the header's: the first alias that is there."""
-    there = {name.strip().lower().replace(" ", "_"): name for name in reversed(header)}
-    return {ours: there[name] for ours, names in ALIASES.items() for name in reversed(names) if name in there}
 
 
 def _check_header(theirs: Mapping[str, str], header: list[str], place: Place) -> None:
@@ -177,18 +174,12 @@ def _every_problem(reader: Callable[[Cells], Any], cells: Cells) -> list[str]:
             return [str(error)]
     else:
         return []
-    half = len(cells.array) // 2
+    half, row_number = len(cells.array) // 2, cells.place.row_number
+    later = Place(name=cells.place.name, row_number=lambda row: row_number(half + row))  # still its row in the file
     return [
-        problem
-        for start, length in ((0, half), (half, len(cells.array) - half))
-        for problem in _every_problem(reader, _part(cells, start, length))
+        *_every_problem(reader, replace(cells, array=cells.array.slice(0, half))),
+        *_every_problem(reader, replace(cells, array=cells.array.slice(half), place=later)),
     ]
-
-
-def _part(cells: Cells, start: int, length: int) -> Cells:
-    """Some of the cells, each still known by its row in the file."""
-    place = Place(name=cells.place.name, row_number=lambda row: cells.place.row_number(start + row))
-    return Cells(column=cells.column, array=cells.array.slice(start, length), place=place)
 
 
 def _filled(cells: Cells) -> Any:
@@ -231,10 +222,25 @@ def _stamps(cells: Cells) -> pd.Series[Any]:
     return stamps
 
 
-def _no_stamps(rows: int) -> pd.Series[Any]:
-    return pd.Series([pd.NaT] * rows, dtype="datetime64[ns, UTC]")
-
-
 def _utc_dates(stamps: pd.Series[Any]) -> pd.Series[Any]:
     dates: pd.Series[Any] = stamps.dt.tz_convert("UTC").dt.tz_localize(None).dt.normalize()
     return dates.astype("datetime64[ns]")
+
+
+def paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per line from rows with SIDE (`Over`, `Under`) and PRICE.
+
+    Over and under belong together where everything else is the same, the line and the time included. A side without
+    the other is kept alone: half a market, or a rung of a ladder. The same side twice makes a second row.
+    """
+    keys = [name for name in rows.columns if name not in ("SIDE", "PRICE")]
+    again = rows.groupby([*keys, "SIDE"], dropna=False, sort=False).cumcount()
+    numbered = rows.assign(_again=again)
+    joined = [*keys, "_again"]
+    first = numbered.drop(columns=["SIDE", "PRICE"]).drop_duplicates(joined)
+    for side in SIDES:
+        prices = numbered.loc[numbered["SIDE"] == side, [*joined, "PRICE"]]
+        first = first.merge(
+            prices.rename(columns={"PRICE": f"{side.upper()}_PRICE"}), on=joined, how="left", validate="one_to_one"
+        )
+    return first.drop(columns="_again").reset_index(drop=True)

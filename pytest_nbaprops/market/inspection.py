@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.names import bare_name
-from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.market.board import FAR, HALF, MARGIN, MIXED, NO_PRICE, Board, make_board
+from pytest_nbaprops.market.board import FAR, HALF, KEYS, MARGIN, MIXED, NO_PRICE, Board, make_board
 from pytest_nbaprops.market.markets import read_market
 from pytest_nbaprops.market.match import EVENT, Lines
 from pytest_nbaprops.market.odds import of_target
 from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.prices import margin
 from pytest_nbaprops.market.settings import MarketSettings
-
-KEYS: Final = list(KEY_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +48,7 @@ def targets_in(odds: pd.DataFrame, default: str) -> list[str]:
 
 def inspect_odds(odds: pd.DataFrame, games: pd.DataFrame | None, target: str) -> Inspection:
     """Look at the lines on one target; without games every name counts as a player of his event."""
-    settings = MarketSettings()
-    market = _by_names(odds, target) if games is None else open_market(odds, games, target, settings)
+    market = _by_names(odds, target) if games is None else open_market(odds, games, target, MarketSettings())
     board, rows = market.board, of_target(odds, target)
     arbitrage = find_arbitrage(board.lines)
     facts = {
@@ -60,19 +56,16 @@ def inspect_odds(odds: pd.DataFrame, games: pd.DataFrame | None, target: str) ->
         "player_games": len(board.consensus),
         "matched": None if games is None else market.lines.share,
         "unmatched": {str(kind): int(count) for kind, count in market.lines.reasons().items()},
-        "duplicates": board.counts["duplicates"],
-        "other snapshots": board.counts["other snapshots"],
-        "after tip-off": board.counts["after tip-off"],
+        **{name: board.counts[name] for name in ("duplicates", "other snapshots", "after tip-off")},
         "mixed rungs": {book: row["off"] for book, row in board.mixed.items()},
         "contradicted": dict(board.contradicted),
         "without tip-off time": int(rows["TIPOFF"].isna().sum()),
         "arbitrage": len(arbitrage),
     }
     problems = market.board_problems() if games is None else market.problems()
-    books = _books(market.lines.matched, board)
     return Inspection(
         target=target,
-        books=books,
+        books=_books(market.lines.matched, board),
         facts=facts,
         unmatched=market.lines.unmatched,
         arbitrage=arbitrage,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.market.bets import control_bets, make_offers, model_bets
-from pytest_nbaprops.market.board import chance_at
+from pytest_nbaprops.market.bets import allowed, choose, control_bets, make_offers, offered_lines, staked
+from pytest_nbaprops.market.board import KEYS, chance_at
 from pytest_nbaprops.market.chances import (
     FEWEST_LINES,
     Recalibration,
@@ -18,7 +18,7 @@ from pytest_nbaprops.market.chances import (
     recalibrated,
     walked_quantiles,
 )
-from pytest_nbaprops.market.opening import KEYS, Market, open_market
+from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
@@ -64,11 +64,18 @@ def judge(
     rows = merged[lined].reset_index(drop=True)
     views = _Views.of(merged, lined, rows)
     rows = _scored(rows, views)
-    offers = make_offers(_board_lines(rows, views, market.board.lines, market.target))
-    bets = _with_clv(model_bets(offers, market.settings), market.target)
+    sure = rows["kind"].to_numpy() == "recalibrated"
+    told = rows.loc[sure, [*KEYS, "actual", "centre", "kind"]]
+    offers = make_offers(offered_lines(market.board.lines, told, views.used[sure], market.target, whole=views.whole))
+    chosen = choose(allowed(offers, market.settings), "value", min_edge=market.settings.min_edge)
+    bets = _with_clv(staked(chosen, market.settings), market.target)
+    # What was staked on each row and what came of it; NaN where nothing was.
+    money = bets[[*KEYS, "stake", "profit", "clv"]].assign(
+        bet=1.0, won=(bets["result"] > 0).astype(float), decided=(bets["result"] != 0).astype(float)
+    )
     return MarketReport(
         market=market,
-        rows=_with_bets(rows, bets),
+        rows=rows.merge(money, on=KEYS, how="left", validate="one_to_one"),
         bets=bets,
         controls=control_bets(offers, market.settings),
         recalibration=views.learnt,
@@ -167,23 +174,6 @@ def _walked_share(dates: npt.NDArray[np.datetime64], beyond: Floats, missed: Flo
     return found
 
 
-def _board_lines(rows: pd.DataFrame, views: _Views, lines: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Every line that is bet on, with the chances of model and market at it."""
-    numbered = rows[[*KEYS, "actual", "centre", "kind"]].assign(_row=np.arange(len(rows)))
-    numbered = numbered[numbered["kind"] == "recalibrated"]
-    offered = lines[lines["WHY"] == ""].merge(numbered, on=KEYS, how="inner")
-    used = views.used[offered["_row"].to_numpy(dtype=np.int64)]
-    line = offered["LINE"].to_numpy()
-    under, over = sides_of(used, line, whole=views.whole)
-    above = chance_at(line, offered["centre"].to_numpy(), target)
-    return offered.assign(
-        over=over,
-        under=under,
-        market_over=above * (over + under),
-        market_under=(1.0 - above) * (over + under),
-    ).drop(columns="_row")
-
-
 def _with_clv(bets: pd.DataFrame, target: str) -> pd.DataFrame:
     """The bets with closing line value: expected return at the price taken by the chances on which the books closed."""
     if "CLOSE_CENTRE" not in bets:
@@ -191,14 +181,6 @@ def _with_clv(bets: pd.DataFrame, target: str) -> pd.DataFrame:
     above = chance_at(bets["LINE"], bets["CLOSE_CENTRE"], target)
     chance = np.where(bets["SIDE"] == "over", above, 1.0 - above)
     return bets.assign(clv=chance * bets["PRICE"] - 1.0)
-
-
-def _with_bets(rows: pd.DataFrame, bets: pd.DataFrame) -> pd.DataFrame:
-    """The rows with what was staked on them and what came of it; NaN where nothing was."""
-    money = bets[[*KEYS, "stake", "profit", "clv", "result"]].assign(
-        bet=1.0, won=(bets["result"] > 0).astype(float), decided=(bets["result"] != 0).astype(float)
-    )
-    return rows.merge(money.drop(columns="result"), on=KEYS, how="left", validate="one_to_one")
 
 
 def with_lines(predictions: pd.DataFrame, market: Market) -> pd.DataFrame:

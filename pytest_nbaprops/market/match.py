@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,19 +141,15 @@ def _answers(
     for name, answer in answers.items():
         if answer.player is not None:
             by_player.setdefault(answer.player, []).append(name)
-    return [(name, _alone(name, answer, names, by_player)) for name, answer in answers.items()]
-
-
-def _alone(
-    name: str, answer: _Answer, names: Mapping[str, set[str]], by_player: Mapping[int, Sequence[str]]
-) -> _Answer:
-    """Two names that one book has side by side are two players: of these only the sure one keeps the player."""
-    if answer.player is None or answer.sure:
-        return answer
-    others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
-    if not others:
-        return answer
-    return _Answer(kind=UNCLEAR, reason=f"would be the player of {', '.join(others)}, at the same book")
+    for name, answer in answers.items():
+        if answer.player is None or answer.sure:
+            continue
+        # Two names that one book has side by side are two players: of these only the sure one keeps the player.
+        others = [other for other in by_player[answer.player] if other != name and names[other] & names[name]]
+        if others:
+            reason = f"would be the player of {', '.join(others)}, at the same book"
+            answers[name] = _Answer(kind=UNCLEAR, reason=reason)
+    return list(answers.items())
 
 
 def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
@@ -215,44 +211,37 @@ class _Finder:
         if not days:
             said = f"no game {' - '.join(sorted(pair))} on {date:%Y-%m-%d} or, as that may be UTC, the day before"
             return None, NO_GAME, said
-        return self._game(self._meant(days, stamp if pd.isna(tipoff) else tipoff), pair), "", ""
-
-    def _meant(self, days: Sequence[pd.Timestamp], stamp: pd.Timestamp) -> pd.Timestamp:
-        """Of two games on two days running the one of the tip-off or else of the line's last change."""
-        if len(days) == 1 or pd.isna(stamp):
-            return days[0]
-        evening = (stamp.tz_convert("UTC").tz_localize(None) - UTC_TO_EVENING).normalize()
-        return evening if evening in days else days[0]
-
-    def _game(self, day: pd.Timestamp, pair: frozenset[str]) -> _Game:
+        day, when = days[0], stamp if pd.isna(tipoff) else tipoff
+        if len(days) > 1 and not pd.isna(when):
+            # Of two games on two days running the one of the tip-off or else of the line's last change.
+            evening = (when.tz_convert("UTC").tz_localize(None) - UTC_TO_EVENING).normalize()
+            day = evening if evening in days else day
         game_id, season = self.games[day, pair]
         names: dict[int, _Name] = {}
         for team in sorted(pair):
             names |= self.rosters.get((season, team), {})
-        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names)
+        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names), "", ""
 
     def player(self, text: str, game: _Game) -> _Answer:
         """Who is meant, or why nobody is."""
         name = _Name.of(text)
         elsewhere = self.league.get(" ".join(name.words))
-        for position, means in enumerate(_MEANINGS if name.words else ()):
-            found = [player for player, known in game.roster.items() if known.words and means(name, known)]
+        roster = {player: known for player, known in game.roster.items() if known.words and name.words}
+        ways = zip(*(_meanings(name, known) for known in roster.values()), strict=True)
+        for position, means in enumerate(ways):  # the first way in which the name means anyone decides
+            found = [player for player, meant in zip(roster, means, strict=True) if meant]
             if found and position >= SURE and elsewhere is not None:
                 break
             if len(found) == 1:
-                return _of_roster(found[0], game, sure=position < SURE)
+                if found[0] in game.playing:
+                    return _Answer(player=found[0], sure=position < SURE)
+                return _Answer(kind=NOT_IN_GAME, reason=f"{game.roster[found[0]].text} has no row in the game")
             if found:
                 listing = ", ".join(sorted(game.roster[player].text for player in found))
                 return _Answer(kind=UNCLEAR, reason=f"could be any of {listing}")
         if elsewhere is not None:
             return _Answer(kind=ELSEWHERE, reason=f"{elsewhere} was with neither team that season")
         return _Answer(kind=NOBODY, reason="nobody of that name was with either team")
-
-
-def _of_roster(player: int, game: _Game, *, sure: bool) -> _Answer:
-    if player in game.playing:
-        return _Answer(player=player, sure=sure)
-    return _Answer(kind=NOT_IN_GAME, reason=f"{game.roster[player].text} has no row in the game")
 
 
 def _team_names(games: pd.DataFrame) -> dict[str, str]:
@@ -269,48 +258,22 @@ def _plain_team(name: str) -> str:
     return f"los angeles {words.removeprefix('la ')}" if words.startswith("la ") else words
 
 
-def _same_last(name: _Name, known: _Name) -> bool:
-    return name.words[-1] == known.words[-1]
-
-
-def _short_first(name: _Name, known: _Name) -> bool:
-    """``G Antetokounmpo``, ``Nic Claxton`` for Nicolas, in either direction."""
-    ours, theirs = name.words[0], known.words[0]
-    return _same_last(name, known) and (ours.startswith(theirs) or theirs.startswith(ours))
-
-
-def _same_initial(name: _Name, known: _Name) -> bool:
-    """``Moe Wagner`` for Moritz, ``Gregory Jackson`` for GG; Jeff is not Jalen."""
-    ours, theirs = name.words[0], known.words[0]
-    alike = ours[:2] == theirs[:2] or len(theirs) == 2  # noqa: PLR2004 - letters: GG, CJ
-    return _same_last(name, known) and ours[0] == theirs[0] and alike
-
-
-def _only_last(name: _Name, known: _Name) -> bool:
-    """``Adebayo``, ``Edrice Femi Adebayo``: no first name, or the longer name of a passport."""
-    return _same_last(name, known) and len(name.words) != 2  # noqa: PLR2004 - first and last name
-
-
-def _among(name: _Name, known: _Name) -> bool:
-    """``Alfred Joel Horford Reynoso`` for Al Horford: his last name inside a longer one, his first name's start."""
-    if len(known.words) != 2 or known.words[-1] not in name.words[1:]:  # noqa: PLR2004 - first and last name
-        return False
-    return name.words[0].startswith(known.words[0])
-
-
-def _alike(name: _Name, known: _Name) -> bool:
-    return difflib.SequenceMatcher(None, " ".join(name.words), " ".join(known.words)).ratio() >= CLOSE
-
-
-# From sure to likely; the first way in which the name means anyone decides.
-_MEANINGS: Final[tuple[Callable[[_Name, _Name], bool], ...]] = (
-    lambda name, known: name.plain == known.plain,
-    lambda name, known: name.words == known.words,
-    lambda name, known: "".join(name.words) == "".join(known.words),
-    lambda name, known: sorted(name.words) == sorted(known.words),
-    _short_first,
-    _same_initial,
-    _only_last,
-    _among,
-    _alike,
-)
+def _meanings(name: _Name, known: _Name) -> Iterator[bool]:
+    """Whether the name means the known one, in one way after the other, from sure to likely."""
+    ours, theirs = name.words, known.words
+    yield name.plain == known.plain
+    yield ours == theirs
+    yield "".join(ours) == "".join(theirs)
+    yield sorted(ours) == sorted(theirs)
+    same_last = ours[-1] == theirs[-1]
+    # G Antetokounmpo, Nic Claxton for Nicolas, in either direction.
+    yield same_last and (ours[0].startswith(theirs[0]) or theirs[0].startswith(ours[0]))
+    # Moe Wagner for Moritz, Gregory Jackson for GG; Jeff is not Jalen.
+    alike = ours[0][:2] == theirs[0][:2] or len(theirs[0]) == 2  # noqa: PLR2004 - letters: GG, CJ
+    yield same_last and ours[0][0] == theirs[0][0] and alike
+    # Adebayo, Edrice Femi Adebayo: no first name, or the longer name of a passport.
+    yield same_last and len(ours) != 2  # noqa: PLR2004 - first and last name
+    # Alfred Joel Horford Reynoso for Al Horford: his last name inside a longer one, his first name's start.
+    whole = len(theirs) == 2  # noqa: PLR2004 - first and last name
+    yield whole and theirs[-1] in ours[1:] and ours[0].startswith(theirs[0])
+    yield difflib.SequenceMatcher(None, " ".join(ours), " ".join(theirs)).ratio() >= CLOSE

@@ -107,18 +107,14 @@ def slope_of(x: str, y: str) -> Measure:
     return Measure(terms=terms, value=value)
 
 
+SCORES: Final = ("brier", "log_loss", "crps", "coverage50", "coverage80", "coverage95")
 MEASURES: Final[Mapping[str, Measure]] = {
     "roi": ratio_of("profit", "stake"),
     "win_rate": ratio_of("won", "decided"),
     "n_bets": total_of("bet"),
     "profit": total_of("profit"),
     "clv": mean_of("clv"),
-    "brier": mean_of("brier"),
-    "log_loss": mean_of("log_loss"),
-    "crps": mean_of("crps"),
-    "coverage50": mean_of("coverage50"),
-    "coverage80": mean_of("coverage80"),
-    "coverage95": mean_of("coverage95"),
+    **{name: mean_of(name) for name in SCORES},
     "market_mae": mean_of("market_error"),
     "market_brier": mean_of("market_brier"),
     "beyond_line": slope_of("beyond", "missed"),
@@ -126,11 +122,6 @@ MEASURES: Final[Mapping[str, Measure]] = {
 }
 # What the market has under the same name, on the same rows.
 MARKET_MEASURES: Final[Mapping[str, Measure]] = {
-    "brier": MEASURES["market_brier"],
-    "log_loss": mean_of("market_log_loss"),
-    "crps": mean_of("market_crps"),
-    "coverage50": mean_of("market_coverage50"),
-    "coverage80": mean_of("market_coverage80"),
-    "coverage95": mean_of("market_coverage95"),
+    **{name: mean_of(f"market_{name}") for name in SCORES},
     "blend": mean_of("market_error_blend"),
 }

@@ -18,20 +18,9 @@ from pytest_nbaprops.market.flat import read_flat
 from pytest_nbaprops.market.markets import canonical_target, read_market
 
 ODDS_COLUMNS: Final = (
-    "PLAYER",
-    "EVENT_ID",
-    "EVENT_DATE",
-    "TIPOFF",
-    "HOME_TEAM",
-    "AWAY_TEAM",
-    "BOOKMAKER",
-    "MARKET",
-    "ALTERNATE",
-    "LINE",
-    "TIMESTAMP",
-    "OVER_PRICE",
-    "UNDER_PRICE",
-)
+    "PLAYER", "EVENT_ID", "EVENT_DATE", "TIPOFF", "HOME_TEAM", "AWAY_TEAM", "BOOKMAKER", "MARKET", "ALTERNATE",
+    "LINE", "TIMESTAMP", "OVER_PRICE", "UNDER_PRICE",
+)  # fmt: skip
 
 
 def read_odds(path: str | Path) -> pd.DataFrame:

@@ -7,14 +7,13 @@ from typing import Final
 
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS, target_values
+from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.market.board import Board, make_board
+from pytest_nbaprops.market.board import KEYS, Board, make_board
 from pytest_nbaprops.market.match import Lines, match_players
 from pytest_nbaprops.market.odds import of_target
 from pytest_nbaprops.market.settings import MarketSettings
 
-KEYS: Final = list(KEY_COLUMNS)
 ENOUGH_MATCHED: Final = 0.99
 
 
@@ -67,7 +66,10 @@ def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: 
     Raises:
         SettingsError: the one book of the bet rule has no line.
     """
-    near, roster = _around(odds, games)
+    # The games that the lines can be for, and those that say who is with which team then.
+    first, last = odds["EVENT_DATE"].min() - pd.Timedelta(days=1), odds["EVENT_DATE"].max()
+    near = games[games["GAME_DATE"].between(first, last)]
+    roster = games[games["SEASON"].isin(near["SEASON"].unique())]
     lines = match_players(of_target(odds, target), near, roster=roster)
     actual = near[KEYS].assign(actual=target_values(near, target.split("+")))
     board = make_board(lines.matched, target, snapshot=settings.snapshot, actual=actual)
@@ -78,10 +80,3 @@ def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: 
             f"there are {', '.join(books) or 'none'}"
         )
     return Market(target=target, settings=settings, lines=lines, board=board)
-
-
-def _around(odds: pd.DataFrame, games: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The games that the lines can be for, and those that say who is with which team then."""
-    first, last = odds["EVENT_DATE"].min() - pd.Timedelta(days=1), odds["EVENT_DATE"].max()
-    near = games[games["GAME_DATE"].between(first, last)]
-    return near, games[games["SEASON"].isin(near["SEASON"].unique())]

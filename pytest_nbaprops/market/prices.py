@@ -1,14 +1,19 @@
-"""Prices and what they say: American, decimal and fractional odds, the bookmaker's margin, chances without it.
+"""Prices as they are written, and what they say: the bookmaker's margin, chances without it.
 
 Inside the project every price is decimal: what one unit of stake brings back in all, so 1.91 for -110.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+
+from pytest_nbaprops.data.cells import parse_number
+from pytest_nbaprops.data.problems import Problem
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,6 +24,15 @@ EVEN: Final = 100.0  # an American price is what 100 wins, or with a minus what 
 HIGHEST_PRICE: Final = 1001.0  # decimal; no book takes a bet beyond 1000/1
 FRACTION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)", re.ASCII)
 EVEN_WORDS: Final = frozenset({"ev", "evs", "even", "evens"})
+
+Notation = Literal["American", "decimal", "fractional"]
+
+_FIX: Final = "convert it to the notation of the file's other prices, or empty the cell"
+PROBLEMS: Final[dict[Notation, Problem]] = {
+    "American": Problem(expected="an American price such as -110 or +105, as the file's other prices", way_out=_FIX),
+    "decimal": Problem(expected="a decimal price such as 1.91, above 1, as the file's other prices", way_out=_FIX),
+    "fractional": Problem(expected="a fractional price such as 10/11, as the file's other prices", way_out=_FIX),
+}
 
 
 def from_american(price: npt.ArrayLike) -> Floats:
@@ -90,3 +104,44 @@ def kelly_fraction(win: npt.ArrayLike, lose: npt.ArrayLike, price: npt.ArrayLike
     with np.errstate(all="ignore"):
         share = expected_return(win, lose, price) / (gain * decided)
     return np.where(np.isfinite(share), np.clip(share, 0.0, 1.0), 0.0)
+
+
+def notation_of(values: Iterable[Any]) -> Notation:
+    """The notation that most of the prices are in; American where as many are in two.
+
+    The three never look alike: American prices are 100 or more in size, decimal ones between 1 and 100, fractional
+    ones have a slash. A decimal price of 100 or more is no price of a player prop.
+    """
+    votes: dict[Notation, int] = {"American": 0, "decimal": 0, "fractional": 0}
+    for value in values:
+        number = _number(value)
+        if number is None:
+            votes["fractional"] += from_fractional(str(value)) is not None
+        elif abs(number) >= EVEN:
+            votes["American"] += 1
+        elif number > 1:
+            votes["decimal"] += 1
+    return max(votes, key=lambda name: votes[name])
+
+
+def decimal_price(value: Any, notation: Notation) -> float | None:
+    """The decimal price of a cell; None where it is no possible price in that notation."""
+    number = _number(value)
+    if notation == "fractional":
+        decimal = from_fractional(str(value)) if number is None else None
+    elif number is None:
+        decimal = None
+    elif notation == "American":
+        decimal = float(from_american(number))
+    else:
+        decimal = number if number < EVEN else None
+    return decimal if decimal is not None and bool(is_possible(decimal)) else None
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; American `EVEN` is left to the fractional words, which mean the same price."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else None
+    return parse_number(str(value).strip().replace("\u2212", "-"))

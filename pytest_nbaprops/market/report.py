@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
-from pytest_nbaprops.gate.statistics import Interval
+from pytest_nbaprops.gate.statistics import LEVEL, Interval
 from pytest_nbaprops.market.measures import (
     MARKET_MEASURES,
     MEASURES,
@@ -24,7 +23,7 @@ from pytest_nbaprops.market.measures import (
     measure_interval,
     ratio_of,
 )
-from pytest_nbaprops.market.pickem import Table, break_even_per_pick, entries, read_multipliers
+from pytest_nbaprops.market.pickem import KEYS, break_even_per_pick, entries, read_multipliers
 from pytest_nbaprops.metrics.betting import bets_to_know, break_even, drawdown, longest_losing_run
 from pytest_nbaprops.metrics.probability import calibration_error, calibration_table
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from pytest_nbaprops.market.opening import Market
 
 MONEY: Final = ("roi", "win_rate", "n_bets", "profit", "clv")
-KEYS: Final = list(KEY_COLUMNS)
 EDGES: Final = (0.0, 0.01, 0.02, 0.04, 0.08, math.inf)
 
 
@@ -79,13 +77,13 @@ class MarketReport:
         """The rows that the metric is about: for money those that could be bet on."""
         return self.rows[self.rows["kind"] == "recalibrated"] if name in MONEY else self.rows
 
-    def interval_of(self, measure: Measure, rows: pd.DataFrame, *, level: float) -> Interval:
+    def interval_of(self, measure: Measure, rows: pd.DataFrame, *, level: float = LEVEL) -> Interval:
         """The interval of a metric on some of the rows; InconclusiveError with fewer than 20 dates."""
-        return measure_interval(measure, rows, seed=self.seed, level=level)
+        return measure_interval(measure, rows, seed=self.market.settings.seed, level=level)
 
-    def difference_of(self, ours: Measure, theirs: Measure, rows: pd.DataFrame, *, level: float) -> Interval:
+    def difference_of(self, ours: Measure, theirs: Measure, rows: pd.DataFrame, *, level: float = LEVEL) -> Interval:
         """The paired interval of ours - theirs; InconclusiveError with fewer than 20 dates."""
-        return difference_interval(ours, theirs, rows, seed=self.seed, level=level)
+        return difference_interval(ours, theirs, rows, seed=self.market.settings.seed, level=level)
 
     def missing(self, name: str) -> str:
         """Why a metric is not known."""
@@ -103,39 +101,29 @@ class MarketReport:
             return None
         if self.bets.empty:
             return "no bet was made"
-        interval, roi = self.interval("roi"), self.metrics.get("roi", math.nan)
+        interval, roi = self.intervals.get("roi"), self.metrics.get("roi", math.nan)
         if interval is not None and (interval.low > 0 or interval.high < 0):
             return None
-        needed = bets_to_know(roi, self.return_spread)
-        count = f"about {_rounded(needed):,} bets" if math.isfinite(needed) else "no number of bets"
-        return f"{len(self.bets):,} bets are too few to know: to show an ROI of {roi:+.1%} takes {count}"
-
-    @property
-    def return_spread(self) -> float:
-        """Standard deviation of one bet's return per unit staked."""
         returns = self.bets["profit"] / self.bets["stake"].where(self.bets["stake"] > 0)
-        return float(returns.std())
-
-    def interval(self, name: str) -> Interval | None:
-        """The metric's 95% interval over blocks of game dates; None where there are too few dates, or it has none."""
-        return self.intervals.get(name)
+        needed = bets_to_know(roi, float(returns.std()))
+        count = "no number of bets"
+        if math.isfinite(needed):  # two digits are as much as such an estimate knows
+            size = 10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1)
+            count = f"about {math.ceil(needed / size) * size:,} bets"
+        return f"{len(self.bets):,} bets are too few to know: to show an ROI of {roi:+.1%} takes {count}"
 
     @cached_property
     def intervals(self) -> Mapping[str, Interval | None]:
-        """The interval of each metric that is known and more than a count."""
+        """The 95% interval of each metric that is known and more than a count; None with too few dates."""
         named = [name for name in MEASURES if name in self.metrics and name != "n_bets"]
         return {name: self._interval(MEASURES[name], self.scope(name)) for name in named}
 
     def _interval(self, measure: Measure, rows: pd.DataFrame) -> Interval | None:
         try:
-            found = measure_interval(measure, rows, seed=self.seed)
+            found = self.interval_of(measure, rows)
         except InconclusiveError:
             return None
         return found if math.isfinite(found.low) and math.isfinite(found.high) else None
-
-    @property
-    def seed(self) -> int:
-        return self.market.settings.seed
 
     # for people
 
@@ -184,7 +172,8 @@ class MarketReport:
     def breakdown(self) -> pd.DataFrame:
         """The model's bets by edge, side, book and month: `by`, `group` and the columns of `money`."""
         bets = self.bets
-        edges = pd.cut(bets["value"], list(EDGES), labels=[_edge_text(low, high) for low, high in pairwise(EDGES)])
+        steps = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES[:-1])]
+        edges = pd.cut(bets["value"], list(EDGES), labels=[*steps, f"{EDGES[-2]:.0%} and more"])
         groups = {
             "edge": edges.astype(str),
             "side": bets["SIDE"],
@@ -208,17 +197,16 @@ class MarketReport:
         side = str(blind.idxmax()).removeprefix("blind ")
         theirs = self._dated(self.controls[side]).rename(columns={"stake": "put", "profit": "gained"})
         both = pd.concat([self._dated(self.bets), theirs[["GAME_DATE", "put", "gained"]]], ignore_index=True)
-        first, second = MEASURES["roi"], ratio_of("gained", "put")
+        return {"side": side, **self._difference(MEASURES["roi"], ratio_of("gained", "put"), both)}
+
+    def _difference(self, first: Measure, second: Measure, rows: pd.DataFrame) -> dict[str, float | None]:
+        """First - second on the rows, with its 95% interval where there is one."""
+        value = first.of(rows) - second.of(rows)
         try:
-            found = difference_interval(first, second, both, seed=self.seed)
+            found = self.difference_of(first, second, rows)
         except InconclusiveError:
-            found = None
-        return {
-            "side": side,
-            "difference": first.of(both) - second.of(both),
-            "low": found.low if found else None,
-            "high": found.high if found else None,
-        }
+            return {"difference": value, "low": None, "high": None}
+        return {"difference": value, "low": found.low, "high": found.high}
 
     @cached_property
     def calibration(self) -> Mapping[str, pd.DataFrame]:
@@ -252,13 +240,6 @@ class MarketReport:
         return pd.DataFrame(rows)
 
     @cached_property
-    def books(self) -> pd.DataFrame:
-        """Each book: lines, those bet on or not and why, mean margin."""
-        lines = self.market.board.lines
-        counts = pd.crosstab(lines["BOOKMAKER"], lines["WHY"])
-        return counts.rename(columns={"": "counted"}).rename_axis(columns=None).reset_index()
-
-    @cached_property
     def pickem(self) -> pd.DataFrame:
         """What pick'em entries of the picks with the highest chances would have paid, at the books' main lines."""
         scope = self.scope("roi")
@@ -267,38 +248,48 @@ class MarketReport:
         chance = np.where(over, scope["over"], 1 - scope["over"])
         result = np.sign(scope["actual"] - scope["main_line"]) * side
         picks, table = scope[KEYS].assign(chance=chance, result=result), read_multipliers()
-        return pd.DataFrame([self._entries(picks, table, *play) for play in table])
-
-    def _entries(self, picks: pd.DataFrame, table: Table, play: str, size: int) -> dict[str, Any]:
-        made = entries(picks, table, play, size)
-        found = self._interval(MEASURES["roi"], made) if len(made) else None
-        return {
-            "play": play,
-            "picks": size,
-            "break_even": break_even_per_pick(table[play, size], size),
-            "entries": len(made),
-            "hit_rate": MEASURES["win_rate"].of(made) if len(made) else math.nan,
-            "paid": float((made["stake"] + made["profit"]).sum()),
-            "roi": MEASURES["roi"].of(made) if len(made) else math.nan,
-            "roi_low": found.low if found else math.nan,
-            "roi_high": found.high if found else math.nan,
-        }
+        rows = []
+        for (play, size), pays in table.items():
+            made = entries(picks, table, play, size)
+            found = self._interval(MEASURES["roi"], made) if len(made) else None
+            row = {
+                "play": play,
+                "picks": size,
+                "break_even": break_even_per_pick(pays, size),
+                "entries": len(made),
+                "hit_rate": MEASURES["win_rate"].of(made) if len(made) else math.nan,
+                "paid": float((made["stake"] + made["profit"]).sum()),
+                "roi": MEASURES["roi"].of(made) if len(made) else math.nan,
+                "roi_low": found.low if found else math.nan,
+                "roi_high": found.high if found else math.nan,
+            }
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     @cached_property
     def comparison(self) -> dict[str, Any]:
         """The blend's MAE minus the line's, on the rows where there is a blend; below 0 the model helps the line."""
-        first, second = MEASURES["blend"], MARKET_MEASURES["blend"]
-        try:
-            found = difference_interval(first, second, self.rows, seed=self.seed)
-        except InconclusiveError:
-            found = None
-        value = first.of(self.rows) - second.of(self.rows)
-        return {"difference": value, "low": found.low if found else None, "high": found.high if found else None}
+        return self._difference(MEASURES["blend"], MARKET_MEASURES["blend"], self.rows)
 
     @property
     def said(self) -> tuple[str, ...]:
         """The report in plain words, a line each."""
-        return tuple(_sentences(self))
+        metrics, found = self.metrics, []
+        if "beyond_line" in metrics:
+            slope = self.intervals["beyond_line"]
+            inside = f" [{slope.low:+.3f}, {slope.high:+.3f}]" if slope else ""
+            more = slope is not None and slope.low > 0
+            knows = "something that the line does not" if more else "nothing that shows beyond the line"
+            found.append(f"beyond the line: slope {metrics['beyond_line']:+.3f}{inside}: the model knows {knows}")
+        found.append(f"chances: {self.chances_text}")
+        if "roi" in metrics:
+            roi = self.intervals["roi"]
+            inside = f" [{roi.low:+.1%}, {roi.high:+.1%}]" if roi else ""
+            rule = self.market.settings.rule_text
+            found.append(f"{rule}: ROI {metrics['roi']:+.1%}{inside} on {len(self.bets):,} bets")
+        if remark := self.remark("roi"):
+            found.append(remark)
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """`market` of a candidate in decision.json: exact builtins, NaN and infinity as None."""
@@ -306,7 +297,7 @@ class MarketReport:
         told: dict[str, Any] = _plain(
             {
                 "target": self.market.target,
-                "settings": self.market.settings.to_dict(),
+                "settings": asdict(self.market.settings),
                 "lines": {
                     **board.counts,
                     "matched": self.market.lines.share,
@@ -340,36 +331,6 @@ class MarketReport:
         if not again:
             return f"the model's own errors alone, not recalibrated: {raw:,} earlier lines are too few"
         return f"recalibrated on earlier lines for {again:,} player-games; on the {raw:,} before them nothing is bet"
-
-
-def _sentences(report: MarketReport) -> list[str]:
-    metrics, found = report.metrics, []
-    slope = report.interval("beyond_line")
-    if "beyond_line" in metrics:
-        inside = f" [{slope.low:+.3f}, {slope.high:+.3f}]" if slope else ""
-        knows = "something that the line does not" if slope and slope.low > 0 else "nothing that shows beyond the line"
-        found.append(f"beyond the line: slope {metrics['beyond_line']:+.3f}{inside}: the model knows {knows}")
-    found.append(f"chances: {report.chances_text}")
-    remark = report.remark("roi")
-    if "roi" in metrics:
-        interval = report.interval("roi")
-        inside = f" [{interval.low:+.1%}, {interval.high:+.1%}]" if interval else ""
-        found.append(
-            f"{report.market.settings.rule_text}: ROI {metrics['roi']:+.1%}{inside} on {len(report.bets):,} bets"
-        )
-    if remark:
-        found.append(remark)
-    return found
-
-
-def _rounded(number: float) -> int:
-    """Two digits are as much as such an estimate knows."""
-    size = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
-    return int(math.ceil(number / size) * size)
-
-
-def _edge_text(low: float, high: float) -> str:
-    return f"{low:.0%} and more" if math.isinf(high) else f"{low:.0%} to {high:.0%}"
 
 
 def _plain(value: Any) -> Any:

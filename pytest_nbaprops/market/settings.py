@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, cast
+from dataclasses import dataclass
+from typing import Final, Literal, cast
 
 from pytest_nbaprops.errors import SettingsError
 
@@ -53,17 +53,13 @@ class MarketSettings:
         Raises:
             SettingsError: one of them cannot be used; it names the option.
         """
-        kind, sign, book = (part.strip() for part in rule.partition("="))
-        if kind not in ("best-value", "best-line", "one-book") or (kind == "one-book") != bool(sign and book):
-            raise SettingsError(f"--nbaprops-bet-rule: {rule!r} is not one of {RULES}")
-        if snapshot not in SNAPSHOTS:
-            raise SettingsError(f"--nbaprops-snapshot: {snapshot!r} is not one of {', '.join(SNAPSHOTS)}")
+        kind, book = read_rule(rule)
         return cls(
-            snapshot=cast("Snapshot", snapshot),
-            rule=cast("Rule", kind),
-            book=book or None,
-            min_edge=_edge(min_edge),
-            kelly=_kelly(stake),
+            snapshot=read_snapshot(snapshot),
+            rule=kind,
+            book=book,
+            min_edge=read_min_edge(min_edge),
+            kelly=read_kelly(stake),
             seed=seed,
         )
 
@@ -71,24 +67,34 @@ class MarketSettings:
     def rule_text(self) -> str:
         return self.rule if self.book is None else f"{self.rule}={self.book}"
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+def read_rule(text: str, *, option: str = "--nbaprops-bet-rule") -> tuple[Rule, str | None]:
+    """The rule, and its one book."""
+    kind, sign, book = (part.strip() for part in text.partition("="))
+    if kind not in ("best-value", "best-line", "one-book") or (kind == "one-book") != bool(sign and book):
+        raise SettingsError(f"{option}: {text!r} is not one of {RULES}")
+    return cast("Rule", kind), book or None
 
 
-def _edge(text: str) -> float:
+def read_snapshot(text: str, *, option: str = "--nbaprops-snapshot") -> Snapshot:
+    if text not in SNAPSHOTS:
+        raise SettingsError(f"{option}: {text!r} is not one of {', '.join(SNAPSHOTS)}")
+    return cast("Snapshot", text)
+
+
+def read_min_edge(text: str, *, option: str = "--nbaprops-min-edge") -> float:
     percent = text.strip().endswith("%")
     try:
         edge = float(text.strip().removesuffix("%")) / (100 if percent else 1)
     except ValueError:
         edge = math.nan
     if not 0 <= edge < HIGHEST_EDGE:
-        raise SettingsError(
-            f"--nbaprops-min-edge: {text!r} is not an expected return from 0 to below 1, such as 0.02 or 2%"
-        )
+        raise SettingsError(f"{option}: {text!r} is not an expected return from 0 to below 1, such as 0.02 or 2%")
     return edge
 
 
-def _kelly(text: str) -> float | None:
+def read_kelly(text: str, *, option: str = "--nbaprops-stake") -> float | None:
+    """The share of the Kelly stake; None for a flat one."""
     words = text.split()
     if words == ["flat"]:
         return None
@@ -97,5 +103,5 @@ def _kelly(text: str) -> float | None:
     except ValueError:
         share = math.nan
     if words[:1] != ["kelly"] or len(words) > 2 or not 0 < share <= 1:  # noqa: PLR2004 - the word and its fraction
-        raise SettingsError(f"--nbaprops-stake: {text!r} is not one of {STAKES}, the fraction above 0 and at most 1")
+        raise SettingsError(f"{option}: {text!r} is not one of {STAKES}, the fraction above 0 and at most 1")
     return share

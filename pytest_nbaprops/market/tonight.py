@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS
-from pytest_nbaprops.market.bets import allowed, choose, make_offers
-from pytest_nbaprops.market.board import chance_at
+from pytest_nbaprops.market.bets import allowed, choose, make_offers, offered_lines
+from pytest_nbaprops.market.board import KEYS
 from pytest_nbaprops.market.chances import FEWEST_LINES, Recalibration, given_no_push, moved
 from pytest_nbaprops.market.prices import fair_price, to_american
 from pytest_nbaprops.metrics.intervals import ErrorModel, sides_of
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_nbaprops.market.opening import Market
     from pytest_nbaprops.market.report import MarketReport
 
-KEYS: Final = list(KEY_COLUMNS)
 COLUMNS: Final = (
     "line", "edge", "over", "under", "chance", "over_low", "over_high", "fair_over", "fair_under",
     "bet", "book", "bet_line", "price", "value", "books",
@@ -113,17 +111,10 @@ def _fill(
 
 def _best(lined: pd.DataFrame, used: Any, market: Market, *, whole: bool) -> pd.DataFrame:
     """The offer worth most of each row, whether or not it is worth taking, on the rows' index."""
-    numbered = lined[[*KEYS, "centre"]].assign(_row=np.arange(len(lined)), _index=lined.index, actual=np.nan)
-    offered = market.board.lines[market.board.lines["WHY"] == ""].merge(numbered, on=KEYS)
-    under, over = sides_of(used[offered["_row"].to_numpy(dtype=np.int64)], offered["LINE"], whole=whole)
-    above = chance_at(offered["LINE"], offered["centre"], market.target)
-    offers = make_offers(
-        offered.assign(
-            over=over, under=under, market_over=above * (over + under), market_under=(1 - above) * (over + under)
-        )
-    )
+    told = lined[[*KEYS, "centre"]].assign(actual=np.nan)
+    offers = make_offers(offered_lines(market.board.lines, told, used, market.target, whole=whole))
     chosen = choose(allowed(offers, market.settings), "value", min_edge=None)
-    best = chosen.merge(numbered[[*KEYS, "_index"]], on=KEYS).set_index("_index")
+    best = chosen.merge(lined[KEYS].assign(_index=lined.index), on=KEYS).set_index("_index")
     return pd.DataFrame(
         {
             "bet": best["SIDE"],

@@ -57,10 +57,6 @@ def _mean(moment: str, scale: float = 1.0) -> Callable[[FloatArray], FloatArray]
     return lambda sums: scale * sums[..., _AT[moment]] / sums[..., _AT["n"]]
 
 
-def _rmse(sums: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(_mean("squared")(sums)))
-
-
 def _r2(sums: FloatArray) -> FloatArray:
     total = sums[..., _AT["actual_squared"]] - sums[..., _AT["actual"]] ** 2 / sums[..., _AT["n"]]
     # The difference of two large sums leaves a rounding crumb where nothing varies.
@@ -70,7 +66,7 @@ def _r2(sums: FloatArray) -> FloatArray:
 
 STATISTICS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "mae": _mean("absolute"),
-    "rmse": _rmse,
+    "rmse": lambda sums: np.sqrt(_mean("squared")(sums)),
     "r2": _r2,
     "bias": _mean("error"),
     **{f"within_{k}_pct": _mean(f"within_{k}", 100.0) for k in WITHIN},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +30,10 @@ def side_metrics(folds: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, fl
     """
     every = list(folds)
     names = sorted({name for sums in every for name in sums})
-    return {f"{kind}_{name}": _pooled(kind, name, every) for name in names for kind in SIDE_STATISTICS}
-
-
-def _pooled(kind: str, name: str, folds: Sequence[Mapping[str, Sequence[float]]]) -> float:
-    if not all(name in sums for sums in folds):
-        return float("nan")
-    return float(statistic(kind, np.sum([sums[name] for sums in folds], axis=0)))
+    found = {}
+    for name in names:
+        known = all(name in sums for sums in every)
+        total = np.sum([sums[name] for sums in every], axis=0) if known else None
+        for kind in SIDE_STATISTICS:
+            found[f"{kind}_{name}"] = math.nan if total is None else float(statistic(kind, total))
+    return found

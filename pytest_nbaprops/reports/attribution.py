@@ -16,14 +16,14 @@ def write_attribution(folder: Path, effects: Mapping[str, Sequence[Effect]]) -> 
     """Write both files; the plot has a bar for each group whose difference is known, with its 95% interval."""
     folder.mkdir(parents=True, exist_ok=True)
     without_formulas(effects_table(effects)).to_csv(folder / TABLE, index=False)
-    bars = [(name, effect) for name, some in effects.items() for effect in some if effect.difference is not None]
+    bars = [
+        (("" if len(effects) == 1 else f"{name}: ") + f"{effect.group} ({effect.change})", effect)
+        for name, some in effects.items()
+        for effect in some
+        if effect.difference is not None
+    ]
     if bars:
-        _plot([(_label(name, effect, effects), effect) for name, effect in bars][::-1], folder / PLOT)
-
-
-def _label(name: str, effect: Effect, effects: Mapping[str, Sequence[Effect]]) -> str:
-    group = f"{effect.group} ({effect.change})"
-    return group if len(effects) == 1 else f"{name}: {group}"
+        _plot(bars[::-1], folder / PLOT)
 
 
 def _plot(bars: Sequence[tuple[str, Effect]], path: Path) -> None:

@@ -162,7 +162,11 @@ def _pull_request(github: GitHub, repository: str, run: Mapping[str, Any]) -> in
 
 
 def _decision(github: GitHub, repository: str, run: int) -> object:
-    """decision.json of the run's archive; nothing is unpacked."""
+    """The JSON of the run's decision.json.
+
+    Raises:
+        CommentError: there is no archive, it has no such entry at its top, or that is too large or no JSON.
+    """
     query = urlencode({"name": ARTIFACT, "per_page": 100})
     answer = github.call("GET", f"/repos/{repository}/actions/runs/{run}/artifacts?{query}") or {}
     named = [one for one in answer.get("artifacts", []) if one.get("name") == ARTIFACT and not one.get("expired")]
@@ -172,15 +176,7 @@ def _decision(github: GitHub, repository: str, run: int) -> object:
     newest = max(own, key=lambda one: str(one.get("created_at", "")))
     if int(newest.get("size_in_bytes", 0)) > MOST_BYTES:
         raise CommentError(f"the artifact is larger than {MOST_BYTES:,} bytes")
-    return read_decision(github.download(f"/repos/{repository}/actions/artifacts/{quote(str(int(newest['id'])))}/zip"))
-
-
-def read_decision(archive: bytes) -> object:
-    """The JSON of `decision.json` in an archive.
-
-    Raises:
-        CommentError: it is no archive, has no such entry at its top, or that is too large or no JSON.
-    """
+    archive = github.download(f"/repos/{repository}/actions/artifacts/{quote(str(int(newest['id'])))}/zip")
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as file, file.open(DECISION) as entry:
             content = entry.read(MOST_DECISION + 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pluggy
 import pytest
 
-from pytest_nbaprops.gate.verdict import CandidateDecision, CriterionResult, Outcome, SessionDecision
+from pytest_nbaprops.gate.verdict import CriterionResult, Outcome, SessionDecision
 from pytest_nbaprops.leaks.leak import leak_text
 
 PREFIX, LEAK_PREFIX = "promotion", "leak"
@@ -42,10 +42,16 @@ def send(
         # The progress of the folds has ended its line only if it knew of one.
         reporter.write("\npromotion " if letters else "\n")
     for test in leak_tests:
-        _tell(told, _leak_report(test))
+        outcome, said = "passed", "nothing moved"
+        if test.leaks:
+            outcome, said = "failed", "\n".join(leak_text(leak) for leak in test.leaks)
+        elif test.unknown:
+            outcome, said = "failed", f"inconclusive: {test.unknown}"
+        _tell(told, _report(test.name, outcome, said, prefix=LEAK_PREFIX))
     told = _caller(manager, (*NOT_TOLD, "terminalreporter")) if part else told
     for candidate in decision.candidates if decision is not None else ():
-        for report in _reports(candidate):
+        none = _report(f"{candidate.name}::no criteria", "failed", "inconclusive: there are no criteria")
+        for report in [_criterion(candidate.name, result) for result in candidate.criteria] or [none]:
             _tell(told, report)
     if letters:
         reporter.write("\n")
@@ -53,32 +59,16 @@ def send(
 
 def _tell(told: pluggy.HookCaller, report: pytest.TestReport) -> None:
     """All three reports of a test: some listeners, such as pytest-html, show it only once it is torn down."""
-    told(report=_quiet(report, "setup"))
+    quiet: dict[str, Any] = {"keywords": {}, "outcome": "passed", "longrepr": None, "duration": 0.0}
+    quiet |= {"nodeid": report.nodeid, "location": report.location}
+    told(report=pytest.TestReport(when="setup", **quiet))
     told(report=report)
-    told(report=_quiet(report, "teardown"))
-
-
-def _quiet(report: pytest.TestReport, when: Literal["setup", "teardown"]) -> pytest.TestReport:
-    return pytest.TestReport(
-        nodeid=report.nodeid,
-        location=report.location,
-        keywords={},
-        outcome="passed",
-        longrepr=None,
-        when=when,
-        duration=0.0,
-    )
+    told(report=pytest.TestReport(when="teardown", **quiet))
 
 
 def _caller(manager: pytest.PytestPluginManager, left_out: Sequence[str]) -> pluggy.HookCaller:
     plugins = [plugin for name in left_out if (plugin := manager.getplugin(name)) is not None]
     return manager.subset_hook_caller("pytest_runtest_logreport", plugins)
-
-
-def _reports(candidate: CandidateDecision) -> list[pytest.TestReport]:
-    if not candidate.criteria:
-        return [_report(f"{candidate.name}::no criteria", "failed", "inconclusive: there are no criteria")]
-    return [_criterion(candidate.name, result) for result in candidate.criteria]
 
 
 def _criterion(name: str, result: CriterionResult) -> pytest.TestReport:
@@ -89,14 +79,6 @@ def _criterion(name: str, result: CriterionResult) -> pytest.TestReport:
         return _report(label, "skipped", f"{result.outcome.value.replace('_', ' ')}: {result.reason}")
     said = "inconclusive: " if result.outcome is Outcome.INCONCLUSIVE else ""
     return _report(label, "failed", f"{said}{result.reason}")
-
-
-def _leak_report(test: LeakTest) -> pytest.TestReport:
-    if test.leaks:
-        return _report(test.name, "failed", "\n".join(leak_text(leak) for leak in test.leaks), prefix=LEAK_PREFIX)
-    if test.unknown:
-        return _report(test.name, "failed", f"inconclusive: {test.unknown}", prefix=LEAK_PREFIX)
-    return _report(test.name, "passed", "nothing moved", prefix=LEAK_PREFIX)
 
 
 def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> pytest.TestReport:

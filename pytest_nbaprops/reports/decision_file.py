@@ -18,16 +18,7 @@ from pytest_nbaprops.wholefile import remove_leftovers, write_whole
 
 SCHEMA_VERSION = 1
 FOLDS, ERROR = "folds.csv", "error.txt"
-PREDICTION_COLUMNS = (
-    "candidate",
-    "fold",
-    "GAME_DATE",
-    "GAME_ID",
-    "PLAYER_ID",
-    "actual",
-    "predicted",
-    "baseline",
-)
+KEYS = ["candidate", "fold", "GAME_DATE", "GAME_ID", "PLAYER_ID"]
 
 
 def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: str) -> dict[str, Any]:
@@ -93,7 +84,7 @@ def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataF
     if predictions is None:
         (folder / PREDICTIONS).unlink(missing_ok=True)
         return
-    ordered = predictions[list(PREDICTION_COLUMNS)].sort_values(list(PREDICTION_COLUMNS[:5]), ignore_index=True)
+    ordered = predictions[[*KEYS, "actual", "predicted", "baseline"]].sort_values(KEYS, ignore_index=True)
     write_bytes(folder / PREDICTIONS, ordered.to_parquet(index=False))
 
 

@@ -1,8 +1,8 @@
-"""The numbers behind the page's plots, all of them from the predictions and nothing else."""
+"""The numbers behind the page's plots and the terminal's highlights, from the predictions and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -17,7 +17,7 @@ ROLLING: Final = 15
 """Game dates in the rolling mean."""
 MOST_POINTS: Final = 170
 """More dates than a season has are drawn as bins of neighbouring ones."""
-SHOWN: Final = 8
+SHOWN, HIGHLIGHTS = 8, 5
 BINS: Final = 10
 FEWEST_IN_SLICE: Final = 30
 LEVEL: Final = 0.8
@@ -68,10 +68,13 @@ def candidate_figures(
     """
     rows = _rows(predictions, champion, games)
     dates, size = _by_date(rows, points)
+    each = rows.groupby("GAME_DATE", sort=True).agg(
+        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), bias=("error", "mean")
+    )
     return CandidateFigures(
         dates=dates,
         bin_dates=size,
-        worst_dates=_worst_dates(rows),
+        worst_dates=each.reset_index().nlargest(SHOWN, "mae", keep="first").reset_index(drop=True),
         worst_misses=_worst_misses(rows),
         residuals=_residuals(rows),
         slices=_slices(rows),
@@ -149,14 +152,6 @@ def _by_date(rows: pd.DataFrame, points: int) -> tuple[pd.DataFrame, int]:
     return table.reset_index(drop=True), size
 
 
-def _worst_dates(rows: pd.DataFrame) -> pd.DataFrame:
-    grouped = rows.groupby("GAME_DATE", sort=True)
-    dates = grouped.agg(
-        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), bias=("error", "mean")
-    )
-    return dates.reset_index().nlargest(SHOWN, "mae", keep="first").reset_index(drop=True)
-
-
 def _worst_misses(rows: pd.DataFrame) -> pd.DataFrame:
     worst = rows.nlargest(SHOWN, "size", keep="first").reset_index(drop=True)
     names = worst["PLAYER_NAME"] if "PLAYER_NAME" in worst else pd.Series(pd.NA, index=worst.index)
@@ -167,14 +162,10 @@ def _worst_misses(rows: pd.DataFrame) -> pd.DataFrame:
             "actual": worst["actual"],
             "predicted": worst["predicted"],
             "error": worst["error"],
-            "minutes": _optional(worst, "MIN"),
-            "line": _optional(worst, "market"),
+            "minutes": pd.Series(worst.get("MIN", np.nan), index=worst.index, dtype="float64"),
+            "line": pd.Series(worst.get("market", np.nan), index=worst.index, dtype="float64"),
         }
     )
-
-
-def _optional(frame: pd.DataFrame, name: str) -> pd.Series[float]:
-    return frame[name].astype("float64") if name in frame else pd.Series(np.nan, index=frame.index, dtype="float64")
 
 
 def _residuals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -199,54 +190,42 @@ def _residuals(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _slices(rows: pd.DataFrame) -> pd.DataFrame:
     """Parts of the player-games that are known before the game."""
-    tables = [
-        _sliced(rows, "minutes expected", _cut(rows, "minutes", (12, 24, 32))),
-        _sliced(rows, "venue", _named(rows, "home", {True: "home", False: "away"})),
-        _sliced(rows, "days of rest", _cut(rows, "rest", (2, 3, 4), whole=True)),
-        _sliced(rows, "month", rows["GAME_DATE"].dt.strftime("%Y-%m")) if _months(rows) else None,
-        _sliced(
-            rows,
-            "market's line",
-            _named(rows.assign(lined=rows["market"].notna()), "lined", {True: "with a line", False: "without"}),
+    parts: dict[str, pd.Series[str]] = {}
+    if "minutes" in rows:
+        parts["minutes expected"] = _cut(rows["minutes"], (12, 24, 32))
+    if "home" in rows:
+        parts["venue"] = rows["home"].map({True: "home", False: "away"})
+    if "rest" in rows:
+        parts["days of rest"] = _cut(rows["rest"], (2, 3, 4), whole=True)
+    months = rows["GAME_DATE"].dt.strftime("%Y-%m")
+    if 1 < months.nunique() <= 12:  # noqa: PLR2004 - one season
+        parts["month"] = months
+    if "market" in rows:
+        parts["market's line"] = rows["market"].notna().map({True: "with a line", False: "without"})
+    tables = []
+    for what, labels in parts.items():
+        table = rows.groupby(labels, sort=True, observed=True).agg(
+            n=("size", "size"),
+            mae=("size", "mean"),
+            baseline=("baseline_size", "mean"),
+            champion=("champion_size", "mean"),
         )
-        if "market" in rows
-        else None,
-    ]
-    known = [table for table in tables if table is not None and len(table)]
-    return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
+        table = table[table["n"] >= FEWEST_IN_SLICE].rename_axis("slice").reset_index()
+        table.insert(0, "what", what)
+        if len(table):
+            tables.append(table.assign(slice=table["slice"].astype(str)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _months(rows: pd.DataFrame) -> bool:
-    return 1 < int(rows["GAME_DATE"].dt.to_period("M").nunique()) <= 12  # noqa: PLR2004 - one season
-
-
-def _sliced(rows: pd.DataFrame, what: str, labels: pd.Series[str] | None) -> pd.DataFrame | None:
-    if labels is None:
-        return None
-    grouped = rows.groupby(labels, sort=True, observed=True)
-    table = grouped.agg(
-        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), champion=("champion_size", "mean")
-    )
-    table = table[table["n"] >= FEWEST_IN_SLICE].rename_axis("slice").reset_index()
-    table.insert(0, "what", what)
-    return table.assign(slice=table["slice"].astype(str))
-
-
-def _cut(rows: pd.DataFrame, name: str, edges: tuple[int, ...], *, whole: bool = False) -> pd.Series[str] | None:
-    """Rows by where a number lies; `whole` numbers are named by what they can be."""
-    if name not in rows:
-        return None
+def _cut(numbers: pd.Series[float], edges: tuple[int, ...], *, whole: bool = False) -> pd.Series[str]:
+    """Where each number lies; `whole` numbers are named by what they can be."""
     labels = [f"up to {edges[0] - 1}" if whole else f"under {edges[0]}"]
     for low, high in pairwise(edges):
         last = high - 1 if whole else high
         labels.append(f"{low}" if last == low else f"{low} to {last}")
     labels.append(f"{edges[-1]} or more")
-    cut: pd.Series[str] = pd.cut(rows[name], [-np.inf, *edges, np.inf], right=False, labels=labels)
+    cut: pd.Series[str] = pd.cut(numbers, [-np.inf, *edges, np.inf], right=False, labels=labels)
     return cut
-
-
-def _named(rows: pd.DataFrame, name: str, labels: Mapping[bool, str]) -> pd.Series[str] | None:
-    return rows[name].map(dict(labels)) if name in rows else None
 
 
 def _coverage(rows: pd.DataFrame) -> pd.DataFrame:
@@ -265,3 +244,28 @@ def _coverage(rows: pd.DataFrame) -> pd.DataFrame:
     table["level"] = table["level"].astype(str) + " predictions"
     whole = pd.DataFrame({"level": ["all"], "n": [len(later)], "inside": [inside.mean()]})
     return pd.concat([whole, table], ignore_index=True)
+
+
+def worst_of(predictions: Sequence[pd.DataFrame], games: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """Tables `dates` (candidate, GAME_DATE, mae, bias, n) and `misses` (PLAYER_NAME and error too), the worst first.
+
+    `all_dates` has every date, in their order.
+
+    Args:
+        predictions: one table a candidate, with candidate, GAME_DATE, PLAYER_ID, actual and predicted.
+        games: where the players' names are.
+    """
+    if not predictions:
+        return {}
+    table = pd.concat(predictions, ignore_index=True)
+    table["error"] = table["predicted"] - table["actual"]
+    table["size"] = table["error"].abs()
+    grouped = table.groupby(["candidate", "GAME_DATE"], sort=True)
+    dates = grouped.agg(mae=("size", "mean"), bias=("error", "mean"), n=("size", "size")).reset_index()
+    misses = table.nlargest(HIGHLIGHTS, "size", keep="first")
+    names = games.drop_duplicates("PLAYER_ID").set_index("PLAYER_ID")["PLAYER_NAME"]
+    return {
+        "all_dates": dates,
+        "dates": dates.nlargest(HIGHLIGHTS, "mae", keep="first"),
+        "misses": misses.assign(PLAYER_NAME=misses["PLAYER_ID"].map(names)),
+    }

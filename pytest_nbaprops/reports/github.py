@@ -40,7 +40,10 @@ def tell_github(document: Mapping[str, Any], places: Places, environment: Mappin
         return []
     root = Path(document["settings"]["rootdir"])
     report = Path(document["settings"]["report"])
-    told = list(annotation_lines(document, places, prefix=_prefix(root, variables.get("GITHUB_WORKSPACE"))))
+    # Annotations name files from the workspace's root, ours are from the rootdir.
+    workspace = variables.get("GITHUB_WORKSPACE")
+    inside = root.relative_to(workspace).as_posix() if workspace and root.is_relative_to(workspace) else "."
+    told = list(annotation_lines(document, places, prefix="" if inside == "." else f"{inside}/"))
     try:
         _append(variables.get("GITHUB_STEP_SUMMARY"), short(_summary(report)))
         _append(variables.get("GITHUB_OUTPUT"), outputs(document, report / DECISION))
@@ -113,14 +116,6 @@ def _append(path: str | None, text: str) -> None:
     if path and text:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
-
-
-def _prefix(root: Path, workspace: str | None) -> str:
-    """Annotations name files from the workspace's root, ours are from the rootdir."""
-    if not workspace or not root.is_relative_to(workspace):
-        return ""
-    relative = root.relative_to(workspace).as_posix()
-    return "" if relative == "." else f"{relative}/"
 
 
 def _data(text: str) -> str:

@@ -56,32 +56,6 @@ class Tables:
     """Figures made so far: a page is written more than once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One candidate on the page."""
-
-    candidate: Mapping[str, Any]
-    anchor: str
-    target: str
-    said: str
-    rows: Sequence[tuple[wording.Compared, plots.Bar | None]]
-    main: wording.Compared | None
-    leaks: Sequence[str]
-    parameters: Mapping[str, Sequence[object]]
-    sources: Mapping[str, str]
-    attribution: Sequence[tuple[Mapping[str, Any], plots.Bar | None]]
-    importance: Sequence[tuple[str, float, float]]
-    reproduce: str | None
-    figures: CandidateFigures | None
-    mae: plots.Plot | None = None
-    gap: plots.Plot | None = None
-    residuals: plots.Plot | None = None
-    betting: plots.Plot | None = None
-    drawdown: plots.Plot | None = None
-    market: Mapping[str, Any] = field(default_factory=dict)
-    curve: Sequence[Mapping[str, Any]] = ()
-
-
 def page(document: Mapping[str, Any], tables: Tables) -> str:
     """The whole page. Pure: the same arguments make the same bytes."""
     leader = wording.leading(document)
@@ -119,14 +93,11 @@ def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> Non
     try:
         text = page(document, tables)
     except Exception as error:  # noqa: BLE001 - predictions of a user's test may be anything
-        text = _broken(document, error)
+        said = f"The page could not be made ({type(error).__name__}: {error})"
+        said = plain(f"{said}; decision.json beside it holds the decision.")
+        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>nbaprops</title>'
+        text = f"{head}<h1>{escape(plain(document['verdict']))}</h1><p>{escape(said)}</p></html>\n"
     write_text(folder / REPORT, text)
-
-
-def _broken(document: Mapping[str, Any], error: Exception) -> str:
-    said = f"The page could not be made ({type(error).__name__}: {error}); decision.json beside it holds the decision."
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>nbaprops</title>'
-    return f"{head}<h1>{escape(plain(document['verdict']))}</h1><p>{escape(plain(said))}</p></html>\n"
 
 
 @cache
@@ -137,50 +108,31 @@ def _template() -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_finalized,
+        # Every text that is put out, without unseen characters and not endless; numbers and markup as they are.
+        finalize=lambda value: plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters |= {
-        "fixed": _fixed,
-        "signed": _signed,
-        "day": _day,
+        "fixed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:,.{digits}f}",
+        "signed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:+,.{digits}f}",
+        "day": "{:%Y-%m-%d}".format,
         "share": lambda value: wording.DASH if _unknown(value) else f"{value:.1%}",
         "count": lambda value: wording.DASH if _unknown(value) else f"{value:,.0f}",
         "short": plain,
         "interval": wording.interval,
-        "records": _records,
+        "records": lambda frame: frame.to_dict("records"),
         "metric": wording.metric_name,
     }
     return environment.get_template("report.html")
-
-
-def _finalized(value: object) -> object:
-    """Every text that is put out, without unseen characters and not endless; numbers and markup as they are."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _unknown(value: Any) -> bool:
     return value is None or bool(pd.isna(value))
 
 
-def _fixed(value: Any, digits: int = 2) -> str:
-    return wording.DASH if _unknown(value) else f"{value:,.{digits}f}"
-
-
-def _signed(value: Any, digits: int = 2) -> str:
-    return wording.DASH if _unknown(value) else f"{value:+,.{digits}f}"
-
-
-def _day(value: Any) -> str:
-    return f"{value:%Y-%m-%d}"
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
 def _shown(
     document: Mapping[str, Any], candidate: Mapping[str, Any], tables: Tables, *, number: int, points: int
-) -> Shown:
+) -> dict[str, Any]:
+    """One candidate on the page."""
     rows = [wording.compared(row) for row in candidate["criteria"]]
     intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
     effects = candidate.get("attribution") or []
@@ -188,49 +140,40 @@ def _shown(
     figures = _figures(candidate, tables, points) if number <= MOST_CANDIDATES else None
     market = candidate.get("market") or {}
     curve = market.get("curve") or []
-    return Shown(
-        candidate=candidate,
-        anchor=f"candidate-{number}",
-        target=wording.target_of(document, candidate),
-        said=wording.by_how_much(document, candidate),
-        rows=list(zip(rows, intervals, strict=True)),
-        main=wording.main_comparison(candidate),
-        leaks=[leak_text(leak) for leak in candidate["leaks"]],
-        parameters=candidate["lineage"].get("parameters") or {},
-        sources=candidate["lineage"].get("sources") or {},
-        attribution=list(zip(effects, effect_bars, strict=True)),
-        importance=_importance(tables.importance.get(candidate["name"])),
-        reproduce=reproduce(candidate),
-        figures=figures,
-        market=market.get("metrics") or {},
-        curve=_thinned(curve, points),
+    step = max(1, -(-len(curve) // min(points, 60)))
+    return {
+        "candidate": candidate,
+        "anchor": f"candidate-{number}",
+        "target": candidate.get("target") or document["settings"].get("target") or "the target",
+        "said": wording.by_how_much(document, candidate),
+        "rows": list(zip(rows, intervals, strict=True)),
+        "main": wording.main_comparison(candidate),
+        "leaks": [leak_text(leak) for leak in candidate["leaks"]],
+        "parameters": candidate["lineage"].get("parameters") or {},
+        "sources": candidate["lineage"].get("sources") or {},
+        "attribution": list(zip(effects, effect_bars, strict=True)),
+        "importance": _importance(tables.importance.get(candidate["name"])),
+        "reproduce": reproduce(candidate),
+        "figures": figures,
+        "market": market.get("metrics") or {},
+        # As many rows in the curve's table as its plot has points at most, the last one among them.
+        "curve": [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]],
         **_plots(figures, wording.champion_label(document)),
         **_betting(curve, points),
-    )
+    }
 
 
 def _figures(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
-    key = candidate["name"], points
-    if key not in tables.known:
-        tables.known[key] = _made(candidate, tables, points)
-    return tables.known[key]
-
-
-def _made(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
+    name, champion = candidate["name"], tables.champion
     if tables.predictions is None:
         return None
-    own = tables.predictions[tables.predictions["candidate"] == candidate["name"]]
-    if own.empty:
-        return None
-    return candidate_figures(own, _of_candidate(tables.champion, candidate["name"]), tables.games, points=points)
-
-
-def _of_candidate(champion: pd.DataFrame | None, name: str) -> pd.DataFrame | None:
-    """The champion's predictions that stand against this candidate, where they are told apart."""
-    if champion is None or "candidate" not in champion:
-        return champion
-    own: pd.DataFrame = champion[champion["candidate"] == name]
-    return own
+    if (name, points) not in tables.known:
+        own = tables.predictions[tables.predictions["candidate"] == name]
+        if champion is not None and "candidate" in champion:  # it is told apart which stand against which candidate
+            champion = champion[champion["candidate"] == name]
+        made = None if own.empty else candidate_figures(own, champion, tables.games, points=points)
+        tables.known[name, points] = made
+    return tables.known[name, points]
 
 
 def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float]]:
@@ -243,7 +186,7 @@ def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float
 
 def _plots(figures: CandidateFigures | None, champion: str) -> dict[str, plots.Plot | None]:
     if figures is None:
-        return {}
+        return {"mae": None, "gap": None, "residuals": None}
     dates = figures.dates
     labels = [f"{day:%Y-%m-%d}" for day in dates["first"]]
     each = "each game date" if figures.bin_dates == 1 else f"each {figures.bin_dates} game dates"
@@ -285,11 +228,9 @@ def _smooth(values: pd.Series[float], weights: pd.Series[float]) -> pd.Series[fl
 
 def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots.Plot | None]:
     """The profit of the bets beside the controls', and how far it was below its best so far."""
-    if not curve:
-        return {}
     frame = pd.DataFrame(list(curve))
-    if not {"date", "profit"} <= set(frame.columns):
-        return {}
+    if frame.empty or not {"date", "profit"} <= set(frame.columns):
+        return {"betting": None, "drawdown": None}
     profit = pd.to_numeric(frame["profit"], errors="coerce")
     below = profit - np.maximum(profit.cummax(), 0.0)
     at = list(range(0, len(frame), -(-len(frame) // points)))
@@ -308,9 +249,3 @@ def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots
         "betting": plots.over_time("Profit of the bets, added up", units, labels, series, with_zero=True),
         "drawdown": plots.over_time("Drawdown", units, labels, drawdown, with_zero=True),
     }
-
-
-def _thinned(curve: Sequence[Mapping[str, Any]], points: int) -> list[Mapping[str, Any]]:
-    """The rows of the curve's table: as many as the plot has points at most, the last one among them."""
-    step = max(1, -(-len(curve) // min(points, 60)))
-    return [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]]

@@ -94,9 +94,9 @@ def over_time(
         title=title,
         description=description,
         lines=lines,
-        x_ticks=[(round(float(xs[at]), 1), labels[at]) for at in _spread(len(labels))],
+        x_ticks=[(_at(xs[at]), labels[at]) for at in spread(len(labels))],
         y_ticks=scale.ticks(),
-        zero=round(float(scale.place(0.0)), 1) if scale.low < 0 < scale.high else None,
+        zero=_at(float(scale.place(0.0))) if scale.low < 0 < scale.high else None,
     )
 
 
@@ -133,12 +133,7 @@ class Scale:
 
     @classmethod
     def of(
-        cls,
-        values: Floats,
-        *,
-        with_zero: bool = False,
-        low_end: float = HEIGHT - BOTTOM,
-        high_end: float = TOP,
+        cls, values: Floats, *, with_zero: bool = False, low_end: float = HEIGHT - BOTTOM, high_end: float = TOP
     ) -> Scale:
         """Ends on round numbers around all finite values."""
         finite = values[np.isfinite(values)]
@@ -147,7 +142,10 @@ class Scale:
             low, high = min(low, 0.0), max(high, 0.0)
         if not high > low:
             low, high = low - 1, high + 1
-        step = _round_step((high - low) / 5)
+        # 1, 2 or 5 times a power of ten, at least a fifth of the range.
+        rough = (high - low) / 5
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(times * power for times in (1.0, 2.0, 5.0, 10.0) if times * power >= rough * (1 - 1e-9))
         return cls(
             low=math.floor(low / step) * step,
             high=math.ceil(high / step) * step,
@@ -167,12 +165,6 @@ class Scale:
         return [(_at(float(self.place(mark))), f"{mark + 0.0:,.{digits}f}") for mark in marks]
 
 
-def _round_step(rough: float) -> float:
-    """1, 2 or 5 times a power of ten, at least `rough`."""
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(times * power for times in (1.0, 2.0, 5.0, 10.0) if times * power >= rough * (1 - 1e-9))
-
-
 def _pieces(xs: Floats, ys: Floats) -> list[str]:
     known = np.isfinite(ys)
     ends = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
@@ -186,7 +178,7 @@ def _at(value: float) -> float:
     return round(float(value), 1)
 
 
-def _spread(count: int) -> list[int]:
+def spread(count: int) -> list[int]:
     """First, last and up to three between."""
     return sorted({round(step * (count - 1) / 4) for step in range(5)})
 

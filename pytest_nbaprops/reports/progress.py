@@ -140,13 +140,10 @@ class FoldProgress:
             speed=f"{speed:.1f} folds/s",
         )
         if bar.finished:
-            self.stop()
+            bar.stop()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        self.stop()
-
-    def stop(self) -> None:
         """Take the bar away; pytest goes on in its own way."""
         if self._bar is not None:
             self._bar.stop()

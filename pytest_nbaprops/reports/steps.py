@@ -12,18 +12,8 @@ from pytest_nbaprops.reports.wording import Document, is_the_champion, leading
 
 # Options that leave folds out, with whether a value follows them.
 _SELECTING: Final = {
-    "-k": True,
-    "-m": True,
-    "--deselect": True,
-    "--maxfail": True,
-    "-x": False,
-    "--exitfirst": False,
-    "--lf": False,
-    "--last-failed": False,
-    "--ff": False,
-    "--sw": False,
-    "--stepwise": False,
-    "--pdb": False,
+    **dict.fromkeys(("-k", "-m", "--deselect", "--maxfail"), True),
+    **dict.fromkeys(("-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--sw", "--stepwise", "--pdb"), False),
 }
 
 
@@ -104,16 +94,11 @@ def _nbaprops(*words: str) -> str:
 def _again(document: Document, **options: str) -> str:
     """The session's command for all of its folds, with these options of ours instead of those it had."""
     name, *arguments = map(str, document["command"] or ["pytest", "--nbaprops-train"])
-    kept = _all_folds(arguments)
+    kept = [word for word in _without(arguments, _SELECTING) if word.startswith("-") or "::" not in word]
     for option, value in options.items():
         flag = f"--nbaprops-{option}"
         kept = [*_without(kept, {flag: True}), f"{flag}={value}"]
     return plain(shlex.join([name, *kept]))
-
-
-def _all_folds(arguments: Sequence[str]) -> list[str]:
-    chosen = _without(arguments, _SELECTING)
-    return [argument for argument in chosen if argument.startswith("-") or "::" not in argument]
 
 
 def _without(arguments: Sequence[str], options: Mapping[str, bool]) -> list[str]:

@@ -29,7 +29,10 @@ def summary_text(document: Mapping[str, Any]) -> str:
     lines += _items(document["warnings"], "- ⚠️ ")
     for candidate in document["candidates"]:
         lines += ["", *_candidate(candidate)]
-    lines += ["", *_next(document), _footer(document), ""]
+    lines.append("")
+    for step in next_steps(document)[:2]:
+        lines += [f"{markdown(step.text)}{': ' + code(step.command, 1_000) if step.command else ''}", ""]
+    lines += [_footer(document), ""]
     return "\n".join(lines)
 
 
@@ -56,11 +59,8 @@ def _changes(candidate: Mapping[str, Any]) -> Iterable[str]:
             more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
             yield f"features {kind} {', '.join(code(name, 80) for name in names[:MOST])}{more}"
     for name, (before, after) in list((lineage.get("parameters") or {}).items())[:MOST]:
-        yield f"{code(name, 80)} {code(_shown(before), 80)} → {code(_shown(after), 80)}"
-
-
-def _shown(value: object) -> object:
-    return "default" if value is None else value
+        told = ["default" if value is None else value for value in (before, after)]
+        yield f"{code(name, 80)} {code(told[0], 80)} → {code(told[1], 80)}"
 
 
 def _candidate(candidate: Mapping[str, Any]) -> list[str]:
@@ -82,25 +82,18 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
 
 
 def _row(row: wording.Compared) -> str:
-    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    outcome = row.outcome.replace("_", " ")
     told = "" if row.said == outcome else f": {row.said}"
     why = "" if row.outcome in ("passed", "failed") else f": {markdown(row.reason)}"
     cells = (
         code(row.expression),
         wording.number(row.value, row.digits),
         wording.number(row.reference_value, row.digits),
-        wording.signed(row.difference, row.digits),
+        wording.number(row.difference, row.digits, "+"),
         wording.interval(row.low, row.high, row.digits),
         f"{MARKS.get(row.outcome, '')} {outcome}{told}{why}",
     )
     return "| " + " | ".join(cells) + " |"
-
-
-def _next(document: Mapping[str, Any]) -> list[str]:
-    lines: list[str] = []
-    for step in next_steps(document)[:2]:
-        lines += [f"{markdown(step.text)}{': ' + code(step.command, 1_000) if step.command else ''}", ""]
-    return lines
 
 
 def _footer(document: Mapping[str, Any]) -> str:

@@ -94,8 +94,10 @@ def summary(
     reporter: pytest.TerminalReporter, document: Mapping[str, Any], highlights: Mapping[str, pd.DataFrame]
 ) -> None:
     """The decision in 80 columns, the verdict and the next step last; under -q the verdict only."""
+    title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
+    bold = {"bold": True, COLOURS[document["verdict"]]: True}
     if reporter.verbosity < 0:
-        _verdict(reporter, document)
+        reporter.write_line(plain(title) + (" [simulated league]" if document["simulated"] else ""), **bold)
         return
     reporter.section("nbaprops", sep="=", bold=True)
     for candidate in document["candidates"]:
@@ -112,18 +114,8 @@ def summary(
         for reason in document["reasons"]:
             _line(reporter, f"because {reason}")
     reporter.write_line("")
-    _verdict(reporter, document)
+    _line(reporter, title, markup=bold)
     _outlook(reporter, document)
-
-
-def _verdict(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
-    title = wording.headline(document) if document["promote_mode"] != "off" else "promotion off"
-    simulated = " [simulated league]" if document["simulated"] and reporter.verbosity < 0 else ""
-    markup = {"bold": True, COLOURS[document["verdict"]]: True}
-    if reporter.verbosity < 0:
-        reporter.write_line(plain(title) + simulated, **markup)
-    else:
-        _line(reporter, title, markup=markup)
 
 
 def _outlook(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
@@ -157,7 +149,7 @@ def _candidate(
             _criterion(reporter, row)
     folds, metrics = candidate["folds"], candidate["metrics"]
     counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])
-    shown = ", ".join(f"{kind} {wording.number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
+    shown = ", ".join(f"{kind} {number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
     _line(reporter, f"{name}: {shown}")
     if candidate["verdict"] == PASSED:
         _line(reporter, candidate["reasons"][0])
@@ -172,14 +164,14 @@ def _candidate(
 
 
 def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None:
-    numbers = f"{wording.number(row.value, row.digits):>7}  {wording.number(row.reference_value, row.digits):>9}  "
-    numbers += f"{wording.signed(row.difference, row.digits)} {wording.interval(row.low, row.high, row.digits)}"
+    numbers = f"{number(row.value, row.digits):>7}  {number(row.reference_value, row.digits):>9}  "
+    numbers += f"{number(row.difference, row.digits, '+')} {wording.interval(row.low, row.high, row.digits)}"
     expression = plain(row.expression, WIDTH)
     if row.value is not None and len(expression) > NAME:
         reporter.write_line(expression)
         expression = ""
     reporter.write_line(f"{expression:<{NAME}}  {numbers}".rstrip() if row.value is not None else expression)
-    outcome = wording.OUTCOMES.get(row.outcome, row.outcome)
+    outcome = row.outcome.replace("_", " ")
     said = f": {row.said}" if row.said != outcome else f": {row.reason}" if row.value is None else ""
     colour = {"passed": {"green": True}, "failed": {"red": True}, "inconclusive": {"yellow": True}}
     _line(reporter, f"{outcome}{said}", indent="    ", markup=colour.get(row.outcome, {}))
@@ -187,7 +179,11 @@ def _criterion(reporter: pytest.TerminalReporter, row: wording.Compared) -> None
 
 def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
     """MAE over time as block characters, neighbouring dates averaged so that the line fits; empty below two dates."""
-    if len(values) < 2 or not _writes(BLOCKS):  # noqa: PLR2004 - one is no line
+    try:
+        BLOCKS.encode(getattr(sys.__stdout__, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ""
+    if len(values) < 2:  # noqa: PLR2004 - one is no line
         return ""
     size = -(-len(values) // SPARK)
     means = [fmean(values[at : at + size]) for at in range(0, len(values), size)]
@@ -202,21 +198,17 @@ def spark_line(values: Sequence[float], dates: Sequence[str]) -> str:
     )
 
 
-def _writes(text: str) -> bool:
-    """Whether the terminal has these letters."""
-    try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
 def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) -> None:
     """What changed in features and parameters since the champion, and what each group brings."""
-    for candidate in document["candidates"]:
-        if document["champion"]:
-            for text in filter(None, (wording.lineage_text(candidate), wording.parameters_text(candidate))):
-                _line(reporter, f"{candidate['name']}: {text}")
+    for candidate in document["candidates"] if document["champion"] else ():
+        name, lineage = candidate["name"], candidate["lineage"]
+        kinds = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
+        if kinds:
+            version = lineage["feature_version"]
+            _line(reporter, f"{name}: features {version} against the champion's: {'; '.join(kinds)}")
+        if moved := lineage.get("parameters"):
+            texts = [f"{parameter} {before} -> {after}" for parameter, (before, after) in moved.items()]
+            _line(reporter, f"{name}: {'; '.join(texts)}")
     rows = [
         (plain(candidate["name"], SHORT), plain(effect["group"], NAME), effect["change"], effect_text(effect))
         for candidate in document["candidates"]
@@ -228,10 +220,13 @@ def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) ->
 
 
 def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame], *, several: bool) -> None:
+    def whose(row: Any) -> str:
+        return plain(row.candidate, SHORT) if several else ""
+
     if not highlights:
         return
     dates = [
-        (f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n), _whose(row, several=several))
+        (f"{row.GAME_DATE:%Y-%m-%d}", f"{row.mae:.2f}", f"{row.bias:+.2f}", str(row.n), whose(row))
         for row in highlights["dates"].itertuples()
     ]
     _table(reporter, [("worst dates", "mae", "bias", "n", ""), *dates])
@@ -242,29 +237,21 @@ def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFr
             f"{row.actual:.0f}",
             f"{row.predicted:.1f}",
             f"{row.error:+.1f}",
-            _whose(row, several=several),
+            whose(row),
         )
         for row in highlights["misses"].itertuples()
     ]
     _table(reporter, [("worst misses", "player", "actual", "predicted", "error", ""), *misses])
 
 
-def _whose(row: Any, *, several: bool) -> str:
-    return plain(row.candidate, SHORT) if several else ""
-
-
 def _line(
     reporter: pytest.TerminalReporter, text: str, *, indent: str = "", markup: Mapping[str, bool] | None = None
 ) -> None:
     """Text in lines of at most 80 columns."""
-    wrapped = textwrap.wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_on_hyphens=False,
-    )
-    for line in wrapped:
+    later = f"{indent}  "
+    for line in textwrap.wrap(
+        plain(text), WIDTH, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+    ):
         reporter.write_line(line, **(markup or {}))
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
 
 DASH: Final = "–"  # noqa: RUF001 - what is not known
-OUTCOMES: Final = {
-    "passed": "passed",
-    "failed": "failed",
-    "inconclusive": "inconclusive",
-    "not_applicable": "not applicable",
-    "skipped": "skipped",
-}
 _NAME: Final = 60
 
 Document = Mapping[str, Any]
@@ -55,21 +49,22 @@ class Compared:
 
 def compared(row: Mapping[str, Any]) -> Compared:
     """A criterion of decision.json, read with its own expression."""
-    criterion = _parsed(row["expression"])
+    try:
+        criterion = parse_criterion(row["expression"])
+    except NBAPropsError:
+        criterion = None
     margin = criterion.number if criterion is not None and criterion.reference else 0.0
     value, threshold = row["value"], row["threshold"]
     other = None if threshold is None else threshold - margin
-    difference = None if value is None or other is None else value - other
     low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
     named = criterion.reference if criterion is not None else None
-    reference = named or (DASH if other is None else f"{other:g}")
-    facts = Compared(
+    known = Compared(
         expression=row["expression"],
         metric=row["metric"],
-        reference=reference,
+        reference=named or (DASH if other is None else f"{other:g}"),
         value=value,
         reference_value=other,
-        difference=difference,
+        difference=None if value is None or other is None else value - other,
         low=low,
         high=high,
         margin=margin,
@@ -78,20 +73,13 @@ def compared(row: Mapping[str, Any]) -> Compared:
         reason=row["reason"],
         said="",
     )
-    return Compared(**{**vars(facts), "said": _said(facts, criterion)})
-
-
-def _parsed(expression: str) -> Criterion | None:
-    try:
-        return parse_criterion(expression)
-    except NBAPropsError:
-        return None
+    return replace(known, said=_said(known, criterion))
 
 
 def _said(row: Compared, criterion: Criterion | None) -> str:
     """What the outcome says of the two models."""
     if row.outcome not in ("passed", "failed") or criterion is None:
-        return OUTCOMES.get(row.outcome, row.outcome)
+        return row.outcome.replace("_", " ")
     if criterion.reference is None or row.low is None or row.high is None:
         return "holds" if row.outcome == "passed" else "does not hold"
     gain = (row.low, row.high) if row.wants_more else (-row.high, -row.low)  # positive: the candidate is better
@@ -114,11 +102,7 @@ def leading(document: Document) -> Mapping[str, Any] | None:
     same = [c for c in candidates if c["verdict"] == "PROMOTE"] or [
         c for c in candidates if c["verdict"] == document["verdict"]
     ]
-    return min(same or candidates, key=lambda c: _or_infinite(c["metrics"].get("mae")))
-
-
-def _or_infinite(value: float | None) -> float:
-    return float("inf") if value is None else value
+    return min(same or candidates, key=lambda c: math.inf if (mae := c["metrics"].get("mae")) is None else mae)
 
 
 def main_comparison(candidate: Mapping[str, Any]) -> Compared | None:
@@ -136,20 +120,18 @@ def headline(document: Document) -> str:
     """The verdict in a few words, and what the decided candidates need to be used."""
     deciding = [c for c in document["candidates"] if c["verdict"] == document["verdict"]]
     needed = sorted({name for candidate in deciding for name in candidate.get("needs_lineups", ())})
-    return _headline(document) + (f" (needs lineups: {', '.join(needed)})" if needed else "")
-
-
-def _headline(document: Document) -> str:
-    verdict = document["verdict"]
+    lineups = f" (needs lineups: {', '.join(needed)})" if needed else ""
     winner = next((c for c in document["candidates"] if c["verdict"] == "PROMOTE"), None)
-    if verdict != "PROMOTE" or winner is None:
-        return _not_promoted(document)
+    if document["verdict"] != "PROMOTE" or winner is None:
+        return _not_promoted(document) + lineups
     if is_the_champion(winner):
-        return f"PROMOTE: {winner['name']} is already v{winner['model_version']}"
-    if document["promote_mode"] == "dry-run":
-        return f"PROMOTE: {winner['name']} would be promoted (dry run)"
-    moved = "is" if document["promoted"] else "already was"
-    return f"PROMOTE: {winner['name']} {moved} {document['settings']['alias']} as v{winner['model_version']}"
+        said = f"is already v{winner['model_version']}"
+    elif document["promote_mode"] == "dry-run":
+        said = "would be promoted (dry run)"
+    else:
+        moved = "is" if document["promoted"] else "already was"
+        said = f"{moved} {document['settings']['alias']} as v{winner['model_version']}"
+    return f"PROMOTE: {winner['name']} {said}{lineups}"
 
 
 def _not_promoted(document: Document) -> str:
@@ -191,11 +173,6 @@ def champion_label(document: Document) -> str:
     return f"the run {str(champion['name'])[:_NAME]}" if champion.get("run_id") else "the champion"
 
 
-def target_of(document: Document, candidate: Mapping[str, Any]) -> str:
-    """What it predicts; each candidate may have a target of its own."""
-    return str(candidate.get("target") or document["settings"].get("target") or "the target")
-
-
 def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
     """One sentence: how far the candidate and what it stands against are apart, and how sure that is."""
     row = main_comparison(candidate)
@@ -206,17 +183,13 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
     other = who.get(row.reference, row.reference)
     games = candidate["metrics"].get("n_predictions")
     same = f"On the same {games:,.0f} player-games, " if games and "[" not in row.expression else "On the same games, "
+    _, bracket, rest = row.expression.partition("[")
+    metric = metric_name(row.metric) + (f"[{rest.partition(']')[0]}]" if bracket else "")
     sure = "" if row.low is None or row.high is None else f" (95% interval {row.low:+.3f} to {row.high:+.3f})"
     return (
-        f"{same}{candidate['name']} has {_of(row)} {row.value:.3f}, {other} {row.reference_value:.3f}: "
+        f"{same}{candidate['name']} has {metric} {row.value:.3f}, {other} {row.reference_value:.3f}: "
         f"a difference of {row.difference:+.3f}{sure}. {_conclusion(row, other)}"
     )
-
-
-def _of(row: Compared) -> str:
-    """The metric and its slice."""
-    _, bracket, rest = row.expression.partition("[")
-    return f"{metric_name(row.metric)}{bracket + rest.partition(']')[0] + ']' if bracket else ''}"
 
 
 def metric_name(name: str) -> str:
@@ -245,32 +218,14 @@ def _conclusion(row: Compared, other: str) -> str:
 # pieces of lines
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """Decimals, a dash for what is not known."""
-    return DASH if value is None or value != value else f"{value:.{digits}f}"  # noqa: PLR0124 - NaN
-
-
-def signed(value: float | None, digits: int = 4) -> str:
-    """With its sign."""
-    return DASH if value is None or value != value else f"{value:+.{digits}f}"  # noqa: PLR0124 - NaN
+def number(value: float | None, digits: int = 4, sign: str = "") -> str:
+    """Decimals, a dash for what is not known; with the sign `+` also that of positive ones."""
+    return DASH if value is None or math.isnan(value) else f"{value:{sign}.{digits}f}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     """`[low, high]`, a dash where there is none."""
     return DASH if low is None or high is None else f"[{low:+.{digits}f}, {high:+.{digits}f}]"
-
-
-def lineage_text(candidate: Mapping[str, Any]) -> str:
-    """`features 5c9e…: added opponent; changed form`, against the champion's."""
-    lineage = candidate["lineage"]
-    parts = [f"{kind} {', '.join(lineage[kind])}" for kind in ("added", "removed", "changed") if lineage[kind]]
-    return f"features {lineage['feature_version']} against the champion's: {'; '.join(parts)}" if parts else ""
-
-
-def parameters_text(candidate: Mapping[str, Any]) -> str:
-    """`max_depth 4 -> 6`, for every parameter that differs from the champion's."""
-    moved: Mapping[str, Sequence[object]] = candidate["lineage"].get("parameters") or {}
-    return "; ".join(f"{name} {before} -> {after}" for name, (before, after) in moved.items())
 
 
 def guard_line(guard: Mapping[str, Any]) -> str:

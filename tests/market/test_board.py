@@ -16,13 +16,13 @@ from pytest_nbaprops.market.board import (
     MARGIN,
     MIXED,
     NO_PRICE,
+    SPREADS,
     Board,
     chance_at,
     implied_centre,
     make_board,
 )
 from pytest_nbaprops.market.judge import judge
-from pytest_nbaprops.market.rungs import SPREADS
 from pytest_nbaprops.market.settings import MarketSettings
 from tests.market.frames import market_of, season
 

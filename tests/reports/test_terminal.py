@@ -16,7 +16,7 @@ from _pytest.config import Config, get_config
 from _pytest.terminal import TerminalReporter
 
 from pytest_nbaprops.reports import terminal
-from pytest_nbaprops.reports.highlights import worst_of
+from pytest_nbaprops.reports.figures import worst_of
 from pytest_nbaprops.reports.progress import FoldProgress, work_progress
 from pytest_nbaprops.session.child import Child
 from pytest_nbaprops.session.evidence import Evidence

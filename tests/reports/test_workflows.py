@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_nbaprops.commands.starter import TEMPLATES
+from pytest_nbaprops.commands.init import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / ".github" / "actions" / "promotion-gate" / "action.yml"
