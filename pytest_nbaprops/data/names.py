@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -106,15 +106,16 @@ class Players:
 
     @cached_property
     def _plain(self) -> Mapping[str, frozenset[int]]:
-        return _grouped({name: plain_name(name) for name in self.names}, self.names)
+        return _respelt(self.names, plain_name)
 
     @cached_property
     def _bare(self) -> Mapping[str, frozenset[int]]:
-        return _grouped({name: bare_name(name) for name in self.names}, self.names)
+        return _respelt(self.names, bare_name)
 
 
-def _grouped(keys: Mapping[str, str], names: Mapping[str, frozenset[int]]) -> Mapping[str, frozenset[int]]:
+def _respelt(names: Mapping[str, frozenset[int]], spelling: Callable[[str], str]) -> Mapping[str, frozenset[int]]:
     found: dict[str, frozenset[int]] = {}
-    for name, key in keys.items():
-        found[key] = found.get(key, frozenset()) | names[name]
+    for name, ids in names.items():
+        key = spelling(name)
+        found[key] = found.get(key, frozenset()) | ids
     return found

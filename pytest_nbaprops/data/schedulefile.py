@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from pytest_nbaprops.data.cells import is_missing
 from pytest_nbaprops.data.files import find_files
-from pytest_nbaprops.data.problems import Place, file_problem, from_one, header_problem, listed
+from pytest_nbaprops.data.problems import Place, file_problem, header_problem, listed
 from pytest_nbaprops.data.tables import read_table
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -53,7 +54,7 @@ def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
     """A DataFrame with the same columns; rows count from 1 in errors."""
     header = [str(column) for column in frame.columns]
     rows: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in frame.itertuples(index=False)]
-    return _schedule(rows, header, Place(name=source, row_number=from_one))
+    return _schedule(rows, header, Place(name=source))
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:
@@ -86,7 +87,7 @@ def _check_header(header: Sequence[str], columns: Mapping[str, str], place: Plac
 
 def _text(value: Any) -> str:
     """A cell as a CSV file would hold it, trimmed."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN is what differs from itself
+    if is_missing(value):
         return ""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ").removesuffix(" 00:00:00")
