@@ -87,8 +87,7 @@ def canonical_table(
     Raises DataError for the first cell that breaks a rule.
     """
     raw = {name: cells.clean_cells(name, table.column(name), place) for name in table.column_names}
-    order = [name for name in CANONICAL_COLUMNS if name in raw]
-    columns = {name: _converted(raw[name]) for name in order}
+    columns = {name: _converted(raw[name]) for name in CANONICAL_COLUMNS if name in raw}
     columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
     own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
     raw["MATCHUP"].require(own, OTHER_MATCHUP)

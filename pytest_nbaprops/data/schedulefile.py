@@ -58,31 +58,26 @@ def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:
-    lower = {name.strip().lower(): name for name in header}
-    columns = {
-        ours: next(lower[name] for name in names if name in lower)
-        for ours, names in COLUMNS.items()
-        if lower.keys() & set(names)
-    }
-    _check_header(header, columns, place)
-    if not rows:
-        raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
-    texts = tuple({ours: _text(row[theirs]) for ours, theirs in columns.items()} for row in rows)
-    return Schedule(place=place, columns=columns, cells=texts)
-
-
-def _check_header(header: Sequence[str], columns: Mapping[str, str], place: Place) -> None:
-    """Every column once, and none missing."""
-    expected = "the columns player, team, opponent, date, home"
+    """Every column once, none missing, and rows in them."""
     counted = Counter(name.strip().lower() for name in header)
     if twice := [name for name, times in counted.items() if times > 1 and name]:
         found = f"it {counted[twice[0]]} times"
         raise header_problem(place.name, ", ".join(twice), found, "every column once", "rename or drop one of them")
+    theirs = {name.strip().lower(): name for name in header}
+    columns = {
+        ours: next(theirs[name] for name in names if name in theirs)
+        for ours, names in COLUMNS.items()
+        if theirs.keys() & set(names)
+    }
     wanted = [*NEEDED, *([] if columns.keys() & {"player", "player_id"} else ["player"])]
     if missing := [name for name in wanted if name not in columns]:
-        found = f"no such column, only {listed(list(header))}"
+        found, expected = f"no such column, only {listed(list(header))}", ", ".join(("player", *NEEDED))
         way_out = f"add the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-        raise header_problem(place.name, ", ".join(missing), found, expected, way_out)
+        raise header_problem(place.name, ", ".join(missing), found, f"the columns {expected}", way_out)
+    if not rows:
+        raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
+    cells = tuple({ours: _text(row[column]) for ours, column in columns.items()} for row in rows)
+    return Schedule(place=place, columns=columns, cells=cells)
 
 
 def _text(value: Any) -> str:
