@@ -148,15 +148,18 @@ class FileStore:
             files=self._artifacts(folder, said),
             models=self._logged_models(experiment.key).get(run_id, {}),
         )
-        named = text_of(said, "run_id", "run_uuid")
+        self._note_meta(where, meta, run)
+        return run
+
+    def _note_meta(self, where: str, meta: Mapping[str, Any] | None, run: SourceRun) -> None:
+        named = text_of(meta or {}, "run_id", "run_uuid")
         if meta is None:
             done = f"name, times and status from what is there: {run.status}"
             self.findings.repaired(where, "a run without meta.yaml", done)
         elif not named:
             self.findings.repaired(where, "meta.yaml without the run's id", "the folder's name counts")
-        elif named != run_id:
+        elif named != run.run_id:
             self.findings.repaired(where, f"meta.yaml names another run ({named[:40]})", "the folder's name counts")
-        return run
 
     def _metrics(self, folder: Path) -> dict[str, list[Point]]:
         found: dict[str, list[Point]] = {}

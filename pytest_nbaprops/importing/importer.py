@@ -21,7 +21,7 @@ from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, s
 from pytest_nbaprops.importing.source import Source, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking.artifacts import write_predictions
-from pytest_nbaprops.tracking.bulk import BulkWriter, ImportedRun, bulk_writer
+from pytest_nbaprops.tracking.bulk import BulkWriter, ImportedRun, RunRows, bulk_writer
 from pytest_nbaprops.tracking.runs import next_version_number
 
 if TYPE_CHECKING:
@@ -209,14 +209,19 @@ class Importer:
         except TrackingError:
             if self.store is None or self.store.lost is not None:
                 raise
+        return self._one_by_one(writer, waiting, rows)
+
+    def _one_by_one(self, writer: BulkWriter, waiting: list[Waiting], rows: list[RunRows]) -> list[tuple[Waiting, str]]:
+        """Those that the store takes; where it refuses all of several, the store is at fault, not a run."""
         found: list[tuple[Waiting, str]] = []
-        refused: list[TrackingError] = []
+        refused = 0
         for row, one in zip(rows, waiting, strict=True):
             try:
                 found.append((one, writer.write([row])[0]))
             except TrackingError as error:
-                refused.append(error)
-                if self.store.lost is not None or len(refused) == len(rows) > 1:
+                refused += 1
+                is_lost = self.store is not None and self.store.lost is not None
+                if is_lost or refused == len(rows) > 1:
                     raise
                 self.findings.left_out(f"run {one.prepared.origin[:40]}", "refused by the store", str(error)[:300])
                 self._count(one.prepared, -1)
