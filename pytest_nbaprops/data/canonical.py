@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -51,9 +52,19 @@ SEASON_SHAPE: Final = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
 CONVERTERS: Final[dict[str, Callable[[cells.Cells], object]]] = {
     **dict.fromkeys(ID_COLUMNS, cells.whole_ids),
     **dict.fromkeys(NUMBER_COLUMNS, cells.counts),
-    **dict.fromkeys(SHARE_COLUMNS, cells.shares),
-    **dict.fromkeys(SIGNED_COLUMNS, cells.signed),
-    "MIN": cells.minutes,
+    **dict.fromkeys(SHARE_COLUMNS, partial(cells.numbers_within, low=0, high=1, problem=cells.SHARE)),
+    **dict.fromkeys(
+        SIGNED_COLUMNS,
+        partial(
+            cells.numbers_within,
+            low=-cells.LARGEST_COUNT,
+            high=cells.LARGEST_COUNT,
+            problem=cells.SIGNED,
+            unreadable=cells.NUMERIC,
+        ),
+    ),
+    # A larger number is seconds, or another column.
+    "MIN": partial(cells.numbers_within, low=0, high=cells.LONGEST_GAME, problem=cells.MINUTES),
     "GAME_ID": cells.game_ids,
     "GAME_DATE": cells.game_dates,
     "SEASON_ID": cells.codes,
@@ -76,8 +87,7 @@ def canonical_table(
     Raises DataError for the first cell that breaks a rule.
     """
     raw = {name: cells.clean_cells(name, table.column(name), place) for name in table.column_names}
-    order = [name for name in CANONICAL_COLUMNS if name in raw]
-    columns = {name: _converted(raw[name]) for name in order}
+    columns = {name: _converted(raw[name]) for name in CANONICAL_COLUMNS if name in raw}
     columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
     own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
     raw["MATCHUP"].require(own, OTHER_MATCHUP)
@@ -97,36 +107,31 @@ def _converted(column: cells.Cells) -> pa.Array:
 
 def _seasons(given: cells.Cells | None, columns: dict[str, pa.Array]) -> pa.Array:
     dates = columns["GAME_DATE"].dictionary_encode()
-    stamps = [pd.Timestamp(value) for value in dates.dictionary.to_numpy(zero_copy_only=False)]
-    derived = pa.array([season_of_date(stamp) for stamp in stamps], pa.string()).take(dates.indices)
     if given is None:
-        return derived
+        stamps = [pd.Timestamp(value) for value in dates.dictionary.to_numpy(zero_copy_only=False)]
+        return pa.array([season_of_date(stamp) for stamp in stamps], pa.string()).take(dates.indices)
     text = columns["GAME_DATE"].cast(pa.date32()).cast(pa.string())
-    bad = ~_each_pair(columns["SEASON"], text, _holds)
+    bad = ~_each_pair(columns["SEASON"], text, _is_in_season)
     if bad.any():
-        season = given.array
-        raise SEASON.error(
-            given.place,
-            "SEASON",
-            bad,
-            lambda row: season[row].as_py() and f"{season[row].as_py()} on {text[row].as_py()}",
-        )
+        first = int(np.argmax(bad))
+        season, day = given.array[first].as_py(), text[first].as_py()
+        raise SEASON.error(given.place, "SEASON", bad, lambda _: season and f"{season} on {day}")
     return columns["SEASON"]
+
+
+def _is_in_season(season: str, day: str) -> bool:
+    """Whether a date can be in a season, summer leagues and the bubble's finals included."""
+    shape = SEASON_SHAPE.fullmatch(season)
+    if shape is None or season != season_name(int(shape[1])):
+        return False
+    year = int(shape[1])
+    return dt.date(year, 7, 1) <= dt.date.fromisoformat(day) <= dt.date(year + 1, 10, 15)
 
 
 def _each_pair(left: pa.Array, right: pa.Array, holds: Callable[[str, str], bool]) -> NDArray[np.bool_]:
     """Whether each row's pair of texts holds, asked once for each different pair; empty never holds."""
     joined = pc.binary_join_element_wise(left, right, "\n")
     return cells.each(joined, lambda pair: holds(*pair.split("\n")), empty=False)
-
-
-def _holds(season: str, day: str) -> bool:
-    """Whether a date can be in a season, summer leagues and the bubble's finals included."""
-    shape, date = SEASON_SHAPE.fullmatch(season), dt.date.fromisoformat(day)
-    if shape is None or season != season_name(int(shape[1])):
-        return False
-    year = int(shape[1])
-    return dt.date(year, 7, 1) <= date <= dt.date(year + 1, 10, 15)
 
 
 def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequence[str]) -> None:
@@ -145,10 +150,8 @@ def _extra_text(column: cells.Cells) -> pa.Array:
     """An extra column as the text that a CSV file would hold."""
     if cells.is_text(column.array.type):
         return column.array.cast(pa.string())
-    return pa.array([None if value is None else _csv_text(value) for value in column.array.to_pylist()], pa.string())
-
-
-def _csv_text(value: object) -> str:
-    if isinstance(value, dt.datetime):
-        return str(value.date()) if value.time() == dt.time() and value.tzinfo is None else str(value)
-    return str(value)
+    texts = []
+    for value in column.array.to_pylist():
+        is_day = isinstance(value, dt.datetime) and value.time() == dt.time() and value.tzinfo is None
+        texts.append(None if value is None else str(value.date() if is_day else value))
+    return pa.array(texts, pa.string())

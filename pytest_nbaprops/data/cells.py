@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_nbaprops.errors import DataError
-
 NULLS: Final = frozenset({"", "nan", "none", "null", "<na>", "nat", "n/a"})
 NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 CLOCK: Final = re.compile(r"(\d{1,3})(?:\.0+)?:([0-5]\d)", re.ASCII)
@@ -79,13 +77,10 @@ class Cells:
     array: pa.Array
     place: Place
 
-    def problem(self, bad: NDArray[np.bool_], problem: Problem) -> DataError:
-        return problem.error(self.place, self.column, bad, lambda row: self.array[row].as_py())
-
     def require(self, good: NDArray[np.bool_], problem: Problem) -> None:
         """Raise DataError for the first row that is not good."""
         if not good.all():
-            raise self.problem(~good, problem)
+            raise problem.error(self.place, self.column, ~good, lambda row: self.array[row].as_py())
 
     @property
     def empty(self) -> NDArray[np.bool_]:
@@ -127,25 +122,26 @@ def arrow_column(series: pd.Series[Any]) -> pa.Array:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = series.dt.tz_localize(None)
     if isinstance(series.dtype, (pd.PeriodDtype, pd.IntervalDtype)):
-        return _as_text(series.tolist())
+        return _as_text(series)
     try:
         column = pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return _as_text(series.tolist())
+        return _as_text(series)
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def text_column(series: pd.Series[Any]) -> pa.Array:
     """A pandas column as text, empty cells empty."""
     column = arrow_column(series)
-    return column if is_text(column.type) else _as_text(series.tolist())
+    return column if is_text(column.type) else _as_text(series)
 
 
-def _as_text(values: list[object]) -> pa.Array:
-    return pa.array([None if _is_missing(value) else str(value) for value in values], pa.string())
+def _as_text(series: pd.Series[Any]) -> pa.Array:
+    return pa.array([None if is_missing(value) else str(value) for value in series.tolist()], pa.string())
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """None, and pandas' and Python's other values for nothing."""
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
@@ -153,10 +149,6 @@ def is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _cleaned(value: str) -> str | None:
@@ -174,11 +166,11 @@ def _by_unique(array: pa.Array, function: Callable[[Any], object], kind: pa.Data
     return pa.array(results, kind).take(coded.indices)
 
 
-def each(array: pa.Array | pa.ChunkedArray, question: Callable[[Any], bool], *, empty: bool) -> NDArray[np.bool_]:
-    """The answer for each row, asked once for each different value."""
+def each(array: pa.Array | pa.ChunkedArray, function: Callable[[Any], object], *, empty: object) -> NDArray[Any]:
+    """The answer for each row, asked once for each different value; `empty` is that for an empty one."""
     whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     coded = whole.dictionary_encode()
-    answers = np.array([*(question(word) for word in coded.dictionary.to_pylist()), empty], dtype=bool)
+    answers = np.array([*map(function, coded.dictionary.to_pylist()), empty])
     return np.asarray(answers[np.asarray(coded.indices.fill_null(len(answers) - 1))])
 
 
@@ -204,9 +196,10 @@ def parse_minutes(text: str) -> float | None:
 def numbers(cells: Cells, problem: Problem = NUMERIC) -> NDArray[np.float64]:
     """float64, NaN where empty; DataError for anything else, infinities included."""
     parse = parse_minutes if problem is MINUTES else parse_whole if problem is WHOLE_ID else parse_number
-    if _is_number(cells.array.type):
+    kind = cells.array.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         found = cells.array.cast(pa.float64(), safe=False)
-    elif is_text(cells.array.type):
+    elif is_text(kind):
         coded = cells.array.dictionary_encode()
         parsed = [parse(word) for word in coded.dictionary.to_pylist()]
         found = pa.array(parsed, pa.float64()).take(coded.indices)
@@ -217,32 +210,19 @@ def numbers(cells: Cells, problem: Problem = NUMERIC) -> NDArray[np.float64]:
     return values
 
 
+def numbers_within(
+    cells: Cells, low: float, high: float, problem: Problem, *, unreadable: Problem | None = None
+) -> NDArray[np.float64]:
+    """Numbers from low to high; DataError with ``problem``, or with ``unreadable`` where a cell is no number."""
+    values = numbers(cells, unreadable or problem)
+    cells.require(~((values < low) | (values > high)), problem)
+    return values
+
+
 def counts(cells: Cells) -> NDArray[np.float64]:
-    """Numbers that are not negative."""
-    values = numbers(cells, NOT_NEGATIVE)
-    cells.require(~(values < 0), NOT_NEGATIVE)
+    """Numbers that are not negative, and not too many for one game."""
+    values = numbers_within(cells, 0, math.inf, NOT_NEGATIVE)
     cells.require(~(values > LARGEST_COUNT), COUNT)
-    return values
-
-
-def shares(cells: Cells) -> NDArray[np.float64]:
-    """Parts of one, as FG_PCT is."""
-    values = numbers(cells, SHARE)
-    cells.require(~((values < 0) | (values > 1)), SHARE)
-    return values
-
-
-def signed(cells: Cells) -> NDArray[np.float64]:
-    """Numbers on either side of zero."""
-    values = numbers(cells)
-    cells.require(~(np.abs(values) > LARGEST_COUNT), SIGNED)
-    return values
-
-
-def minutes(cells: Cells) -> NDArray[np.float64]:
-    """Minutes played; a larger number is seconds, or another column."""
-    values = numbers(cells, MINUTES)
-    cells.require(~((values < 0) | (values > LONGEST_GAME)), MINUTES)
     return values
 
 
@@ -291,13 +271,8 @@ def filled_texts(cells: Cells) -> pa.Array:
 def matchups(cells: Cells) -> pa.Array:
     """Text of the two shapes that say who played whom."""
     found = texts(cells)
-    cells.require(each(found, _is_matchup, empty=False), MATCHUP)
+    cells.require(each(found, lambda text: MATCHUP_SHAPE.fullmatch(text) is not None, empty=False), MATCHUP)
     return found
-
-
-def _is_matchup(text: str) -> bool:
-    parts = MATCHUP_SHAPE.fullmatch(text)
-    return parts is not None and parts["left"] != parts["right"]
 
 
 def game_dates(cells: Cells) -> NDArray[np.datetime64]:
@@ -310,39 +285,37 @@ def game_dates(cells: Cells) -> NDArray[np.datetime64]:
     for problem in (DATE, TIMED_DATE, FAR_DATE):
         wrong = np.array([found is problem for found in parsed] + [problem is DATE])
         cells.require(~wrong[rows], problem)
-    dates = np.array(
-        [None if isinstance(found, Problem) else found for found in parsed] + [None], dtype="datetime64[ns]"
-    )
-    return np.asarray(dates[rows])
+    # What no row has can still be among the different values, a CSV file's header for one.
+    dates = [None if isinstance(found, Problem) else found for found in parsed]
+    return np.asarray(np.array([*dates, None], dtype="datetime64[ns]")[rows])
 
 
 def _date(value: object) -> dt.date | Problem:
+    timed = False
     if isinstance(value, pd.Timestamp):
         value = value.to_pydatetime(warn=False) + dt.timedelta(microseconds=bool(value.nanosecond))
     if isinstance(value, dt.datetime):
-        return _in_range(value.date()) if value.time() == dt.time() else TIMED_DATE
-    if isinstance(value, dt.date):
-        return _in_range(value)
-    return _date_of_text(value) if isinstance(value, str) else DATE
-
-
-def _date_of_text(text: str) -> dt.date | Problem:
-    iso, named = ISO_DATE.fullmatch(text), NAMED_DATE.fullmatch(text)
-    if iso is not None:
-        found = _date_of_parts(int(iso[1]), int(iso[2]), int(iso[3]))
-        timed = iso["time"] is not None and not MIDNIGHT.fullmatch(iso["time"])
-        return TIMED_DATE if timed and isinstance(found, dt.date) else found
-    if named is not None and named[1].lower() in MONTHS:
-        return _date_of_parts(int(named[3]), MONTHS.index(named[1].lower()) + 1, int(named[2]))
-    return DATE
-
-
-def _date_of_parts(year: int, month: int, day: int) -> dt.date | Problem:
-    try:
-        return _in_range(dt.date(year, month, day))
-    except ValueError:
+        if value.time() != dt.time():
+            return TIMED_DATE
+        value = value.date()
+    elif isinstance(value, str):
+        iso = ISO_DATE.fullmatch(value)
+        timed = iso is not None and iso["time"] is not None and not MIDNIGHT.fullmatch(iso["time"])
+        value = _date_of_text(value)
+    if not isinstance(value, dt.date):
         return DATE
+    if not FIRST_DATE <= value <= LAST_DATE:
+        return FAR_DATE
+    return TIMED_DATE if timed else value
 
 
-def _in_range(date: dt.date) -> dt.date | Problem:
-    return date if FIRST_DATE <= date <= LAST_DATE else FAR_DATE
+def _date_of_text(text: str) -> dt.date | None:
+    iso, named = ISO_DATE.fullmatch(text), NAMED_DATE.fullmatch(text)
+    try:
+        if iso is not None:
+            return dt.date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if named is not None and named[1].lower() in MONTHS:
+            return dt.date(int(named[3]), MONTHS.index(named[1].lower()) + 1, int(named[2]))
+    except ValueError:
+        pass
+    return None

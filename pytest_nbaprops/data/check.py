@@ -89,8 +89,8 @@ def check_games(games: pd.DataFrame) -> GamesCheck:
 
 
 def _season(name: str, rows: pd.DataFrame) -> Season:
-    dates = np.unique(rows["GAME_DATE"].to_numpy())
-    days = np.diff(dates) // np.timedelta64(1, "D")
+    dates = np.unique(rows["GAME_DATE"].to_numpy()).astype("datetime64[D]")
+    days, gaps = [str(date) for date in dates], np.diff(dates).astype(np.int64).tolist()
     ids = [str(game) for game in rows["GAME_ID"].unique()]
     numbers = {int(game[5:]) for game in ids if kind_of_game(game) == "regular"}
     return Season(
@@ -98,18 +98,12 @@ def _season(name: str, rows: pd.DataFrame) -> Season:
         games=len(ids),
         rows=len(rows),
         players=rows["PLAYER_ID"].nunique(),
-        first_date=_day(dates[0]),
-        last_date=_day(dates[-1]),
+        first_date=days[0],
+        last_date=days[-1],
         unplayed=int(rows["MIN"].isna().sum()),
         missing=max(numbers, default=0) - len(numbers),
-        breaks=tuple(
-            (_day(dates[at]), _day(dates[at + 1]), int(days[at])) for at in np.flatnonzero(days > LONGEST_BREAK)
-        ),
+        breaks=tuple((days[at], days[at + 1], gap) for at, gap in enumerate(gaps) if gap > LONGEST_BREAK),
     )
-
-
-def _day(date: np.datetime64) -> str:
-    return str(date.astype("datetime64[D]"))
 
 
 def _sides(played: pd.DataFrame) -> Iterator[str]:

@@ -25,7 +25,7 @@ from pytest_nbaprops.data.schema import (
 from pytest_nbaprops.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,13 +50,22 @@ class Named:
 
 def named_table(raw: pa.Table, place: Place, column_map: Mapping[str, str], target_columns: Sequence[str]) -> Named:
     """The columns that we know under our names, the others under theirs."""
-    names = _our_names(raw.column_names, place.name, _checked_map(column_map))
-    _require_columns(names, place.name, target_columns)
+    theirs = raw.column_names
+    names = _our_names(theirs, place.name, column_map)
     kept = {position: name for position, name in enumerate(names) if name is not None}
+    _require_columns(list(kept.values()), place.name, target_columns)
     table = pa.table({name: _readable(name, raw.column(position), place) for position, name in kept.items()})
-    again = _repeated_headers(table, [raw.column_names[position] for position in kept])
-    odd = tuple(_oddities(raw.column_names, names, column_map, place, again))
-    return Named(table=table, rows=np.arange(table.num_rows), oddities=odd).only(~(_blank_rows(table) | again))
+    odd = [
+        Oddity(what=f"{theirs[position]!r} read as the column {name}", rows=0, example=place.name)
+        for position, name in kept.items()
+        if name != theirs[position] and theirs[position] not in column_map
+    ]
+    again = _repeated_headers(table, [theirs[position] for position in kept])
+    if again.any():
+        what, example = "the header repeated between the rows, left out", place.at(int(np.argmax(again)))
+        odd.append(Oddity(what=what, rows=int(again.sum()), example=example))
+    whole = Named(table=table, rows=np.arange(table.num_rows), oddities=tuple(odd))
+    return whole.only(~(_blank_rows(table) | again))
 
 
 def _readable(name: str, column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
@@ -72,46 +81,14 @@ def _readable(name: str, column: pa.ChunkedArray, place: Place) -> pa.ChunkedArr
         raise header_problem(place.name, name, "bytes that are no UTF-8 text", "text", TYPE_WAY_OUT) from error
 
 
-def _oddities(
-    theirs: list[str], ours: list[str | None], column_map: Mapping[str, str], place: Place, again: NDArray[np.bool_]
-) -> Iterator[Oddity]:
-    for name, our in zip(theirs, ours, strict=True):
-        if our is not None and our != name and name not in column_map:
-            yield Oddity(what=f"{name!r} read as the column {our}", rows=0, example=place.name)
-    if again.any():
-        first = int(np.argmax(again))
-        yield Oddity(
-            what="the header repeated between the rows, left out", rows=int(again.sum()), example=place.at(first)
-        )
-
-
-def _repeated_headers(table: pa.Table, header: list[str]) -> NDArray[np.bool_]:
-    """Rows that are the header once more, as in files that were put together from others."""
-    again = np.ones(table.num_rows, dtype=bool)
-    for column, name in zip(table.columns, header, strict=True):
-        if not again.any():
-            break
-        there = partial(_is_name, name.upper())
-        again &= each(column, there, empty=False) if is_text(column.type) else False
-    return again
-
-
-def _is_name(name: str, word: str) -> bool:
-    return word.replace("\ufeff", "").strip().upper() == name
-
-
-def _checked_map(column_map: Mapping[str, str]) -> Mapping[str, str]:
+def _our_names(names: list[str], source: str, column_map: Mapping[str, str]) -> list[str | None]:
+    """Our name for each column, None for a column to leave out."""
     for theirs, ours in column_map.items():
         if ours not in CANONICAL_COLUMNS:
             raise SettingsError(
                 f"{COLUMN_MAP_OPTION}: found {ours!r} as the new name of {theirs!r}{nearest(ours, CANONICAL_COLUMNS)}, "
                 f"expected one of {', '.join(CANONICAL_COLUMNS)}; map only to the names of the schema"
             )
-    return column_map
-
-
-def _our_names(names: list[str], source: str, column_map: Mapping[str, str]) -> list[str | None]:
-    """Our name for each column, None for a column to leave out."""
     for theirs, ours in column_map.items():
         if theirs not in names and ours not in names:
             found = f"no such column, only {listed(names)}"
@@ -133,8 +110,7 @@ def _schema_name(name: str, names: list[str]) -> str | None:
     return name.upper() if name.upper() in CANONICAL_COLUMNS and name.upper() not in names else name
 
 
-def _require_columns(names: list[str | None], source: str, target_columns: Sequence[str]) -> None:
-    there = [name for name in names if name is not None]
+def _require_columns(there: list[str], source: str, target_columns: Sequence[str]) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in there]
     if missing:
         more = f" (and none of {listed(missing[1:])})" if missing[1:] else ""
@@ -147,6 +123,20 @@ def _require_columns(names: list[str | None], source: str, target_columns: Seque
             allowed = ", ".join(column for column in TARGET_COLUMNS if column in there)
             way_out = f"add the column to the data or change {TARGET_OPTION}"
             raise header_problem(source, name, found, f"the target to be a sum of {allowed}", way_out)
+
+
+def _repeated_headers(table: pa.Table, header: list[str]) -> NDArray[np.bool_]:
+    """Rows that are the header once more, as in files that were put together from others."""
+    again = np.ones(table.num_rows, dtype=bool)
+    for column, name in zip(table.columns, header, strict=True):
+        if not again.any():
+            break
+        again &= each(column, partial(_is_name, name.upper()), empty=False) if is_text(column.type) else False
+    return again
+
+
+def _is_name(name: str, word: str) -> bool:
+    return word.replace("\ufeff", "").strip().upper() == name
 
 
 def _blank_rows(table: pa.Table) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from pytest_nbaprops.errors import DataError
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,20 +49,20 @@ class DatasetDigest:
 
     def before(self, date: str | dt.date) -> str:
         """The digest of all rows older than a date (ISO text, date or Timestamp)."""
-        return self._first(bisect_left(self.dates, iso_day(date)))
+        return self._first(bisect_left(self.dates, _iso_day(date)))
 
     def through(self, date: str | dt.date) -> str:
         """The digest of all rows up to and on a date."""
-        return self._first(bisect_right(self.dates, iso_day(date)))
-
-    def of_date(self, date: str | dt.date) -> str:
-        """The digest of one date's rows alone; that of no rows where there are none."""
-        position = bisect_left(self.dates, iso_day(date))
-        found = position < len(self.dates) and self.dates[position] == iso_day(date)
-        return self.date_digests[position] if found else EMPTY_DIGEST
+        return self._first(bisect_right(self.dates, _iso_day(date)))
 
     def _first(self, count: int) -> str:
         return self.chained[count - 1] if count else EMPTY_DIGEST
+
+    def of_date(self, date: str | dt.date) -> str:
+        """The digest of one date's rows alone; that of no rows where there are none."""
+        day = _iso_day(date)
+        position = bisect_left(self.dates, day)
+        return self.date_digests[position] if self.dates[position : position + 1] == (day,) else EMPTY_DIGEST
 
     def to_dict(self) -> DigestDict:
         """Exact builtins, for JSON and for xdist's wire."""
@@ -80,7 +80,7 @@ class DatasetDigest:
         return cls(full=str(values["full"]), **lists)
 
 
-def iso_day(date: str | dt.date) -> str:
+def _iso_day(date: str | dt.date) -> str:
     """``2024-01-05`` of a date in any of the usual forms."""
     return str(pd.Timestamp(date).date())
 
@@ -91,31 +91,23 @@ def dataset_digest(games: pd.DataFrame) -> DatasetDigest:
     Row order, column order, storage types, -0.0 and the kind of empty cell do not count. Extra columns count value by
     value: what parses as a number is one. A column counts on the dates on which it holds something.
     """
-    ordered = _ordered(games)
-    days = ordered["GAME_DATE"].to_numpy().astype("datetime64[D]")
-    starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]]) if len(days) else np.array([], dtype=np.int64)
-    ends = np.append(starts, len(days))[1:]
-    columns = [_column(name, ordered[name]) for name in sorted(ordered.columns)]
-    dates = tuple(str(day) for day in days[starts])
-    own = tuple(_slice_digest(columns, int(start), int(end)) for start, end in zip(starts, ends, strict=True))
-    chained = tuple(_chain(dates, own))
-    return DatasetDigest(full=chained[-1] if chained else EMPTY_DIGEST, dates=dates, date_digests=own, chained=chained)
-
-
-def _ordered(games: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in KEY_COLUMNS if name not in games.columns]
     if missing:
         raise DataError(
             f"games, row 1, column {missing[0]}: found no such column, expected canonical games; use load_games first"
         )
-    return games.sort_values(list(KEY_COLUMNS), kind="stable", ignore_index=True)
-
-
-def _chain(dates: Sequence[str], own: Sequence[str]) -> Iterator[str]:
-    last = EMPTY_DIGEST
-    for date, digest in zip(dates, own, strict=True):
-        last = hashlib.sha256(f"{last} {date} {digest}".encode()).hexdigest()
-        yield last
+    ordered = games.sort_values(list(KEY_COLUMNS), kind="stable", ignore_index=True)
+    days = ordered["GAME_DATE"].to_numpy().astype("datetime64[D]")
+    starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]]) if len(days) else np.array([], dtype=np.int64)
+    columns = [_column(name, ordered[name]) for name in sorted(ordered.columns)]
+    dates, own, chained = tuple(str(day) for day in days[starts]), list[str](), [EMPTY_DIGEST]
+    for date, start, end in zip(dates, starts.tolist(), [*starts[1:].tolist(), len(days)], strict=False):
+        digest = hashlib.sha256(f"{FORMAT} {end - start}".encode())
+        for column in columns:
+            column.update(digest, start, end)
+        own.append(digest.hexdigest())
+        chained.append(hashlib.sha256(f"{chained[-1]} {date} {own[-1]}".encode()).hexdigest())
+    return DatasetDigest(full=chained[-1], dates=dates, date_digests=tuple(own), chained=tuple(chained[1:]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,40 +132,33 @@ class _Column:
         digest.update(self.text[offsets[0] : offsets[-1]])
 
 
-def _slice_digest(columns: list[_Column], start: int, end: int) -> str:
-    digest = hashlib.sha256(f"{FORMAT} {end - start}".encode())
-    for column in columns:
-        column.update(digest, start, end)
-    return digest.hexdigest()
-
-
 def _column(name: str, series: pd.Series[Any]) -> _Column:
+    tag = f"\n{len(name.encode())}:{name}\n".encode()
     if name == "GAME_DATE":
-        days = series.to_numpy().astype("datetime64[D]").astype(np.int64)
-        return _numbers(name, days.astype(np.float64))
-    if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
-        values: NDArray[np.float64] = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _numbers(name, values)
-    return _texts(name, series, parse=name not in CANONICAL_COLUMNS)
-
-
-def _numbers(name: str, values: NDArray[np.float64]) -> _Column:
+        values = series.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.float64)
+    elif pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        return _text_column(tag, series, parse=name not in CANONICAL_COLUMNS)
     # Adding 0.0 makes -0.0 plain; what is empty has no value at all.
     empty = np.isnan(values)
-    kinds = np.where(empty, NOTHING, NUMBER).astype(np.uint8)
-    no_text = np.zeros(len(values) + 1, dtype=np.int32)
-    plain = np.where(empty, 0.0, values + 0.0).astype("<f8")
-    return _Column(name=_tag(name), kinds=kinds, values=plain, offsets=no_text, text=memoryview(b""))
+    return _Column(
+        name=tag,
+        kinds=np.where(empty, NOTHING, NUMBER).astype(np.uint8),
+        values=np.where(empty, 0.0, values + 0.0).astype("<f8"),
+        offsets=np.zeros(len(values) + 1, dtype=np.int32),
+        text=memoryview(b""),
+    )
 
 
-def _texts(name: str, series: pd.Series[Any], *, parse: bool) -> _Column:
+def _text_column(tag: bytes, series: pd.Series[Any], *, parse: bool) -> _Column:
     coded = text_column(series).dictionary_encode()
     cells = [_cell(value, parse=parse) for value in coded.dictionary.to_pylist()]
     kinds, numbers, words = zip(*cells, (NOTHING, 0.0, b""), strict=True)
     rows = np.asarray(coded.indices.fill_null(len(cells)))
     _, offsets, text = pa.array(words, pa.binary()).take(pa.array(rows)).buffers()
     return _Column(
-        name=_tag(name),
+        name=tag,
         kinds=np.array(kinds, dtype=np.uint8)[rows],
         values=np.array(numbers, dtype="<f8")[rows],
         offsets=np.frombuffer(offsets, dtype="<i4", count=len(rows) + 1),
@@ -189,7 +174,3 @@ def _cell(value: str, *, parse: bool) -> tuple[int, float, bytes]:
     if number is None or abs(number) > LARGEST_EXACT:
         return TEXT, 0.0, value.encode()
     return NUMBER, number + 0.0, b""
-
-
-def _tag(name: str) -> bytes:
-    return f"\n{len(name.encode())}:{name}\n".encode()

@@ -15,7 +15,7 @@ from pytest_nbaprops.data.problems import file_problem, reason
 from pytest_nbaprops.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FORMATS: Final = (".csv", ".parquet")
 COMPRESSIONS: Final = (".gz", ".zst")
@@ -41,41 +41,30 @@ SIGNATURES: Final = {
 def find_files(source: str | Path, *, formats: Sequence[str] = FORMATS, what: str = "game logs") -> list[Path]:
     """The data files that a file, folder or glob stands for, sorted by name."""
     path = Path(source).expanduser()
+    allowed = f"a {', '.join(formats[:-1])} or {formats[-1]} file, also with .gz or .zst behind it"
+    candidates: Iterable[Path]
     try:
-        if path.is_dir():
-            return _in_folder(path, formats)
         if path.is_file():
-            return [_with_known_suffix(path, formats)]
-        if not path.exists() and glob.has_magic(str(path)):
-            return _matching(path, formats)
+            if suffixes(path, formats) is None:
+                found, way_out = f"the suffix {path.suffix!r}", "convert or rename the file"
+                raise file_problem(str(path), found, allowed, way_out)
+            return [path]
+        if path.is_dir():
+            found, candidates = "a folder without data files", path.iterdir()
+            way_out = f"put the files there, or name those in subfolders by a glob such as {path / '**' / '*.csv'}"
+        elif not path.exists() and glob.has_magic(str(path)):
+            found, way_out = "no data file that matches", "check the glob; ** looks into subfolders"
+            candidates = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
+        else:
+            raise file_problem(str(path), "no such file or folder", what, "check the path, or quote the glob")
+        # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
+        visible = (file for file in candidates if not file.name.startswith("."))
+        files = sorted(file for file in visible if suffixes(file, formats) is not None and file.is_file())
     except OSError as error:
         raise _unreadable(path, error) from error
-    raise file_problem(str(path), "no such file or folder", what, "check the path, or quote the glob")
-
-
-def _in_folder(path: Path, formats: Sequence[str]) -> list[Path]:
-    found = sorted(file for file in path.iterdir() if _is_data(file, formats))
-    if not found:
-        way_out = f"put the files there, or name those in subfolders by a glob such as {path / '**' / '*.csv'}"
-        raise file_problem(str(path), "a folder without data files", _allowed(formats), way_out)
-    return found
-
-
-def _matching(path: Path, formats: Sequence[str]) -> list[Path]:
-    found = sorted(file for name in glob.glob(str(path), recursive=True) if _is_data(file := Path(name), formats))  # noqa: PTH207 - Path.glob refuses absolute patterns
-    if not found:
-        way_out = "check the glob; ** looks into subfolders"
-        raise file_problem(str(path), "no data file that matches", _allowed(formats), way_out)
-    return found
-
-
-def _allowed(formats: Sequence[str]) -> str:
-    return f"a {', '.join(formats[:-1])} or {formats[-1]} file, also with .gz or .zst behind it"
-
-
-def _is_data(path: Path, formats: Sequence[str]) -> bool:
-    # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
-    return not path.name.startswith(".") and suffixes(path, formats) is not None and path.is_file()
+    if not files:
+        raise file_problem(str(path), found, allowed, way_out)
+    return files
 
 
 def suffixes(path: Path, formats: Sequence[str] = KNOWN) -> tuple[str, str] | None:
@@ -86,44 +75,26 @@ def suffixes(path: Path, formats: Sequence[str] = KNOWN) -> tuple[str, str] | No
     return None if form is None else (form, packed)
 
 
-def _with_known_suffix(path: Path, formats: Sequence[str]) -> Path:
-    if suffixes(path, formats) is None:
-        raise file_problem(str(path), f"the suffix {path.suffix!r}", _allowed(formats), "convert or rename the file")
-    return path
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether the name promises Parquet rather than CSV."""
-    return (suffixes(path) or FORMATS)[0] == ".parquet"
-
-
 def read_bytes(path: Path) -> bytes:
-    """The decompressed content; DataError when it is empty, cut off or not what the suffix promises."""
+    """The decompressed content; DataError when it is empty, cut off, being written or not what the suffix promises."""
     form, packed = suffixes(path) or (".csv", "")
     try:
-        raw = _stable_bytes(path)
+        before, raw, after = path.stat(), path.read_bytes(), path.stat()
     except OSError as error:
         raise _unreadable(path, error) from error
-    _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
-    content = _decompressed(path, raw, packed)
-    if packed:
-        _check_signature(path, content, form)
-    return content
-
-
-def _stable_bytes(path: Path) -> bytes:
-    """The file's bytes; DataError when it changes while they are read."""
-    before = path.stat()
-    raw = path.read_bytes()
-    after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(raw) != after.st_size:
         way_out = "wait until it is written, or read a copy"
         raise file_problem(str(path), "a file that changes while it is read", "a complete file", way_out)
-    return raw
+    _check_signature(path, raw, {"": form, ".gz": "gzip", ".zst": "zstd"}[packed])
+    if not packed:
+        return raw
+    content = _decompressed(path, raw, packed)
+    _check_signature(path, content, form)
+    return content
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
-    found = f"{error.strerror or reason(error)}"
+    found = error.strerror or reason(error)
     return file_problem(str(path), found, "a file that can be read", "check the path and its permissions")
 
 
@@ -143,18 +114,12 @@ def _decompressed(path: Path, raw: bytes, packed: str) -> bytes:
     try:
         if packed == ".gz":
             return gzip.decompress(raw)
-        return _unzstd(raw) if packed else raw
+        # pyarrow rather than the zstandard package, which would be one more thing to install.
+        with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
+            return b"".join(iter(lambda: stream.read(READ_SIZE), b""))
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-        expected = "a complete compressed file"
-        raise file_problem(
-            str(path), f"{packed} data that is cut off or damaged", expected, "copy or export it again"
-        ) from error
-
-
-def _unzstd(raw: bytes) -> bytes:
-    # pyarrow rather than the zstandard package, which would be one more thing to install.
-    with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
-        return b"".join(iter(lambda: stream.read(READ_SIZE), b""))
+        found = f"{packed} data that is cut off or damaged"
+        raise file_problem(str(path), found, "a complete compressed file", "copy or export it again") from error
 
 
 def passed_over(source: str | Path) -> Iterator[Path]:

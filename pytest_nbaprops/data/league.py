@@ -1,7 +1,8 @@
-"""The simulated league's players: traits, seasons, injuries, trades and minutes."""
+"""The simulated league: its calendar, and its players with their traits, injuries, trades and minutes."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +11,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_nbaprops.data.schedule import Schedule
-
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+GAMES_PER_TEAM: Final = 82
+SEASON_DAYS: Final = 174
+BREAK: Final = range(115, 121)
+TUESDAY: Final = 1
+THURSDAY: Final = 3
+# Mondays first; the real league rests on Thursdays, when few games are played.
+WEEKDAY_LOAD: Final = np.array([1.05, 0.75, 1.45, 0.5, 1.35, 1.05, 0.95])
 
 DAYS: Final = 180
 TRADE_DAY: Final = 106
@@ -44,6 +51,92 @@ BY_POSITION: Final = np.array(
 )
 BY_VALUE: Final = np.array([0.22, 0.0, 0.3, 0.0, 0.09, 0.2, 0.02, 0.02, 0.14, -0.08])
 SPREAD: Final = np.array([0.17, 0.25, 0.35, 0.35, 0.2, 0.32, 0.2, 0.4, 0.2, 0.15])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """One season's games in date order; ``day`` counts from the first date, gaps included."""
+
+    first_date: dt.date
+    day: NDArray[np.int64]
+    home: NDArray[np.int64]
+    away: NDArray[np.int64]
+
+    @property
+    def team_games(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Team and day of each team-game: all home teams, then all away teams."""
+        return np.r_[self.home, self.away], np.r_[self.day, self.day]
+
+
+def season_calendar(first_year: int, teams: int, rng: np.random.Generator) -> Calendar:
+    """About 82 games a team on about 165 dates, no team more than once a date or on three days running."""
+    start = dt.date(first_year, 10, 18)  # the season opens on the first Tuesday from then on
+    first_date = start + dt.timedelta(days=(TUESDAY - start.weekday()) % 7)
+    home, away = _pairings(teams, rng)
+    day = _days(home, away, _playing_days(first_date), teams, rng)
+    order = np.flatnonzero(day >= 0)
+    order = order[np.argsort(day[order], kind="stable")]
+    return Calendar(first_date=first_date, day=day[order], home=home[order], away=away[order])
+
+
+def _playing_days(first_date: dt.date) -> list[int]:
+    """Days of the season with games: none at Thanksgiving, on Christmas Eve and in the all-star break."""
+    days = []
+    for day in range(SEASON_DAYS):
+        date = first_date + dt.timedelta(days=day)
+        thanksgiving = date.month == 11 and date.weekday() == THURSDAY and 22 <= date.day <= 28  # noqa: PLR2004 - the calendar's numbers
+        if day not in BREAK and not thanksgiving and (date.month, date.day) != (12, 24):
+            days.append(day)
+    return days
+
+
+def _pairings(teams: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """82 rounds in which every team plays once, by the circle method; home advantage alternates."""
+    seats = rng.permutation(teams)
+    rounds = []
+    for number in range(GAMES_PER_TEAM):
+        circle = np.r_[seats[0], np.roll(seats[1:], number)]
+        pairs = np.stack([circle[: teams // 2], circle[::-1][: teams // 2]])
+        swap = (np.arange(teams // 2) + number // max(teams - 1, 1) + number) % 2 == 1
+        rounds.append(np.where(swap, pairs[::-1], pairs))
+    home, away = np.concatenate(rounds, axis=1)
+    return home, away
+
+
+def _days(
+    home: NDArray[np.int64], away: NDArray[np.int64], days: list[int], teams: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The day of each game, -1 for the few that find no room."""
+    found = np.full(len(home), -1)
+    remaining = np.full(teams, GAMES_PER_TEAM)
+    last, before_last = np.full(teams, -9), np.full(teams, -9)
+    for position, day in enumerate(days):
+        open_games = np.flatnonzero(found < 0)
+        wanted = len(open_games) / (len(days) - position) * WEEKDAY_LOAD[(TUESDAY + day) % 7]
+        tired = (last == day - 1) & (before_last == day - 2)
+        # Teams that are behind the others go first, or their games would be left over.
+        urgency = remaining[home[open_games]] + remaining[away[open_games]] + rng.normal(0, 2, len(open_games))
+        picked = _pick(open_games[np.argsort(-urgency)], home, away, tired, rng.poisson(0.3) + round(wanted))
+        found[picked] = day
+        playing = np.r_[home[picked], away[picked]]
+        remaining[playing] -= 1
+        before_last[playing], last[playing] = last[playing], day
+    return found
+
+
+def _pick(
+    games: NDArray[np.int64], home: NDArray[np.int64], away: NDArray[np.int64], busy: NDArray[np.bool_], wanted: int
+) -> list[int]:
+    """The first games whose teams are both free."""
+    picked: list[int] = []
+    busy = busy.copy()
+    for game, host, guest in zip(games.tolist(), home[games].tolist(), away[games].tolist(), strict=True):
+        if len(picked) >= wanted:
+            break
+        if not busy[host] and not busy[guest]:
+            busy[host] = busy[guest] = True
+            picked.append(game)
+    return picked
 
 
 @dataclass(kw_only=True)
@@ -137,9 +230,9 @@ class Appearances:
     form: Floats
 
 
-def appearances(league: League, schedule: Schedule) -> Appearances:
+def appearances(league: League, calendar: Calendar) -> Appearances:
     """Who plays how long in every game of a season."""
-    team, day = np.r_[schedule.home, schedule.away], np.r_[schedule.day, schedule.day]
+    team, day = calendar.team_games
     rosters, available, value = league.rosters_by_day(), league.available_by_day(), league.value_by_day()
     player = rosters[day, team]
     when = day[:, None]
@@ -148,7 +241,7 @@ def appearances(league: League, schedule: Schedule) -> Appearances:
     rank = np.argsort(np.argsort(-here, axis=1, kind="stable"), axis=1, kind="stable")
     plays = ~out & (league.rng.random(rank.shape) < USED[np.minimum(rank, len(USED) - 1)])
     # 0 to 1 per team-game: how early the game is decided, the same for both sides.
-    decided = np.tile(np.clip(league.rng.normal(-0.2, 0.55, len(schedule.day)), 0, 1), 2)[:, None]
+    decided = np.tile(np.clip(league.rng.normal(-0.2, 0.55, len(calendar.day)), 0, 1), 2)[:, None]
     minutes = _minutes(rank, plays, decided, league.rng)
     return Appearances(player=player, plays=plays, minutes=minutes, form=league.form_by_day()[player, when])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,17 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pytest_nbaprops.data.canonical import canonical_table
-from pytest_nbaprops.data.cells import Cells, arrow_column, clean_cells, read_game_id
-from pytest_nbaprops.data.columns import Named, named_table, require_same_columns
+from pytest_nbaprops.data.cells import arrow_column, clean_cells, each, read_game_id
+from pytest_nbaprops.data.columns import named_table, require_same_columns
 from pytest_nbaprops.data.files import find_files, passed_over
 from pytest_nbaprops.data.kinds import COUNTED, EXHIBITION, GAMES_OPTION, KINDS, OTHER, kind_of_game, kind_of_season
-from pytest_nbaprops.data.problems import Place, file_problem, from_one
+from pytest_nbaprops.data.problems import Place, file_problem
 from pytest_nbaprops.data.remarks import KIND_COUNTS, REMARKS, Oddity, said
 from pytest_nbaprops.data.rows import Part, ordered_table
 from pytest_nbaprops.data.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,12 +41,14 @@ def load_games(
     of games count, the others are left out; exhibitions always are.
     Raises DataError, one line with file, row, column, found, expected and the way out.
     """
-    asked = _Asked(column_map=column_map or {}, target_columns=target_columns, kinds=kinds)
-    odd = [
-        Oddity(what="a folder called like a data file is left out", rows=0, example=str(folder))
-        for folder in passed_over(source)
-    ]
-    return _frame([_part(*read_table(path, coded=True), asked) for path in find_files(source)], asked, odd)
+    what = "a folder called like a data file is left out"
+    odd = [Oddity(what=what, rows=0, example=str(folder)) for folder in passed_over(source)]
+    columns = column_map or {}
+    return _frame(  # the parts under no name here, since theirs is the memory that goes while the frame is made
+        [_part(*read_table(path, coded=True), columns, target_columns, kinds) for path in find_files(source)],
+        kinds,
+        odd,
+    )
 
 
 def normalize_games(
@@ -62,80 +63,59 @@ def normalize_games(
         raise file_problem(source, found, "a pandas DataFrame", "return one row per player-game as a DataFrame")
     names = [str(name) for name in frame.columns]
     arrays = [arrow_column(frame.iloc[:, position]) for position in range(len(names))]
-    asked = _Asked(column_map={}, target_columns=target_columns, kinds=kinds)
-    place = Place(name=source, row_number=from_one)
-    return _frame([_part(pa.Table.from_arrays(arrays, names=names), place, asked)], asked, ())
+    raw = pa.Table.from_arrays(arrays, names=names)
+    return _frame([_part(raw, Place(name=source), {}, target_columns, kinds)], kinds, ())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    column_map: Mapping[str, str]
-    target_columns: Sequence[str]
-    kinds: Sequence[str]
-
-
-def _part(raw: pa.Table, place: Place, asked: _Asked) -> Part:
-    named = named_table(raw, place, asked.column_map, asked.target_columns)
+def _part(
+    raw: pa.Table, place: Place, column_map: Mapping[str, str], target_columns: Sequence[str], kinds: Sequence[str]
+) -> Part:
+    named = named_table(raw, place, column_map, target_columns)
     if named.table.num_rows == 0:
         way_out = "export the file again or remove it"
         raise file_problem(place.name, "a header without rows", "one row per player-game", way_out)
-    kinds = _kinds(named, place)
-    counts = _counts(kinds, named.table)
-    named = named.only(np.isin(kinds, [*asked.kinds, OTHER]))
+    found = _kinds(named.table, place)
+    games = named.table["GAME_ID"].combine_chunks().dictionary_encode().indices
+    counts = {
+        kind: (pc.count_distinct(games.filter(pa.array(found == kind))).as_py(), rows)
+        for kind, rows in Counter(found.tolist()).items()
+    }
+    named = named.only(np.isin(found, [*kinds, OTHER]))
     rows, row_number = named.rows, place.row_number  # and not the table that they are of, which is large
     here = Place(name=place.name, row_number=lambda row: row_number(int(rows[row])))
-    table, oddities = canonical_table(named.table, here, asked.target_columns)
+    table, oddities = canonical_table(named.table, here, target_columns)
     return Part(table=table, place=here, oddities=(*named.oddities, *oddities), kinds=counts)
 
 
-def _kinds(named: Named, place: Place) -> NDArray[np.str_]:
+def _kinds(table: pa.Table, place: Place) -> NDArray[np.str_]:
     """The kind of game that each row is of, as far as its ids can be read; an exhibition where either id says so."""
-    by_game, by_season = (
-        _by_id(clean_cells(name, named.table[name], place), ask)
-        if name in named.table.column_names
-        else np.array(OTHER)
-        for name, ask in (
-            ("GAME_ID", lambda value: kind_of_game(read_game_id(value) or "")),
-            ("SEASON_ID", lambda value: kind_of_season(str(value).removesuffix(".0"))),
-        )
-    )
+    by_id: dict[str, NDArray[np.str_]] = {}
+    for name, kind in (
+        ("GAME_ID", lambda value: kind_of_game(read_game_id(value) or "")),
+        ("SEASON_ID", lambda value: kind_of_season(str(value).removesuffix(".0"))),
+    ):
+        known = name in table.column_names
+        by_id[name] = each(clean_cells(name, table[name], place).array, kind, empty=OTHER) if known else np.array(OTHER)
+    by_game, by_season = by_id["GAME_ID"], by_id["SEASON_ID"]
     return np.where((by_game == OTHER) | np.isin(by_season, EXHIBITION), by_season, by_game)
 
 
-def _by_id(ids: Cells, kind: Callable[[object], str]) -> NDArray[np.str_]:
-    coded = ids.array.dictionary_encode()
-    found = np.array([*map(kind, coded.dictionary.to_pylist()), OTHER])
-    return np.asarray(found[np.asarray(coded.indices.fill_null(len(found) - 1))])
-
-
-def _counts(kinds: NDArray[np.str_], table: pa.Table) -> dict[str, tuple[int, int]]:
-    """Games and rows by kind."""
-    games = table["GAME_ID"].combine_chunks().dictionary_encode().indices
-    rows = Counter(kinds.tolist())
-    return {kind: (pc.count_distinct(games.filter(pa.array(kinds == kind))).as_py(), rows[kind]) for kind in rows}
-
-
-def _frame(parts: list[Part], asked: _Asked, oddities: Sequence[Oddity]) -> pd.DataFrame:
-    counts = {
-        kind: (
-            sum(part.kinds.get(kind, (0, 0))[0] for part in parts),
-            sum(part.kinds.get(kind, (0, 0))[1] for part in parts),
-        )
-        for kind in (*KINDS.values(), OTHER)
-        if any(kind in part.kinds for part in parts)
-    }
+def _frame(parts: list[Part], kinds: Sequence[str], oddities: Sequence[Oddity]) -> pd.DataFrame:
+    counts = {}
+    for kind in (*KINDS.values(), OTHER):
+        if found := [part.kinds[kind] for part in parts if kind in part.kinds]:
+            counts[kind] = (sum(games for games, _ in found), sum(rows for _, rows in found))
     played = [part for part in parts if part.table.num_rows]
     if not played:
-        found = f"only {_listed_kinds(counts)}"
-        way_out = f"add such games, or correct {GAMES_OPTION}"
-        raise file_problem(parts[0].place.name, found, f"games of the kinds {', '.join(asked.kinds)}", way_out)
+        only, way_out = f"only {_listed_kinds(counts)}", f"add such games, or correct {GAMES_OPTION}"
+        raise file_problem(parts[0].place.name, only, f"games of the kinds {', '.join(kinds)}", way_out)
     require_same_columns([(part.place.name, part.table.column_names) for part in played])
     table, between = ordered_table(played)
     odd = said([*oddities, *(oddity for part in parts for oddity in part.oddities), *between])
     del parts, played  # from here on each column's memory goes as soon as pandas has it
     games: pd.DataFrame = table.to_pandas(self_destruct=True)
     del table
-    games.attrs = {REMARKS: (*_left_out(counts, asked.kinds), *odd), KIND_COUNTS: counts}
+    games.attrs = {REMARKS: (*_left_out(counts, kinds), *odd), KIND_COUNTS: counts}
     return games
 
 

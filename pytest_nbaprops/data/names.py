@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -21,9 +22,8 @@ NEAR: Final = 3
 def plain_name(name: str) -> str:
     """Lower case, no accents, no punctuation: ``Luka Dončić`` and ``luka doncic`` are one, ``P.J.`` is ``pj``."""
     apart = unicodedata.normalize("NFKD", name.casefold().translate(LETTERS))
-    letters = ("".join(" " if c in "-\u2010\u2011\u2013" else c for c in apart)).split()
-    words = ("".join(c for c in word if c.isalnum()) for word in letters)
-    return " ".join(word for word in words if word)
+    spaced = "".join(c for c in re.sub("[-\u2010\u2011\u2013]", " ", apart) if c.isalnum() or c.isspace())
+    return " ".join(spaced.split())
 
 
 def bare_name(name: str) -> str:
@@ -69,8 +69,8 @@ class Players:
 
     def called(self, name: str) -> tuple[Player, ...]:
         """Everyone who can be meant: by the exact name, the plain one or the one without suffix; newest first."""
-        ids = frozenset[int]().union(*self._spellings(name))
-        return tuple(sorted((self.by_id[i] for i in ids), key=lambda player: player.last_date, reverse=True))
+        players = (self.by_id[i] for i in frozenset[int]().union(*self._spellings(name)))
+        return tuple(sorted(players, key=lambda player: player.last_date, reverse=True))
 
     def meant(self, name: str, team: str) -> tuple[Player, ...]:
         """Of those, whoever is spelt the closest: among the team's, if it has any, else among all.
@@ -89,12 +89,8 @@ class Players:
 
     def _spellings(self, name: str) -> tuple[frozenset[int], ...]:
         """Ids by the exact name, by the plain one, by the one without suffix."""
-        nobody: frozenset[int] = frozenset()
-        return (
-            self.names.get(name, nobody),
-            self._plain.get(plain_name(name), nobody),
-            self._bare.get(bare_name(name), nobody),
-        )
+        asked = ((self.names, name), (self._plain, plain_name(name)), (self._bare, bare_name(name)))
+        return tuple(ids_of.get(spelling, frozenset()) for ids_of, spelling in asked)
 
     def near(self, name: str) -> tuple[Player, ...]:
         """A few players with names like this one."""
@@ -106,15 +102,16 @@ class Players:
 
     @cached_property
     def _plain(self) -> Mapping[str, frozenset[int]]:
-        return _grouped({name: plain_name(name) for name in self.names}, self.names)
+        return _respelt(self.names, plain_name)
 
     @cached_property
     def _bare(self) -> Mapping[str, frozenset[int]]:
-        return _grouped({name: bare_name(name) for name in self.names}, self.names)
+        return _respelt(self.names, bare_name)
 
 
-def _grouped(keys: Mapping[str, str], names: Mapping[str, frozenset[int]]) -> Mapping[str, frozenset[int]]:
+def _respelt(names: Mapping[str, frozenset[int]], spelling: Callable[[str], str]) -> Mapping[str, frozenset[int]]:
     found: dict[str, frozenset[int]] = {}
-    for name, key in keys.items():
-        found[key] = found.get(key, frozenset()) | names[name]
+    for name, ids in names.items():
+        key = spelling(name)
+        found[key] = found.get(key, frozenset()) | ids
     return found

@@ -20,18 +20,13 @@ MORE_NAMES: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where rows come from; ``row_number`` turns a 0-based row into the number a user looks for."""
+    """Where rows come from; ``row_number`` turns a 0-based row into the one a user looks for, from 1 if not given."""
 
     name: str
-    row_number: Callable[[int], int]
+    row_number: Callable[[int], int] = lambda row: row + 1
 
     def at(self, row: int) -> str:
         return f"{self.name}, row {self.row_number(row)}"
-
-
-def from_one(row: int) -> int:
-    """How rows of what has no lines count."""
-    return row + 1
 
 
 @dataclass(frozen=True, kw_only=True)

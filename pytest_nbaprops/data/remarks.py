@@ -57,12 +57,11 @@ def cell_oddities(raw: Mapping[str, Cells], columns: Mapping[str, pa.Array]) -> 
     for what, column, is_odd in ODD_CELLS:
         if column in raw:
             yield from _odd(what, raw[column], each(raw[column].array, is_odd, empty=False))
-    for name in COUNT_COLUMNS:
-        values = columns[name].to_numpy(zero_copy_only=False)
+    box = {name: columns[name].to_numpy(zero_copy_only=False) for name in COUNT_COLUMNS}
+    for name, values in box.items():
         yield from _odd(f"{name} with a fraction", raw[name], values != np.floor(values))
-    values = {name: columns[name].to_numpy(zero_copy_only=False) for name in COUNT_COLUMNS}
     for what, column, is_wrong in ODD_BOXES:
-        yield from _odd(what, raw[column], is_wrong(values))
+        yield from _odd(what, raw[column], is_wrong(box))
     played = columns["MIN"].to_numpy(zero_copy_only=False)
     if np.isfinite(played).sum() >= MANY and np.nanmax(played) < SHORT:
         yield from _odd("MIN so short that they are hours or days", raw["MIN"], np.isfinite(played))

@@ -47,19 +47,32 @@ def ordered_table(parts: list[Part]) -> tuple[pa.Table, list[Oddity]]:
     games.require_one_row_each()
     games.require_one_date_and_pair_each()
     games.require_two_teams()
-    return _with_extra_types(_in_order(table, games.order)), games.two_a_day()
+    return _in_order(table, games.order), games.two_a_day()
 
 
 def _in_order(table: pa.Table, order: NDArray[np.int64]) -> pa.Table:
     """The rows in this order, each column in one piece: one after the other, since all at once take the room twice."""
     sorted_already, rows = bool((np.diff(order) == 1).all()), pa.array(order)
-    whole = (column.combine_chunks() for column in table.itercolumns())
-    arrays = [column if sorted_already else column.take(rows) for column in whole]
+    arrays = []
+    for name, column in zip(table.column_names, table.itercolumns(), strict=True):
+        whole = column.combine_chunks()
+        ordered = whole if sorted_already else whole.take(rows)
+        arrays.append(ordered if name in CANONICAL_COLUMNS else _extra_typed(ordered))
     return pa.Table.from_arrays(arrays, names=table.column_names)
 
 
+def _extra_typed(values: pa.Array) -> pa.Array:
+    """An extra column as float64 where every value is a number, else as text."""
+    coded = values.dictionary_encode()
+    parsed = [parse_number(text) for text in coded.dictionary.to_pylist()]
+    # Whole numbers beyond float64 are identifiers and stay exact as text.
+    if any(number is None or abs(number) > LARGEST_EXACT for number in parsed):
+        return values
+    return pc.take(pa.array(parsed, pa.float64()), coded.indices)
+
+
 class _Games:
-    """The key columns as integers, sorted by game and player once."""
+    """The key columns as integers, to find rows that contradict each other."""
 
     def __init__(self, table: pa.Table, parts: list[Part]) -> None:
         self._parts = parts
@@ -75,77 +88,60 @@ class _Games:
 
     def require_one_row_each(self) -> None:
         order = np.lexsort((self.player, self.game))
-        same = (np.diff(self.game[order]) == 0) & (np.diff(self.player[order]) == 0)
-        if same.any():
-            first, second = self._first_pair(order, same)
+        if pair := _first_pair(order, (np.diff(self.game[order]) == 0) & (np.diff(self.player[order]) == 0)):
+            first, second = pair
             other_team = self.team[first] != self.team[second]
             team = f" for team {self.team[second]} and for team {self.team[first]}" if other_team else ""
             found = f"player {self.player[second]} a second time in game {self._game(second)}{team}"
-            self._refuse("PLAYER_ID", (first, second), found, ONE_ROW)
+            raise self._error("PLAYER_ID", pair, found, ONE_ROW)
 
     def require_one_date_and_pair_each(self) -> None:
         order = np.argsort(self.game, kind="stable")
         same = np.diff(self.game[order]) == 0
-        moved = same & (np.diff(self.date[order]) != 0)
-        if moved.any():
-            first, second = self._first_pair(order, moved)
-            found = f"game {self._game(second)} on {self._day(second)}, which is on {self._day(first)} elsewhere"
-            self._refuse("GAME_DATE", (first, second), found, ONE_DATE)
-        other = same & (np.diff(self._pairs()[order]) != 0)
-        if other.any():
-            first, second = self._first_pair(order, other)
-            mine, theirs = (self._table["MATCHUP"][row].as_py() for row in (second, first))
-            found = f"{shown(mine)} in game {self._game(second)}, which is {shown(theirs)} elsewhere"
-            self._refuse("MATCHUP", (first, second), found, ONE_PAIR)
-
-    def _pairs(self) -> NDArray[np.int64]:
-        """A number for the two teams of each row's MATCHUP, whoever is named first."""
+        if pair := _first_pair(order, same & (np.diff(self.date[order]) != 0)):
+            other, day = (str(np.datetime64(int(self.date[row]), "ns").astype("datetime64[D]")) for row in pair)
+            found = f"game {self._game(pair[1])} on {day}, which is on {other} elsewhere"
+            raise self._error("GAME_DATE", pair, found, ONE_DATE)
+        # A number for the two teams of each row's MATCHUP, whoever is named first.
         coded = self._table["MATCHUP"].combine_chunks().dictionary_encode()
-        pairs = [" ".join(sorted(text.split(" ")[::2])) for text in coded.dictionary.to_pylist()]
-        return np.asarray(np.unique(pairs, return_inverse=True)[1][np.asarray(coded.indices)])
+        teams = [" ".join(sorted(text.split(" ")[::2])) for text in coded.dictionary.to_pylist()]
+        sides = np.unique(teams, return_inverse=True)[1][np.asarray(coded.indices)]
+        if pair := _first_pair(order, same & (np.diff(sides[order]) != 0)):
+            theirs, mine = (shown(self._table["MATCHUP"][row].as_py()) for row in pair)
+            found = f"{mine} in game {self._game(pair[1])}, which is {theirs} elsewhere"
+            raise self._error("MATCHUP", pair, found, ONE_PAIR)
+
+    def require_two_teams(self) -> None:
+        order = np.lexsort((self.team, self.game))
+        game, team = self.game[order], self.team[order]
+        same = (np.diff(game) == 0) & (np.diff(team) == 0)
+        short = np.asarray(self._table["TEAM_ABBREVIATION"].combine_chunks().dictionary_encode().indices)[order]
+        if pair := _first_pair(order, same & (np.diff(short) != 0)):
+            other, name = (self._table["TEAM_ABBREVIATION"][row].as_py() for row in pair)
+            found = f"{self.team[pair[1]]} for {name} in game {self._game(pair[1])}, which is {other} elsewhere"
+            raise self._error("TEAM_ID", pair, found, ONE_TEAM)
+        starts = np.flatnonzero(np.r_[True, ~same])
+        third = np.flatnonzero(game[starts[2:]] == game[starts[:-2]]) + 2
+        if len(third):
+            first, second = int(order[starts[third[0] - 2]]), int(order[starts[third[0]]])
+            found = f"{shown(str(self.team[second]))} as a third team in game {self._game(second)}"
+            raise self._error("TEAM_ID", (first, second), found, TWO_TEAMS)
 
     def two_a_day(self) -> list[Oddity]:
         """Players with two games on one date, as a GAME_ID that was damaged makes them."""
         order = np.lexsort((self.date, self.player))
         again = (np.diff(self.player[order]) == 0) & (np.diff(self.date[order]) == 0)
-        if not again.any():
+        pair = _first_pair(order, again)
+        if pair is None:
             return []
-        first, second = self._first_pair(order, again)
-        example = f"{self._at(second)}: player {self.player[second]} in {self._game(second)} and {self._game(first)}"
+        other, game = map(self._game, pair)
+        example = f"{self._at(pair[1])}: player {self.player[pair[1]]} in {game} and {other}"
         return [Oddity(what="a player in two games of one date", rows=int(again.sum()), example=example)]
 
-    def require_two_teams(self) -> None:
-        order = np.lexsort((self.team, self.game))
-        self._require_one_abbreviation_each(order)
-        game, team = self.game[order], self.team[order]
-        starts = np.flatnonzero(np.r_[True, (np.diff(game) != 0) | (np.diff(team) != 0)])
-        third = np.flatnonzero(game[starts[2:]] == game[starts[:-2]]) + 2
-        if len(third):
-            first, second = int(order[starts[third[0] - 2]]), int(order[starts[third[0]]])
-            found = f"{shown(str(self.team[second]))} as a third team in game {self._game(second)}"
-            self._refuse("TEAM_ID", (first, second), found, TWO_TEAMS)
-
-    def _require_one_abbreviation_each(self, order: NDArray[np.int64]) -> None:
-        short = np.asarray(self._table["TEAM_ABBREVIATION"].combine_chunks().dictionary_encode().indices)[order]
-        same = np.diff(self.game[order]) == 0
-        mixed = same & ((np.diff(self.team[order]) == 0) & (np.diff(short) != 0))
-        if mixed.any():
-            first, second = self._first_pair(order, mixed)
-            name, other = (self._table["TEAM_ABBREVIATION"][row].as_py() for row in (second, first))
-            found = f"{self.team[second]} for {name} in game {self._game(second)}, which is {other} elsewhere"
-            self._refuse("TEAM_ID", (first, second), found, ONE_TEAM)
-
-    def _first_pair(self, order: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[int, int]:
-        """The neighbours in ``order`` whose later row comes first in the sources."""
-        left, right = order[:-1][hit], order[1:][hit]
-        pick = int(np.argmin(np.maximum(left, right)))
-        first, second = sorted((int(left[pick]), int(right[pick])))
-        return first, second
-
-    def _refuse(self, column: str, rows: tuple[int, int], found: str, problem: Problem) -> None:
-        first, second = rows
-        raise DataError(
-            f"{self._at(second)}, column {column}: found {found} (the other one: {self._at(first)}), "
+    def _error(self, column: str, pair: tuple[int, int], found: str, problem: Problem) -> DataError:
+        first, second = map(self._at, pair)
+        return DataError(
+            f"{second}, column {column}: found {found} (the other one: {first}), "
             f"expected {problem.expected}; {problem.way_out}"
         )
 
@@ -159,22 +155,12 @@ class _Games:
     def _game(self, row: int) -> str:
         return str(self._table["GAME_ID"][row].as_py())
 
-    def _day(self, row: int) -> str:
-        return str(self.date[row].astype("datetime64[ns]").astype("datetime64[D]"))
 
-
-def _with_extra_types(table: pa.Table) -> pa.Table:
-    """Extra columns as float64 where every value is a number, else as text."""
-    for position, name in enumerate(table.column_names):
-        if name not in CANONICAL_COLUMNS:
-            table = table.set_column(position, name, _extra_typed(table[name].combine_chunks()))
-    return table
-
-
-def _extra_typed(values: pa.Array) -> pa.Array:
-    coded = values.dictionary_encode()
-    parsed = [parse_number(text) for text in coded.dictionary.to_pylist()]
-    # Whole numbers beyond float64 are identifiers and stay exact as text.
-    if any(number is None or abs(number) > LARGEST_EXACT for number in parsed):
-        return values
-    return pc.take(pa.array(parsed, pa.float64()), coded.indices)
+def _first_pair(order: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Of the neighbours in ``order`` that are hit those whose later row comes first in the sources, in their order."""
+    if not hit.any():
+        return None
+    left, right = order[:-1][hit], order[1:][hit]
+    pick = int(np.argmin(np.maximum(left, right)))
+    first, second = sorted((int(left[pick]), int(right[pick])))
+    return first, second

@@ -10,12 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pytest_nbaprops.data.boxscore import box_scores
 from pytest_nbaprops.data.canonical import SEASON_SHAPE
-from pytest_nbaprops.data.league import League, appearances
+from pytest_nbaprops.data.league import TRAITS, Appearances, Calendar, Floats, League, appearances, season_calendar
 from pytest_nbaprops.data.load import normalize_games
 from pytest_nbaprops.data.problems import reason
-from pytest_nbaprops.data.schedule import Schedule, season_schedule
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, season_name
 from pytest_nbaprops.errors import DataError, SettingsError
 
@@ -37,6 +35,11 @@ MOST_SEASONS: Final = 50
 FIRST_PLAYER_ID: Final = 9_000_001
 FIRST_TEAM_ID: Final = 9_610_612_737
 SEASON_TYPE: Final = 9
+
+HOME_EDGE: Final = 0.014
+TIRED_EDGE: Final = -0.03
+NIGHT_SPREAD: Final = 0.18
+
 PERCENTAGES: Final = {"FG_PCT": ("FGM", "FGA"), "FG3_PCT": ("FG3M", "FG3A"), "FT_PCT": ("FTM", "FTA")}
 
 
@@ -82,10 +85,10 @@ def _checked(seasons: int, players: int, last_season: str) -> int:
 
 def _season(league: League, year: int) -> pd.DataFrame:
     rng, teams = league.rng, len(league.roster)
-    schedule = season_schedule(year, teams, rng)
-    games = appearances(league, schedule)
+    calendar = season_calendar(year, teams, rng)
+    games = appearances(league, calendar)
     team_traits = np.stack([rng.normal(0, 0.03, teams), rng.normal(0, 0.055, teams)])
-    counts = box_scores(league, schedule, games, team_traits)
+    counts = _box_scores(league, calendar, games, team_traits)
     home, away = np.split(counts["PTS"].sum(axis=1), 2)
     margin = np.r_[home - away, away - home]
     rows = games.plays
@@ -100,18 +103,22 @@ def _season(league: League, year: int) -> pd.DataFrame:
     columns |= {"PLAYER_ID": player + FIRST_PLAYER_ID, "PLAYER_NAME": names[player]}
     columns |= {
         name: np.broadcast_to(values[:, None], rows.shape)[rows]
-        for name, values in _game_columns(schedule, year, margin).items()
+        for name, values in _game_columns(calendar, year, margin).items()
     }
-    return pd.DataFrame(columns | _derived(columns))[[name for name in CANONICAL_COLUMNS if name != "SEASON"]]
+    for name, (made, tried) in PERCENTAGES.items():  # empty without attempts
+        columns[name] = np.round(columns[made] / np.where(columns[tried] > 0, columns[tried], np.nan), 3)
+    fantasy = columns["PTS"] + 1.2 * columns["REB"] + 1.5 * columns["AST"] - columns["TOV"]
+    columns["FANTASY_PTS"] = np.round(fantasy + 3 * (columns["STL"] + columns["BLK"]), 1)  # as stats.nba.com
+    return pd.DataFrame(columns)[[name for name in CANONICAL_COLUMNS if name != "SEASON"]]
 
 
-def _game_columns(schedule: Schedule, year: int, margin: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def _game_columns(calendar: Calendar, year: int, margin: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """Columns that are the same for a whole team in a game, one value per team-game."""
     abbreviation = np.array(TEAMS, dtype=object)
-    host, guest = abbreviation[schedule.home], abbreviation[schedule.away]
-    team = np.r_[schedule.home, schedule.away]
+    host, guest = abbreviation[calendar.home], abbreviation[calendar.away]
+    team = np.r_[calendar.home, calendar.away]
     number = [f"00{SEASON_TYPE}{year % 100:02d}{game:05d}" for game in range(1, len(host) + 1)]
-    date = np.datetime64(schedule.first_date) + schedule.day
+    date = np.datetime64(calendar.first_date) + calendar.day
     return {
         "SEASON_ID": np.full(len(team), f"{SEASON_TYPE}{year}", dtype=object),
         "TEAM_ID": team + FIRST_TEAM_ID,
@@ -125,15 +132,66 @@ def _game_columns(schedule: Schedule, year: int, margin: NDArray[np.float64]) ->
     }
 
 
-def _derived(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Percentages (empty without attempts) and stats.nba.com's fantasy points."""
-    found: dict[str, NDArray[Any]] = {}
-    for name, (made, tried) in PERCENTAGES.items():
-        share = columns[made] / np.where(columns[tried] > 0, columns[tried], np.nan)
-        found[name] = np.round(share, 3)
-    points = columns["PTS"] + 1.2 * columns["REB"] + 1.5 * columns["AST"] - columns["TOV"]
-    found["FANTASY_PTS"] = np.round(points + 3 * (columns["STL"] + columns["BLK"]), 1)
+def _box_scores(
+    league: League, calendar: Calendar, games: Appearances, team_traits: Floats
+) -> dict[str, NDArray[np.float64]]:
+    """Counts (team-game, slot) by column name, zero for those who do not play.
+
+    ``team_traits`` is (2, teams): pace, and points allowed, both as logarithms around 0.
+    """
+    rng = league.rng
+    traits = dict(zip(TRAITS, league.traits[:, games.player], strict=True))
+    inside, outside, line = league.touch[:, games.player]
+    pace = np.tile(team_traits[0][calendar.home] + team_traits[0][calendar.away], 2)
+    edge = np.repeat([HOME_EDGE, -HOME_EDGE], len(calendar.day))
+    tempo = games.minutes / 36 * np.exp((pace + edge + TIRED_EDGE * _back_to_back(calendar))[:, None])
+    night = np.exp(rng.normal(0, NIGHT_SPREAD, games.minutes.shape)) * games.form
+    load = tempo * night
+    # Half a Poisson's variance: teammates share one ball.
+    wanted = 2 * load * traits["shots"] * _usage(games, traits["shots"])
+    shots = rng.binomial(np.floor(wanted + rng.random(wanted.shape)).astype(np.int64), 0.5)
+    defence = np.exp(team_traits[1][np.r_[calendar.away, calendar.home]][:, None])  # what the opponent allows
+    threes = rng.binomial(shots, np.clip(traits["threes"], 0, 1))
+    threes_made = rng.binomial(threes, np.clip(outside * defence, 0, 1))
+    made = threes_made + rng.binomial(shots - threes, np.clip(inside * defence, 0, 1))
+    free = rng.poisson(load * traits["free_throws"])
+    counts = {"FGM": made, "FGA": shots, "FG3M": threes_made, "FG3A": threes, "FTM": rng.binomial(free, line)}
+    counts |= {"FTA": free, "PF": np.minimum(rng.poisson(tempo * traits["pf"]), 6)}
+    counts |= {name.upper(): rng.poisson(load * traits[name]) for name in ("oreb", "dreb", "ast", "stl", "blk", "tov")}
+    untied = _without_ties({name: values.astype(np.float64) for name, values in counts.items()}, games)
+    return untied | {"REB": untied["OREB"] + untied["DREB"], "PTS": _points(untied)}
+
+
+def _back_to_back(calendar: Calendar) -> NDArray[np.bool_]:
+    """Per team-game: whether the team also played the day before."""
+    team, day = calendar.team_games
+    order = np.lexsort((day, team))
+    found = np.empty(len(order), dtype=bool)
+    found[order] = np.r_[False, (np.diff(team[order]) == 0) & (np.diff(day[order]) == 1)]
     return found
+
+
+def _usage(games: Appearances, shots: Floats) -> Floats:
+    """Shots that missing teammates leave go to those who are there."""
+    weight = games.minutes.sum(axis=1, keepdims=True)
+    there = (games.minutes * shots).sum(axis=1, keepdims=True) / np.maximum(weight, 1)
+    return np.asarray(shots[games.plays].mean() * 1.06 / np.maximum(there, 1))
+
+
+def _without_ties(counts: dict[str, NDArray[np.float64]], games: Appearances) -> dict[str, NDArray[np.float64]]:
+    """A made free throw for the home side's busiest player where both sides have as many points."""
+    points = _points(counts).sum(axis=1)
+    half = len(points) // 2
+    tied = np.flatnonzero(points[:half] == points[half:])
+    busiest = games.minutes[tied].argmax(axis=1)
+    for name in ("FTM", "FTA"):
+        counts[name][tied, busiest] += 1
+    return counts
+
+
+def _points(counts: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Two for a shot, one more from behind the arc, one for a free throw."""
+    return 2 * counts["FGM"] + counts["FG3M"] + counts["FTM"]
 
 
 def write_sample(

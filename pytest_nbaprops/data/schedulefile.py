@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from pytest_nbaprops.data.cells import is_missing
 from pytest_nbaprops.data.files import find_files
-from pytest_nbaprops.data.problems import Place, file_problem, from_one, header_problem, listed
+from pytest_nbaprops.data.problems import Place, file_problem, header_problem, listed
 from pytest_nbaprops.data.tables import read_table
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -53,40 +54,35 @@ def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
     """A DataFrame with the same columns; rows count from 1 in errors."""
     header = [str(column) for column in frame.columns]
     rows: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in frame.itertuples(index=False)]
-    return _schedule(rows, header, Place(name=source, row_number=from_one))
+    return _schedule(rows, header, Place(name=source))
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:
-    lower = {name.strip().lower(): name for name in header}
-    columns = {
-        ours: next(lower[name] for name in names if name in lower)
-        for ours, names in COLUMNS.items()
-        if lower.keys() & set(names)
-    }
-    _check_header(header, columns, place)
-    if not rows:
-        raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
-    texts = tuple({ours: _text(row[theirs]) for ours, theirs in columns.items()} for row in rows)
-    return Schedule(place=place, columns=columns, cells=texts)
-
-
-def _check_header(header: Sequence[str], columns: Mapping[str, str], place: Place) -> None:
-    """Every column once, and none missing."""
-    expected = "the columns player, team, opponent, date, home"
+    """Every column once, none missing, and rows in them."""
     counted = Counter(name.strip().lower() for name in header)
     if twice := [name for name, times in counted.items() if times > 1 and name]:
         found = f"it {counted[twice[0]]} times"
         raise header_problem(place.name, ", ".join(twice), found, "every column once", "rename or drop one of them")
+    theirs = {name.strip().lower(): name for name in header}
+    columns = {
+        ours: next(theirs[name] for name in names if name in theirs)
+        for ours, names in COLUMNS.items()
+        if theirs.keys() & set(names)
+    }
     wanted = [*NEEDED, *([] if columns.keys() & {"player", "player_id"} else ["player"])]
     if missing := [name for name in wanted if name not in columns]:
-        found = f"no such column, only {listed(list(header))}"
+        found, expected = f"no such column, only {listed(list(header))}", ", ".join(("player", *NEEDED))
         way_out = f"add the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-        raise header_problem(place.name, ", ".join(missing), found, expected, way_out)
+        raise header_problem(place.name, ", ".join(missing), found, f"the columns {expected}", way_out)
+    if not rows:
+        raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
+    cells = tuple({ours: _text(row[column]) for ours, column in columns.items()} for row in rows)
+    return Schedule(place=place, columns=columns, cells=cells)
 
 
 def _text(value: Any) -> str:
     """A cell as a CSV file would hold it, trimmed."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN is what differs from itself
+    if is_missing(value):
         return ""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ").removesuffix(" 00:00:00")

@@ -45,7 +45,8 @@ REQUIRED_OUTCOMES: Final = tuple(name for name in OUTCOME_COLUMNS if name in REQ
 NUMBER_COLUMNS: Final = tuple(name for name in OUTCOME_COLUMNS if name != "WL")
 TARGET_COLUMNS: Final = ("MIN", *COUNT_COLUMNS, *SIGNED_COLUMNS)
 
-MATCHUP_SHAPE: Final = re.compile(r"(?P<left>[A-Z]{2,4}) (?P<marker>vs\.|@) (?P<right>[A-Z]{2,4})")
+MATCHUP_SHAPE: Final = re.compile(r"(?P<left>[A-Z]{2,4}) (?P<marker>vs\.|@) (?!(?P=left)\Z)(?P<right>[A-Z]{2,4})")
+"""Two different teams."""
 
 FIRST_MONTH_OF_SEASON: Final = 9
 # The 2019-20 season was played on until 11 October 2020 and the next one began in December.
@@ -72,18 +73,16 @@ def parse_target(expression: str) -> tuple[str, ...]:
     columns = tuple(part.strip() for part in expression.split("+"))
     for column in columns:
         if column not in TARGET_COLUMNS:
-            raise _unusable_target(expression, f"{column!r} is not a stat column{nearest(column, TARGET_COLUMNS)}")
-        if columns.count(column) > 1:
-            raise _unusable_target(expression, f"{column} is there twice")
+            problem = f"{column!r} is not a stat column{nearest(column, TARGET_COLUMNS)}"
+        elif columns.count(column) > 1:
+            problem = f"{column} is there twice"
+        else:
+            continue
+        raise SettingsError(
+            f"{TARGET_OPTION}: found {expression!r}, where {problem}; expected a sum of stat columns such as "
+            f"PTS+REB+AST, each one of {', '.join(TARGET_COLUMNS)}; name every column once, joined by +"
+        )
     return columns
-
-
-def _unusable_target(expression: str, problem: str) -> SettingsError:
-    allowed = ", ".join(TARGET_COLUMNS)
-    return SettingsError(
-        f"{TARGET_OPTION}: found {expression!r}, where {problem}; expected a sum of stat columns such as PTS+REB+AST, "
-        f"each one of {allowed}; name every column once, joined by +"
-    )
 
 
 def target_values(games: pd.DataFrame, columns: Sequence[str]) -> pd.Series[float]:
@@ -101,17 +100,13 @@ def matchup_parts(games: pd.DataFrame) -> pd.DataFrame:
     opponent is the other abbreviation all the same. The team may also be the second one named.
     """
     matchup = games["MATCHUP"].astype("category")
-    parts = np.array([_split(text) for text in matchup.cat.categories], dtype=object).reshape(-1, 3)
-    left, host, right = parts[matchup.cat.codes].T
+    split = [text.split(" ") for text in matchup.cat.categories]
+    parts = np.array(split, dtype=object).reshape(-1, 3)
+    left, marker, right = parts[matchup.cat.codes].T
     named_second = games["TEAM_ABBREVIATION"].to_numpy(dtype=object) == right
     opponent = np.where(named_second, left, right)
-    home = host.astype(bool) ^ named_second
+    home = (marker == "vs.") ^ named_second
     return pd.DataFrame({"HOME": home, "OPPONENT": opponent}, index=games.index)
-
-
-def _split(matchup: str) -> tuple[str, bool, str]:
-    left, marker, right = matchup.split(" ")
-    return left, marker == "vs.", right
 
 
 def season_of_date(date: pd.Timestamp) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from pytest_nbaprops.data.cells import FIRST_DATE, LAST_DATE
-from pytest_nbaprops.data.names import Player, Players
+from pytest_nbaprops.data.names import Players
 from pytest_nbaprops.data.problems import RowsError, shown
 from pytest_nbaprops.data.schedulefile import Schedule
 from pytest_nbaprops.data.schema import season_of_date
@@ -22,6 +22,7 @@ YES: Final = frozenset({"1", "true", "t", "yes", "y", "home", "h", "vs", "vs."})
 NO: Final = frozenset({"0", "false", "f", "no", "n", "away", "a", "@"})
 MIDNIGHT: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?$", re.ASCII)
 USUAL_GAP: Final = 10  # days; the All-Star break is the longest one within a season
+CORRECT: Final = "correct one of the rows"
 FIRST_NEW_ID: Final = 2_000_000_000  # beyond stats.nba.com's own
 
 
@@ -47,9 +48,9 @@ class Upcoming:
 class _Row:
     """One checked row."""
 
-    player: Player | None
     name: str
     player_id: int | None
+    """None for someone new without an id of his own."""
     team: str
     opponent: str
     date: dt.date
@@ -73,34 +74,19 @@ def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players:
         ScheduleError: rows that cannot be used; a line each with file, row, column, found, expected and the way out.
     """
     reader = _Reader(schedule, games, allow_new_players=allow_new_players)
-    rows = [reader.row(number) for number in range(len(schedule.cells))]
-    checked = {number: row for number, row in enumerate(rows) if row is not None}
+    checked = {number: row for number in range(len(schedule.cells)) if (row := reader.row(number)) is not None}
     reader.check_together(checked)
     if reader.problems:
         raise ScheduleError([text for _, text in sorted(reader.problems)])
-    late = _old_data(list(checked.values()), games)
-    return _canonical(list(checked.values()), games, (*reader.notes, *late))
-
-
-def _old_data(rows: Sequence[_Row], games: pd.DataFrame) -> list[str]:
-    """A note where the games end long before the first one to come."""
-    first = min(row.date for row in rows)
-    played = games.loc[games["MIN"].notna() & (games["GAME_DATE"] < pd.Timestamp(first)), "GAME_DATE"]
-    days = 0 if played.empty else (pd.Timestamp(first) - played.max()).days
-    if days <= USUAL_GAP:
-        return []
-    return [f"the data ends on {played.max():%Y-%m-%d}, {days} days before {first}: what was played since is not in it"]
-
-
-@dataclass(kw_only=True)
-class _Teams:
-    """Latest id and name of every team in the games."""
-
-    latest: pd.DataFrame
-
-    def near(self, text: str) -> str:
-        close = difflib.get_close_matches(text.upper(), list(self.latest.index), n=3, cutoff=0.4)
-        return f" (near: {', '.join(close)})" if close else f" (known: {', '.join(sorted(self.latest.index))})"
+    rows, notes = list(checked.values()), reader.notes
+    first = pd.Timestamp(min(row.date for row in rows))
+    played = games.loc[games["MIN"].notna() & (games["GAME_DATE"] < first), "GAME_DATE"].max()
+    if played is not pd.NaT and (days := (first - played).days) > USUAL_GAP:
+        since = f"{days} days before {first:%Y-%m-%d}: what was played since is not in it"
+        notes.append(f"the data ends on {played:%Y-%m-%d}, {since}")
+    new_ids = _new_ids(rows, games)
+    canonical = _canonical(rows, games, reader.teams, new_ids)
+    return Upcoming(rows=canonical, notes=tuple(notes), new_players=frozenset(new_ids.values()))
 
 
 @dataclass
@@ -115,7 +101,9 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.players = Players.of(self.games)
-        self.teams = _teams(self.games)
+        columns = [name for name in ("TEAM_ABBREVIATION", "TEAM_ID", "TEAM_NAME") if name in self.games]
+        latest = self.games[columns].drop_duplicates("TEAM_ABBREVIATION", keep="last")
+        self.teams = latest.set_index("TEAM_ABBREVIATION")
 
     def row(self, number: int) -> _Row | None:
         """The row, or None if something is wrong with it."""
@@ -126,18 +114,11 @@ class _Reader:
         game_id = self._parsed(number, "game_id", _game_id, "up to ten digits, or nothing", "leave it empty")
         if team and team == opponent:
             self._problem(number, "opponent", "another team than the row's own", "correct team or opponent")
-        name, player_id, player = self._player(number, team)
+        name, player_id = self._player(number, team)
         if len(self.problems) > known or date is None or home is None:
             return None
         return _Row(
-            player=player,
-            name=name,
-            player_id=player_id,
-            team=team,
-            opponent=opponent,
-            date=date,
-            home=home,
-            game_id=game_id or "",
+            name=name, player_id=player_id, team=team, opponent=opponent, date=date, home=home, game_id=game_id or ""
         )
 
     def check_together(self, rows: Mapping[int, _Row]) -> None:
@@ -145,40 +126,32 @@ class _Reader:
         seen: dict[object, tuple[int, object]] = {}
         sides: dict[tuple[dt.date, frozenset[str]], dict[str, bool]] = {}
         for number, row in rows.items():
-            who = ("player", row.player_id if row.player_id is not None else row.name, row.date)
-            self._once(seen, who, (number, number), "player", "each player once a date", "drop one of the rows")
-            other = ("team", row.team, row.date)
-            self._once(
-                seen, other, (number, row.opponent), "opponent", "one opponent a date", "correct one of the rows"
-            )
-            mirrored = ("team", row.opponent, row.date)
-            expected = "an opponent that plays one team a date"
-            self._once(seen, mirrored, (number, row.team), "opponent", expected, "correct one of the rows")
+            who = row.name if row.player_id is None else row.player_id
+            once: list[tuple[object, object, str, str, str]] = [
+                (("player", who, row.date), number, "player", "each player once a date", "drop one of the rows"),
+                (("team", row.team, row.date), row.opponent, "opponent", "one opponent a date", CORRECT),
+                (
+                    ("team", row.opponent, row.date),
+                    row.team,
+                    "opponent",
+                    "an opponent that plays one team a date",
+                    CORRECT,
+                ),
+            ]
             if row.game_id:
-                game = ("game", row.pair)
-                self._once(seen, game, (number, row.game_id), "game_id", "one id a game", "correct one of the rows")
+                once.append((("game", row.pair), row.game_id, "game_id", "one id a game", CORRECT))
+            for key, value, column, expected, way_out in once:
+                first, known = seen.setdefault(key, (number, value))
+                if known != value:
+                    before = f", and something else in row {self.schedule.place.row_number(first)}"
+                    self._problem(number, column, expected, way_out, before=before)
             sides.setdefault(row.pair, {})[row.team] = row.home
         for (date, teams), homes in sides.items():
             if len(homes) > 1 and len(set(homes.values())) == 1:
                 where = "at home" if next(iter(homes.values())) else "away"
                 pair = " and ".join(sorted(teams))
-                self.notes.append(
-                    f"{self.schedule.place.name}: {pair} are both {where} on {date}; right at neutral sites"
-                )
-
-    def _once(  # noqa: PLR0913, PLR0917 - the parts of one message
-        self,
-        seen: dict[object, tuple[int, object]],
-        key: object,
-        value: tuple[int, object],
-        column: str,
-        expected: str,
-        way_out: str,
-    ) -> None:
-        first = seen.setdefault(key, value)
-        if first[1] != value[1]:
-            before = f", and something else in row {self.schedule.place.row_number(first[0])}"
-            self._problem(value[0], column, expected, way_out, before=before)
+                note = f"{pair} are both {where} on {date}; right at neutral sites"
+                self.notes.append(f"{self.schedule.place.name}: {note}")
 
     def _cell(self, number: int, column: str) -> str:
         return self.schedule.cells[number].get(column, "")
@@ -197,15 +170,16 @@ class _Reader:
             return None
 
     def _team(self, number: int, column: str) -> str:
-        text = self._cell(number, column).upper()
-        if text not in self.teams.latest.index:
-            way_out = "write the abbreviation that the game logs have"
-            self._problem(number, column, f"a team of the data{self.teams.near(text)}", way_out)
-            return ""
-        return text
+        text, known = self._cell(number, column).upper(), list(self.teams.index)
+        if text in known:
+            return text
+        close = difflib.get_close_matches(text, known, n=3, cutoff=0.4)
+        near = f"near: {', '.join(close)}" if close else f"known: {', '.join(sorted(known))}"
+        self._problem(number, column, f"a team of the data ({near})", "write the abbreviation that the game logs have")
+        return ""
 
-    def _player(self, number: int, team: str) -> tuple[str, int | None, Player | None]:
-        """Name, id and who it is in the data; id and player are None for someone new."""
+    def _player(self, number: int, team: str) -> tuple[str, int | None]:
+        """Name and id; the id is None for someone new who is only named."""
         name, id_text = self._cell(number, "player"), self._cell(number, "player_id")
         if name.isdigit() and not id_text:
             name, id_text = "", name
@@ -213,7 +187,7 @@ class _Reader:
             return self._by_id(number, name, id_text)
         if not name:
             self._problem(number, "player", "a player's name or PLAYER_ID", "fill the cell in")
-            return "", None, None
+            return "", None
         found = self.players.meant(name, team)
         if len(found) > 1:
             listing = "; ".join(str(player) for player in found)
@@ -224,14 +198,14 @@ class _Reader:
             way_out = "correct the name, or give a debutant a player_id or --allow-new-players"
             self._problem(number, "player", expected, way_out)
         if len(found) == 1:
-            return found[0].name, found[0].player_id, found[0]
-        return name, None, None
+            return found[0].name, found[0].player_id
+        return name, None
 
-    def _by_id(self, number: int, name: str, text: str) -> tuple[str, int | None, Player | None]:
+    def _by_id(self, number: int, name: str, text: str) -> tuple[str, int | None]:
         column = "player_id" if self._cell(number, "player_id") else "player"
         if not text.isdigit() or int(text) == 0:
             self._problem(number, column, "a positive whole number", "correct the id, or leave it out")
-            return name, None, None
+            return name, None
         player = self.players.by_id.get(int(text))
         if player is None and not name and not self.allow_new_players:
             way_out = "correct it, or give a debutant's name in the column player, too"
@@ -240,13 +214,7 @@ class _Reader:
             named = "; ".join(str(other) for other in self.players.called(name))
             expected = f"the name of {player}, as player_id says{f', or the id of {named}' if named else ''}"
             self._problem(number, "player", expected, "correct the name or the id, or leave one of them out")
-        return player.name if player else name or f"player {text}", int(text), player
-
-
-def _teams(games: pd.DataFrame) -> _Teams:
-    columns = [name for name in ("TEAM_ABBREVIATION", "TEAM_ID", "TEAM_NAME") if name in games]
-    latest = games[columns].drop_duplicates("TEAM_ABBREVIATION", keep="last")
-    return _Teams(latest=latest.set_index("TEAM_ABBREVIATION"))
+        return player.name if player else name or f"player {text}", int(text)
 
 
 def _date(text: str) -> dt.date:
@@ -268,15 +236,16 @@ def _game_id(text: str) -> str:
     return text.zfill(10) if text else ""
 
 
-def _canonical(rows: Sequence[_Row], games: pd.DataFrame, notes: tuple[str, ...]) -> Upcoming:
-    teams, ids = _teams(games).latest, _game_ids(rows, games)
-    new = _new_ids(rows, games)
+def _canonical(
+    rows: Sequence[_Row], games: pd.DataFrame, teams: pd.DataFrame, new_ids: Mapping[str, int]
+) -> pd.DataFrame:
+    game_ids = _game_ids(rows, games)
     table = pd.DataFrame(
         {
-            "PLAYER_ID": [new[row.name] if row.player_id is None else row.player_id for row in rows],
+            "PLAYER_ID": [new_ids[row.name] if row.player_id is None else row.player_id for row in rows],
             "PLAYER_NAME": [row.name for row in rows],
             "TEAM_ABBREVIATION": [row.team for row in rows],
-            "GAME_ID": [ids[row.pair] for row in rows],
+            "GAME_ID": [game_ids[row.pair] for row in rows],
             "GAME_DATE": pd.to_datetime([row.date for row in rows]),
             "MATCHUP": [f"{row.team} {'vs.' if row.home else '@'} {row.opponent}" for row in rows],
             "SEASON": [season_of_date(pd.Timestamp(row.date)) for row in rows],
@@ -286,8 +255,7 @@ def _canonical(rows: Sequence[_Row], games: pd.DataFrame, notes: tuple[str, ...]
         table[column] = table["TEAM_ABBREVIATION"].map(teams[column])
     if "SEASON_ID" in games:
         table["SEASON_ID"] = str(games["SEASON_ID"].iloc[-1])[:1] + table["SEASON"].str[:4]
-    shaped = table.reindex(columns=games.columns).astype(games.dtypes.to_dict())
-    return Upcoming(rows=shaped, notes=notes, new_players=frozenset(new.values()))
+    return table.reindex(columns=games.columns).astype(games.dtypes.to_dict())
 
 
 def _game_ids(rows: Sequence[_Row], games: pd.DataFrame) -> dict[tuple[dt.date, frozenset[str]], str]:
@@ -322,11 +290,9 @@ def unplayed_rows(games: pd.DataFrame, date: str | dt.date | pd.Timestamp) -> Up
     unplayed = rows[rows["MIN"].isna()]
     if len(unplayed):
         return Upcoming(rows=unplayed.reset_index(drop=True))
-    last = f"{games['GAME_DATE'].max():%Y-%m-%d}"
+    found = f"no row of {day:%Y-%m-%d} (the last date is {games['GAME_DATE'].max():%Y-%m-%d})"
     if len(rows):
         found = f"{len(rows)} player-games of {day:%Y-%m-%d}, all of them played"
-    else:
-        found = f"no row of {day:%Y-%m-%d} (the last date is {last})"
     raise DataError(
         f"--date {day:%Y-%m-%d}: the data has {found}, expected rows with empty outcome columns; "
         "add them to the data, or name the players in a file with --schedule"

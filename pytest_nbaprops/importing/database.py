@@ -5,6 +5,7 @@ SQLite would write beside a database that it opens (locks, a log that is not yet
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import tempfile
@@ -14,22 +15,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.importing.filestore import KILLED, ending, shown, version_files
 from pytest_nbaprops.importing.places import Places, local_parts, logged_model_id
 from pytest_nbaprops.importing.source import (
+    KILLED,
     Findings,
     Point,
     SourceExperiment,
     SourceModel,
     SourceRun,
     SourceVersion,
+    ending,
+    read_value,
+    shown,
 )
 from pytest_nbaprops.importing.texts import millis_of, text_of
 
 MAGIC: Final = b"SQLite format 3\x00"
-INFINITE: Final = 1.79e308
-"""MLflow's databases hold infinity as the largest float."""
-_BESIDE: Final = ("-wal", "-journal")
 _NOT_IMPORTED: Final = {"datasets": "datasets", "trace_info": "traces"}
 
 Row = Mapping[str, Any]
@@ -61,9 +62,9 @@ class Database:
         copy = Path(self._folder.name) / "mlflow.db"
         try:
             shutil.copyfile(self.path, copy)
-            for ending_ in _BESIDE:
-                if (beside := self.path.with_name(self.path.name + ending_)).is_file():
-                    shutil.copyfile(beside, copy.with_name(copy.name + ending_))
+            for suffix in ("-wal", "-journal"):
+                if (beside := self.path.with_name(self.path.name + suffix)).is_file():
+                    shutil.copyfile(beside, copy.with_name(copy.name + suffix))
             database = sqlite3.connect(copy)
             database.row_factory = sqlite3.Row
             database.text_factory = lambda data: data.decode("utf-8", errors="replace")
@@ -124,10 +125,10 @@ class Database:
         tags = self._texts("tags", "run_uuid = ?", run_id)
         metrics = self._metrics(run_id)
         start = millis_of(row.get("start_time"))
-        last = max([start or 0, *(point.timestamp for points in metrics.values() for point in points[-1:])])
-        status = ending(self.findings, where, text_of(row, "status").upper(), last)
-        if status is None:
+        ended = ending(self.findings, where, text_of(row, "status").upper(), start, metrics)
+        if ended is None:
             return None
+        status, last = ended
         return SourceRun(
             run_id=run_id,
             experiment=experiment.key,
@@ -147,9 +148,7 @@ class Database:
     def _metrics(self, run_id: str) -> dict[str, list[Point]]:
         found: dict[str, list[Point]] = {}
         for row in self._rows("metrics", "run_uuid = ?", run_id):
-            value = float("nan") if row.get("is_nan") else float(row["value"])
-            if abs(value) > INFINITE:
-                value = float("inf") if value > 0 else float("-inf")
+            value = math.nan if row.get("is_nan") else read_value(float(row["value"]))
             point = Point(int(row.get("timestamp") or 0), value, int(row.get("step") or 0))
             found.setdefault(str(row["key"]), []).append(point)
         for points in found.values():
@@ -158,52 +157,39 @@ class Database:
 
     def _artifacts(self, where: str, run_id: str, uri: str) -> Path | None:
         found = self.places.run_files(uri, run_id) if uri else None
-        if uri and found is None and (local_parts(uri) is None or not self._is_empty_place(uri)):
-            self.findings.left_out(where, f"artifacts named as {shown(uri)}", "not there, or not a place to read from")
+        if uri and found is None:
+            parts = local_parts(uri)
+            # MLflow makes a run's folder with its first file: where the store's own root is, nothing is amiss.
+            above = [root.joinpath(*(parts or ())[-length:-2]) for root in self.places.roots for length in (3, 4)]
+            if parts is None or not any(folder.is_dir() for folder in above):
+                what = f"artifacts named as {shown(uri)}"
+                self.findings.left_out(where, what, "not there, or not a place to read from")
         return found
-
-    def _is_empty_place(self, uri: str) -> bool:
-        """MLflow makes a run's folder with its first file: where the store's own root is, nothing is amiss."""
-        parts = local_parts(uri) or ()
-        return any(root.joinpath(*parts[-length:-2]).is_dir() for root in self.places.roots for length in (3, 4))
 
     def _logged_models(self, run_id: str) -> dict[str, Path]:
-        found = {}
-        for row in self._rows("logged_models", "source_run_id = ?", run_id):
-            folder = self._model_folder(text_of(row, "artifact_location"))
-            if folder is not None:
-                found[f"models/{row['model_id']}"] = folder
-        return found
+        rows = self._rows("logged_models", "source_run_id = ?", run_id)
+        folders = {f"models/{row['model_id']}": self._model_folder(text_of(row, "artifact_location")) for row in rows}
+        return {name: folder for name, folder in folders.items() if folder is not None}
 
     def _model_folder(self, uri: str) -> Path | None:
         """`<experiment>/models/m-…/artifacts`, taken only below the database's folder."""
         parts = local_parts(uri) or ()
-        for length in (4, 5, 3):
-            for root in self.places.roots:
-                folder = root.joinpath(*parts[-length:])
-                if len(parts) >= length and folder.is_dir() and folder.resolve().is_relative_to(root.resolve()):
-                    return folder
-        return None
+        return next((found for length in (4, 5, 3) if (found := self.places.below_roots(parts, length))), None)
 
     # registered models
 
     def models(self) -> Iterator[SourceModel]:
         for row in self._rows("registered_models", "1 ORDER BY name"):
             name = str(row["name"])
+            aliases = self._rows("registered_model_aliases", "name = ?", name)
             versions = self._rows("model_versions", "name = ? ORDER BY version", name)
+            kept = [version for version in versions if text_of(version, "current_stage") != "Deleted_Internal"]
             yield SourceModel(
                 name=name,
                 description=text_of(row, "description"),
                 tags=self._texts("registered_model_tags", "name = ?", name),
-                aliases={
-                    str(alias["alias"]): int(alias["version"])
-                    for alias in self._rows("registered_model_aliases", "name = ?", name)
-                },
-                versions=[
-                    self._version(name, version)
-                    for version in versions
-                    if text_of(version, "current_stage") != "Deleted_Internal"
-                ],
+                aliases={str(alias["alias"]): int(alias["version"]) for alias in aliases},
+                versions=[self._version(name, version) for version in kept],
             )
 
     def _version(self, name: str, row: Row) -> SourceVersion:
@@ -224,7 +210,7 @@ class Database:
         for row in self._rows("logged_models", "model_id = ?", wanted) if wanted else []:
             if (folder := self._model_folder(text_of(row, "artifact_location"))) is not None:
                 return folder
-        return version_files(self.places, source, self._experiment_folders)
+        return self.places.version_files(source, self._experiment_folders)
 
     @cached_property
     def _experiment_folders(self) -> list[Path]:

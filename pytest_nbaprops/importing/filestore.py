@@ -13,36 +13,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from pytest_nbaprops.importing.places import Places, is_absolute_here, local_parts, logged_model_id
-from pytest_nbaprops.importing.points import History, read_history
+from pytest_nbaprops.importing.points import read_history
 from pytest_nbaprops.importing.source import (
     DEFAULT_EXPERIMENT,
+    KILLED,
     Findings,
     Point,
     SourceExperiment,
     SourceModel,
     SourceRun,
     SourceVersion,
+    ending,
+    shown,
 )
 from pytest_nbaprops.importing.texts import META, SafeFolder, millis_of, text_of
-from pytest_nbaprops.redaction import redact
 
 TRASH: Final = ".trash"
 MODELS: Final = "models"
 _NOT_IMPORTED: Final = ("datasets", "traces")
 _NOT_RUNS: Final = ("tags", *_NOT_IMPORTED, MODELS, TRASH)
 _PARTS: Final = ("metrics", "params", "tags")
-_STATUSES: Final = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
-KILLED: Final = "KILLED"
-_ENDED: Final = ("FINISHED", "FAILED", KILLED)
-_LATEST: Final = 10**13
-_SHOWN: Final = 120
-_LIVE: Final = timedelta(days=1)
 _ALIAS_TEXT: Final = re.compile(r"\s*v?(\d{1,9})\s*")
 _VERSION_FOLDER: Final = re.compile(r"version-(\d{1,9})")
 
@@ -55,6 +50,7 @@ class FileStore:
         self.place = str(self.root)
         self.findings = Findings()
         self._metas: dict[Path, dict[str, Any] | None] = {}
+        self._models_of: dict[str, dict[str, dict[str, Path]]] = {}
         self.files = SafeFolder(self.root, self.findings)
         beside = [self.root.parent / name for name in ("mlartifacts", "artifacts")]
         self.places = Places(self.root, [self.root, self.root.parent, *(path for path in beside if path.is_dir())])
@@ -83,22 +79,23 @@ class FileStore:
         return any(_looks_like_a_run(inside) for inside in self.files.folders(folder))
 
     def experiments(self) -> list[SourceExperiment]:
-        return [self._experiment(key, folder) for key, folder in self._folders.items()]
-
-    def _experiment(self, key: str, folder: Path) -> SourceExperiment:
-        meta, where = self.files.meta(folder), self.files.name_of(folder)
-        in_trash = folder.parent.name == TRASH
-        name = text_of(meta or {}, "name") or (DEFAULT_EXPERIMENT if folder.name == "0" else f"imported {folder.name}")
-        if meta is None and _has_runs(folder):
-            self.findings.repaired(where, "an experiment without meta.yaml", f"called {name!r}")
-        elif not text_of(meta or {}, "name") and meta is not None:
-            self.findings.repaired(where, "an experiment without a name", f"called {name!r}")
-        deleted = in_trash or text_of(meta or {}, "lifecycle_stage") == "deleted"
-        tags = self.files.texts(folder / "tags")
-        for kind in _NOT_IMPORTED:
-            if count := len(self.files.folders(folder / kind)):
-                self.findings.left_out(f"{where}/{kind}", f"{count} {kind}", "only runs and models are imported")
-        return SourceExperiment(key=key, name=name, deleted=deleted, tags=tags)
+        found = []
+        for key, folder in self._folders.items():
+            meta, where = self.files.meta(folder), self.files.name_of(folder)
+            said = meta or {}
+            named = text_of(said, "name")
+            name = named or (DEFAULT_EXPERIMENT if folder.name == "0" else f"imported {folder.name}")
+            if meta is None and any(_looks_like_a_run(inside) for inside in folder.iterdir() if inside.is_dir()):
+                self.findings.repaired(where, "an experiment without meta.yaml", f"called {name!r}")
+            elif not named and meta is not None:
+                self.findings.repaired(where, "an experiment without a name", f"called {name!r}")
+            deleted = folder.parent.name == TRASH or text_of(said, "lifecycle_stage") == "deleted"
+            tags = self.files.texts(folder / "tags")
+            for kind in _NOT_IMPORTED:
+                if count := len(self.files.folders(folder / kind)):
+                    self.findings.left_out(f"{where}/{kind}", f"{count} {kind}", "only runs and models are imported")
+            found.append(SourceExperiment(key=key, name=name, deleted=deleted, tags=tags))
+        return found
 
     # runs
 
@@ -115,88 +112,72 @@ class FileStore:
         # The oldest first, as the runs of one name are numbered.
         metas = {run_id: self.files.meta(folder / run_id) for run_id in found}
         self._metas |= {folder / run_id: meta for run_id, meta in metas.items()}
-        starts = {run_id: millis_of((meta or {}).get("start_time")) or 0 for run_id, meta in metas.items()}
-        return sorted(found, key=lambda run_id: (starts[run_id], run_id))
+        return sorted(found, key=lambda run_id: (millis_of((metas[run_id] or {}).get("start_time")) or 0, run_id))
 
     def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
         folder = self._folders[experiment.key] / run_id
         where = self.files.name_of(folder)
         meta = self._metas.pop(folder) if folder in self._metas else self.files.meta(folder)
+        said = meta or {}
         missing = [name for name in _PARTS if not (folder / name).is_dir()]
         if missing:
             self.findings.repaired(where, f"no folder {', '.join(missing)}", "read as empty")
         tags = self.files.texts(folder / "tags")
         metrics = self._metrics(folder)
-        start, end = self._times(meta, metrics, folder)
-        status = self._status(where, meta, metrics, start)
-        if status is None:
-            return None
+        stamps = [point.timestamp for points in metrics.values() for point in (points[0], points[-1])]
+        known = [stamp for stamp in stamps if millis_of(stamp) is not None]
+        start = millis_of(said.get("start_time")) or min(known, default=None) or int(folder.stat().st_mtime * 1000)
+        status = KILLED
+        if meta is not None:
+            ended = ending(self.findings, where, text_of(said, "status").upper(), start, metrics)
+            if ended is None:
+                return None
+            status, _ = ended
         run = SourceRun(
             run_id=run_id,
             experiment=experiment.key,
-            name=tags.get("mlflow.runName", "").strip() or text_of(meta or {}, "run_name", "name"),
+            name=tags.get("mlflow.runName", "").strip() or text_of(said, "run_name", "name"),
             status=status,
             start_time=start,
-            end_time=end,
-            user=text_of(meta or {}, "user_id") or tags.get("mlflow.user", ""),
-            deleted=experiment.deleted or text_of(meta or {}, "lifecycle_stage") == "deleted",
+            end_time=millis_of(said.get("end_time")) or max([start, *known]),
+            user=text_of(said, "user_id") or tags.get("mlflow.user", ""),
+            deleted=experiment.deleted or text_of(said, "lifecycle_stage") == "deleted",
             params=self.files.texts(folder / "params"),
             tags=tags,
             metrics=metrics,
-            files=self._artifacts(folder, meta or {}),
+            files=self._artifacts(folder, said),
             models=self._logged_models(experiment.key).get(run_id, {}),
         )
         self._note_meta(where, meta, run)
         return run
 
     def _note_meta(self, where: str, meta: Mapping[str, Any] | None, run: SourceRun) -> None:
+        named = text_of(meta or {}, "run_id", "run_uuid")
         if meta is None:
             done = f"name, times and status from what is there: {run.status}"
             self.findings.repaired(where, "a run without meta.yaml", done)
-            return
-        named = text_of(meta, "run_id", "run_uuid")
-        if named and named != run.run_id:
-            self.findings.repaired(where, f"meta.yaml names another run ({named[:40]})", "the folder's name counts")
-        if not named:
+        elif not named:
             self.findings.repaired(where, "meta.yaml without the run's id", "the folder's name counts")
+        elif named != run.run_id:
+            self.findings.repaired(where, f"meta.yaml names another run ({named[:40]})", "the folder's name counts")
 
     def _metrics(self, folder: Path) -> dict[str, list[Point]]:
         found: dict[str, list[Point]] = {}
         for name, content in self.files.text_files(folder / "metrics"):
-            history = read_history(content)
-            self._note_history(self.files.name_of(folder / "metrics" / name), history)
+            where, history = self.files.name_of(folder / "metrics" / name), read_history(content)
+            if history.broken:
+                self.findings.repaired(where, f"{_lines(history.broken)} half-written or no numbers", "left these out")
+            if history.repeated:
+                self.findings.repaired(where, f"{_lines(history.repeated)} repeated", "kept once")
+            if history.unsorted:
+                self.findings.repaired(where, "lines out of order", "sorted by step")
+            if history.seconds:
+                self.findings.repaired(where, "times in seconds, as before MLflow 1.0", "made milliseconds")
             if history.points:
                 found[name] = history.points
+            else:
+                self.findings.left_out(where, "a metric without any value", "nothing to import")
         return found
-
-    def _note_history(self, where: str, history: History) -> None:
-        if history.broken:
-            self.findings.repaired(where, f"{_lines(history.broken)} half-written or no numbers", "left these out")
-        if history.repeated:
-            self.findings.repaired(where, f"{_lines(history.repeated)} repeated", "kept once")
-        if history.unsorted:
-            self.findings.repaired(where, "lines out of order", "sorted by step")
-        if history.seconds:
-            self.findings.repaired(where, "times in seconds, as before MLflow 1.0", "made milliseconds")
-        if not history.points:
-            self.findings.left_out(where, "a metric without any value", "nothing to import")
-
-    def _times(
-        self, meta: Mapping[str, Any] | None, metrics: Mapping[str, list[Point]], folder: Path
-    ) -> tuple[int | None, int | None]:
-        stamps = [point.timestamp for points in metrics.values() for point in (points[0], points[-1])]
-        known = [stamp for stamp in stamps if millis_of(stamp) is not None]
-        start, end = millis_of((meta or {}).get("start_time")), millis_of((meta or {}).get("end_time"))
-        start = start or min(known, default=None) or int(folder.stat().st_mtime * 1000)
-        return start, end or max([start, *known])
-
-    def _status(
-        self, where: str, meta: Mapping[str, Any] | None, metrics: Mapping[str, list[Point]], start: int | None
-    ) -> str | None:
-        if meta is None:
-            return KILLED
-        last = max([start or 0, *(point.timestamp for points in metrics.values() for point in points[-1:])])
-        return ending(self.findings, where, text_of(meta, "status").upper(), last)
 
     # files
 
@@ -217,20 +198,16 @@ class FileStore:
 
     def _logged_models(self, experiment: str) -> Mapping[str, dict[str, Path]]:
         """MLflow 3 keeps models beside the runs: for each run its model folders, by a path among the artifacts."""
-        if experiment not in self._models_of:
-            found: dict[str, dict[str, Path]] = {}
+        found = self._models_of.get(experiment)
+        if found is None:
+            found = self._models_of[experiment] = {}
             for folder in self.files.folders(self._folders[experiment] / MODELS):
                 meta = self.files.meta(folder) or {}
                 files = folder / "artifacts"
                 run_id = text_of(meta, "source_run_id")
                 if run_id and files.is_dir() and self.files.holds(files):
                     found.setdefault(run_id, {})[f"models/{folder.name}"] = files
-            self._models_of[experiment] = found
-        return self._models_of[experiment]
-
-    @cached_property
-    def _models_of(self) -> dict[str, Mapping[str, dict[str, Path]]]:
-        return {}
+        return found
 
     # registered models
 
@@ -291,54 +268,11 @@ class FileStore:
                 files = folder / MODELS / wanted / "artifacts"
                 if files.is_dir() and self.files.holds(files):
                     return files
-        return version_files(self.places, source, list(self._folders.values()))
-
-
-def version_files(places: Places, source: str, experiments: list[Path]) -> Path | None:
-    """The folder of a version's model: found by the run that its source names, else by the end of the path."""
-    run_id, below, found = places.model_files(source)
-    for folder in experiments if run_id else []:
-        files = folder.joinpath(str(run_id), "artifacts", *below.split("/"))
-        if files.exists() and files.resolve().is_relative_to(folder.resolve()):
-            return files
-    return found
-
-
-def ending(findings: Findings, where: str, said: str, last: int) -> str | None:
-    """How a run ended, as far as it is known; None for one that seems to run at this moment.
-
-    Args:
-        findings: gets what was repaired.
-        where: the run, for the findings.
-        said: its status in the store, a name or MLflow's number.
-        last: when something was last heard of it, in milliseconds.
-    """
-    status = _STATUSES.get(said, said)
-    if status in _ENDED:
-        return status
-    if status not in ("RUNNING", "SCHEDULED"):
-        findings.repaired(where, f"the status {said[:20] or 'missing'!r}", "KILLED: its end is not known")
-        return KILLED
-    if datetime.now(UTC) - datetime.fromtimestamp(min(last, _LATEST) / 1000, UTC) < _LIVE:
-        findings.left_out(where, "a run that may be running now", "import again when it has ended")
-        return None
-    since = f"{datetime.fromtimestamp(min(last, _LATEST) / 1000, UTC):%Y-%m-%d}"
-    findings.repaired(where, f"{status} since {since}", "KILLED: it never ended")
-    return KILLED
+        return self.places.version_files(source, self._folders.values())
 
 
 def _looks_like_a_run(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in (*_PARTS, "artifacts"))
-
-
-def _has_runs(folder: Path) -> bool:
-    return any(_looks_like_a_run(inside) for inside in folder.iterdir() if inside.is_dir())
-
-
-def shown(uri: str) -> str:
-    """A place as the findings tell it: short, no password."""
-    text = redact(uri)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _lines(count: int) -> str:

@@ -16,25 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
+from pytest_nbaprops.importing.experiments import Experiments
 from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, shorten_name
-from pytest_nbaprops.importing.source import DEFAULT_EXPERIMENT, Findings, Source, SourceExperiment, SourceRun
+from pytest_nbaprops.importing.source import Source, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.summary import Summary
-from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import write_predictions
 from pytest_nbaprops.tracking.bulk import BulkWriter, ImportedRun, RunRows, bulk_writer
-from pytest_nbaprops.tracking.runs import ensure_experiment, next_version_number
-from pytest_nbaprops.tracking.search import every
+from pytest_nbaprops.tracking.runs import next_version_number
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment
-
     from pytest_nbaprops.importing.predictions import GamesIndex
     from pytest_nbaprops.tracking.connection import Store
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _RUNS_AT_ONCE: Final = 50
 _VALUES_AT_ONCE: Final = 200_000
-_EXPERIMENT_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +40,10 @@ class Options:
     pattern: str | None = None
     dry_run: bool = False
 
-    def wants(self, experiment: SourceExperiment) -> bool:
-        return self.pattern is None or fnmatchcase(experiment.name.lower(), self.pattern.lower())
 
-
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A run that is to be written, under its new name."""
+    """A run that is to be written, and its new name."""
 
     prepared: Prepared
     run: SourceRun
@@ -76,7 +69,9 @@ class Importer:
     ) -> None:
         self.source, self.store, self.options, self.games, self.progress = source, store, options, games, progress
         self.summary = Summary(source=source.place, target=target, dry_run=options.dry_run)
-        self.summary.findings = source.findings.found
+        self.findings = source.findings
+        self.summary.findings = self.findings.found
+        self.experiments = Experiments(source, store, self.summary)
         self.run_of: dict[str, str] = {}
         """Id in this store of each run of the source that is here, and not deleted."""
         self.seen: set[str] = set()
@@ -86,10 +81,6 @@ class Importer:
         self._parents: dict[str, str] = {}
         self._planned: dict[str, str] = {}
         """Id in this store of each run of the source that is here or about to be."""
-
-    @property
-    def findings(self) -> Findings:
-        return self.source.findings
 
     @cached_property
     def writer(self) -> BulkWriter | None:
@@ -103,31 +94,26 @@ class Importer:
         Raises:
             TrackingError: The store to write to does not take them, or no experiment has such a name.
         """
-        known = self._known
-        chosen = self._chosen()
+        known, every_one = self._known, self.source.experiments()
+        chosen, pattern = every_one, self.options.pattern
+        if pattern is not None:
+            chosen = [one for one in every_one if fnmatchcase(one.name.lower(), pattern.lower())]
+            if not chosen:
+                there = ", ".join(sorted(one.name for one in every_one)[:20]) or "none"
+                raise TrackingError(f"no experiment of {self.source.place} is called {pattern!r}; there: {there}")
         planned = [(experiment, self.source.run_ids(experiment)) for experiment in chosen]
         total, done = sum(len(ids) for _, ids in planned), 0
         self.progress(0, total)
         with _collector_paused():
             for experiment, run_ids in planned:
-                self._open(experiment, len(run_ids))
+                self.experiments.open(experiment, len(run_ids))
                 for run_id in run_ids:
                     self._one(experiment, run_id, known.get(self._key(run_id)))
                     done += 1
                     self.progress(done, total)
                 self._flush(experiment)
-                self._close(experiment)
+                self.experiments.close(experiment)
         self._mend_parents()
-
-    def _chosen(self) -> list[SourceExperiment]:
-        every_one = self.source.experiments()
-        chosen = [one for one in every_one if self.options.wants(one)]
-        if not chosen and self.options.pattern is not None:
-            there = ", ".join(sorted(one.name for one in every_one)[:20]) or "none"
-            raise TrackingError(
-                f"no experiment of {self.source.place} is called {self.options.pattern!r}; there: {there}"
-            )
-        return chosen
 
     @cached_property
     def _known(self) -> dict[tuple[str, str], ImportedRun]:
@@ -146,32 +132,36 @@ class Importer:
             if not known.deleted:
                 self.seen.add(run_id)
             return
+        read = self._read(experiment, run_id)
+        if read is None:
+            self.summary.left_out["runs"] += 1
+            return
+        run, prepared = read
+        self._count(prepared)
+        if not prepared.deleted:
+            self.seen.add(run_id)
+        if self.options.dry_run:
+            self.source.release(run)
+        elif known is not None:  # interrupted after its rows were written: its files are still to come
+            self._finish([(Waiting(prepared=prepared, run=run), known.run_id)])
+        else:
+            self._buffer.append(Waiting(prepared=prepared, run=run, name=self._name(prepared, experiment)))
+            values = sum(one.prepared.values for one in self._buffer)
+            if len(self._buffer) >= _RUNS_AT_ONCE or values >= _VALUES_AT_ONCE:
+                self._flush(experiment)
+
+    def _read(self, experiment: SourceExperiment, run_id: str) -> tuple[SourceRun, Prepared] | None:
         try:
             run = self.source.run(experiment, run_id)
-            prepared = None if run is None else prepare(run, experiment, self.source.place, self.games, self.findings)
+            if run is None:
+                return None
+            return run, prepare(run, experiment, self.source.place, self.games, self.findings)
         except NBAPropsError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a strange file does, the others are imported
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             self.findings.left_out(f"run {run_id[:40]}", "a run that can't be read", reason[:200])
-            prepared = run = None
-        if run is None or prepared is None:
-            self.summary.left_out["runs"] += 1
-            return
-        self._count(prepared)
-        if not prepared.deleted:
-            self.seen.add(run_id)
-        waiting = Waiting(prepared=prepared, run=run)
-        if self.options.dry_run:
-            self.source.release(run)
-        elif known is not None:  # interrupted after its rows were written: its files are still to come
-            self._finish([(waiting, known.run_id)])
-        else:
-            waiting.name = self._name(prepared, experiment)
-            self._buffer.append(waiting)
-            values = sum(one.prepared.values for one in self._buffer)
-            if len(self._buffer) >= _RUNS_AT_ONCE or values >= _VALUES_AT_ONCE:
-                self._flush(experiment)
+            return None
 
     def _count(self, prepared: Prepared, sign: int = 1) -> None:
         counts = self.summary.imported
@@ -186,10 +176,10 @@ class Importer:
         told = prepared.recognised
         if not told.standard or self.store is None:
             return shorten_name(prepared.name)
-        experiment_id, template = self._ids[experiment.key], shorten_name(told.name)
-        at = (experiment_id, template)
+        template = shorten_name(told.name)
+        at = (self.experiments.ids[experiment.key], template)
         if at not in self._numbers:
-            self._numbers[at] = next_version_number(self.store, experiment_id, template)
+            self._numbers[at] = next_version_number(self.store, *at)
         number = max(self._numbers[at], told.number or 0)
         self._numbers[at] = number + 1
         return template.replace("{n}", str(number))
@@ -202,21 +192,36 @@ class Importer:
     def _written(
         self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment
     ) -> list[tuple[Waiting, str]]:
-        """Written together; where the store refuses something, one by one, so that only that one is left out."""
-        rows = self._rows(waiting, experiment)
+        """Written together; where the store refuses something, one by one, so that only that one is left out.
+
+        The ids are new: MLflow remembers in a process where a run's files are by the id alone, whatever store it is in.
+        """
+        ids = [uuid.uuid4().hex for _ in waiting]
+        self._planned |= {one.prepared.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
+        rows = []
+        for one, run_id in zip(waiting, ids, strict=True):
+            parent = one.prepared.tags.get("mlflow.parentRunId", "")
+            if parent in self._planned:
+                one.prepared.tags["mlflow.parentRunId"] = self._planned[parent]
+            rows.append(one.prepared.rows(run_id, self.experiments.ids[experiment.key], one.name))
         try:
             return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:
             if self.store is None or self.store.lost is not None:
                 raise
+        return self._one_by_one(writer, waiting, rows)
+
+    def _one_by_one(self, writer: BulkWriter, waiting: list[Waiting], rows: list[RunRows]) -> list[tuple[Waiting, str]]:
+        """Those that the store takes; where it refuses all of several, the store is at fault, not a run."""
         found: list[tuple[Waiting, str]] = []
-        refused: list[TrackingError] = []
+        refused = 0
         for row, one in zip(rows, waiting, strict=True):
             try:
                 found.append((one, writer.write([row])[0]))
             except TrackingError as error:
-                refused.append(error)
-                if self.store.lost is not None or len(refused) == len(rows) > 1:
+                refused += 1
+                is_lost = self.store is not None and self.store.lost is not None
+                if is_lost or refused == len(rows) > 1:
                     raise
                 self.findings.left_out(f"run {one.prepared.origin[:40]}", "refused by the store", str(error)[:300])
                 self._count(one.prepared, -1)
@@ -233,26 +238,10 @@ class Importer:
         deleted = [run_id for waiting, run_id in written if waiting.prepared.deleted]
         self.writer.complete([run_id for _, run_id in written], deleted)
         for waiting, run_id in written:
-            self._remember(waiting.prepared, run_id)
-
-    def _rows(self, waiting: list[Waiting], experiment: SourceExperiment) -> list[RunRows]:
-        """New ids: MLflow remembers in a process where a run's files are by the id alone, whatever store it is in."""
-        ids = [uuid.uuid4().hex for _ in waiting]
-        self._planned |= {one.prepared.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
-        for one in waiting:
-            parent = one.prepared.tags.get("mlflow.parentRunId", "")
-            if parent in self._planned:
-                one.prepared.tags["mlflow.parentRunId"] = self._planned[parent]
-        return [
-            run_rows(one.prepared, run_id=run_id, experiment_id=self._ids[experiment.key], name=one.name)
-            for one, run_id in zip(waiting, ids, strict=True)
-        ]
-
-    def _remember(self, prepared: Prepared, run_id: str) -> None:
-        if not prepared.deleted:
-            self.run_of[prepared.origin] = run_id
-        if parent := prepared.tags.get("mlflow.parentRunId"):
-            self._parents[run_id] = parent
+            if not waiting.prepared.deleted:
+                self.run_of[waiting.prepared.origin] = run_id
+            if parent := waiting.prepared.tags.get("mlflow.parentRunId"):
+                self._parents[run_id] = parent
 
     def _mend_parents(self) -> None:
         """Children that were written before their parents, or to a server, which gives ids of its own."""
@@ -265,92 +254,18 @@ class Importer:
                     client.set_tag(child, "mlflow.parentRunId", parent)
 
     def _upload(self, prepared: Prepared, run_id: str) -> None:
-        if self.store is None or not (prepared.files or prepared.predictions or prepared.long_values):
+        """Copy exactly the files that may be read, and those that the import makes."""
+        if self.store is None or not (prepared.files or prepared.predictions is not None or prepared.long_values):
             return
-        with staged(prepared) as folder:
+        with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as temporary:
+            folder = Path(temporary)
+            link_all(prepared.files, folder)
+            if prepared.predictions is not None:
+                write_predictions(prepared.predictions, folder)
+            if prepared.long_values:
+                text = json.dumps(prepared.long_values, indent=1, ensure_ascii=False)
+                (folder / LONG_VALUES).write_text(text, encoding="utf-8", errors="replace")
             upload(self.store, run_id, folder)
-
-    # the experiments
-
-    @cached_property
-    def _ids(self) -> dict[str, str]:
-        """Id in this store of each of the source's experiments."""
-        return {}
-
-    @cached_property
-    def _existing(self) -> dict[str, Experiment]:
-        from mlflow.entities import ViewType  # noqa: PLC0415 - MLflow is imported by the store
-
-        if self.store is None:
-            return {}
-        with self.store.calling("list the experiments") as client:
-            found = every(client.search_experiments, view_type=ViewType.ALL, max_results=1000)
-            return {one.name: one for one in found}
-
-    def _open(self, experiment: SourceExperiment, runs: int) -> None:
-        """The experiment of the same name, made where there is none."""
-        name, there = self._target_name(experiment)
-        if there is not None or name == DEFAULT_EXPERIMENT:  # every store has it from the start
-            self.summary.present["experiments"] += 1
-        elif runs or not experiment.deleted:
-            self.summary.imported["experiments"] += 1
-        if experiment.deleted:
-            self.findings.noted(
-                f"experiment {experiment.name[:80]}", "deleted", "imported as deleted: restore it there"
-            )
-        if self.options.dry_run or self.store is None:
-            return
-        if there is not None and there.lifecycle_stage == "deleted" and self.store.is_remote:
-            with self.store.calling(f"restore the experiment {name!r}") as client:
-                client.restore_experiment(there.experiment_id)
-        if there is not None:
-            self._ids[experiment.key] = str(there.experiment_id)
-            return
-        self._ids[experiment.key] = experiment_id = ensure_experiment(self.store, name)
-        kept = {key: value for key, value in experiment.tags.items() if key and not key.startswith(tags.PREFIX)}
-        with self.store.calling(f"describe the experiment {name!r}") as client:
-            for key, value in {**kept, tags.IMPORTED_FROM: self.source.place}.items():
-                client.set_experiment_tag(experiment_id, key[:250], value[:5000])
-            self._existing[name] = client.get_experiment(experiment_id)
-
-    def _target_name(self, experiment: SourceExperiment) -> tuple[str, Experiment | None]:
-        """Its name here, and the experiment that has it. One that somebody deleted here is not written to."""
-        name = " ".join(experiment.name.split())[:_EXPERIMENT_CHARACTERS] or f"imported {experiment.key}"
-        there = self._existing.get(name)
-        if there is not None and there.lifecycle_stage == "deleted" and not self._is_deleted_twin(experiment, there):
-            name = f"{name} (imported)"
-            there = self._existing.get(name)
-        return name, there
-
-    @staticmethod
-    def _is_deleted_twin(experiment: SourceExperiment, there: Experiment) -> bool:
-        return experiment.deleted and tags.IMPORTED_FROM in there.tags
-
-    def _close(self, experiment: SourceExperiment) -> None:
-        """Delete here what was deleted there, unless it is an experiment that others use."""
-        if not experiment.deleted or self.store is None or experiment.key not in self._ids:
-            return
-        with self.store.calling(f"delete the experiment {experiment.name!r}") as client:
-            there = client.get_experiment(self._ids[experiment.key])
-            ours = tags.IMPORTED_FROM in there.tags and there.lifecycle_stage == "active"
-            if ours and not client.search_runs([there.experiment_id], max_results=1):
-                client.delete_experiment(there.experiment_id)
-
-
-def run_rows(prepared: Prepared, *, run_id: str, experiment_id: str, name: str) -> RunRows:
-    return RunRows(
-        run_id=run_id,
-        experiment_id=experiment_id,
-        name=name,
-        status=prepared.status,
-        start_time=prepared.start_time,
-        end_time=prepared.end_time,
-        user=prepared.user,
-        deleted=prepared.deleted,
-        params=prepared.params,
-        tags=prepared.tags | {"mlflow.runName": name},
-        metrics=prepared.metrics,
-    )
 
 
 @contextmanager
@@ -363,20 +278,6 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def staged(prepared: Prepared) -> Iterator[Path]:
-    """A folder with links to exactly the files that may be read, and with those that the import makes."""
-    with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as temporary:
-        folder = Path(temporary)
-        link_all(prepared.files, folder)
-        if prepared.predictions is not None:
-            write_predictions(prepared.predictions.frame, folder)
-        if prepared.long_values:
-            text = json.dumps(prepared.long_values, indent=1, ensure_ascii=False)
-            (folder / LONG_VALUES).write_text(text, encoding="utf-8", errors="replace")
-        yield folder
 
 
 def link_all(files: Mapping[str, Path], folder: Path) -> None:

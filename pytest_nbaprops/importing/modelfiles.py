@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,8 +72,6 @@ def _is_xgboost(path: Path) -> bool:
 
 def _trial(path: Path) -> str | None:
     """Why XGBoost cannot read the file, None where it can."""
-    import tempfile  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory(prefix="nbaprops-import-") as folder:
         copy = _copied(path, Path(folder))
         try:

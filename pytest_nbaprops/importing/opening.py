@@ -28,7 +28,12 @@ def open_source(text: str) -> Source:
     """
     if "://" in text and not text.startswith(("file:", "sqlite:")):
         return Server(connect(text, create=False))
-    path = _path(text)
+    if text.startswith("sqlite:"):
+        path = Path(text.removeprefix("sqlite:///"))
+    elif text.startswith("file:"):
+        path = is_absolute_here(text) or Path(text.removeprefix("file:"))
+    else:
+        path = Path(text).expanduser()
     if path.is_dir():
         return FileStore(_store_in(path))
     if not path.exists():
@@ -43,14 +48,6 @@ def open_source(text: str) -> Source:
     return Database(path)
 
 
-def _path(text: str) -> Path:
-    if text.startswith("sqlite:"):
-        return Path(text.removeprefix("sqlite:///"))
-    if text.startswith("file:"):
-        return is_absolute_here(text) or Path(text.removeprefix("file:"))
-    return Path(text).expanduser()
-
-
 def _store_in(folder: Path) -> Path:
     """The folder itself, or the `mlruns` in it where it is the project's.
 
@@ -60,15 +57,11 @@ def _store_in(folder: Path) -> Path:
     if (folder / META).is_file():
         raise TrackingError(f"{folder} is one experiment or run of a store: name the mlruns folder above it")
     for candidate in (folder, folder / "mlruns"):
-        if candidate.is_dir() and _is_store(candidate):
+        inside = [path for path in candidate.iterdir() if path.is_dir()] if candidate.is_dir() else []
+        names = {path.name for path in inside}
+        is_store = bool(names & {"models", ".trash"}) or any(map(str.isdecimal, names))
+        if is_store or any((path / META).is_file() for path in inside):
             return candidate
     if (folder / "mlflow.db").is_file():
         raise TrackingError(f"{folder} has no runs in it, but an mlflow.db: name {folder / 'mlflow.db'}")
     raise TrackingError(f"{folder} holds no experiments: {_EXPECTED}")
-
-
-def _is_store(folder: Path) -> bool:
-    inside = [path for path in folder.iterdir() if path.is_dir()]
-    if any(path.name in ("models", ".trash") or path.name.isdecimal() for path in inside):
-        return True
-    return any((path / META).is_file() for path in inside)

@@ -9,6 +9,7 @@ end of its path, below the store and beside it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote
@@ -55,40 +56,38 @@ class Places:
 
     def run_files(self, uri: str, run_id: str) -> Path | None:
         """The artifact folder that belongs to the run, None where it is nowhere."""
-        parts = local_parts(uri)
         here = is_absolute_here(uri)
-        if here is not None and here.is_dir() and self._may_read(here, run_id):
-            return here
-        if parts is None:
+        if here is not None and here.is_dir():
+            real = here.resolve()
+            if real.is_relative_to(self._inside) or real.parts[-2:] == (run_id, ARTIFACTS):
+                return here
+        parts = local_parts(uri) or ()
+        if parts[-1:] != (ARTIFACTS,):
             return None
-        for length in (3, 4, 2, 5, 6):
-            for root in self.roots:
-                folder = root.joinpath(*parts[-length:])
-                if len(parts) >= length and parts[-1] == ARTIFACTS and folder.is_dir() and self._in(folder, root):
-                    return folder
-        return None
+        return next((found for length in (3, 4, 2, 5, 6) if (found := self.below_roots(parts, length))), None)
 
-    def _may_read(self, folder: Path, run_id: str) -> bool:
-        real = folder.resolve()
-        return real.is_relative_to(self._inside) or real.parts[-2:] == (run_id, ARTIFACTS)
-
-    @staticmethod
-    def _in(folder: Path, root: Path) -> bool:
-        return folder.resolve().is_relative_to(root.resolve())
-
-    def model_files(self, source: str) -> tuple[str | None, str, Path | None]:
-        """Of a version's source: the run it names, the path among that run's artifacts, a folder found by itself."""
+    def version_files(self, source: str, experiments: Iterable[Path]) -> Path | None:
+        """The folder of a version's model: found by the run that its source names, else by the end of the path."""
         run_id, below = run_and_path(source)
+        for experiment in experiments if run_id else ():
+            folder = experiment.joinpath(str(run_id), ARTIFACTS, *below.split("/"))
+            if folder.exists() and folder.resolve().is_relative_to(experiment.resolve()):
+                return folder
         parts = local_parts(source) or ()
         for length in range(min(len(parts), 8), 1, -1):
-            for root in self.roots:
-                folder = root.joinpath(*parts[-length:])
-                if folder.is_dir() and self._in(folder, root):
-                    return run_id, below, folder
+            if (found := self.below_roots(parts, length)) is not None:
+                return found
         here = is_absolute_here(source)
-        if here is not None and here.is_dir() and run_id is not None and run_id in here.resolve().parts:
-            return run_id, below, here
-        return run_id, below, None
+        is_the_runs = here is not None and here.is_dir() and run_id is not None and run_id in here.resolve().parts
+        return here if is_the_runs else None
+
+    def below_roots(self, parts: tuple[str, ...], length: int) -> Path | None:
+        """The folder that the last parts of a path name below one of the roots."""
+        for root in self.roots if len(parts) >= length else ():
+            folder = root.joinpath(*parts[-length:])
+            if folder.is_dir() and folder.resolve().is_relative_to(root.resolve()):
+                return folder
+        return None
 
 
 def run_and_path(source: str) -> tuple[str | None, str]:

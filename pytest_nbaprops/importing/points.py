@@ -42,7 +42,10 @@ def read_history(content: bytes) -> History:
     is_torn = wide and not content.endswith(b"\n") and read[-1] is not None
     if is_torn and not _is_complete([point.step for point in parsed]):
         del parsed[-1]
-    points = list({_identity(point): point for point in parsed}.values())
+    # By its text where it is not finite, since NaN is not equal to itself.
+    values = [point.value if math.isfinite(point.value) else str(point.value) for point in parsed]
+    keys = [(point.timestamp, value, point.step) for point, value in zip(parsed, values, strict=True)]
+    points = list(dict(zip(keys, parsed, strict=True)).values())
     ordered = sorted(points, key=lambda point: (point.step, point.timestamp))
     in_seconds = bool(ordered) and all(_SECONDS[0] < point.timestamp < _SECONDS[1] for point in ordered)
     if in_seconds:
@@ -76,11 +79,6 @@ def _whole(content: bytes) -> list[Point] | None:
     if not rising or min(timestamps) < _SECONDS[1] or max(timestamps) > _MAX or max(map(abs, steps)) > _MAX:
         return None
     return list(map(Point, timestamps, values, steps))
-
-
-def _identity(point: Point) -> tuple[int, str | float, int]:
-    """NaN is not equal to itself."""
-    return (point.timestamp, point.value if math.isfinite(point.value) else str(point.value), point.step)
 
 
 def _point(row: list[str], *, wide: bool) -> Point | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -15,11 +14,11 @@ import pandas as pd
 
 from pytest_nbaprops.data.names import Players
 from pytest_nbaprops.importing.source import Findings
-from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 
 _LARGEST: Final = 256 * 1024 * 1024
 _GAME_ID_DIGITS: Final = 10
+_INT64_DIGITS: Final = 18
 _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "GAME_DATE": ("gamedate", "date", "day", "gameday"),
     "GAME_ID": ("gameid", "game", "idgame", "gid"),
@@ -79,49 +78,40 @@ class GamesIndex:
         return kept
 
 
-@dataclass(frozen=True, kw_only=True)
-class OldPredictions:
-    """Predictions in this tool's form, and the file that they came from."""
-
-    frame: pd.DataFrame
-    source: str
-
-    def metrics(self) -> dict[str, float]:
-        return point_metrics(self.frame["actual"].to_numpy(), self.frame["predicted"].to_numpy())
-
-    @property
-    def dates(self) -> tuple[str, str]:
-        """The first and the last game date."""
-        days = self.frame["GAME_DATE"]
-        return f"{days.min():%Y-%m-%d}", f"{days.max():%Y-%m-%d}"
-
-
-def old_predictions(
-    folder: Path, files: Sequence[Path], name: str, games: GamesIndex | None, findings: Findings
-) -> OldPredictions | None:
+def old_predictions(  # noqa: PLR0913, PLR0917 - a run's, and where they and their players are looked up
+    folder: Path, files: Sequence[Path], candidate: str, where: str, games: GamesIndex | None, findings: Findings
+) -> pd.DataFrame | None:
     """The run's predictions, from the one CSV (or the series of CSVs, one a fold) that looks the most like them.
+
+    In this tool's columns, sorted by the keys; a fold is a game date.
 
     Args:
         folder: The run's artifacts.
         files: Those of its files that may be read.
-        name: What the run is called, in the findings and as the candidate.
+        candidate: What the run is called there.
+        where: What it is called in the findings.
         games: Where names are looked up; None: rows that only name their players stay what they are.
         findings: gets what could not be used.
     """
     if any(path == folder / PREDICTIONS for path in files):
         return None
-    tables = _tables(folder, files, name, findings)
+    tables = _tables(folder, files, where, findings)
     if not tables:
         return None
-    chosen, series = _best(tables)
-    label = f"{name}/{chosen}" if len(series) == 1 else f"{name}/{chosen} and {len(series) - 1} more"
+    chosen = min(tables, key=lambda short: (not _WANTED.search(short), short.count("/"), len(short), short))
+    # Those that differ from it only in numbers.
+    series = sorted(short for short in tables if re.sub(r"\d+", "#", short) == re.sub(r"\d+", "#", chosen))
+    label = f"{where}/{chosen}" if len(series) == 1 else f"{where}/{chosen} and {len(series) - 1} more"
     for other in sorted(set(tables) - set(series)):
-        findings.noted(f"{name}/{other}", "further per-row predictions", f"{chosen} was taken")
+        findings.noted(f"{where}/{other}", "further per-row predictions", f"{chosen} was taken")
     rows = _usable(pd.concat([tables[one] for one in series], ignore_index=True), label, findings)
     keyed = _keyed(rows, label, games, findings)
     if keyed is None:
         return None
-    return OldPredictions(frame=_standard(keyed, name), source=chosen)
+    ordered = keyed.sort_values(["GAME_DATE", "GAME_ID", "PLAYER_ID"], ignore_index=True)
+    fold = ordered["GAME_DATE"].rank(method="dense").astype("int64")
+    columns = ["candidate", "fold", "GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted"]
+    return ordered.assign(candidate=candidate, fold=fold)[columns]
 
 
 def _tables(folder: Path, files: Sequence[Path], name: str, findings: Findings) -> dict[str, pd.DataFrame]:
@@ -172,13 +162,6 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-def _best(tables: Mapping[str, pd.DataFrame]) -> tuple[str, list[str]]:
-    """The file that looks the most like predictions, and those that differ from it only in numbers."""
-    chosen = min(tables, key=lambda short: (not _WANTED.search(short), short.count("/"), len(short), short))
-    shape = re.sub(r"\d+", "#", chosen)
-    return chosen, sorted(short for short in tables if re.sub(r"\d+", "#", short) == shape)
-
-
 def _usable(rows: pd.DataFrame, label: str, findings: Findings) -> pd.DataFrame:
     """Rows with a date and two finite numbers."""
     with warnings.catch_warnings():
@@ -195,15 +178,21 @@ def _usable(rows: pd.DataFrame, label: str, findings: Findings) -> pd.DataFrame:
 
 def _keyed(rows: pd.DataFrame, label: str, games: GamesIndex | None, findings: Findings) -> pd.DataFrame | None:
     """Rows with all three keys, each player-game once; None where that cannot be."""
-    keyed = _with_own_keys(rows)
-    if keyed is None:
-        if games is None:
-            findings.noted(
-                label, "predictions that only name their players", "copied as a file; --data GAMES finds who"
-            )
-            return None
-        named = _with_ids(rows)
-        keyed = games.located(named)
+    players = _whole(rows, "PLAYER_ID")
+    if players is not None and players.str.len().le(_INT64_DIGITS).all():
+        rows = rows.assign(PLAYER_ID=players.astype("int64"))
+        game_ids = _whole(rows, "GAME_ID")
+    else:
+        names = rows["PLAYER_NAME"].fillna("").str.strip() if "PLAYER_NAME" in rows else ""
+        rows, game_ids = rows.drop(columns="PLAYER_ID", errors="ignore").assign(PLAYER_NAME=names), None
+    if game_ids is not None:
+        keyed = rows.assign(GAME_ID=game_ids.str.zfill(_GAME_ID_DIGITS))
+    elif games is None:
+        what = "predictions that only name their players"
+        findings.noted(label, what, "copied as a file; --data GAMES finds who")
+        return None
+    else:
+        keyed = games.located(rows)
         if len(keyed) < len(rows):
             lost = f"{len(rows) - len(keyed):,} of {len(rows):,} rows that mean no one player-game of the data"
             findings.repaired(label, lost, "left out of the predictions")
@@ -216,36 +205,9 @@ def _keyed(rows: pd.DataFrame, label: str, games: GamesIndex | None, findings: F
     return keyed
 
 
-def _with_own_keys(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """The rows with the ids that they bring; None where one is missing."""
-    if not {"GAME_ID", "PLAYER_ID"} <= set(rows.columns):
+def _whole(rows: pd.DataFrame, column: str) -> pd.Series[str] | None:
+    """Ids as pandas, Excel and stats.nba.com write them: `203999`, `203999.0`, `0022300061`; None if one is missing."""
+    if column not in rows:
         return None
-    games, players = _digits(rows["GAME_ID"]), _digits(rows["PLAYER_ID"])
-    if games.isna().any() or players.isna().any() or (players.str.len() > 18).any():  # noqa: PLR2004 - an int64
-        return None
-    return rows.assign(GAME_ID=games.str.zfill(_GAME_ID_DIGITS), PLAYER_ID=players.astype("int64"))
-
-
-def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
-    """PLAYER_ID as a number where every row has one, else the names count."""
-    if "PLAYER_ID" in rows:
-        players = _digits(rows["PLAYER_ID"])
-        if not players.isna().any() and not (players.str.len() > 18).any():  # noqa: PLR2004
-            return rows.assign(PLAYER_ID=players.astype("int64"))
-        rows = rows.drop(columns="PLAYER_ID")
-    if "PLAYER_NAME" not in rows:
-        return rows.assign(PLAYER_NAME="")
-    return rows.assign(PLAYER_NAME=rows["PLAYER_NAME"].fillna("").str.strip())
-
-
-def _digits(values: pd.Series) -> pd.Series:
-    """Ids as pandas, Excel and stats.nba.com write them: `203999`, `203999.0`, `0022300061`."""
-    return values.str.strip().str.extract(r"^(\d+)(?:\.0+)?$")[0]
-
-
-def _standard(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """This tool's columns, sorted by the keys; a fold is a game date."""
-    ordered = rows.sort_values(["GAME_DATE", "GAME_ID", "PLAYER_ID"], ignore_index=True)
-    fold = ordered["GAME_DATE"].rank(method="dense").astype("int64")
-    columns = ["candidate", "fold", "GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted"]
-    return ordered.assign(candidate=name, fold=fold)[columns]
+    digits = rows[column].str.strip().str.extract(r"^(\d+)(?:\.0+)?$")[0]
+    return None if digits.isna().any() else digits

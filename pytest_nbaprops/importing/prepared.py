@@ -7,17 +7,21 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+
 from pytest_nbaprops.importing.modelfiles import files_below
-from pytest_nbaprops.importing.predictions import GamesIndex, OldPredictions, old_predictions
-from pytest_nbaprops.importing.recognition import Recognised, Synonym, recognise, standard_metrics
+from pytest_nbaprops.importing.predictions import GamesIndex, old_predictions
+from pytest_nbaprops.importing.recognition import Recognised, recognise, standard_metrics
 from pytest_nbaprops.importing.source import Findings, Point, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.texts import SafeFolder
+from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.bulk import RunRows
 from pytest_nbaprops.tracking.payload import shortened
 
 LONG_VALUES: Final = "imported_long_values.json"
@@ -41,19 +45,33 @@ class Prepared:
     status: str
     start_time: int
     end_time: int
-    user: str
-    deleted: bool
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, list[Point]]
-    synonyms: Sequence[Synonym] = ()
+    user: str = ""
+    deleted: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, list[Point]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
-    predictions: OldPredictions | None = None
+    predictions: pd.DataFrame | None = None
     long_values: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def values(self) -> int:
         return sum(map(len, self.metrics.values()))
+
+    def rows(self, run_id: str, experiment_id: str, name: str) -> RunRows:
+        return RunRows(
+            run_id=run_id,
+            experiment_id=experiment_id,
+            name=name,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+            user=self.user,
+            deleted=self.deleted,
+            params=self.params,
+            tags=self.tags | {"mlflow.runName": name},
+            metrics=self.metrics,
+        )
 
 
 def prepare(
@@ -71,9 +89,6 @@ def prepare(
         end_time=run.end_time or run.start_time or 0,
         user=run.user[:256],
         deleted=run.deleted,
-        params={},
-        tags={},
-        metrics={},
     )
     prepared.params = _texts(prepared, "params", run.params, _PARAM_CHARACTERS, where, findings)
     own = {key: value for key, value in run.tags.items() if not key.startswith(_OF_THE_STORE)}
@@ -154,10 +169,7 @@ def _collect_files(
     if run.files is not None:
         files = files_below(run.files, SafeFolder(run.files, findings, label))
         prepared.files = {path.relative_to(run.files).as_posix(): path for path in files}
-        prepared.predictions = old_predictions(run.files, files, where, games, findings)
-        if prepared.predictions is not None:
-            frame = prepared.predictions.frame.assign(candidate=prepared.name)
-            prepared.predictions = OldPredictions(frame=frame, source=prepared.predictions.source)
+        prepared.predictions = old_predictions(run.files, files, prepared.name, where, games, findings)
     for below, folder in run.models.items():
         for path in files_below(folder, SafeFolder(folder, findings, label)):
             prepared.files.setdefault(f"{below}/{path.relative_to(folder).as_posix()}", path)
@@ -165,23 +177,24 @@ def _collect_files(
 
 def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) -> None:
     """The standard names beside the old ones; what no metric tells, the predictions do."""
-    prepared.synonyms = standard_metrics(prepared.metrics)
-    for synonym in prepared.synonyms:
+    synonyms = standard_metrics(prepared.metrics)
+    for synonym in synonyms:
         prepared.metrics[synonym.name] = [synonym.point]
         if synonym.last_of > 1:
             what = f"{synonym.original} has {synonym.last_of} steps and no total"
             findings.noted(where, what, f"{synonym.name} is the last of them")
-    if prepared.synonyms:
-        told = {synonym.name: synonym.original for synonym in prepared.synonyms}
+    if synonyms:
+        told = {synonym.name: synonym.original for synonym in synonyms}
         prepared.tags["nbaprops.imported.metrics"] = json.dumps(told)
     if prepared.predictions is None:
         return
-    for name, value in prepared.predictions.metrics().items():
+    frame = prepared.predictions
+    for name, value in point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy()).items():
         if name not in prepared.metrics and math.isfinite(value):
             prepared.metrics[name] = [Point(prepared.end_time, value, 0)]
-    first, last = prepared.predictions.dates
-    for name, day in (("first_test_date", first), ("last_test_date", last)):
-        prepared.params.setdefault(name, day)
+    days = frame["GAME_DATE"]
+    for name, day in (("first_test_date", days.min()), ("last_test_date", days.max())):
+        prepared.params.setdefault(name, f"{day:%Y-%m-%d}")
 
 
 def shorten_name(name: str) -> str:

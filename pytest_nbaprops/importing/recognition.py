@@ -85,11 +85,17 @@ def recognise(run: SourceRun, experiment: str) -> Recognised:
     known = {key.lower(): value for key, value in (run.params | run.tags).items()}
     phase = _phase(known, run.name, experiment)
     model_type = _kind(_MODEL_TYPES, known, _MODEL_KEYS, (run.name, experiment))
-    validation = _kind(_VALIDATIONS, known, _VALIDATION_KEYS, (run.name, experiment)) or _by_metrics(run)
+    validation = _kind(_VALIDATIONS, known, _VALIDATION_KEYS, (run.name, experiment))
+    if validation is None and any(name.startswith("fold_") and len(points) > 1 for name, points in run.metrics.items()):
+        validation = "walk_forward"
     told = Recognised(name=run.name, standard=False, phase=phase, model_type=model_type, validation_type=validation)
     if _STANDARD.fullmatch(run.name):
         return told
-    day, features = _day(run), _features(known, run.name)
+    features = _features(known, run.name)
+    if found := _DATE.search(run.name):
+        day: str | None = "-".join(found.groups())
+    else:
+        day = None if run.start_time is None else f"{datetime.fromtimestamp(run.start_time / 1000, UTC):%Y-%m-%d}"
     if day is None or phase is None or not features:
         return told
     parts = [day, phase, features, *([(validation or "").replace("_", "")] if validation else []), "v{n}"]
@@ -117,20 +123,6 @@ def _kind(
             if re.search(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z])", text, re.IGNORECASE):
                 return kind
     return None
-
-
-def _by_metrics(run: SourceRun) -> str | None:
-    return (
-        "walk_forward" if any(name.startswith("fold_") and len(run.metrics[name]) > 1 for name in run.metrics) else None
-    )
-
-
-def _day(run: SourceRun) -> str | None:
-    if found := _DATE.search(run.name):
-        return "-".join(found.groups())
-    if run.start_time is None:
-        return None
-    return f"{datetime.fromtimestamp(run.start_time / 1000, UTC):%Y-%m-%d}"
 
 
 def _features(known: Mapping[str, str], name: str) -> str:
@@ -203,9 +195,13 @@ def standard_metrics(metrics: Mapping[str, list[Point]]) -> list[Synonym]:
 def _synonym(
     standard: str, words: Sequence[str], metrics: Mapping[str, list[Point]], plain: Mapping[str, str]
 ) -> Synonym | None:
-    ranks = {spelling: rank for rank, measured in enumerate(_MEASURED) for spelling in _spellings(measured, words)}
-    candidates = [name for name in metrics if plain[name] in ranks]
-    best = min(candidates, key=lambda name: (len(_steps(metrics[name])) > 1, ranks[plain[name]], name), default=None)
+    ranks: dict[str, int] = {}
+    for rank, measured in enumerate(_MEASURED):
+        for word in words:
+            spellings = (f"{measured}_{word}", f"{word}_{measured}") if measured else (word,)
+            ranks |= dict.fromkeys(spellings, rank)
+    steps = {name: len({point.step for point in metrics[name]}) for name in metrics if plain[name] in ranks}
+    best = min(steps, key=lambda name: (steps[name] > 1, ranks[plain[name]], name), default=None)
     if best is None:
         return None
     point = metrics[best][-1]
@@ -213,19 +209,7 @@ def _synonym(
         return None
     if standard in _PERCENT and 0 <= point.value <= 1:  # a share, not a percentage: not surely the same thing
         return None
-    return Synonym(name=standard, original=best, point=point, last_of=len(_steps(metrics[best])))
-
-
-def _spellings(measured: str, words: Sequence[str]) -> list[str]:
-    return [
-        spelling
-        for word in words
-        for spelling in ((f"{measured}_{word}", f"{word}_{measured}") if measured else (word,))
-    ]
-
-
-def _steps(points: Sequence[Point]) -> set[int]:
-    return {point.step for point in points}
+    return Synonym(name=standard, original=best, point=point, last_of=steps[best])
 
 
 def _plain(name: str) -> str:

@@ -1,8 +1,4 @@
-"""Registered models with their versions; stages become aliases, which `nbaprops rollback` can take back.
-
-MLflow's stages tell who is in production, not who was before. What was archived was: so the archived versions below
-the one in production are promoted before it, and those between production and staging before the one in staging.
-"""
+"""Registered models with their versions and aliases, which `nbaprops rollback` can take back."""
 
 from __future__ import annotations
 
@@ -12,19 +8,19 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
-from pytest_nbaprops.importing.importer import Importer, link_all, run_rows, upload
+from pytest_nbaprops.importing.aliases import Tenures, tenures_of
+from pytest_nbaprops.importing.importer import Importer, link_all, upload
 from pytest_nbaprops.importing.modelfiles import files_below, loaded, servable_file
 from pytest_nbaprops.importing.prepared import Prepared
 from pytest_nbaprops.importing.recognition import Recognised
 from pytest_nbaprops.importing.source import SourceModel, SourceVersion
 from pytest_nbaprops.importing.texts import SafeFolder
 from pytest_nbaprops.registry.journal import SUFFIX as JOURNAL_SUFFIX
-from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.models import ModelContent, log_model
 from pytest_nbaprops.tracking.payload import shortened
@@ -33,26 +29,13 @@ from pytest_nbaprops.tracking.runs import ensure_experiment
 from pytest_nbaprops.tracking.search import found, is_collision, versions
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
     from pytest_nbaprops.tracking.connection import Store
 
 STAND_INS: Final = "Imported models"
 """Experiment of the runs that are made for versions whose own run is gone."""
 
-_STAGES: Final = ("Production", "Staging", "Archived")
 _TAG_CHARACTERS: Final = 5000
-_ALIAS_CHARACTERS: Final = 100
 _NO_RUN: Final = "no run"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tenures:
-    """An alias with its holders, the last of them the one who has it; `why` it is believed."""
-
-    alias: str
-    holders: tuple[int, ...]
-    why: str
 
 
 def import_models(importer: Importer) -> None:
@@ -82,16 +65,22 @@ class _Model:
         """Number here of each version there."""
 
     def bring(self) -> None:
-        store = self.importer.store
-        there = self._there(store)
-        known = {self._identity(version.tags): str(version.version) for version in there or ()}
+        store, there = self.importer.store, None
+        if store is not None:
+            with store.calling(f"look for the model {self.name}") as client:
+                if found(client.get_registered_model, self.name) is not None:
+                    there = versions(client, self.name)
+        known = {
+            (one.tags.get(tags.IMPORTED_VERSION, ""), one.tags.get(tags.IMPORTED_RUN, "")): str(one.version)
+            for one in there or ()
+        }
         (self.counts.present if there is not None else self.counts.imported)["models"] += 1
         if store is not None and there is None and not self.importer.options.dry_run:
             self._create(store)
         for version in self.chosen:
             with self._leaving_out("versions", f"model {self.name} v{version.number}", "could not be registered"):
                 self._bring_version(version, known)
-        for tenures in self._tenures():
+        for tenures in tenures_of(self.model, self.name, self.findings):
             with self._leaving_out("aliases", f"model {self.name} alias {tenures.alias}", "could not be set"):
                 self._bring_alias(tenures)
 
@@ -107,17 +96,6 @@ class _Model:
             reason = str(error) if isinstance(error, NBAPropsError) else f"{type(error).__name__}: {error}"
             self.counts.left_out[kind] += 1
             self.findings.left_out(where, what, " ".join(reason.split())[:300])
-
-    def _there(self, store: Store | None) -> list[ModelVersion] | None:
-        """The versions that the model has here, None where there is no such model."""
-        if store is None:
-            return None
-        with store.calling(f"look for the model {self.name}") as client:
-            return None if found(client.get_registered_model, self.name) is None else versions(client, self.name)
-
-    @staticmethod
-    def _identity(values: Mapping[str, str]) -> tuple[str, str]:
-        return values.get(tags.IMPORTED_VERSION, ""), values.get(tags.IMPORTED_RUN, "")
 
     def _create(self, store: Store) -> None:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 - MLflow is imported by the store
@@ -142,7 +120,11 @@ class _Model:
             self.numbers[version.number] = known[origin]
             self.counts.present["versions"] += 1
             return
-        files = self._files(version, where)
+        files: list[Path] = []
+        if version.files is not None and version.files.is_file():
+            files = [version.files]
+        elif version.files is not None:
+            files = files_below(version.files, SafeFolder(version.files, self.findings, where))
         file, why_not = servable_file(version.files, files) if version.files and files else (None, "its files are gone")
         if file is None:
             self.findings.noted(where, "not servable", why_not)
@@ -157,13 +139,6 @@ class _Model:
         self.numbers[version.number] = number
         if number != str(version.number):
             self.findings.noted(where, "its number is not free here", f"it is v{number} of {self.name}")
-
-    def _files(self, version: SourceVersion, where: str) -> list[Path]:
-        if version.files is None:
-            return []
-        if version.files.is_file():
-            return [version.files]
-        return files_below(version.files, SafeFolder(version.files, self.findings, where))
 
     def _register(
         self, store: Store, version: SourceVersion, files: list[Path], file: Path | None, why_not: str
@@ -234,16 +209,12 @@ class _Model:
 
     def _run(self, store: Store, version: SourceVersion) -> tuple[str, str]:
         """The version's run and its experiment here; one that stands in where it is gone or deleted."""
-        run_id = self.importer.run_of.get(version.run_id or "")
-        if run_id is None:
-            run_id = self._stand_in(store, version)
+        run_of, origin = self.importer.run_of, f"model {self.name} v{version.number}"
+        run_id = run_of.get(version.run_id or "") or run_of.get(origin) or self._stand_in(store, version, origin)
         with store.calling(f"read the run {run_id}") as client:
             return run_id, str(client.get_run(run_id).info.experiment_id)
 
-    def _stand_in(self, store: Store, version: SourceVersion) -> str:
-        origin = f"model {self.name} v{version.number}"
-        if (known := self.importer.run_of.get(origin)) is not None:
-            return known
+    def _stand_in(self, store: Store, version: SourceVersion, origin: str) -> str:
         writer = self.importer.writer
         if writer is None:
             raise TrackingError(f"there is no store to register {origin} in")
@@ -254,70 +225,20 @@ class _Model:
             status="FINISHED",
             start_time=version.created,
             end_time=version.created,
-            user="",
-            deleted=False,
-            params={},
             tags={
                 tags.IMPORTED_RUN: origin,
                 tags.IMPORTED_FROM: self.importer.source.place,
                 tags.IMPORTED_NAME: "",
                 "mlflow.note.content": f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
             },
-            metrics={},
         )
-        experiment_id = ensure_experiment(store, STAND_INS)
-        rows = run_rows(made, run_id=uuid.uuid4().hex, experiment_id=experiment_id, name=origin)
+        rows = made.rows(uuid.uuid4().hex, ensure_experiment(store, STAND_INS), origin)
         run_id = writer.write([rows])[0]
         writer.complete([run_id], [])
         self.importer.run_of[origin] = run_id
         return run_id
 
     # aliases
-
-    def _tenures(self) -> list[Tenures]:
-        """Aliases of the source, and those of its stages that no alias of the same name contradicts."""
-        found_: dict[str, Tenures] = {}
-        for name, number in sorted(self.model.aliases.items()):
-            if (alias := self._allowed(name)) is None:
-                continue
-            if alias in found_:
-                self.findings.left_out(
-                    f"model {self.name} alias {name[:60]}", "aliases are lower case", "another is so"
-                )
-            elif number not in {version.number for version in self.model.versions}:
-                self.findings.left_out(f"model {self.name} alias {name[:60]}", f"it names v{number}", "there is none")
-            else:
-                found_[alias] = Tenures(alias=alias, holders=(number,), why=f"the alias {name}")
-        for stage in _STAGES:
-            numbers = sorted(one.number for one in self.model.versions if one.stage.lower() == stage.lower())
-            alias = stage.lower()
-            if numbers and alias in found_ and found_[alias].holders[-1] != numbers[-1]:
-                what = f"the alias says v{found_[alias].holders[-1]}, the stage v{numbers[-1]}"
-                self.findings.noted(f"model {self.name} alias {alias}", what, "the alias counts")
-            elif numbers:
-                before = self._archived_before(stage, numbers[0])
-                found_[alias] = Tenures(alias=alias, holders=(*before, *numbers), why=f"the stage {stage}")
-        return list(found_.values())
-
-    def _archived_before(self, stage: str, number: int) -> tuple[int, ...]:
-        """Archived versions that must have been in the stage before this one."""
-        if stage == "Archived":
-            return ()
-        archived = [one.number for one in self.model.versions if one.stage.lower() == "archived"]
-        live = [one.number for one in self.model.versions if one.stage.lower() == "production"]
-        above = max([other for other in live if other < number], default=0) if stage == "Staging" else 0
-        return tuple(sorted(other for other in archived if above < other < number))
-
-    def _allowed(self, name: str) -> str | None:
-        where = f"model {self.name} alias {name[:60]}"
-        if len(name) > _ALIAS_CHARACTERS:
-            self.findings.left_out(where, f"{len(name)} characters", f"an alias has at most {_ALIAS_CHARACTERS}")
-            return None
-        try:
-            return alias_name(name)
-        except TrackingError as error:
-            self.findings.left_out(where, "not an alias any more", str(error)[:200])
-            return None
 
     def _bring_alias(self, tenures: Tenures) -> None:
         """Set the alias, unless somebody has moved it here since; promoted one after the other, as it was there."""
@@ -329,7 +250,9 @@ class _Model:
         if done == wanted:
             self.counts.present["aliases"] += 1
             return
-        ours = {self.numbers[number] for number in holders} | ({self._number_of(done)} if done else set())
+        ours = {self.numbers[number] for number in holders}
+        if done and done.isdecimal():
+            ours.add(self.numbers.get(int(done), ""))
         if holder is not None and holder not in ours:
             self.counts.left_out["aliases"] += 1
             where = f"model {self.name} alias {tenures.alias}"
@@ -349,9 +272,6 @@ class _Model:
             registry.promote_model(self.name, self.numbers[number], tenures.alias, reason=reason)
         with store.calling(f"mark the alias {tenures.alias} of {self.name}") as client:
             client.set_registered_model_tag(self.name, tags.IMPORTED_ALIAS + tenures.alias, str(holders[-1]))
-
-    def _number_of(self, number: str) -> str | None:
-        return self.numbers.get(int(number)) if number.isdecimal() else None
 
     def _alias_here(self, store: Store | None, alias: str) -> tuple[str | None, str | None]:
         """The version that an earlier import gave the alias to (its number there), and who has it here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,22 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.importing.database import INFINITE
-from pytest_nbaprops.importing.filestore import KILLED, ending
 from pytest_nbaprops.importing.places import run_and_path
 from pytest_nbaprops.importing.source import (
+    KILLED,
     Findings,
     Point,
     SourceExperiment,
     SourceModel,
     SourceRun,
     SourceVersion,
+    ending,
+    read_value,
 )
 from pytest_nbaprops.importing.texts import millis_of
 from pytest_nbaprops.tracking.search import every, versions
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from pytest_nbaprops.tracking.connection import Store
@@ -75,13 +74,17 @@ class Server:
 
     def run(self, experiment: SourceExperiment, run_id: str) -> SourceRun | None:
         run, where = self._runs.pop(run_id), f"run {run_id}"
+        metrics = {}
         with self.store.calling(f"read the run {run_id}") as client:
-            metrics = {name: self._history(client, run_id, name) for name in run.data.metrics}
+            for name in run.data.metrics:
+                history = client.get_metric_history(run_id, name)
+                points = [Point(one.timestamp, read_value(one.value), one.step) for one in history]
+                metrics[name] = sorted(points, key=lambda point: (point.step, point.timestamp))
         start = millis_of(run.info.start_time)
-        last = max([start or 0, *(point.timestamp for points in metrics.values() for point in points[-1:])])
-        status = ending(self.findings, where, str(run.info.status), last)
-        if status is None:
+        ended = ending(self.findings, where, str(run.info.status), start, metrics)
+        if ended is None:
             return None
+        status, last = ended
         return SourceRun(
             run_id=run_id,
             experiment=experiment.key,
@@ -96,11 +99,6 @@ class Server:
             metrics={name: points for name, points in metrics.items() if points},
             files=self._downloaded(where, run_id),
         )
-
-    @staticmethod
-    def _history(client: MlflowClient, run_id: str, name: str) -> list[Point]:
-        points = [Point(m.timestamp, _value(m.value), m.step) for m in client.get_metric_history(run_id, name)]
-        return sorted(points, key=lambda point: (point.step, point.timestamp))
 
     def _downloaded(self, where: str, run_id: str) -> Path | None:
         try:
@@ -145,23 +143,16 @@ class Server:
         )
 
     def _version_files(self, version: Any) -> Path | None:
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - as in serving
+
         where = f"model {version.name} v{version.version}"
         try:
             with self.store.calling(f"fetch the files of {where}", artifacts=True) as client:
-                return self._fetched(client, version)
+                folder = tempfile.mkdtemp(dir=self._folder.name)
+                uri = client.get_model_version_download_uri(version.name, version.version)
+                return Path(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=self.store.uri))
         except TrackingError as error:
             if self.store.lost is not None:
                 raise
             self.findings.left_out(where, "files that can't be fetched", str(error)[:200])
             return None
-
-    def _fetched(self, client: MlflowClient, version: Any) -> Path:
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - as in serving
-
-        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
-        uri = client.get_model_version_download_uri(version.name, version.version)
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=self.store.uri))
-
-
-def _value(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) > INFINITE else value

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
+
+from pytest_nbaprops.redaction import redact
 
 REPAIRED: Final = "repaired"
 LEFT_OUT: Final = "left out"
@@ -13,6 +17,12 @@ NOTED: Final = "noted"
 """Nothing is lost, but somebody should know."""
 
 DEFAULT_EXPERIMENT: Final = "Default"
+KILLED: Final = "KILLED"
+_STATUSES: Final = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": KILLED}
+_LATEST: Final = 10**13
+_LIVE: Final = timedelta(days=1)
+_SHOWN: Final = 120
+_INFINITE: Final = 1.79e308
 
 
 class Point(NamedTuple):
@@ -21,6 +31,11 @@ class Point(NamedTuple):
     timestamp: int
     value: float
     step: int
+
+
+def read_value(value: float) -> float:
+    """The value of a metric; MLflow's databases hold infinity as the largest float."""
+    return math.copysign(math.inf, value) if abs(value) > _INFINITE else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +50,7 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Collects findings; `at` gives them a place."""
+    """Collects findings."""
 
     found: list[Finding] = field(default_factory=list)
 
@@ -133,3 +148,38 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back what was opened."""
+
+
+def ending(
+    findings: Findings, where: str, said: str, start: int | None, metrics: Mapping[str, Sequence[Point]]
+) -> tuple[str, int] | None:
+    """How a run ended as far as it is known, and when something was last heard of it, in milliseconds.
+
+    None for one that seems to run at this moment.
+
+    Args:
+        findings: gets what was repaired.
+        where: the run, for the findings.
+        said: its status in the store, a name or MLflow's number.
+        start: when it began, in milliseconds.
+        metrics: its metrics, each in the order of its steps.
+    """
+    last = max([start or 0, *(points[-1].timestamp for points in metrics.values() if points)])
+    status = _STATUSES.get(said, said)
+    if status in ("FINISHED", "FAILED", KILLED):
+        return status, last
+    if status not in ("RUNNING", "SCHEDULED"):
+        findings.repaired(where, f"the status {said[:20] or 'missing'!r}", "KILLED: its end is not known")
+        return KILLED, last
+    heard = datetime.fromtimestamp(min(last, _LATEST) / 1000, UTC)
+    if datetime.now(UTC) - heard < _LIVE:
+        findings.left_out(where, "a run that may be running now", "import again when it has ended")
+        return None
+    findings.repaired(where, f"{status} since {heard:%Y-%m-%d}", "KILLED: it never ended")
+    return KILLED, last
+
+
+def shown(uri: str) -> str:
+    """A place as the findings tell it: short, no password."""
+    text = redact(uri)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -50,13 +50,14 @@ class SafeFolder:
         except OSError as error:
             self.findings.left_out(self.name_of(folder), "a folder that can't be read", error.strerror or str(error))
             return []
-        return [entry for entry in inside if not entry.is_symlink() or self._is_inside(Path(entry.path))]
-
-    def _is_inside(self, path: Path) -> bool:
-        if self.holds(path):
-            return True
-        self.findings.left_out(self.name_of(path), "a link that leads out of the folder", "not followed")
-        return False
+        kept = []
+        for entry in inside:
+            if not entry.is_symlink() or self.holds(Path(entry.path)):
+                kept.append(entry)
+            else:
+                where = self.name_of(Path(entry.path))
+                self.findings.left_out(where, "a link that leads out of the folder", "not followed")
+        return kept
 
     def folders(self, folder: Path) -> list[Path]:
         return [Path(entry.path) for entry in self.entries(folder) if entry.is_dir()]

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pytest_nbaprops.data.cells import Cells, clean_cells, filled_texts, game_dates, numbers, texts
-from pytest_nbaprops.data.csvtext import parse_csv
 from pytest_nbaprops.data.problems import Place, Problem, RowsError, file_problem, header_problem, listed, reason
+from pytest_nbaprops.data.tables import parse_csv
 from pytest_nbaprops.errors import DataError
 from pytest_nbaprops.market.prices import PROBLEMS, Notation, decimal_price, notation_of
 
@@ -70,7 +70,7 @@ def _table(name: str, content: bytes, *, parquet: bool) -> tuple[pa.Table, Place
     except (pa.ArrowException, OSError) as error:
         found = f"Parquet data that cannot be read ({reason(error)})"
         raise file_problem(name, found, "a Parquet file", "export it again") from error
-    return table, Place(name=name, row_number=lambda row: row + 1)
+    return table, Place(name=name)
 
 
 @dataclass(frozen=True, kw_only=True)
