@@ -31,6 +31,7 @@ NEVER_THEIR_OWN = {
     **dict.fromkeys(("socket.connect", "socket.sendto", "socket.getaddrinfo"), "asks the network"),
     "sqlite3.connect": "asks a database",
 }
+PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
 FILES = ("open", "os.utime", *LISTINGS)
 SEES_COMPILED = sys.platform.startswith("linux")
@@ -48,6 +49,7 @@ class Listener:
 
     Attributes:
         project: folders that are the project's, though they lie among the libraries.
+        read_declared: whether a declared file was read: what code holds in memory may be from there.
         declared: files that may be read.
         other: how files and environment variables answer otherwise, if they do.
     """
@@ -61,7 +63,9 @@ class Listener:
         ignored: Collection[str] = (),
     ) -> None:
         """`root`: where to watch what compiled code opens, but for paths that begin with one of `ignored`."""
-        self.project, self.declared = project, declared
+        self.project = project
+        self.declared = frozenset([*declared, *map(os.path.realpath, declared)])
+        self.read_declared = False
         self.other: str | None = None
         self._heard: dict[Read, None] = {}
         self._opened: set[str] = set()
@@ -89,7 +93,8 @@ class Listener:
                 if not getattr(self._busy, "answered", None):
                     self.lists(arguments[0] or ".", frame, tried=False)
             elif what is not None:
-                self._asked(event, what, arguments, caller_of(frame, self.project))
+                programs = PROGRAM_STARTERS if event in THEIR_OWN else None
+                self._asked(event, what, arguments, caller_of(frame, self.project, through=programs))
         finally:
             self._busy.looking = False
 
@@ -136,7 +141,7 @@ class Listener:
         full = absolute(path)
         if is_harmless(full, self.project, read_as_text=tried) or self._is_own(full):
             return False
-        caller = caller_of(frame, self.project)
+        caller = caller_of(frame, self.project, imports=full.endswith(CODE))
         # A thread that the project has started has no frame of it.
         concerns = caller.who == "project" or (caller.who == "library" and threading.get_ident() != self._main)
         if concerns:
@@ -166,13 +171,18 @@ class Listener:
 
     def _is_own(self, path: str) -> bool:
         """Declared, in memory, or written since this process began."""
-        if path in ("", ":memory:") or path.startswith("file::memory:") or absolute(path) in self.declared:
+        if path in ("", ":memory:") or path.startswith("file::memory:"):
+            return True
+        if not self.declared.isdisjoint((absolute(path), os.path.realpath(path))):
+            self.read_declared = True
             return True
         if absolute(path) in self._touched:
             return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
-            return written >= self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
+            return (
+                self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS) <= written <= time.time() + WHOLE_SECONDS
+            )
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
 

@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,16 +84,26 @@ class Caller:
     itself: bool = True
 
 
-def caller_of(frame: FrameType | None, project: tuple[str, ...] = ()) -> Caller:
-    """The innermost project code or import behind a frame; in a thread of its own there may be none."""
+def caller_of(
+    frame: FrameType | None,
+    project: tuple[str, ...] = (),
+    *,
+    imports: bool = True,
+    through: Collection[str] | None = None,
+) -> Caller:
+    """The innermost project code or import behind a frame; in a thread of its own there may be none.
+
+    Without `imports` what is no code is not imported (`pkgutil.get_data` asks the importer). `through` are the modules
+    of the standard library by which the project asks by itself, all of them for None: `platform` runs programs, too.
+    """
     itself = True
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(IMPORTERS):
+        if name.startswith(IMPORTERS if imports else IMPORTERS[1:]):
             return Caller(who="import", itself=itself)
         if not is_library_file(name) or name.startswith(project or ("\0",)):
             return Caller(who="project", line=f"{Path(name).name}:{frame.f_lineno}", itself=itself)
-        itself = itself and _is_standard(name)
+        itself = itself and _is_standard(name) and (through is None or _stem(name) in through)
         frame = frame.f_back
     return Caller(who="library", itself=itself)
 
@@ -124,6 +134,14 @@ def is_harmless(path: str, project: tuple[str, ...] = (), *, read_as_text: bool 
 def absolute(path: Any) -> str:
     """The absolute path of anything that `open` takes for one."""
     return os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - Path is slower and does the same
+
+
+def _stem(name: str) -> str:
+    """The top-level module of a file of the standard library."""
+    if name.startswith("<frozen "):
+        return name[len("<frozen ") : -1].partition(".")[0]
+    inside = next((name[len(folder) :] for folder in _folders("stdlib", "platstdlib") if name.startswith(folder)), name)
+    return inside.partition(os.sep)[0].removesuffix(".py")
 
 
 @functools.lru_cache(maxsize=2048)
