@@ -79,7 +79,8 @@ class ActiveFold:
     @cached_property
     def test(self) -> Rows:
         """`.X`, `.y` and `.keys` of the rows to predict; a copy, which a test may change."""
-        return self._rows.copied()
+        rows = self._rows
+        return replace(rows, X=rows.X.copy(), y=rows.y.copy(), keys=rows.keys.copy(), baseline=rows.baseline.copy())
 
     @cached_property
     def _rows(self) -> Rows:

@@ -47,10 +47,6 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def copied(self) -> Rows:
-        """The same rows in memory of their own."""
-        return replace(self, X=self.X.copy(), y=self.y.copy(), keys=self.keys.copy(), baseline=self.baseline.copy())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
