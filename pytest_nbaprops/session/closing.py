@@ -47,8 +47,10 @@ from pytest_nbaprops.walkforward.candidate import Candidate
 class Closing:
     """Follows the candidates of one session to their verdict. `document` is decision.json, once there is one."""
 
-    def __init__(self, config: pytest.Config, context: Context, publication: Publication) -> None:
-        self.config, self.context, self.publication = config, context, publication
+    def __init__(
+        self, config: pytest.Config, context: Context, publication: Publication, command: Sequence[str]
+    ) -> None:
+        self.config, self.context, self.publication, self.command = config, context, publication, command
         self.settings, self.report = context.settings, Path(context.settings.report)
         self.decides = self.settings.promote != "off"
         self.remarks = Remarks()
@@ -79,7 +81,7 @@ class Closing:
             leaks=self.leaks,
             market=self.market,
             remarks=self.remarks,
-            command=["pytest", *map(str, self.config.invocation_params.args)],
+            command=self.command,
             commit=self.log.commit,
         )
         for recipe in (candidate.recipe for candidate in evidence.candidates):
@@ -232,8 +234,7 @@ class Closing:
         """Write the report; each file is whole or not there."""
         self.document = document = redacted(document)  # a test's error may name the address of a database
         candidates = self.evidence.candidates
-        frames = [frame for candidate in candidates if (frame := candidate.predictions()) is not None]
-        write_tables(self.report, pd.concat(frames, ignore_index=True) if frames else None, fold_table(candidates))
+        write_tables(self.report, self.tables.predictions, fold_table(candidates))
         self.market.write(self.report, [candidate.name for candidate in candidates])
         write_text(self.report / SUMMARY, summary_text(document))
         write_page(self.report, document, self.tables)

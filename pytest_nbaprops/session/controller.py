@@ -90,7 +90,7 @@ class Controller:
             refuse_unknown_name(name, registered)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if self.decides:
-            self.closing = Closing(self.config, self.context, publication)
+            self.closing = Closing(self.config, self.context, publication, self.command)
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
 
