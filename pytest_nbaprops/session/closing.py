@@ -115,6 +115,7 @@ class Closing:
             return self._broke(error)
 
     def _decide(self, session: pytest.Session) -> int:
+        """Check, judge, log, register, report: what one step gives, the next one takes."""
         candidates = self.evidence.candidates
         self.leaks.rehearse(candidates)
         judge = Judge(self.config, self.champion, self.evidence, self.leaks, self.market)
@@ -123,7 +124,8 @@ class Closing:
         for candidate, decided in judgement.of(candidates):
             if not (decided.identical_to and decided.verdict is Verdict.PROMOTE):  # else it is registered already
                 self._log(candidate, decided.metrics)
-        effects = self._attribute(session)  # before the promotion: it may take long, and killed in it nothing is done
+        # Before the promotion: it may take long, and killed in it nothing is half done.
+        effects = self._attribute(session)
         self.publication.flush()  # what MLflow refuses is known before the alias moves
         judgement = judge.promote(judgement)
         if self.publication.error is not None:

@@ -135,7 +135,6 @@ class Evidence:
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
         }
-
         for nodeid in self._by_nodeid.keys() & set(nodeids):
             self._by_nodeid[nodeid][1].collected = True
 
