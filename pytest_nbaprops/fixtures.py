@@ -40,7 +40,7 @@ def nbaprops_games(request: pytest.FixtureRequest) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
     """Every built feature column, float32, with the index of `nbaprops_games`."""
-    return _dataset(request.config).all_features
+    return _dataset(request.config).features
 
 
 def _dataset(config: pytest.Config) -> Dataset:

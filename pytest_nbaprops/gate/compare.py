@@ -35,11 +35,7 @@ def compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, float
         return {}, "they have no player-game in common; give them the same test window"
     same = {name: frame[keys[name].isin(common)] for name, frame in rows.items()}
     compared = {name: point_metrics(frame["actual"], frame["predicted"])["mae"] for name, frame in same.items()}
-    return compared, _left_out(rows, keys, common)
-
-
-def _left_out(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.MultiIndex], common: pd.MultiIndex) -> str:
-    """`candidates were compared on 1,204 player-games of 24 dates; left out: b 43 player-games of 2024-04-14`."""
+    # `candidates were compared on 1,204 player-games of 24 dates; left out: b 43 player-games of 2024-04-14`
     parts = []
     for name, frame in rows.items():
         left = frame[~keys[name].isin(common)]
@@ -48,7 +44,7 @@ def _left_out(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.MultiIndex
             more = f" and {len(days) - NAMED_DATES} more" if len(days) > NAMED_DATES else ""
             parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED_DATES])}{more}")
     dates = common.get_level_values("GAME_DATE").nunique()
-    return (
+    return compared, (
         f"candidates were compared on the {len(common):,} player-games of {dates} dates that all of them predicted; "
         f"left out: {'; '.join(parts)}"
     )

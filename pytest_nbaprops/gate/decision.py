@@ -56,7 +56,10 @@ def judge_all(
     A candidate counts with the least convincing of its own criteria, since it needs them all, so the chance that any
     candidate is promoted that should not be stays at the nominal one however many are tried.
     """
-    tried = [_is_comparison(evidence, criteria) for evidence, criteria in cases]
+    tried = [
+        evidence.identical_to is None and any(criterion.needs_interval for criterion in criteria)
+        for evidence, criteria in cases
+    ]
     comparisons = max(sum(tried), 1)
     while True:
         decisions = tuple(
@@ -85,8 +88,8 @@ def judge(  # noqa: PLR0913 - one candidate's evidence and what it is held again
     criteria on the champion are inconclusive, as they are for a champion that is `unavailable`. `comparisons` divides
     the 5% of the intervals.
     """
-    rows, row_problem = _rows(evidence)
-    incomplete = (*_fold_problems(evidence), *row_problem)
+    rows, problems = _rows(evidence)
+    incomplete = (*evidence.problems, *problems)
     subject = Subject(
         rows=rows,
         incomplete="; ".join(incomplete) or None,
@@ -141,28 +144,20 @@ def tried_together(decision: SessionDecision) -> str | None:
     )
 
 
-def _is_comparison(evidence: CandidateEvidence, criteria: Sequence[Criterion]) -> bool:
-    return evidence.identical_to is None and any(criterion.needs_interval for criterion in criteria)
-
-
-def _rows(evidence: CandidateEvidence) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+def _rows(evidence: CandidateEvidence) -> tuple[pd.DataFrame | None, list[str]]:
+    """The predicted rows, if they are the planned ones, and what is wrong with them and the folds that they are of."""
+    folds, problems = evidence.folds, list[str]()
+    if folds.planned <= 0:
+        problems.append("no fold was planned")
+    elif not folds.complete:
+        problems.append(f"{folds.executed + folds.cached} of {folds.planned} folds were evaluated")
     try:
-        return checked_rows(evidence.predictions, evidence.expected_rows), ()
+        return checked_rows(evidence.predictions, evidence.expected_rows), problems
     except InconclusiveError as problem:
         # Folds that did not run are why rows are missing: said once.
-        return None, () if not evidence.folds.complete else (str(problem),)
+        return None, [*problems, str(problem)] if folds.complete else problems
     except Exception as problem:  # noqa: BLE001 - the gate fails closed, whatever a table of predictions holds
-        return None, (f"the predictions cannot be read: {type(problem).__name__}: {problem}",)
-
-
-def _fold_problems(evidence: CandidateEvidence) -> tuple[str, ...]:
-    folds = evidence.folds
-    if folds.complete:
-        return evidence.problems
-    if folds.planned <= 0:
-        return (*evidence.problems, "no fold was planned")
-    done = folds.executed + folds.cached
-    return (*evidence.problems, f"{done} of {folds.planned} folds were evaluated")
+        return None, [*problems, f"the predictions cannot be read: {type(problem).__name__}: {problem}"]
 
 
 def _metrics(evidence: CandidateEvidence) -> Mapping[str, float]:
@@ -193,47 +188,30 @@ def _verdict(
     results: tuple[CriterionResult, ...],
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The rules of the design, in their order."""
-    if faults := _faults(evidence):
-        return Verdict.REJECT, (*faults, *incomplete)
+    faults = [f"leak in {leak_text(leak)}" for leak in evidence.leaks if is_proven(leak)]
+    if evidence.folds.failed and not evidence.failures:
+        faults.append(f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed")
+    if faults or evidence.failures:
+        return Verdict.REJECT, (*faults, *evidence.failures, *incomplete)
     if incomplete:
         return Verdict.INCONCLUSIVE, incomplete
-    if failed := _said(results, Outcome.FAILED):
-        return Verdict.REJECT, failed
-    if unknown := (*_said(results, Outcome.INCONCLUSIVE), *_unknown_metrics(metrics)):
-        return Verdict.INCONCLUSIVE, unknown
-    if not results:
-        return Verdict.INCONCLUSIVE, ("there are no criteria",)
-    return _verdict_without_fault(evidence, results)
-
-
-def _verdict_without_fault(
-    evidence: CandidateEvidence, results: tuple[CriterionResult, ...]
-) -> tuple[Verdict, tuple[str, ...]]:
-    passed = [result for result in results if result.outcome is Outcome.PASSED]
-    skipped = [result for result in results if result.outcome is Outcome.SKIPPED]
+    said: dict[Outcome, list[str]] = {outcome: [] for outcome in Outcome}
+    for result in results:
+        said[result.outcome].append(f"{result.expression}: {result.reason}")
+    if said[Outcome.FAILED]:
+        return Verdict.REJECT, tuple(said[Outcome.FAILED])
+    # NaN and infinite metrics; only r2 may be undefined, where the outcomes do not vary.
+    bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+    unknown = [f"{name} is {value}" for name, value in bad.items() if not (name == "r2" and math.isnan(value))]
+    if said[Outcome.INCONCLUSIVE] or unknown:
+        return Verdict.INCONCLUSIVE, (*said[Outcome.INCONCLUSIVE], *unknown)
+    passed, skipped = said[Outcome.PASSED], said[Outcome.SKIPPED]
     if evidence.identical_to and (passed or skipped):
-        return Verdict.PROMOTE, (f"already {evidence.identical_to}",)
+        passed, skipped = [f"already {evidence.identical_to}"], []
     if passed and not skipped:
-        return Verdict.PROMOTE, tuple(f"{result.expression}: {result.reason}" for result in passed)
-    return Verdict.INCONCLUSIVE, (f"no criterion applies: {results[0].expression}: {results[0].reason}",)
-
-
-def _faults(evidence: CandidateEvidence) -> tuple[str, ...]:
-    leaks = tuple(f"leak in {leak_text(leak)}" for leak in evidence.leaks if is_proven(leak))
-    failures = evidence.failures
-    if evidence.folds.failed and not failures:
-        failures = (f"{evidence.folds.failed} of {evidence.folds.planned} fold tests failed",)
-    return (*leaks, *failures)
-
-
-def _said(results: tuple[CriterionResult, ...], outcome: Outcome) -> tuple[str, ...]:
-    return tuple(f"{result.expression}: {result.reason}" for result in results if result.outcome is outcome)
-
-
-def _unknown_metrics(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    """NaN and infinite metrics; only r2 may be undefined, where the outcomes do not vary."""
-    bad = (name for name, value in metrics.items() if not math.isfinite(value))
-    return tuple(f"{name} is {metrics[name]}" for name in bad if not (name == "r2" and math.isnan(metrics[name])))
+        return Verdict.PROMOTE, tuple(passed)
+    first = f"no criterion applies: {results[0].expression}: {results[0].reason}" if results else None
+    return Verdict.INCONCLUSIVE, (first or "there are no criteria",)
 
 
 def _registrable(candidate: CandidateDecision) -> CandidateDecision:

@@ -103,11 +103,20 @@ def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
         raise InconclusiveError(f"{name} is not known: {market.missing(name)}")
     if criterion.bound is not None and name == "n_bets":
         raise InconclusiveError("n_bets is counted, not estimated, and has no interval")
-    rows = _market_slice(criterion, market.scope(name), subject.rows)
+    rows = market.scope(name)
+    if criterion.slice is not None and subject.rows is not None:
+        # A slice reads the columns of the predictions and never those of the bets.
+        columns = rows[KEYS].merge(subject.rows, on=KEYS, how="left", validate="one_to_one")
+        rows = rows[slice_mask(criterion.slice, columns)]
     value = _known(measure.of(rows), name)
-    remark = f"; {said}" if criterion.slice is None and (said := market.remark(name)) else ""
     if criterion.reference is not None:
-        return _market_compared(criterion, subject, rows, value)
+        theirs = market.market_measure(name) if criterion.reference == "market" else None
+        if theirs is None:
+            raise InconclusiveError(f"{name} cannot be compared with {criterion.reference}, which has none")
+        other = _known(theirs.of(rows), f"{name} of {criterion.reference}")
+        difference = market.difference_of(measure, theirs, rows, level=subject.level)
+        return _compared(criterion, value, other, difference, subject)
+    remark = f"; {said}" if criterion.slice is None and (said := market.remark(name)) else ""
     interval = None
     if criterion.bound is not None or (name != "n_bets" and rows["GAME_DATE"].nunique() >= MIN_DATES):
         interval = market.interval_of(measure, rows, level=subject.level if criterion.bound else LEVEL)
@@ -115,43 +124,15 @@ def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
     return _judged(criterion, value, criterion.number, interval, f"{name} is {_number(value)}{described}{remark}")
 
 
-def _market_compared(criterion: Criterion, subject: Subject, rows: pd.DataFrame, value: float) -> CriterionResult:
-    name, market = criterion.metric, subject.market
-    theirs = market.market_measure(name) if market is not None and criterion.reference == "market" else None
-    ours = market.measure(name) if market is not None else None
-    if market is None or theirs is None or ours is None:
-        raise InconclusiveError(f"{name} cannot be compared with {criterion.reference}, which has none")
-    other = _known(theirs.of(rows), f"{name} of {criterion.reference}")
-    difference = market.difference_of(ours, theirs, rows, level=subject.level)
-    return _compared(criterion, value, other, difference, subject)
-
-
-def _market_slice(criterion: Criterion, rows: pd.DataFrame, predictions: pd.DataFrame | None) -> pd.DataFrame:
-    """The market's rows in the slice, which reads the columns of the predictions and never those of the bets."""
-    if criterion.slice is None or predictions is None:
-        return rows
-    columns = rows[KEYS].merge(predictions, on=KEYS, how="left", validate="one_to_one")
-    return rows[slice_mask(criterion.slice, columns)]
-
-
 def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
     sums = _date_sums(rows, rows["predicted"])
     value = _known(float(statistic(criterion.metric, sums.sum(axis=0))), criterion.metric)
-    level = subject.level if criterion.bound else LEVEL
-    interval = _metric_interval(criterion, sums, seed=subject.seed, level=level)
     said = f"{criterion.metric} is {_number(value)}"
-    if interval is None:
-        return _judged(criterion, value, criterion.number, None, said)
+    if criterion.metric == "n_predictions" or (criterion.bound is None and len(sums) < MIN_DATES):
+        return _judged(criterion, value, criterion.number, None, said)  # only for show, and cannot be had
+    level = subject.level if criterion.bound else LEVEL
+    interval = metric_interval(criterion.metric, sums, seed=subject.seed, level=level)
     return _judged(criterion, value, criterion.number, interval, f"{said}, {_described(interval, subject)}")
-
-
-def _metric_interval(criterion: Criterion, sums: FloatArray, *, seed: int, level: float) -> Interval | None:
-    """The interval, None where it is only for show and cannot be had."""
-    if criterion.metric == "n_predictions":
-        return None
-    if criterion.bound is None and len(sums) < MIN_DATES:
-        return None
-    return metric_interval(criterion.metric, sums, seed=seed, level=level)
 
 
 def _against_reference(criterion: Criterion, subject: Subject) -> CriterionResult:
@@ -170,7 +151,10 @@ def _compared(
 ) -> CriterionResult:
     """The verdict is the difference's; value, interval and threshold are shown on the metric's own scale."""
     end = _known(difference.low if criterion.wants_more else difference.high, f"the interval of {criterion.metric}")
-    passed = criterion.holds(_less_convincing(end, value, criterion), criterion.number)
+    if criterion.strict:  # moved by what rounding can do: a difference in the last bits is none
+        crumb = ROUNDING * max(1.0, abs(value))
+        end = end - crumb if criterion.wants_more else end + crumb
+    passed = criterion.holds(end, criterion.number)
     said = f"{criterion.metric} is {_number(value)}, {criterion.reference} {_number(other)}, "
     said += f"difference {_number(difference.point)} with {_described(difference, subject)}"
     shown = replace(difference, low=other + difference.low, high=other + difference.high)
@@ -182,14 +166,6 @@ def _compared(
         interval=shown,
         threshold=other + criterion.number,
     )
-
-
-def _less_convincing(end: float, value: float, criterion: Criterion) -> float:
-    """For a strict comparison the end moved by what rounding can do: a difference in the last bits is none."""
-    if not criterion.strict:
-        return end
-    crumb = ROUNDING * max(1.0, abs(value))
-    return end - crumb if criterion.wants_more else end + crumb
 
 
 def _judged(
@@ -212,20 +188,15 @@ def _with_reference(criterion: Criterion, subject: Subject) -> pd.DataFrame:
     if name not in rows.columns:
         raise InconclusiveError(f"there is no {name} to compare with" + (", no odds" if name == "market" else ""))
     if name == "market":
-        rows = _with_line(rows)
+        rows = rows[rows["market"].notna()]
+        if len(rows) < MIN_SLICE_ROWS:
+            raise InconclusiveError(f"{len(rows):,} player-games have a market line, fewer than {MIN_SLICE_ROWS}")
     values = rows[name].to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
         raise InconclusiveError(
             f"{name} is missing or not finite for {int((~np.isfinite(values)).sum()):,} player-games"
         )
     return rows.assign(reference=values)
-
-
-def _with_line(rows: pd.DataFrame) -> pd.DataFrame:
-    lined = rows[rows["market"].notna()]
-    if len(lined) < MIN_SLICE_ROWS:
-        raise InconclusiveError(f"{len(lined):,} player-games have a market line, fewer than {MIN_SLICE_ROWS}")
-    return lined
 
 
 def _sliced(criterion: Criterion, rows: pd.DataFrame) -> pd.DataFrame:

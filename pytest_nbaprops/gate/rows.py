@@ -24,21 +24,33 @@ def checked_rows(predictions: pd.DataFrame | None, expected: pd.DataFrame | None
         raise InconclusiveError("there are no predictions")
     planned = keyed(expected, "planned rows", numbers=("actual",))
     rows = keyed(predictions, "predictions", numbers=("actual", "predicted"))
-    _refuse_other_rows(rows, planned)
+    if not _same_keys(rows, planned):
+        lost, added = _only_in(planned, rows), _only_in(rows, planned)
+        if len(lost):
+            of = f"{_count(len(lost), 'planned player-game')} of {len(planned):,}"
+            raise InconclusiveError(f"{of} without a prediction: {_example(lost)}")
+        raise InconclusiveError(f"{_count(len(added), 'prediction')} of player-games not planned: {_example(added)}")
     _refuse_other_actuals(rows, planned, "the planned rows")
     return rows
 
 
 def champion_predicted(rows: pd.DataFrame, champion: Champion) -> pd.Series[float]:
     """The champion's predictions of exactly these rows, in their order; InconclusiveError where it has others."""
+    label = f"the champion {champion.name}" + (f" v{champion.version}" if champion.version else "")
     if champion.unavailable or champion.predictions is None:
-        raise InconclusiveError(champion.unavailable or f"{_label(champion)} has no stored predictions")
-    theirs = keyed(champion.predictions, f"{_label(champion)}'s predictions", numbers=("actual", "predicted"))
+        raise InconclusiveError(champion.unavailable or f"{label} has no stored predictions")
+    theirs = keyed(champion.predictions, f"{label}'s predictions", numbers=("actual", "predicted"))
     # Other dates than ours may be there; other player-games of our dates would be another version of the data.
     theirs = theirs[theirs["GAME_DATE"].isin(rows["GAME_DATE"])].reset_index(drop=True)
     if not _same_keys(theirs, rows):
-        raise InconclusiveError(_champion_difference(rows, theirs, champion))
-    _refuse_other_actuals(rows, theirs, f"those {_label(champion)} was scored on")
+        lost, added = _only_in(rows, theirs), _only_in(theirs, rows)
+        if len(lost):
+            of = f"{len(lost):,} of {len(rows):,} player-games"
+            raise InconclusiveError(f"{label} has no prediction for {of}: {_example(lost)}")
+        raise InconclusiveError(
+            f"{label} predicted {len(added):,} player-games of these dates that are not in this data"
+        )
+    _refuse_other_actuals(rows, theirs, f"those {label} was scored on")
     return theirs["predicted"]
 
 
@@ -49,15 +61,6 @@ def keyed(frame: pd.DataFrame, what: str, *, numbers: tuple[str, ...]) -> pd.Dat
         raise InconclusiveError(f"the {what} lack {', '.join(absent)}")
     if frame.columns.has_duplicates:
         raise InconclusiveError(f"the {what} have a column twice")
-    rows = _typed(frame, what, numbers)
-    if rows.duplicated(KEYS).any():
-        raise InconclusiveError(f"the {what} have one player-game twice: {_example(rows[rows.duplicated(KEYS)])}")
-    for name in numbers:
-        _refuse_not_finite(rows, name, what)
-    return rows
-
-
-def _typed(frame: pd.DataFrame, what: str, numbers: tuple[str, ...]) -> pd.DataFrame:
     if frame[KEYS].isna().any(axis=None):
         raise InconclusiveError(f"the {what} have rows without a key")
     try:
@@ -69,15 +72,15 @@ def _typed(frame: pd.DataFrame, what: str, numbers: tuple[str, ...]) -> pd.DataF
         columns |= {name: frame[name].astype("float64") for name in numbers}
     except (TypeError, ValueError, OverflowError) as error:
         raise InconclusiveError(f"the {what} cannot be read: {error}") from error
-    return frame.assign(**columns).sort_values(KEYS, kind="stable", ignore_index=True)
-
-
-def _refuse_not_finite(rows: pd.DataFrame, name: str, what: str) -> None:
-    bad = rows[~np.isfinite(rows[name].to_numpy())]
-    if len(bad):
-        raise InconclusiveError(
-            f"{_count(len(bad), 'player-game')} of the {what} with {name} missing or not finite: {_example(bad)}"
-        )
+    rows = frame.assign(**columns).sort_values(KEYS, kind="stable", ignore_index=True)
+    if rows.duplicated(KEYS).any():
+        raise InconclusiveError(f"the {what} have one player-game twice: {_example(rows[rows.duplicated(KEYS)])}")
+    for name in numbers:
+        if len(bad := rows[~np.isfinite(rows[name].to_numpy())]):
+            raise InconclusiveError(
+                f"{_count(len(bad), 'player-game')} of the {what} with {name} missing or not finite: {_example(bad)}"
+            )
+    return rows
 
 
 def _same_keys(left: pd.DataFrame, right: pd.DataFrame) -> bool:
@@ -86,28 +89,11 @@ def _same_keys(left: pd.DataFrame, right: pd.DataFrame) -> bool:
     return all(bool((left[key].to_numpy() == right[key].to_numpy()).all()) for key in KEYS)
 
 
-def _refuse_other_rows(rows: pd.DataFrame, planned: pd.DataFrame) -> None:
-    if _same_keys(rows, planned):
-        return
-    lost, added = _only_in(planned, rows), _only_in(rows, planned)
-    if len(lost):
-        of = f"{_count(len(lost), 'planned player-game')} of {len(planned):,}"
-        raise InconclusiveError(f"{of} without a prediction: {_example(lost)}")
-    raise InconclusiveError(f"{_count(len(added), 'prediction')} of player-games not planned: {_example(added)}")
-
-
 def _refuse_other_actuals(rows: pd.DataFrame, others: pd.DataFrame, whose: str) -> None:
     moved = rows[rows["actual"].to_numpy() != others["actual"].to_numpy()]
     if len(moved):
         count = _count(len(moved), "player-game")
         raise InconclusiveError(f"outcomes are not {whose}: {count} differ, {_example(moved)}")
-
-
-def _champion_difference(rows: pd.DataFrame, theirs: pd.DataFrame, champion: Champion) -> str:
-    lost, added = _only_in(rows, theirs), _only_in(theirs, rows)
-    if len(lost):
-        return f"{_label(champion)} has no prediction for {len(lost):,} of {len(rows):,} player-games: {_example(lost)}"
-    return f"{_label(champion)} predicted {len(added):,} player-games of these dates that are not in this data"
 
 
 def _only_in(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
@@ -118,10 +104,6 @@ def _only_in(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
 def _example(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     return f"{first['GAME_DATE']:%Y-%m-%d} game {first['GAME_ID']} player {first['PLAYER_ID']}"
-
-
-def _label(champion: Champion) -> str:
-    return f"the champion {champion.name}" + (f" v{champion.version}" if champion.version else "")
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,16 +40,6 @@ def slice_mask(expression: str, columns: pd.DataFrame) -> Mask:
     InconclusiveError for unknown columns, comparisons of unlike things and fewer than MIN_SLICE_ROWS rows.
     """
     names = slice_names(expression)
-    _refuse_unknown(names, columns)
-    mask = _truth(ast.parse(expression, mode="eval").body, columns)
-    known = ~columns[list(names)].isna().to_numpy().any(axis=1)
-    mask = mask & known
-    if mask.sum() < MIN_SLICE_ROWS:
-        raise InconclusiveError(f"the slice has {mask.sum()} player-games, fewer than {MIN_SLICE_ROWS}")
-    return mask
-
-
-def _refuse_unknown(names: tuple[str, ...], columns: pd.DataFrame) -> None:
     hidden = {*OUTCOME_NAMES, *OUTCOME_COLUMNS, *BOOKKEEPING}
     allowed = [name for name in columns.columns if name not in hidden]
     for name in names:
@@ -59,6 +49,11 @@ def _refuse_unknown(names: tuple[str, ...], columns: pd.DataFrame) -> None:
             raise InconclusiveError(
                 f"no column {name} to slice by{nearest(name, allowed)}; known: {', '.join(allowed)}"
             )
+    mask = _truth(ast.parse(expression, mode="eval").body, columns)
+    mask = mask & ~columns[list(names)].isna().to_numpy().any(axis=1)
+    if mask.sum() < MIN_SLICE_ROWS:
+        raise InconclusiveError(f"the slice has {mask.sum()} player-games, fewer than {MIN_SLICE_ROWS}")
+    return mask
 
 
 def _truth(node: ast.expr, columns: pd.DataFrame) -> Mask:
@@ -69,11 +64,10 @@ def _truth(node: ast.expr, columns: pd.DataFrame) -> Mask:
     if isinstance(node, ast.UnaryOp):
         return ~_truth(node.operand, columns)
     if isinstance(node, ast.Compare):
-        return _chain(node, columns)
-    return _flag(node, columns)
-
-
-def _flag(node: ast.expr, columns: pd.DataFrame) -> Mask:
+        operands = [node.left, *node.comparators]
+        pairs = zip(operands, node.ops, operands[1:], strict=False)
+        compared = [_compared(left, how, right, columns) for left, how, right in pairs]
+        return np.asarray(np.logical_and.reduce(compared), dtype=np.bool_)
     name = ast.unparse(node)
     values = columns[name]
     if not (pd.api.types.is_bool_dtype(values) or values.dropna().isin([True, False]).all()):
@@ -81,16 +75,10 @@ def _flag(node: ast.expr, columns: pd.DataFrame) -> Mask:
     return values.isin([True]).to_numpy(dtype=np.bool_)
 
 
-def _chain(node: ast.Compare, columns: pd.DataFrame) -> Mask:
-    operands = [node.left, *node.comparators]
-    mask = np.ones(len(columns), dtype=np.bool_)
-    for left, comparison, right in zip(operands, node.ops, operands[1:], strict=False):
-        mask &= _compared(left, comparison, right, columns)
-    return mask
-
-
 def _compared(left: ast.expr, comparison: ast.cmpop, right: ast.expr, columns: pd.DataFrame) -> Mask:
-    first, second = _operand(left, columns), _operand(right, columns)
+    first, second = (
+        columns[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node) for node in (left, right)
+    )
     first, second = _dated(first, second), _dated(second, first)
     if _kind(first) != _kind(second):
         raise InconclusiveError(f"the slice compares {ast.unparse(left)} with {ast.unparse(right)}, which are unlike")
@@ -98,10 +86,6 @@ def _compared(left: ast.expr, comparison: ast.cmpop, right: ast.expr, columns: p
     if isinstance(answer, pd.Series):
         return answer.fillna(value=False).to_numpy(dtype=np.bool_)
     return np.full(len(columns), bool(answer))
-
-
-def _operand(node: ast.expr, columns: pd.DataFrame) -> Any:
-    return columns[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
 def _dated(value: Any, other: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, NBAPropsError
-from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.gate.statistics import paired_interval
@@ -30,49 +29,39 @@ class Attribution:
     def __init__(self, context: Context, champion: Lineage | None, *, tell: Progress) -> None:
         self.context, self.champion, self.tell = context, champion, tell
 
-    def effects(self, state: Candidate) -> list[Effect]:
+    def effects(self, candidate: Candidate) -> list[Effect]:
         """The largest help first; nothing for a test that brings its own estimator, which cannot be run without it."""
-        predictions = state.predictions()
-        if state.spec.recipe is None or predictions is None or not counts_of(state).complete:
+        predictions = candidate.predictions()
+        if candidate.spec.recipe is None or predictions is None or not counts_of(candidate).complete:
             return []
-        changes = self._changes(state.lineage, state.groups)
-        effects = []
-        for number, (name, change) in enumerate(changes.items(), 1):
-            self.tell(f"nbaprops: attribution of {state.name}, {number} of {len(changes)}: {name} ({change})")
-            effects.append(self._effect(state, predictions, name, change))
-        return sorted(effects, key=lambda effect: (effect.difference is None, effect.difference or 0.0, effect.group))
-
-    def _changes(self, lineage: Lineage, groups: Sequence[FeatureGroup]) -> dict[str, str]:
-        """How each group that is looked at came about; without a champion all are new."""
-        difference = lineage_difference(lineage, self.champion)
+        # How each group that is looked at came about; without a champion all are new.
+        difference = lineage_difference(candidate.lineage, self.champion)
         changes = {name: kind for kind in ("added", "changed", "removed") for name in difference[kind]}
         if self.context.settings.attribute == ALL:
-            changes = {group.name: "kept" for group in groups} | changes
-        return changes
+            changes = {group.name: "kept" for group in candidate.groups} | changes
+        effects = []
+        for number, (name, change) in enumerate(changes.items(), 1):
+            self.tell(f"nbaprops: attribution of {candidate.name}, {number} of {len(changes)}: {name} ({change})")
+            try:
+                theirs = self._variant(candidate, name, removed=change == "removed")
+            except NBAPropsError as error:
+                effects.append(Effect(group=name, change=change, reason=str(error)))
+            else:
+                effects.append(_compared(name, change, predictions, theirs, seed=candidate.spec.seed))
+        return sorted(effects, key=lambda effect: (effect.difference is None, effect.difference or 0.0, effect.group))
 
-    def _effect(self, state: Candidate, ours: pd.DataFrame, name: str, change: str) -> Effect:
-        try:
-            theirs = self._variant(state, name, change)
-        except NBAPropsError as error:
-            return Effect(group=name, change=change, reason=str(error))
-        return _compared(name, change, ours, theirs, seed=state.spec.seed)
-
-    def _variant(self, state: Candidate, name: str, change: str) -> pd.DataFrame:
-        spec = state.spec
-        groups = self._groups(self.context.candidate(spec).groups, name, removed=change == "removed")
-        resources, columns = resources_for(self.context, groups)
-        variant = self.context.candidate_of(replace(spec, features=",".join(columns)), groups, columns)
-        return walk(variant, state.plan, resources)
-
-    def _groups(self, groups: Sequence[FeatureGroup], name: str, *, removed: bool) -> tuple[FeatureGroup, ...]:
-        names = {group.name for group in groups}
+    def _variant(self, candidate: Candidate, name: str, *, removed: bool) -> pd.DataFrame:
+        """Predictions of all folds without this group; with it again if it was removed."""
+        names = {group.name for group in self.context.candidate(candidate.spec).groups}
         wanted = names | {name} if removed else names - {name}
-        chosen = tuple(group for group in self.context.every_group if group.name in wanted)
-        if removed and name not in {group.name for group in chosen}:
+        groups = tuple(group for group in self.context.every_group if group.name in wanted)
+        if removed and name not in {group.name for group in groups}:
             raise NBAPropsError("the group is not there any more")
-        if not chosen:
+        if not groups:
             raise NBAPropsError("it is the only group")
-        return chosen
+        resources, columns = resources_for(self.context, groups)
+        spec = replace(candidate.spec, features=",".join(columns))
+        return walk(self.context.candidate_of(spec, groups, columns), candidate.plan, resources)
 
 
 def _compared(name: str, change: str, ours: pd.DataFrame, theirs: pd.DataFrame, *, seed: int) -> Effect:

@@ -7,7 +7,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -18,7 +18,7 @@ import pandas as pd
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
-from pytest_nbaprops.features.lineage import Lineage, lineage_difference
+from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.publication import Publication
@@ -27,28 +27,26 @@ from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, is_alias, record
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.rewalk import resources_for, walk
+from pytest_nbaprops.session.remarks import Remarks
+from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
-from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key, libraries
-from pytest_nbaprops.walkforward.plan import plan
-from pytest_nbaprops.walkforward.windows import TestWindow, parse_train_window
+from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
 
 
-def version_record(context: Context, state: Candidate) -> VersionRecord:
+def version_record(context: Context, candidate: Candidate) -> VersionRecord:
     """What a version keeps of its candidate, so that it can be compared with, walked forward again and served."""
-    spec = state.spec
-    dates = state.dates
+    spec = candidate.spec
+    dates = candidate.dates
     return VersionRecord(
-        identity=state.identity,
+        identity=candidate.identity,
         spec=spec.to_dict(),
-        recipe=state.recipe.identity() if state.recipe else None,
-        lineage=state.lineage,
-        target=state.target,
+        recipe=candidate.recipe.identity() if candidate.recipe else None,
+        lineage=candidate.lineage,
+        target=candidate.target,
         dataset_digest=context.dataset.digest.full,
         trained_through=context.dataset.game_dates[-1].day.isoformat(),
         tested=(dates[0], dates[-1]),
@@ -57,21 +55,21 @@ def version_record(context: Context, state: Candidate) -> VersionRecord:
     )
 
 
-def content_of(context: Context, state: Candidate) -> str | None:
+def content_of(context: Context, candidate: Candidate) -> str | None:
     """Identity of the model that the candidate would be registered with; None without predictions.
 
     Beside the settings and the code it is told by all the data, which the final fit sees, by the estimator that the
     test handed over and by what was predicted: fixtures and libraries that no digest knows of show there.
     """
-    predictions = state.predictions()
+    predictions = candidate.predictions()
     if predictions is None:
         return None
     predicted = predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(dtype="float64")
     return content_key(
         {
-            "candidate": state.identity,
+            "candidate": candidate.identity,
             "data": context.dataset.digest.full,
-            "estimator": state.estimator()[0],
+            "estimator": candidate.estimator()[0],
             "predicted": hashlib.sha256(predicted.tobytes()).hexdigest(),
         }
     )
@@ -85,15 +83,14 @@ def data_digests(digest: DatasetDigest, dates: Sequence[date]) -> dict[str, str]
 class SessionChampion:
     """The version to beat in one session, from the registry or from a snapshot that an enforcing session left."""
 
-    def __init__(self, context: Context, publication: Publication) -> None:
-        self.context, self.publication = context, publication
+    def __init__(self, context: Context, publication: Publication, remarks: Remarks) -> None:
+        self.context, self.publication, self.remarks = context, publication, remarks
         self.settings = context.settings
-        self.notes: list[str] = []
         self.holders: dict[str, str | None] = {}
         """Who held the target alias, and the one that makes a champion, when the candidates were compared."""
         if self.settings.promote != "off" and self.snapshot is None:
             # What a killed session left half done: its alias change, and the run of a version that it promoted.
-            self.notes += publication.mend(aliases=self.settings.promote == "enforce")
+            remarks.warn("champion", *publication.mend(aliases=self.settings.promote == "enforce"))
         self.at_start = self._read()
 
     @cached_property
@@ -128,7 +125,7 @@ class SessionChampion:
         """
         named, store = str(self.settings.champion), self.publication.store_at_hand()
         try:
-            run = None if store is None else self._lookup(store).called(named)
+            run = None if store is None else Lookup(store=store, model_name=self.settings.model_name).called(named)
         except TrackingError as error:
             raise SettingsError(f"{OPTION}: {error}") from None
         if run is None and not is_alias(named):
@@ -145,7 +142,7 @@ class SessionChampion:
 
     # for the gate
 
-    def now(self, states: Sequence[Candidate], *, asked: bool) -> tuple[Champion | None, str | None]:
+    def now(self, candidates: Sequence[Candidate], *, asked: bool) -> tuple[Champion | None, str | None]:
         """The version as the gate knows it, or why there is none; predictions only if a criterion asked for them."""
         now = self.publication.attempt(self._read_with_holders)
         if self.publication.error is not None:
@@ -158,23 +155,19 @@ class SessionChampion:
             return None, f"{self.settings.model_name} has no registered version yet"
         if not now.is_known:
             return now, None
-        self.notes += _made_with_others(now)
-        return self._comparable(now, states, asked=asked), None
-
-    @property
-    def content(self) -> str | None:
-        """Identity of the model that the version is."""
-        return None if self.at_start is None else self.at_start.content
-
-    @property
-    def candidate(self) -> str | None:
-        """Identity of the candidate that it came from, as far as that is known before the first fit."""
-        return None if self.at_start is None else record_of(self.at_start).identity
-
-    @property
-    def told(self) -> Mapping[str, str]:
-        """What the version's tags say."""
-        return {} if self.at_start is None else self.at_start.tags
+        theirs, ours = record_of(now).libraries, libraries()  # one that does not say is taken as it is
+        for name, title in FITTING.items():
+            if name in theirs and theirs[name] != ours.get(name):
+                self.remarks.warn(
+                    "champion",
+                    f"the champion {now.label} was made with {title} {theirs[name]}, and this session has "
+                    f"{ours[name]}: the same settings can predict otherwise",
+                )
+        stored, problem = self._stored(now)
+        uncovered = self._uncovered(now, stored, candidates) if asked and stored is not None else problem
+        if asked and uncovered is not None:
+            return self._walked_again(now, candidates, uncovered), None
+        return replace(now, predictions=stored, unavailable=now.unavailable if asked else problem), None
 
     @cached_property
     def lineage(self) -> Lineage | None:
@@ -193,11 +186,9 @@ class SessionChampion:
 
     def _lineage_of_run(self) -> Lineage | None:
         store = self.publication.registry().store
-        (run,) = self._lookup(store).runs([str(self._run and self._run.run_id)])
+        lookup = Lookup(store=store, model_name=self.settings.model_name)
+        (run,) = lookup.runs([str(self._run and self._run.run_id)])
         return with_files(store, stored_run(run)).groups
-
-    def _lookup(self, store: Store) -> Lookup:
-        return Lookup(store=store, model_name=self.settings.model_name)
 
     def snapshot_now(self) -> Champion | None:
         """The version to beat as it is in the registry by now, with its predictions."""
@@ -206,17 +197,18 @@ class SessionChampion:
             return None
         return replace(now, predictions=self.publication.registry().load_predictions(now))
 
-    def tested_before(self, states: Sequence[Candidate]) -> str | None:
+    def tested_before(self, candidates: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.
 
-        Raises:
-            TrackingError: the registry cannot be read.
+        That they cannot be read is no error of the session.
         """
-        if self.snapshot is not None or self.at_start is None:
+        if self.snapshot is not None or self.at_start is None or self.publication.error is not None:
             return None
-        dates = _tested(states)
-        mine = {state.identity for state in states}
-        earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
+        dates, mine = _tested(candidates), {candidate.identity for candidate in candidates}
+        try:
+            earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
+        except TrackingError as error:
+            return f"whether these dates decided earlier promotions is not known: {error}"
         if not earlier:
             return None
         named = ", ".join(f"v{number}" for number in earlier)
@@ -228,15 +220,6 @@ class SessionChampion:
     def _unavailable(self, version: Champion | None, reason: str) -> Champion:
         return replace(version or Champion(name=self.settings.model_name), predictions=None, unavailable=reason)
 
-    def _comparable(self, version: Champion, states: Sequence[Candidate], *, asked: bool) -> Champion:
-        stored, problem = self._stored(version)
-        if not asked:
-            return replace(version, predictions=stored, unavailable=problem)
-        uncovered = self._uncovered(version, stored, states) if stored is not None else problem
-        if uncovered is None:
-            return replace(version, predictions=stored)
-        return self._walked_again(version, states, uncovered)
-
     def _stored(self, version: Champion) -> tuple[pd.DataFrame | None, str | None]:
         try:
             if version.predictions is not None:
@@ -247,9 +230,9 @@ class SessionChampion:
 
     # the same rows on the same data
 
-    def _uncovered(self, version: Champion, stored: pd.DataFrame, states: Sequence[Candidate]) -> str | None:
+    def _uncovered(self, version: Champion, stored: pd.DataFrame, candidates: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
-        dates = _tested(states)
+        dates = _tested(candidates)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
@@ -260,79 +243,21 @@ class SessionChampion:
         other = [day for day, digest in ours.items() if theirs.get(day) != digest]
         return f"its predictions were made on other data, from {other[0]} on" if other else None
 
-    def _walked_again(self, version: Champion, states: Sequence[Candidate], why: str) -> Champion:
+    def _walked_again(self, version: Champion, candidates: Sequence[Candidate], why: str) -> Champion:
         try:
-            predictions = Rewalk(self.context, version).predictions(_tested(states))
+            predictions = walk_version(self.context, version, _tested(candidates))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
             reason = f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
             return self._unavailable(version, reason)
-        self.notes.append(f"the champion {version.label} was walked forward again in this session: {why}")
+        said = f"the champion {version.label} was walked forward again in this session: {why}"
+        self.remarks.warn("champion", said)
         return replace(version, predictions=predictions)
 
 
-class Rewalk:
-    """A registered version's recipe and features, walked forward over other dates or other data."""
-
-    def __init__(self, context: Context, version: Champion) -> None:
-        self.context, self.version = context, version
-
-    def predictions(self, dates: Sequence[date]) -> pd.DataFrame:
-        """Predictions of all played rows of these dates, like a fold's.
-
-        Raises:
-            TrackingError: the version does not say how it was made, or it cannot be made so here.
-        """
-        candidate = self._candidate()
-        window = TestWindow(text=f"{dates[0]}..{dates[-1]}", pick=lambda _: list(dates))
-        spec = candidate.spec
-        folds = plan(
-            self.context.dataset.game_dates,
-            test=window,
-            step=spec.step,
-            refit=spec.refit,
-            train_window=parse_train_window(spec.train_window),
-        )
-        resources, _ = resources_for(self.context, candidate.groups)
-        return walk(candidate, folds, resources)
-
-    def _candidate(self) -> Candidate:
-        made = record_of(self.version)
-        if made.spec is None or made.lineage is None or made.target is None:
-            raise TrackingError("the version does not say of what recipe and features it was made")
-        ours = "+".join(self.context.dataset.target_columns)
-        if made.target != ours:
-            raise TrackingError(f"it predicts {made.target}, the candidates {ours}")
-        spec = CandidateSpec.from_dict(made.spec)
-        if spec.recipe is None or made.recipe is None:
-            raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")
-        wanted = {group.name for group in made.lineage.groups}
-        groups = tuple(group for group in self.context.every_group if group.name in wanted)
-        columns = {group.name: group.columns for group in made.lineage.groups}
-        candidate = self.context.candidate_of(spec, groups, columns)
-        difference = lineage_difference(candidate.lineage, made.lineage)
-        names = [name for kind in ("removed", "changed") for name in difference[kind]]
-        if names:
-            raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
-        if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
-            raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
-        return candidate
-
-
-def _made_with_others(version: Champion) -> list[str]:
-    """What to say of a version that other libraries have fitted; one that does not say is taken as it is."""
-    theirs, ours = record_of(version).libraries, libraries()
-    return [
-        f"the champion {version.label} was made with {title} {theirs[name]}, and this session has {ours[name]}: "
-        "the same settings can predict otherwise"
-        for name, title in FITTING.items()
-        if name in theirs and theirs[name] != ours.get(name)
-    ]
-
-
-def _tested(states: Sequence[Candidate]) -> list[date]:
-    return sorted({day for state in states for day in state.dates})
+def _tested(candidates: Sequence[Candidate]) -> list[date]:
+    return sorted({day for candidate in candidates for day in candidate.dates})
 
 
 def _label(champion: Champion | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def refuse_without_effect(settings: Settings, candidates: Collection[Candidate])
         )
 
 
-def refuse_unknown_metrics(candidate: Candidate, *, by_hooks: bool, root: Path, option: str) -> None:
+def refuse_unknown_metrics(candidate: Candidate, item: pytest.Item, settings: Settings, *, by_hooks: bool) -> None:
     """Criteria on a metric that neither the plugin, nor a hook, nor the candidate's test can bring.
 
     A metric of one's own is known when it is logged. It counts as possible where there is a hook or a test that may
@@ -44,44 +44,33 @@ def refuse_unknown_metrics(candidate: Candidate, *, by_hooks: bool, root: Path, 
 
     Args:
         candidate: what is judged by the criteria.
+        item: one of its tests.
+        settings: where the criteria may have been written, and the project's folder.
         by_hooks: whether `pytest_nbaprops_metrics` is implemented.
-        root: folder of the project.
-        option: where the criteria were written.
 
     Raises:
         SettingsError: with what may have been meant.
     """
-    known = _side_metrics(candidate)
+    option = "nbaprops_criterion"  # where they were written, as their author knows it
+    if "criterion" in settings.from_command_line:
+        option = "--nbaprops-criterion"
+    elif item.get_closest_marker("promotion") is not None:
+        option = f"{item.nodeid.partition('[')[0]}: promotion(…)"
+    beside = getattr(candidate.recipe.estimator, "side_targets", {}) if candidate.recipe else {}
+    known = tuple(f"{kind}_{name}" for name in beside for kind in SIDE_STATISTICS)
     names = (*POINT_METRICS, *MARKET_METRICS, *known)
     for text in candidate.spec.criteria:
         criterion = parse_criterion(text)
         own = by_hooks or candidate.spec.code is not None
         if own and criterion.metric not in names and nearest(criterion.metric, names):
-            own = _is_said(criterion.metric, _project_files(root))
+            own = _is_said(criterion.metric, Path(settings.rootdir))
         refuse_unknown_metric(criterion, known, own=own, option=option)
 
 
-def _side_metrics(candidate: Candidate) -> tuple[str, ...]:
-    beside = getattr(candidate.recipe.estimator, "side_targets", {}) if candidate.recipe else {}
-    return tuple(f"{kind}_{name}" for name in beside for kind in SIDE_STATISTICS)
-
-
-def _project_files(root: Path) -> Iterable[Path]:
-    """Sources of the project's modules that are imported by now, test modules and conftests among them."""
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and "site-packages" not in file and root in Path(file).parents:
-            yield Path(file)
-
-
-def _is_said(name: str, files: Iterable[Path]) -> bool:
+def _is_said(name: str, root: Path) -> bool:
+    """By any of the project's modules that are imported by now, test modules and conftests among them."""
     # As a keyword, an attribute or a key, not in the criterion that asks for it.
     word = re.compile(rf"\b{re.escape(name)}\s*=(?!=)|[\"']{re.escape(name)}[\"']|\.{re.escape(name)}\b")
+    named = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    files = (Path(file) for file in named if file and "site-packages" not in file and root in Path(file).parents)
     return any(path.suffix == ".py" and word.search(path.read_text("utf-8", errors="replace")) for path in files)
-
-
-def criteria_option(settings: Settings, marked: pytest.Mark | None, nodeid: str) -> str:
-    """Where a candidate's criteria were written, as its author knows it."""
-    if "criterion" in settings.from_command_line:
-        return "--nbaprops-criterion"
-    return "nbaprops_criterion" if marked is None else f"{nodeid}: promotion(…)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
-from pytest_nbaprops.session.checks import criteria_option, refuse_unknown_metrics, refuse_without_effect
+from pytest_nbaprops.recipes.catalog import parse_param
+from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned, write_plan
 from pytest_nbaprops.session.exhaustion import exhaustion_told
-from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned
-from pytest_nbaprops.session.planfile import write_plan
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
@@ -117,10 +116,13 @@ class FoldCollector:
             of_settings = getattr(settings, name)
             return of_settings if option in settings.from_command_line else arguments.get(name, of_settings)
 
-        own, session = arguments.get("params", {}), self.context.session_params()
+        own, session = arguments.get("params", {}), dict(map(parse_param, settings.params))
         if recipe not in arguments.get("recipe", (recipe,)):
             own = {}  # they belong to the recipe that the command line has replaced
         params = {**own, **session} if "param" in settings.from_command_line else {**session, **own}
+        criteria, marker = settings.criteria, node.get_closest_marker("promotion")
+        if marker is not None and "criterion" not in settings.from_command_line:
+            criteria = promotion_criteria(marker.args, marker.kwargs, node.nodeid)
         return CandidateSpec(
             name=recipe or "",
             recipe=recipe,
@@ -131,15 +133,9 @@ class FoldCollector:
             step=chosen("step", "step"),
             refit=chosen("refit", "refit"),
             seed=chosen("seed", "seed"),
-            criteria=self._criteria(node),
+            criteria=criteria,
             code=None if _built_in(node) else code_digest(node.obj),
         )
-
-    def _criteria(self, node: Any) -> tuple[str, ...]:
-        marker = node.get_closest_marker("promotion")
-        if marker is None or "criterion" in self.context.settings.from_command_line:
-            return self.context.settings.criteria
-        return promotion_criteria(marker.args, marker.kwargs, node.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -163,7 +159,9 @@ class FoldCollector:
         except NBAPropsError as error:
             self.problems.append(str(error))
         if self.problems:
-            self._refuse(items)
+            items.clear()
+            if self.worker is None:
+                raise pytest.UsageError(self.problems[0])
             return
         chosen = self._share(folds)
         others = [item for item in items if not asks_for_fold(item)] + [item for item in folds if item not in chosen]
@@ -182,24 +180,16 @@ class FoldCollector:
             for state in candidate.folds
         }
         mine = set(list(fits)[share - 1 :: shares])
-
-        def fit_of(item: pytest.Item) -> tuple[str, dt.date]:
-            param = _param(item)
-            return self.names[_stem(item.nodeid, param)], param.fold.fitted_at
-
-        return [item for item in folds if fit_of(item) in mine]
+        return [item for item in folds if (self._name_of(item), _param(item).fold.fitted_at) in mine]
 
     def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())
         checked: set[str] = set()
         for item in items:
-            name = self.names[_stem(item.nodeid, _param(item))]
+            name = self._name_of(item)
             if name not in checked:
                 checked.add(name)
-                where = item.nodeid.partition("[")[0]
-                option = criteria_option(self.context.settings, item.get_closest_marker("promotion"), where)
-                candidate, root = self.candidates[name], self.context.root
-                refuse_unknown_metrics(candidate, by_hooks=by_hooks, root=root, option=option)
+                refuse_unknown_metrics(self.candidates[name], item, self.context.settings, by_hooks=by_hooks)
 
     def _built_in_items(self, session: pytest.Session) -> list[pytest.Item]:
         module = pytest.Module.from_parent(session, path=Path(suite.__file__), nodeid=SUITE)
@@ -225,7 +215,11 @@ class FoldCollector:
                 continue
             name = self.names[stem] = self._name(item, param)
             spec = self._spec(item, param.spec.recipe, self._arguments(item))
-            self._refuse_other_plan(spec, param, item)
+            if self.context.plan(spec) != param.folds:
+                raise SettingsError(
+                    f"{item.nodeid}: a walk_forward mark on a parameter cannot change test, train_window, step or "
+                    "refit; put these on the function"
+                )
             candidate = self.context.candidate(replace(spec, name=name))
             nodeids = [f"{stem}{fold.id}]" for fold in param.folds]
             self.candidates[name] = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
@@ -237,16 +231,9 @@ class FoldCollector:
         name = _without_date(item.name, param)
         return _without_date(item.nodeid, param) if name in self.candidates else name
 
-    def _refuse_other_plan(self, spec: CandidateSpec, param: FoldParam, item: pytest.Item) -> None:
-        if self.context.plan(spec) != param.folds:
-            raise SettingsError(
-                f"{item.nodeid}: a walk_forward mark on a parameter cannot change test, train_window, step or refit; "
-                "put these on the function"
-            )
-
     def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
         """The fold that this item runs."""
-        candidate = self.candidates[self.names[_stem(item.nodeid, param)]]
+        candidate = self.candidates[self._name_of(item)]
         broken = [group.name for group in candidate.groups if group.name in self.context.broken]
         if broken:
             pytest.skip(self.context.broken[broken[0]])
@@ -255,20 +242,11 @@ class FoldCollector:
 
     def candidate_named(self, item: pytest.Item) -> Candidate | None:
         """The candidate whose fold this item runs; None for any other test."""
-        found = self.candidate_of(item)
-        return None if found is None else self.candidates[found[0]]
+        return self.candidates[self._name_of(item)] if asks_for_fold(item) and self.names else None
 
-    def candidate_of(self, item: pytest.Item) -> tuple[str, Fold] | None:
-        """Name of the candidate and the fold that this item runs; None for any other test."""
-        if not asks_for_fold(item) or not self.names:
-            return None
-        param = _param(item)
-        return self.names[_stem(item.nodeid, param)], param.fold
-
-    def _refuse(self, items: list[pytest.Item]) -> None:
-        items.clear()
-        if self.worker is None:
-            raise pytest.UsageError(self.problems[0])
+    def _name_of(self, item: pytest.Item) -> str:
+        """Name of the candidate whose fold this item runs."""
+        return self.names[_stem(item.nodeid, _param(item))]
 
     # running
 
@@ -294,31 +272,22 @@ class FoldCollector:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Send the key of what the fold left behind along with the report of the test's call.
+        """Send the key of what the fold left behind, and what speaks against it, along with the report of its call.
 
         Subtests report before the call has ended.
         """
         active = item.stash.get(active_fold_key, None)
         if active is not None:
-            ended = call.when == "call" and item.stash.get(called_key, False)
-            own = message_of(active, item, self.context.folder / HANDED_OVER) if ended else []
+            told: dict[str, str | None] = {}
+            if call.when == "call" and item.stash.get(called_key, False):
+                key = active.sealed(self.context.folder / HANDED_OVER)  # first: it may find that something is lost
+                told = {FOLD: str(active.number), KEY: key, LOST: active.lost, PROBLEM: active.problem}
+                told[RAISED] = item.stash.get(raised_key, None)
+            own = [(name, value) for name, value in told.items() if value is not None]
             item.user_properties[:] = [*cleaned(item.user_properties), *own]
             if call.when == "teardown":
                 del item.stash[active_fold_key]  # it holds the fold's rows
         return (yield)
-
-
-def message_of(active: ActiveFold, item: pytest.Item, hand_over: Path) -> list[tuple[str, object]]:
-    """The fold that has ended, the key of its result, and what speaks against it: all that travels, as exact texts."""
-    key = active.sealed(hand_over)
-    told = {
-        FOLD: str(active.number),
-        KEY: key,
-        LOST: active.lost,
-        PROBLEM: active.problem,
-        RAISED: item.stash.get(raised_key, None),
-    }
-    return [(name, value) for name, value in told.items() if value is not None]
 
 
 def _param(item: Any) -> FoldParam:

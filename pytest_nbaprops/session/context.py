@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,17 +29,15 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_of
 from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.processes import is_alive
-from pytest_nbaprops.recipes.catalog import Recipe, parse_param, refuse_unknown_name, resolve_recipe
+from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
 from pytest_nbaprops.session.sources import refuse_games
-from pytest_nbaprops.session.tables import KeptTables, digested
+from pytest_nbaprops.session.tables import KeptTables, digested, open_store
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
-from pytest_nbaprops.walkforward.remote import RemoteFolder, is_url
-from pytest_nbaprops.walkforward.store import KINDS, STORE_FOLDER, FoldStore
-from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
+from pytest_nbaprops.walkforward.windows import TestWindow, parse_test_window, parse_train_window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +72,8 @@ class Context:
     source: str
     remarks: tuple[str, ...]
     threads: int
+    _candidates: dict[str, Candidate] = field(default_factory=dict, init=False, repr=False)
+    _lineages: dict[object, Lineage] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def simulated(self) -> bool:
@@ -104,11 +104,11 @@ class Context:
             session=self.folder.name,
         )
 
-    def plan(self, spec: CandidateSpec) -> tuple[Fold, ...]:
-        """The folds of a candidate."""
+    def plan(self, spec: CandidateSpec, test: TestWindow | None = None) -> tuple[Fold, ...]:
+        """The folds of a candidate, in its own test window or another one."""
         return plan(
             self.dataset.game_dates,
-            test=parse_test_window(spec.test),
+            test=test if test is not None else parse_test_window(spec.test),
             step=spec.step,
             refit=spec.refit,
             train_window=parse_train_window(spec.train_window),
@@ -122,73 +122,43 @@ class Context:
         """
         key = content_key(spec.to_dict())
         if key not in self._candidates:
-            self._candidates[key] = self._looked_up(spec)
+            self._candidates[key] = self.candidate_of(spec, None, self.columns)
         return self._candidates[key]
 
-    @cached_property
-    def _candidates(self) -> dict[str, Candidate]:
-        return {}
-
-    def _looked_up(self, spec: CandidateSpec) -> Candidate:
-        recipe = self._recipe(spec)
-        groups = self._selected(spec.features, recipe.features if recipe else "all")
-        return self._made(spec, recipe, groups, {group.name: self.columns[group.name] for group in groups})
-
     def candidate_of(
-        self, spec: CandidateSpec, groups: Sequence[FeatureGroup], columns: Mapping[str, tuple[str, ...]]
+        self, spec: CandidateSpec, groups: Sequence[FeatureGroup] | None, columns: Mapping[str, tuple[str, ...]]
     ) -> Candidate:
-        """A candidate of these very groups, whatever the settings choose.
+        """A candidate of these very groups, whatever the settings choose; None for those that it asks for.
 
         Raises:
-            SettingsError: an unknown recipe or parameter.
+            SettingsError: an unknown recipe, parameter or feature group.
         """
-        return self._made(spec, self._recipe(spec), tuple(groups), columns)
-
-    def _recipe(self, spec: CandidateSpec) -> Recipe | None:
-        if spec.recipe is None:
-            return None
-        return resolve_recipe(
-            spec.recipe, registered=self.registered, params=spec.params, seed=spec.seed, threads=self.threads
-        )
-
-    def _made(
-        self,
-        spec: CandidateSpec,
-        recipe: Recipe | None,
-        groups: tuple[FeatureGroup, ...],
-        columns: Mapping[str, tuple[str, ...]],
-    ) -> Candidate:
+        recipe = None
+        if spec.recipe is not None:
+            recipe = resolve_recipe(
+                spec.recipe, registered=self.registered, params=spec.params, seed=spec.seed, threads=self.threads
+            )
+        groups = tuple(groups) if groups is not None else self._selected(spec.features, recipe)
+        key = tuple((id(group.function), columns[group.name]) for group in groups)
+        if key not in self._lineages:  # made once for all candidates of the same groups
+            self._lineages[key] = lineage_of(groups, columns, self.root, self.files)
         return Candidate(
             spec=spec,
             target="+".join(self.dataset.target_columns),
             groups=groups,
             columns=tuple(column for group in groups for column in columns[group.name]),
-            lineage=self._lineage(groups, columns),
+            lineage=self._lineages[key],
             recipe=recipe,
         )
 
-    def _lineage(self, groups: tuple[FeatureGroup, ...], columns: Mapping[str, tuple[str, ...]]) -> Lineage:
-        """Made once for all candidates of the same groups."""
-        key = tuple((id(group.function), columns[group.name]) for group in groups)
-        if key not in self._lineages:
-            self._lineages[key] = lineage_of(groups, columns, self.root, self.files)
-        return self._lineages[key]
-
-    @cached_property
-    def _lineages(self) -> dict[tuple[tuple[int, tuple[str, ...]], ...], Lineage]:
-        return {}
-
-    def _selected(self, expression: str | None, own: str) -> tuple[FeatureGroup, ...]:
+    def _selected(self, expression: str | None, recipe: Recipe | None) -> tuple[FeatureGroup, ...]:
         """The groups asked for, else the recipe's own plus the hooks'."""
         built = {group.name for group in self.groups}
         # Of every group: what the command line left out is no mistake in the recipe's own list.
-        default = [group.name for group in select_groups(self.every_group, own, ()) if group.name in built]
+        own = select_groups(self.every_group, recipe.features if recipe else "all", ())
+        default = [group.name for group in own if group.name in built]
         extra = [name for name in self.own_groups if name not in default]
         return select_groups(self.groups, expression, [*default, *extra])
-
-    def session_params(self) -> dict[str, Any]:
-        """Hyperparameters from the command line or the ini file."""
-        return dict(parse_param(text) for text in self.settings.params)
 
 
 def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Context:
@@ -203,7 +173,13 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     given = _given_games(config, settings, target_columns)
     games = digested(given[0]) if given is not None else tables.games(str(settings.data))
     source = given[1] if given is not None else str(settings.data)
-    _check_known_columns(games.frame, settings.known_columns)
+    for name in settings.known_columns:
+        if name in CANONICAL_COLUMNS or name not in games.frame:
+            own = [str(column) for column in games.frame.columns if column not in CANONICAL_COLUMNS]
+            raise SettingsError(
+                f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
+                f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
+            )
     refuse_games(settings, games.frame, target_columns)
     groups = available_groups(config, settings)
     folder = _session_folder(store.folder)
@@ -229,48 +205,12 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     return _context(config, folder, stored, groups, threads)
 
 
-def open_store(settings: Settings) -> FoldStore:
-    """The session's fold store: a folder, or `.nbaprops` in the rootdir as the mirror of one behind a URL."""
-    if is_url(settings.store):
-        return FoldStore(Path(settings.rootdir) / STORE_FOLDER, RemoteFolder(settings.store))
-    folder = Path(settings.store)
-    if folder.is_dir():
-        others = sorted({path.name for path in folder.iterdir()} - {*KINDS, "sessions", ".gitignore"})
-        if others:
-            raise SettingsError(
-                f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
-                "name an empty folder, or one that does not exist yet"
-            )
-    return FoldStore(folder)
-
-
 def declared_files(settings: Settings) -> dict[str, str]:
     """SHA-256 of the declared files, by their path from the rootdir."""
     return {
         os.path.relpath(path, settings.rootdir): hashlib.sha256(Path(path).read_bytes()).hexdigest()
         for path in settings.sources
     }
-
-
-def _check_known_columns(games: pd.DataFrame, names: Sequence[str]) -> None:
-    for name in names:
-        if name in CANONICAL_COLUMNS or name not in games:
-            own = [str(column) for column in games.columns if column not in CANONICAL_COLUMNS]
-            raise SettingsError(
-                f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
-                f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
-            )
-
-
-def refuse_unknown_recipes(config: pytest.Config, settings: Settings) -> None:
-    """Names of recipes in the settings that are none, also where no candidate turns out to use them.
-
-    Raises:
-        SettingsError: with what may have been meant.
-    """
-    registered = registered_recipes(config)
-    for name in settings.recipes:
-        refuse_unknown_name(name, registered)
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
@@ -343,28 +283,24 @@ def available_groups(config: pytest.Config, settings: Settings) -> Available:
     """
     own: list[FeatureGroup] = []
     for answer in reversed(config.hook.pytest_nbaprops_feature_groups(config=config)):
-        own.extend(_groups_of(answer))
+        one = isinstance(answer, FeatureGroup)
+        answers: list[Any] = [answer] if one else list(answer) if isinstance(answer, Sequence) else [None]
+        if not all(isinstance(group, FeatureGroup) for group in answers):
+            raise FeatureError(
+                f"pytest_nbaprops_feature_groups returned {answer!r}; return a list of functions decorated with "
+                "@feature_group(tier=...)"
+            )
+        own.extend(answers)
     groups = (*builtin_groups(parse_target(settings.target)), *own)
     names = [group.name for group in groups]
     for name in names:
         if names.count(name) > 1:
             raise FeatureError(f"feature group {name!r} is defined twice; rename one with feature_group(name=...)")
-    own_names = tuple(group.name for group in own)
+    chosen = groups
     if "features" in settings.from_command_line:
         chosen = select_groups(groups, settings.features, names)
-        own_chosen = tuple(group.name for group in chosen if group.name in own_names)
-        return Available(all=chosen, every=groups, own=own_chosen)
-    return Available(all=groups, every=groups, own=own_names)
-
-
-def _groups_of(answer: object) -> list[FeatureGroup]:
-    answers = [answer] if isinstance(answer, FeatureGroup) else list(answer) if isinstance(answer, Sequence) else None
-    if answers is None or not all(isinstance(group, FeatureGroup) for group in answers):
-        raise FeatureError(
-            f"pytest_nbaprops_feature_groups returned {answer!r}; return a list of functions decorated with "
-            "@feature_group(tier=...)"
-        )
-    return answers
+    own_names = {group.name for group in own}
+    return Available(all=chosen, every=groups, own=tuple(each.name for each in chosen if each.name in own_names))
 
 
 def registered_recipes(config: pytest.Config) -> dict[str, Any]:

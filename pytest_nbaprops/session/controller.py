@@ -15,17 +15,17 @@ import pytest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.processes import lasting
+from pytest_nbaprops.recipes.catalog import refuse_unknown_name
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
 from pytest_nbaprops.reports.github import tell_github
 from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, refuse_unknown_recipes, thread_share
-from pytest_nbaprops.session.evidence import Evidence
+from pytest_nbaprops.session.context import Context, prepare, registered_recipes, thread_share
+from pytest_nbaprops.session.evidence import Evidence, read_plans
 from pytest_nbaprops.session.exhaustion import exhaustion_told
-from pytest_nbaprops.session.fitting import fits_elsewhere, fits_side_by_side
-from pytest_nbaprops.session.planfile import read_plans
+from pytest_nbaprops.session.fitting import fit_ahead
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 
@@ -47,6 +47,8 @@ class Controller:
         self.interrupted = False
         self.stopped_by_maxfail = False
         self.counted = False
+        self.report = Path(settings.report)
+        self.command = ["pytest", *map(str, config.invocation_params.args)]
 
     # the start
 
@@ -59,7 +61,8 @@ class Controller:
                 self._start()
         except TrackingError as error:
             self.exit_code = Verdict.ERROR.exit_code
-            self._write_error(str(error))
+            document = unfinished(self.settings.to_dict(), command=self.command, reason=str(error))
+            write_decision(self.report, document | {"verdict": Verdict.ERROR.value, "exit_code": self.exit_code})
             raise pytest.UsageError(str(error)) from None
         except NBAPropsError as error:
             raise pytest.UsageError(str(error)) from None
@@ -67,7 +70,10 @@ class Controller:
     def _start(self) -> None:
         if self.distributed and self.settings.dask is not None:
             raise SettingsError("--nbaprops-dask: the cluster makes the fits, so leave out -n, or the cluster")
-        self._fail_closed()
+        if self.decides:  # from here on no older verdict can be read by mistake
+            reason = "session did not finish"
+            write_decision(self.report, unfinished(self.settings.to_dict(), command=self.command, reason=reason))
+            remove_old(self.report)
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         publication = Publication(
             uri=self.settings.tracking_uri,
@@ -79,29 +85,14 @@ class Controller:
             with lasting():  # it imports MLflow's store
                 publication.probe()
         terminal.say(self.config, "reading the games and building the features")
-        refuse_unknown_recipes(self.config, self.settings)
+        registered = registered_recipes(self.config)
+        for name in self.settings.recipes:  # also where no candidate turns out to use them
+            refuse_unknown_name(name, registered)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
         if self.decides:
-            self.closing = Closing(self.config, self.context, publication)
+            self.closing = Closing(self.config, self.context, publication, self.command)
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
-
-    def _fail_closed(self) -> None:
-        """From here on no older verdict can be read by mistake."""
-        if not self.decides:
-            return
-        report = Path(self.settings.report)
-        document = unfinished(self.settings.to_dict(), command=self._command(), reason="session did not finish")
-        write_decision(report, document)
-        remove_old(report)
-
-    def _write_error(self, reason: str) -> None:
-        document = unfinished(self.settings.to_dict(), command=self._command(), reason=reason)
-        document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
-        write_decision(Path(self.settings.report), document)
-
-    def _command(self) -> list[str]:
-        return ["pytest", *map(str, self.config.invocation_params.args)]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -122,7 +113,7 @@ class Controller:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported may hold a candidate: with --continue-on-collection-errors nobody knows."""
         if report.failed and self.closing is not None:
-            self.closing.problems.append(f"{report.nodeid or 'a test module'} could not be collected")
+            self.closing.remarks.problem(f"{report.nodeid or 'a test module'} could not be collected")
 
     def _collected(self, nodeids: list[str]) -> None:
         """Check what only the collected tests could tell; raises before the first fold runs."""
@@ -139,9 +130,9 @@ class Controller:
         planned, problems = read_plans(context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, context.resources)
-        evidence.collected(nodeids)
-        self._fit_ahead(evidence)
+        evidence = Evidence(planned, context.resources, nodeids)
+        if not (self.distributed or self.config.option.collectonly):  # this process runs the folds
+            fit_ahead(context, evidence, tell=partial(terminal.say, self.config))
         if self.closing is not None:
             terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
             self.closing.announce(evidence)
@@ -151,13 +142,6 @@ class Controller:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
         show_progress(self.config, evidence, len(nodeids))
 
-    def _fit_ahead(self, evidence: Evidence) -> None:
-        """Where this process runs the folds: begin with the built-in suite's fits, and expect those of other tests."""
-        if self.context is None or self.distributed or self.config.option.collectonly:
-            return
-        if not fits_elsewhere(self.context, evidence, tell=partial(terminal.say, self.config)):
-            fits_side_by_side(self.context, evidence)
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Our scheduler where the user asked for none in particular."""
@@ -165,10 +149,7 @@ class Controller:
             return None
         from pytest_nbaprops.session.scheduling import FitScheduling  # noqa: PLC0415 - xdist may be switched off
 
-        return FitScheduling(config, log, self._scope_of)
-
-    def _scope_of(self, nodeid: str) -> str:
-        return self.evidence.scope_of(nodeid) if self.evidence is not None else nodeid
+        return FitScheduling(config, log, lambda nodeid: self.evidence.scope_of(nodeid) if self.evidence else nodeid)
 
     # the folds
 
@@ -181,7 +162,7 @@ class Controller:
             self.session.testscollected += self.closing.reported_count()  # or the progress would pass 100%
         brought = self.evidence.add(report)
         if brought is not None and self.closing is not None:
-            self.closing.log_fold(*brought)
+            self.closing.log.fold(*brought)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         return terminal.fold_status(report, self.evidence.state_of(report.nodeid) if self.evidence else None)
@@ -201,11 +182,11 @@ class Controller:
         if self.closing is None or self.evidence is None or not self.evidence.candidates:
             return
         if session.shouldfail or session.shouldstop or self.interrupted:
-            self._stop_fits()
+            self.closing.context.resources.ahead.stop()
         if int(exitstatus) == pytest.ExitCode.INTERNAL_ERROR:
-            self.closing.problems.append("pytest stopped with an internal error")
+            self.closing.remarks.problem("pytest stopped with an internal error")
         if self.interrupted:
-            self.closing.problems.append("the session was interrupted")
+            self.closing.remarks.problem("the session was interrupted")
         self.exit_code = self.closing.close(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -228,14 +209,10 @@ class Controller:
             return code
         return self.exit_code or code
 
-    def _stop_fits(self) -> None:
-        if self.context is not None:
-            self.context.resources.ahead.stop()
-
     def pytest_unconfigure(self) -> None:
         if self.context is None:
             return
-        self._stop_fits()
+        self.context.resources.ahead.stop()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
             reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all

@@ -1,20 +1,89 @@
-"""From test reports to results: what became of every planned fold, and why. The controller's bookkeeping."""
+"""What those who collect and run tell the one who decides, and what became of every planned fold, and why.
+
+First the full plan, before anything is deselected; then a report for each fold, which carries the key of its result
+and what speaks against it. Whatever else a test, a fixture or a plugin writes into a report is theirs, and is believed
+of nobody.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_nbaprops.gate.verdict import FoldCounts
-from pytest_nbaprops.session.messages import FOLD, KEY, LOST, PROBLEM, RAISED, read_message
-from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, made_by
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState, made_by
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold
 
+PLANS = "plans"
+OURS = "nbaprops_"
+FOLD, KEY, LOST, PROBLEM, RAISED = (
+    "nbaprops_fold",
+    "nbaprops_key",
+    "nbaprops_lost",
+    "nbaprops_problem",
+    "nbaprops_raised",
+)
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
 RERUN = "; a re-run does not count"
+
+
+def write_plan(folder: Path, worker: str, candidates: Sequence[Candidate], problems: Sequence[str]) -> None:
+    """Write one process's view; the controller reads it from `folder`."""
+    plans = [
+        {
+            "spec": candidate.spec.to_dict(),
+            "folds": [state.fold.to_dict() for state in candidate.folds],
+            "nodeids": [state.nodeid for state in candidate.folds],
+        }
+        for candidate in candidates
+    ]
+    (folder / PLANS).mkdir(exist_ok=True)
+    temporary = folder / PLANS / f".{worker}-{os.getpid()}"
+    temporary.write_text(json.dumps({"candidates": plans, "problems": list(problems)}), encoding="utf-8")
+    temporary.replace(folder / PLANS / f"{worker}.json")
+
+
+def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
+    """Candidates (in the order of collection) and problems of every process that has collected so far."""
+    candidates: dict[str, Candidate] = {}
+    problems: dict[str, None] = {}
+    for path in sorted((context.folder / PLANS).glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        problems.update(dict.fromkeys(content["problems"]))
+        for plain in content["candidates"]:
+            spec = CandidateSpec.from_dict(plain["spec"])
+            if spec.name not in candidates:
+                folds = [Fold.from_dict(fold) for fold in plain["folds"]]
+                candidate = context.candidate(spec)
+                candidates[spec.name] = candidate.planned(folds, context.dataset.digest, plain["nodeids"])
+    return list(candidates.values()), list(problems)
+
+
+def cleaned(properties: Iterable[object]) -> list[tuple[str, object]]:
+    """A test's own properties: pairs, of which no name is one of ours, and plain values that go over xdist's wire."""
+    return [(str(name), _plain(value)) for name, value in _pairs(properties) if not name.startswith(OURS)]
+
+
+def _pairs(properties: Iterable[object]) -> list[tuple[str, Any]]:
+    found = [pair for pair in properties if isinstance(pair, tuple | list) and len(pair) == 2]  # noqa: PLR2004
+    return [(pair[0], pair[1]) for pair in found if isinstance(pair[0], str)]
+
+
+def _plain(value: object) -> object:
+    if type(value) in (str, int, float, bool) or value is None:
+        return value
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - whatever a test's object does
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
 
 
 def counts_of(candidate: Candidate) -> FoldCounts:
@@ -32,7 +101,7 @@ def counts_of(candidate: Candidate) -> FoldCounts:
 
 def failures_of(candidate: Candidate) -> tuple[str, ...]:
     """Failed folds, a line for each kind of failure."""
-    return _grouped({state.fold.id: state.failure for state in candidate.folds if state.failure}, "failed")
+    return _grouped({state.fold.id: state.failure for state in candidate.folds if state.failure}, " failed")
 
 
 def problems_of(candidate: Candidate) -> tuple[str, ...]:
@@ -45,14 +114,12 @@ def _grouped(reasons: Mapping[str, str | None], verb: str) -> tuple[str, ...]:
     by_reason: dict[str, list[str]] = {}
     for day, reason in reasons.items():
         by_reason.setdefault(reason or "", []).append(day)
-    return tuple(_line(days, reason, verb) for reason, days in by_reason.items())
-
-
-def _line(days: Sequence[str], reason: str, verb: str) -> str:
-    named = ", ".join(days[:NAMED_PROBLEMS])
-    more = f" and {len(days) - NAMED_PROBLEMS} more" if len(days) > NAMED_PROBLEMS else ""
-    folds = "fold" if len(days) == 1 else "folds"
-    return f"{folds} {named}{more} {verb}: {reason}" if verb else f"{folds} {named}{more}: {reason}"
+    lines = []
+    for reason, days in by_reason.items():
+        more = f" and {len(days) - NAMED_PROBLEMS} more" if len(days) > NAMED_PROBLEMS else ""
+        folds = f"fold{'' if len(days) == 1 else 's'} {', '.join(days[:NAMED_PROBLEMS])}{more}"
+        lines.append(f"{folds}{verb}: {reason}")
+    return tuple(lines)
 
 
 class Evidence:
@@ -62,21 +129,14 @@ class Evidence:
     one that once had no result (skipped, marked xfail, a fixture or its worker broke) is missing.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], resources: Resources) -> None:
+    def __init__(self, candidates: Sequence[Candidate], resources: Resources, nodeids: Collection[str]) -> None:
+        """`nodeids`: the tests that are going to run."""
         self.candidates, self.resources = list(candidates), resources
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
         }
-
-    def collected(self, nodeids: Sequence[str]) -> None:
-        """Note which folds are going to run."""
-        for nodeid in nodeids:
-            if nodeid in self._by_nodeid:
-                self._by_nodeid[nodeid][1].collected = True
-
-    def selected(self) -> list[tuple[Candidate, list[Fold]]]:
-        """The folds that are going to run, by candidate."""
-        return [(each, [state.fold for state in each.folds if state.collected]) for each in self.candidates]
+        for nodeid in self._by_nodeid.keys() & set(nodeids):
+            self._by_nodeid[nodeid][1].collected = True
 
     @property
     def is_part(self) -> bool:
@@ -100,18 +160,16 @@ class Evidence:
             return None
         candidate, state = self._by_nodeid[report.nodeid]
         state.collected = True
-        had, message = state.result, read_message(report)
+        # Only texts, and the last of each name, which is ours.
+        ours = (pair for pair in _pairs(report.user_properties) if pair[0].startswith(OURS))
+        message = {str(name): value for name, value in ours if isinstance(value, str)}
         _judge_report(state, report, message)
-        if FOLD in message and report.when == "call":
-            self._take_result(candidate, state, message)
-        return (candidate, state) if state.result is not had else None
-
-    def _take_result(self, candidate: Candidate, state: FoldState, message: Mapping[str, str]) -> None:
-        """The result under the key that came, if it is one that the plan asked for."""
+        if FOLD not in message or report.when != "call":
+            return None
         if KEY not in message:
             if state.failure is None and state.missing is None:
                 state.missing = "its test passed without a result: call fold.evaluate() or fold.record(predictions)"
-            return
+            return None
         result = self.resources.store.fold(message[KEY])
         dataset, session = self.resources.dataset, self.resources.session
         if result is None or not dataset.covered_by(result.predictions, state.fold):
@@ -121,6 +179,8 @@ class Evidence:
         else:
             mine = result.details.get("made_by") == made_by(session, candidate.name)
             state.result = replace(result, cached=not mine)
+            return candidate, state
+        return None
 
 
 def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[str, str]) -> None:
@@ -131,7 +191,8 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
     elif report.when == "call" and LOST in message:
         state.missing = message[LOST]
     elif report.skipped:
-        state.missing = f"skipped: {_skip_reason(report)}"
+        reason = first_line(report) if isinstance(report.longrepr, tuple) else "no reason given"
+        state.missing = f"skipped: {reason}"
     elif (report.failed or again) and report.when == "call":
         state.failure = state.failure or first_line(report) + again
     elif report.failed or again:
@@ -145,16 +206,10 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
         state.failure = message[PROBLEM]
 
 
-def _skip_reason(report: pytest.TestReport) -> str:
-    if isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2]).removeprefix("Skipped: ")
-    return "no reason given"
-
-
 def first_line(report: pytest.TestReport) -> str:
     """The failure in one line."""
     if isinstance(report.longrepr, tuple):
-        return _skip_reason(report)
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     return _shortened(str(crash.message if crash is not None else report.longrepr))
 

@@ -14,25 +14,15 @@ from pytest_nbaprops.walkforward.evaluate import fits_to_make, local_fit
 from pytest_nbaprops.walkforward.executor import local_executor
 
 
-def fits_side_by_side(context: Context, evidence: Evidence) -> None:
-    """One fit on each core; with a single core each fit is made where it is needed."""
-    if context.threads > 1:
-        resources = context.resources
-        resources.ahead.run_on(local_executor(context.threads), lambda fit: partial(local_fit, fit, resources))
-        _begin(context, evidence)
+def fit_ahead(context: Context, evidence: Evidence, *, tell: Callable[[str], object]) -> None:
+    """Begin the built-in suite's fits in the order of the tests, and expect those of other tests.
 
-
-def fits_elsewhere(context: Context, evidence: Evidence, *, tell: Callable[[str], object]) -> bool:
-    """Fits on the cluster that the settings name; False where they name none.
-
-    What goes wrong there is told once, and the fit made here.
+    On the cluster that the settings name: what goes wrong there is told once, and the fit made here. Else one on each
+    core; with a single core each fit is made where it is needed.
 
     Raises:
-        SettingsError: nobody answers at the address.
+        SettingsError: nobody answers at the cluster's address.
     """
-    address = context.settings.dask
-    if address is None:
-        return False
     resources, said = context.resources, set[str]()
 
     def fell_back(error: Exception) -> None:
@@ -41,18 +31,17 @@ def fits_elsewhere(context: Context, evidence: Evidence, *, tell: Callable[[str]
             said.add(line)
             tell(line)
 
-    executor = DaskExecutor(address)
-    data = share(context.folder, resources.store, resources.dataset.target_columns)
-    resources.ahead.run_on(executor, partial(remote_fit, data=data), elsewhere=fell_back)
-    _begin(context, evidence)
-    return True
-
-
-def _begin(context: Context, evidence: Evidence) -> None:
-    """Begin the built-in suite's fits in the order of the tests, and expect those of other tests."""
-    resources = context.resources
+    if context.settings.dask is not None:
+        executor = DaskExecutor(context.settings.dask)
+        data = share(context.folder, resources.store, resources.dataset.target_columns)
+        resources.ahead.run_on(executor, partial(remote_fit, data=data), elsewhere=fell_back)
+    elif context.threads > 1:
+        resources.ahead.run_on(local_executor(context.threads), lambda fit: partial(local_fit, fit, resources))
+    else:
+        return
     enforced = context.settings.promote == "enforce" and len(evidence.candidates) == 1 and not evidence.is_part
-    for candidate, folds in evidence.selected():
+    for candidate in evidence.candidates:
+        folds = [state.fold for state in candidate.folds if state.collected]
         after = [final_fold(context, candidate)] if enforced else []  # the model to register, if it comes to that
         resources.ahead.expect(fits_to_make(candidate, [*folds, *after], resources))
     resources.ahead.start(*(candidate.name for candidate in evidence.candidates if candidate.spec.code is None))

@@ -54,23 +54,23 @@ class Judgement:
     versions: Mapping[str, str]
     promoted: bool
 
-    def of(self, states: Sequence[Candidate]) -> list[tuple[Candidate, CandidateDecision]]:
+    def of(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, CandidateDecision]]:
         """Each candidate with its decision."""
         by_name = {decided.name: decided for decided in self.decision.candidates}
-        return [(state, by_name[state.name]) for state in states]
+        return [(candidate, by_name[candidate.name]) for candidate in candidates]
 
     def errored(self, reason: str) -> Judgement:
         """The same, but not logged: ERROR."""
         return replace(self, decision=self.decision.errored(reason, logged=False, promoted=self.promoted))
 
 
-def criteria_of(state: Candidate) -> tuple[Criterion, ...]:
+def criteria_of(candidate: Candidate) -> tuple[Criterion, ...]:
     """The candidate's criteria, parsed."""
-    return parse_criteria(state.spec.criteria)
+    return parse_criteria(candidate.spec.criteria)
 
 
 class Judge:
-    """Asks the gate and carries its answer out."""
+    """Asks the gate and carries its answer out. What stands against it all are the session's problems."""
 
     def __init__(
         self,
@@ -81,39 +81,46 @@ class Judge:
         market: SessionMarket,
     ) -> None:
         self.config, self.champion, self.evidence, self.leaks = config, champion, evidence, leaks
-        self.market = market
+        self.market, self.remarks = market, champion.remarks
         self.context, self.publication = champion.context, champion.publication
         self.settings = self.context.settings
-        self.notes: list[str] = []
 
     # the question
 
-    def judge(self, problems: Sequence[str]) -> Judgement:
-        """The gate's decision on everything that is known; `problems` keep every candidate from being promoted."""
-        states = self.evidence.candidates
-        asked = any(criterion.reference == "champion" for state in states for criterion in criteria_of(state))
-        champion, reason = self.champion.now(states, asked=asked)
-        cases = [(self._evidence(state, champion, problems), criteria_of(state)) for state in self.evidence.candidates]
+    def judge(self) -> Judgement:
+        """The gate's decision on everything that is known."""
+        candidates = self.evidence.candidates
+        asked = any(
+            criterion.reference == "champion" for candidate in candidates for criterion in criteria_of(candidate)
+        )
+        champion, reason = self.champion.now(candidates, asked=asked)
+        cases = [(self._evidence(candidate, champion), criteria_of(candidate)) for candidate in candidates]
         judged = judge_all(cases, champion, seed=self.settings.seed, champion_reason=reason)
         decision = decide(judged, enforce=self.settings.promote == "enforce")
         return Judgement(decision=decision, champion=champion, versions={}, promoted=False)
 
-    def _evidence(self, state: Candidate, champion: Champion | None, problems: Sequence[str]) -> CandidateEvidence:
-        predictions = state.predictions()
-        unregistrable = self._unregistrable(state)
+    def _evidence(self, candidate: Candidate, champion: Champion | None) -> CandidateEvidence:
+        predictions = candidate.predictions()
+        unregistrable = self._unregistrable(candidate)
+        problems = self.remarks.texts("problem")
+        identical_to = None  # the champion's label if this candidate would be registered as the very same model
+        if champion is not None and champion.version is not None and not champion.unavailable:
+            content, at_start = content_of(self.context, candidate), self.champion.at_start
+            if content is not None and at_start is not None and content == at_start.content:
+                identical_to = f"v{champion.version}"
         return CandidateEvidence(
-            name=state.name,
-            folds=counts_of(state),
-            predictions=self._with_slices(self.market.with_lines(predictions), criteria_of(state)),
-            expected_rows=self.context.dataset.expected(state.plan),
+            name=candidate.name,
+            folds=counts_of(candidate),
+            predictions=self._with_slices(self.market.with_lines(predictions), criteria_of(candidate)),
+            expected_rows=self.context.dataset.expected(candidate.plan),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
-            problems=(*problems_of(state), *problems, *self.leaks.problems(state)),
-            failures=failures_of(state),
-            leaks=self.leaks.of_candidate(state),
-            own_metrics=state.own_metrics() | self._hook_metrics(predictions),
-            market=self.market.report(state.name, predictions),
-            identical_to=self._identical(state, champion),
+            problems=(*problems_of(candidate), *problems, *self.leaks.problems(candidate)),
+            failures=failures_of(candidate),
+            leaks=self.leaks.of_candidate(candidate),
+            own_metrics=candidate.own_metrics() | self._hook_metrics(predictions),
+            market=self.market.report(candidate.name, predictions),
+            identical_to=identical_to,
         )
 
     def _with_slices(self, predictions: pd.DataFrame | None, criteria: Sequence[Criterion]) -> pd.DataFrame | None:
@@ -132,105 +139,93 @@ class Judge:
         try:
             metrics = self._asked_of_hooks(visible)
         except Exception as error:  # noqa: BLE001 - a user's hook may raise anything
-            self.notes.append(f"pytest_nbaprops_metrics gives no metric: {type(error).__name__}: {one_line(error)}")
+            why = f"{type(error).__name__}: {one_line(error)}"
+            self.remarks.warn("session", f"pytest_nbaprops_metrics gives no metric: {why}")
             return {}
         refused = {name: "is no name that MLflow takes" for name in metrics if not METRIC_NAME.fullmatch(name)}
         refused |= picked_metrics(visible, self._asked_of_hooks) if metrics else {}
-        self.notes += [f"pytest_nbaprops_metrics: {name!r} is left out: {why}" for name, why in refused.items()]
+        for name, why in refused.items():
+            self.remarks.warn("session", f"pytest_nbaprops_metrics: {name!r} is left out: {why}")
         return {name: value for name, value in metrics.items() if name not in refused}
 
     def _asked_of_hooks(self, predictions: pd.DataFrame) -> dict[str, Any]:
         answers = self.config.hook.pytest_nbaprops_metrics(predictions=predictions)
         return {str(name): value for answer in answers for name, value in dict(answer).items()}
 
-    def _identical(self, state: Candidate, champion: Champion | None) -> str | None:
-        """The champion's label if this candidate would be registered as the very same model."""
-        if champion is None or champion.version is None or champion.unavailable:
-            return None
-        content = content_of(self.context, state)
-        return f"v{champion.version}" if content is not None and content == self.champion.content else None
-
-    def _unregistrable(self, state: Candidate) -> str | None:
+    def _unregistrable(self, candidate: Candidate) -> str | None:
         """Why the candidate could not be registered; recipes were checked before the first fold."""
-        digest, problem = state.estimator()
+        digest, problem = candidate.estimator()
         if digest is None or digest == estimators.RECIPE:
             return problem
         try:
-            check_storable(self._handed_over(digest), self.settings.trusted_types)
+            handed_over = estimators.handed_over(digest, self.context.folder / estimators.HANDED_OVER)
+            check_storable(handed_over, self.settings.trusted_types)
         except NBAPropsError as error:
             return str(error)
         return None
 
-    def _handed_over(self, digest: str) -> Any:
-        return estimators.handed_over(digest, self.context.folder / estimators.HANDED_OVER)
-
     # the answer
 
     def promote(self, judgement: Judgement) -> Judgement:
-        """Fit the winner through the last date, register it and move the alias.
+        """Under `enforce` fit the winner through the last date, register it and move the alias.
 
         ERROR where that cannot be done, INCONCLUSIVE where another session was first.
         """
         decision = judgement.decision
         winner = next((c for c in decision.candidates if c.name == decision.winner), None)
-        if winner is None or winner.identical_to:
+        if self.settings.promote != "enforce" or winner is None or winner.identical_to:
             return judgement
         if self.publication.error is not None:
             return replace(judgement, decision=decision.errored(self.publication.error))
+        candidate = next(candidate for candidate in self.evidence.candidates if candidate.name == winner.name)
         try:
-            return self._promoted(judgement, winner.name)
+            return self._promoted(judgement, candidate, winner)
         except ChampionMovedError as error:
             return replace(judgement, decision=decision.overtaken(str(error)))
         except TrackingError as error:
-            found = self._as_it_stands(judgement, winner.name)
+            found = self._as_it_stands(judgement, candidate)
             return replace(found, decision=decision.errored(str(error), promoted=found.promoted))
 
-    def _as_it_stands(self, judgement: Judgement, name: str) -> Judgement:
+    def _as_it_stands(self, judgement: Judgement, candidate: Candidate) -> Judgement:
         """What an error left behind: the alias may have been set before it."""
-        state = next(state for state in self.evidence.candidates if state.name == name)
-        content = content_of(self.context, state)
+        content = content_of(self.context, candidate)
         with contextlib.suppress(TrackingError):
             registry = self.publication.registry()
             version = registry.find_version(self.settings.model_name, content) if content is not None else None
             if version is not None:
                 holds = registry.aliases(self.settings.model_name).get(self.settings.alias) == version
-                return replace(judgement, versions={name: version}, promoted=holds)
+                return replace(judgement, versions={candidate.name: version}, promoted=holds)
         return judgement
 
-    def _promoted(self, judgement: Judgement, name: str) -> Judgement:
-        state = next(state for state in self.evidence.candidates if state.name == name)
-        winner = next(c for c in judgement.decision.candidates if c.name == name)
-        model, example = self._final_model(state)
+    def _promoted(self, judgement: Judgement, candidate: Candidate, winner: CandidateDecision) -> Judgement:
+        # Fitted on the window through the last game date.
+        fold = final_fold(self.context, candidate)
+        rows = self.context.dataset.train(fold, candidate.columns)
+        digest, _ = candidate.estimator()
+        if digest == estimators.RECIPE:
+            model, _ = fitted_model(candidate, fold, self.context.resources)
+        else:
+            unfitted = estimators.handed_over(str(digest), self.context.folder / estimators.HANDED_OVER)
+            model = estimators.fit(unfitted, rows, threads=self.context.threads)
         promotion = self.publication.promote(
-            name,
+            candidate.name,
             model=model,
-            model_type=state.spec.recipe or type(model).__name__,
-            example=example,
-            content=content_of(self.context, state) or state.identity,
+            model_type=candidate.spec.recipe or type(model).__name__,
+            example=rows.X.head(5),
+            content=content_of(self.context, candidate) or candidate.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,
             expected=self.champion.holders,
             reason="; ".join(winner.reasons),
             record=replace(
-                version_record(self.context, state),
+                version_record(self.context, candidate),
                 verdict=Verdict.PROMOTE.value,
                 criteria=[result.to_dict() for result in winner.criteria],
                 metrics=winner.to_dict()["metrics"],
                 champion_version=(judgement.champion.version or "") if judgement.champion else "",
             ),
         )
-        return replace(judgement, versions={name: promotion.version}, promoted=promotion.changed)
-
-    def _final_model(self, state: Candidate) -> tuple[Any, pd.DataFrame]:
-        """The winner's estimator fitted on its window through the last game date, and a few of the rows."""
-        fold = final_fold(self.context, state)
-        rows = self.context.dataset.train(fold, state.columns)
-        digest, _ = state.estimator()
-        if digest == estimators.RECIPE:
-            model, _ = fitted_model(state, fold, self.context.resources)
-        else:
-            model = estimators.fit(self._handed_over(str(digest)), rows, threads=self.context.threads)
-        return model, rows.X.head(5)
+        return replace(judgement, versions={candidate.name: promotion.version}, promoted=promotion.changed)
 
 
 def final_fold(context: Context, candidate: Candidate) -> Fold:

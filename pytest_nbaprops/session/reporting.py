@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,38 +22,38 @@ from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.walkforward.candidate import Candidate
 
 SLICED_BY = ("minutes", "home", "rest")
-SPEC_SETTINGS = ("recipe", "train_window", "refit", "step", "seed")
 
 
-def report_tables(context: Context, states: Sequence[Candidate], champion: Champion | None) -> Tables:
+def report_tables(context: Context, candidates: Sequence[Candidate], champion: Champion | None) -> Tables:
     """Predictions, the champion's, who played, what the features are worth, and where code is."""
-    frames = [frame for state in states if (frame := state.predictions()) is not None]
+    frames = [frame for candidate in candidates if (frame := candidate.predictions()) is not None]
+    games = None
+    if frames:
+        league = context.dataset.games
+        games = league[[*KEY_COLUMNS, *(name for name in ("PLAYER_NAME", "MIN") if name in league)]]
+        with contextlib.suppress(Exception):  # slices are for show: a decision must not hang on them
+            slices = slice_columns(league, context.dataset.target_columns)[list(SLICED_BY)]
+            games = pd.concat([games, slices], axis=1)
     return Tables(
         predictions=pd.concat(frames, ignore_index=True) if frames else None,
         champion=champion.predictions if champion is not None else None,
-        games=_told_of_games(context) if frames else None,
-        importance={state.name: mean_importance(state) for state in states},
+        games=games,
+        importance={candidate.name: mean_importance(candidate) for candidate in candidates},
         environment=provenance.versions() | provenance.machine(),
-        places=_places(context, states),
+        places=_places(context, candidates),
     )
 
 
-def _told_of_games(context: Context) -> pd.DataFrame:
-    games = context.dataset.games
-    told = games[[*KEY_COLUMNS, *(name for name in ("PLAYER_NAME", "MIN") if name in games)]]
-    try:
-        slices = slice_columns(games, context.dataset.target_columns)[list(SLICED_BY)]
-    except Exception:  # noqa: BLE001 - slices are for show: a decision must not hang on them
-        return told
-    return pd.concat([told, slices], axis=1)
-
-
-def _places(context: Context, states: Sequence[Candidate]) -> dict[str, tuple[str, int]]:
+def _places(context: Context, candidates: Sequence[Candidate]) -> dict[str, tuple[str, int]]:
     """File (relative to the rootdir) and line of each own feature group and each candidate's test."""
     own = (group for group in context.every_group if group.name in context.own_groups)
     found: Mapping[str, tuple[Path, int] | None] = {
         **{group.name: _of_function(group.function) for group in own},
-        **{state.name: _of_test(context.root, state.folds[0].nodeid) for state in states if state.folds},
+        **{
+            candidate.name: _of_test(context.root, candidate.folds[0].nodeid)
+            for candidate in candidates
+            if candidate.folds
+        },
     }
     return {
         name: (os.path.relpath(place[0], context.root), place[1])
@@ -81,19 +81,3 @@ def _of_test(root: Path, nodeid: str) -> tuple[Path, int] | None:
         return None
     defines = re.compile(rf"\s*(async\s+)?def\s+{re.escape(name)}\b")
     return path, next((number for number, line in enumerate(lines, 1) if defines.match(line)), 1)
-
-
-def parameter_changes(state: Candidate, told: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Settings and hyperparameters that differ from the champion's, as its version's tags tell them: [its, ours]."""
-    if "spec" not in told:
-        return {}
-    before, after = json.loads(told["spec"]), state.spec.to_dict()
-    ours = {name: after.get(name) for name in SPEC_SETTINGS}
-    theirs = {name: before.get(name) for name in SPEC_SETTINGS}
-    recipe = state.recipe
-    other = json.loads(told.get("recipe", "null"))
-    if recipe is not None and other is not None:
-        ours |= {"estimator": recipe.import_path, **recipe.identity()["parameters"]}
-        theirs |= {"estimator": other["import_path"], **other["parameters"]}
-    moved = (name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name))
-    return {name: [theirs.get(name), ours.get(name)] for name in moved}

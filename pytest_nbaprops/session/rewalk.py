@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 import pandas as pd
 
+from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.lineage import lineage_difference
+from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.registry.versions import record_of
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.walkforward.candidate import Candidate
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
 from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, fits_to_make, stored_fold
 from pytest_nbaprops.walkforward.executor import FitsAhead
 from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.windows import TestWindow
 
 Columns = Mapping[str, tuple[str, ...]]
 
@@ -44,3 +50,38 @@ def walk(candidate: Candidate, folds: Sequence[Fold], resources: Resources) -> p
             result = evaluate_fold(candidate, fold, key, rows, resources)
         frames.append(result.predictions)
     return pd.concat(frames, ignore_index=True)
+
+
+def walk_version(context: Context, version: Champion, dates: Sequence[date]) -> pd.DataFrame:
+    """Predictions of a registered version's recipe and features for all played rows of these dates, like a fold's.
+
+    Raises:
+        TrackingError: the version does not say how it was made, or it cannot be made so here.
+    """
+    candidate = _candidate_of(context, version)
+    window = TestWindow(text=f"{dates[0]}..{dates[-1]}", pick=lambda _: list(dates))
+    folds = context.plan(candidate.spec, window)
+    resources, _ = resources_for(context, candidate.groups)
+    return walk(candidate, folds, resources)
+
+
+def _candidate_of(context: Context, version: Champion) -> Candidate:
+    made = record_of(version)
+    if made.spec is None or made.lineage is None or made.target is None:
+        raise TrackingError("the version does not say of what recipe and features it was made")
+    ours = "+".join(context.dataset.target_columns)
+    if made.target != ours:
+        raise TrackingError(f"it predicts {made.target}, the candidates {ours}")
+    spec = CandidateSpec.from_dict(made.spec)
+    if spec.recipe is None or made.recipe is None:
+        raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")
+    wanted = {group.name for group in made.lineage.groups}
+    groups = tuple(group for group in context.every_group if group.name in wanted)
+    candidate = context.candidate_of(spec, groups, {group.name: group.columns for group in made.lineage.groups})
+    difference = lineage_difference(candidate.lineage, made.lineage)
+    names = [name for kind in ("removed", "changed") for name in difference[kind]]
+    if names:
+        raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
+    if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
+        raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
+    return candidate

@@ -1,4 +1,7 @@
-"""Tables that take long to make and seldom change: games as read, groups' features, targets. Kept in the fold store."""
+"""Tables that take long to make and seldom change: games as read, groups' features, targets. Kept in the fold store.
+
+And where that store is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.files import find_files
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.remarks import remarks_of
-from pytest_nbaprops.errors import StoreError
+from pytest_nbaprops.errors import SettingsError, StoreError
 from pytest_nbaprops.features.build import FeatureTable, build_features, compute_group
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup
@@ -28,9 +31,25 @@ from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import content_key, libraries
 from pytest_nbaprops.walkforward.dataset import targets_of
-from pytest_nbaprops.walkforward.store import FoldStore
+from pytest_nbaprops.walkforward.remote import RemoteFolder, is_url
+from pytest_nbaprops.walkforward.store import KINDS, STORE_FOLDER, FoldStore
 
 FEW_ROWS = 500_000  # a group takes up to a kilobyte of memory a row while it is made
+
+
+def open_store(settings: Settings) -> FoldStore:
+    """The session's fold store: a folder, or `.nbaprops` in the rootdir as the mirror of one behind a URL."""
+    if is_url(settings.store):
+        return FoldStore(Path(settings.rootdir) / STORE_FOLDER, RemoteFolder(settings.store))
+    folder = Path(settings.store)
+    if folder.is_dir():
+        others = sorted({path.name for path in folder.iterdir()} - {*KINDS, "sessions", ".gitignore"})
+        if others:
+            raise SettingsError(
+                f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
+                "name an empty folder, or one that does not exist yet"
+            )
+    return FoldStore(folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +85,15 @@ class KeptTables:
         )
         frame, facts = self._found(key), self.store.check(key)
         if frame is not None and facts is not None:
-            digest = DatasetDigest.from_dict(facts["digest"])
-            return Games(frame=frame, digest=digest, remarks=tuple(facts["remarks"]))
+            return Games(frame=frame, digest=DatasetDigest.from_dict(facts["digest"]), remarks=tuple(facts["remarks"]))
         games = digested(
             load_games(source, column_map=settings.columns, target_columns=self.target_columns, kinds=settings.games)
         )
         if _contents(source) != before:  # other files were read than those that the key names
             return games
-        digest, remarks = games.digest, games.remarks
         with suppress(StoreError):
-            self.store.keep_check(key, {"digest": digest.to_dict(), "remarks": list(remarks)})
-        return Games(frame=self._kept(key, games.frame), digest=digest, remarks=remarks)
+            self.store.keep_check(key, {"digest": games.digest.to_dict(), "remarks": list(games.remarks)})
+        return replace(games, frame=self._kept(key, games.frame))
 
     def targets(self, games: Games) -> pd.DataFrame:
         """Actual value and baseline of every row."""

@@ -37,9 +37,11 @@ class ActiveFold:
         self._metrics: dict[str, float] = {}
         self._model: Any = None
         self._fitted: list[Any] = []
-        self._problem: str | None = None
-        self._lost: str | None = None
         self._result: FoldResult | None = None
+        self.problem: str | None = None
+        """What the test did that gives no honest result."""
+        self.lost: str | None = None
+        """Why a result could not be kept."""
 
     def __repr__(self) -> str:
         return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
@@ -72,12 +74,13 @@ class ActiveFold:
     @cached_property
     def train(self) -> Rows:
         """`.X`, `.y` and `.keys` of the training rows: before `fitted_at`, inside the window."""
-        return self._resources.dataset.train(self._fold, self._candidate.columns)
+        return self._train_as_it_is()
 
     @cached_property
     def test(self) -> Rows:
         """`.X`, `.y` and `.keys` of the rows to predict; a copy, which a test may change."""
-        return self._rows.copied()
+        rows = self._rows
+        return replace(rows, X=rows.X.copy(), y=rows.y.copy(), keys=rows.keys.copy(), baseline=rows.baseline.copy())
 
     @cached_property
     def _rows(self) -> Rows:
@@ -88,16 +91,6 @@ class ActiveFold:
     def result(self) -> FoldResult | None:
         """What was evaluated or recorded."""
         return self._result
-
-    @property
-    def problem(self) -> str | None:
-        """What the test did that gives no honest result."""
-        return self._problem
-
-    @property
-    def lost(self) -> str | None:
-        """Why a result could not be kept."""
-        return self._lost
 
     def sealed(self, hand_over: Path) -> str | None:
         """Seal what the fold left behind and give its key; None where there is nothing, or it could not be kept.
@@ -110,23 +103,20 @@ class ActiveFold:
         by_recipe = self._result.key is not None
         who = made_by(self._resources.session, self._candidate.name)
         details = {"made_by": who, **self._result.details, "own": dict(self._metrics), "recorded_by": who}
-        details |= {"recipe": self._result.key} if by_recipe else self._estimator(hand_over)
+        if by_recipe:
+            details["recipe"] = self._result.key
+        elif (problem := self.model_problem()) is not None:
+            details["unregistrable"] = problem
+        elif self._model is not None:
+            details["estimator"] = estimators.hand_over(self._model, hand_over)
         result = FoldResult(predictions=self._result.predictions, details=details)
         key = self._candidate.own_key(self._fold, self._resources.dataset.digest, result)
         try:
             self._resources.store.keep_fold(key, result)
         except StoreError as error:
-            self._lost = str(error)
+            self.lost = str(error)
             return None
         return key
-
-    def _estimator(self, hand_over: Path) -> dict[str, str | None]:
-        """What could be registered for this fold: a model that was handed over, or why nothing can."""
-        if self._model is None:
-            return {}
-        if (problem := self.model_problem()) is not None:
-            return {"unregistrable": problem}
-        return {"estimator": estimators.hand_over(self._model, hand_over)}
 
     def model_problem(self) -> str | None:
         """Why the model given to `record` is not what was judged, so that it must not be registered; None if it is.
@@ -136,13 +126,13 @@ class ActiveFold:
         """
         if self._result is None or self._model is None:
             return None
-        recorded = self._result.predictions["predicted"].to_numpy()
+        recorded, name = self._result.predictions["predicted"].to_numpy(), type(self._model).__name__
         if not _same(recorded, lambda: estimators.predict(self._model, self._rows, threads=self._resources.threads)):
-            return f"{_name(self._model)} was handed over, but it does not make the recorded predictions"
+            return f"{name} was handed over, but it does not make the recorded predictions"
         if any(self._model is fitted for fitted in self._fitted) or _same(recorded, self._refitted):
             return None
         return (
-            f"{_name(self._model)}, fitted on fold.train, does not make the recorded predictions; fit it by "
+            f"{name}, fitted on fold.train, does not make the recorded predictions; fit it by "
             "fold.fit(model), with its preprocessing in a pipeline"
         )
 
@@ -208,7 +198,7 @@ class ActiveFold:
                 result = evaluate_fold(self._candidate, self._fold, key, self._rows, self._resources)
             except StoreError as error:
                 # A result that cannot be stored says nothing against the model: the fold is missing, not failed.
-                self._lost = str(error)
+                self.lost = str(error)
                 raise
         return self._keep(result)
 
@@ -253,7 +243,13 @@ class ActiveFold:
         if isinstance(predictions, pd.DataFrame) and predictions.shape[1] == 1:
             predictions = predictions.iloc[:, 0]
         if isinstance(predictions, pd.Series):
-            predictions = self._aligned(predictions, self.test_index)
+            own, index = predictions.index, self.test_index
+            if not (own.equals(index) or own.equals(pd.RangeIndex(count))):
+                if not own.is_unique or set(own) != set(index):
+                    raise self._refused(
+                        "record() got a Series whose index is not that of fold.test.X; use the same index"
+                    )
+                predictions = predictions.reindex(index)
         values = self._numbers(predictions)
         if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - a column vector, as some estimators return
             values = values[:, 0]
@@ -276,16 +272,9 @@ class ActiveFold:
             raise self._refused("record() got predictions that are not numbers")
         return values
 
-    def _aligned(self, predictions: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
-        if predictions.index.equals(index) or predictions.index.equals(pd.RangeIndex(len(index))):
-            return predictions
-        if predictions.index.is_unique and set(predictions.index) == set(index):
-            return predictions.reindex(index)
-        raise self._refused("record() got a Series whose index is not that of fold.test.X; use the same index")
-
     def _refused(self, problem: str) -> FoldError:
         """An error that counts even if the test catches it."""
-        self._problem = problem
+        self.problem = problem
         return FoldError(f"fold {self.date} of {self._candidate.name}: {problem}")
 
 
@@ -295,7 +284,3 @@ def _same(recorded: npt.NDArray[np.float64], predict: Callable[[], npt.NDArray[n
         return bool(np.allclose(predict(), recorded, rtol=TOLERANCE, atol=TOLERANCE))
     except Exception:  # noqa: BLE001 - a user's estimator may raise anything
         return False
-
-
-def _name(model: object) -> str:
-    return type(model).__name__

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean
 from typing import Any
@@ -109,6 +109,7 @@ class Candidate:
     folds: list[FoldState] = field(default_factory=list)
     identity: str = ""
     """Same candidate, same data, same folds: same identity, in any session, known before the first fit."""
+    _fit_keys: dict[object, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -166,10 +167,6 @@ class Candidate:
                 }
             )
         return self._fit_keys[known]
-
-    @cached_property
-    def _fit_keys(self) -> dict[object, str]:
-        return {}
 
     def fold_key(self, fold: Fold, digest: DatasetDigest) -> str:
         """The recipe's fit, the fold's dates and all data through them.

@@ -12,7 +12,6 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from concurrent import futures
 from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass
@@ -88,7 +87,12 @@ class RemoteFit:
             StoreError: the worker has other versions, cannot see the store, or finds other data in it.
         """
         if tuple(libraries().items()) != self.libraries:
-            raise StoreError(f"the worker has other versions: {_difference(dict(self.libraries), libraries())}")
+            other = (
+                f"{name} {here} instead of {version}"
+                for name, version in self.libraries
+                if (here := libraries().get(name)) != version
+            )
+            raise StoreError(f"the worker has other versions: {', '.join(other)}")
         started = time.perf_counter()
         fold = Fold(number=1, dates=(self.fitted_at,), fitted_at=self.fitted_at, train_start=self.train_start)
         rows = _dataset(self.data).train(fold, self.columns, estimators.width_of(self.estimator))
@@ -96,7 +100,12 @@ class RemoteFit:
         content = estimators.to_bytes(model)
         if content is None:
             raise StoreError("the model cannot be kept in the store")
-        _store(self.data).keep_model(self.key, content)
+        if self.data.url is None:
+            store = FoldStore(Path(self.data.store))
+        else:
+            mirror = Path(tempfile.gettempdir()) / f"nbaprops-{getpass.getuser()}"
+            store = FoldStore(mirror, RemoteFolder(self.data.url))
+        store.keep_model(self.key, content)
         return time.perf_counter() - started
 
 
@@ -217,19 +226,5 @@ def _dataset(data: SharedData) -> Dataset:
     return read_dataset(folder, digest=digest_only, target_columns=data.target_columns, root=folder)
 
 
-def _store(data: SharedData) -> FoldStore:
-    if data.url is None:
-        return FoldStore(Path(data.store))
-    return FoldStore(Path(tempfile.gettempdir()) / f"nbaprops-{getpass.getuser()}", RemoteFolder(data.url))
-
-
 def _remote_name(digest: str) -> str:
     return f"data/{digest[:2]}/{digest}"
-
-
-def _difference(session: Mapping[str, str], worker: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"{name} {worker.get(name)} instead of {version}"
-        for name, version in session.items()
-        if worker.get(name) != version
-    )

@@ -47,10 +47,6 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def copied(self) -> Rows:
-        """The same rows in memory of their own."""
-        return replace(self, X=self.X.copy(), y=self.y.copy(), keys=self.keys.copy(), baseline=self.baseline.copy())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -62,11 +58,6 @@ class Dataset:
     target_columns: tuple[str, ...]
     digest: DatasetDigest
     root: Path
-
-    @property
-    def all_features(self) -> pd.DataFrame:
-        """What a test gets that asks for the features of all rows."""
-        return self.features
 
     @cached_property
     def game_dates(self) -> tuple[GameDate, ...]:
@@ -89,7 +80,8 @@ class Dataset:
     def rows(
         self, positions: npt.NDArray[np.intp], columns: Sequence[str], dtype: type[np.floating[Any]] = np.float64
     ) -> Rows:
-        chosen = slice(positions[0], positions[-1] + 1) if _is_run(positions) else positions
+        is_run = len(positions) > 0 and positions[-1] - positions[0] + 1 == len(positions)
+        chosen = slice(positions[0], positions[-1] + 1) if is_run else positions  # a slice is a view
         targets = self.targets.iloc[chosen]
         chosen_features = self.features.iloc[chosen][list(columns)]  # rows first: columns first copies all rows
         # In one block: a frame of a hundred costs more by the block than by the value.
@@ -118,11 +110,14 @@ class Dataset:
         days = [pd.Timestamp(day) for day in fold.dates]
         features = build_as_of(self.games, groups, dates=days, root=self.root)
         features.index = self.games.index[self.games["GAME_DATE"].isin(days)]  # both in canonical order
+        known = self.games.iloc[: int(np.searchsorted(self._days, np.datetime64(fold.dates[-1]) + 1))].copy()
+        outcomes = [column for column in OUTCOME_COLUMNS if column in known]
+        known.loc[known["GAME_DATE"] >= pd.Timestamp(fold.cutoff), outcomes] = None
         return Rows(
             X=features.loc[rows.X.index, list(columns)].astype(np.float64),
             y=rows.y,
             keys=rows.keys,
-            baseline=self._baseline_as_of(fold).loc[rows.y.index],
+            baseline=baseline_predictions(known, self.target_columns).loc[rows.y.index],
         )
 
     def expected(self, folds: Sequence[Fold]) -> pd.DataFrame:
@@ -147,18 +142,6 @@ class Dataset:
     def tested(self, fold: Fold) -> npt.NDArray[np.intp]:
         chosen = [self.positions(day, date.fromordinal(day.toordinal() + 1)) for day in fold.dates]
         return np.concatenate(chosen)
-
-    def _baseline_as_of(self, fold: Fold) -> pd.Series[float]:
-        known = self.games.iloc[: int(np.searchsorted(self._days, np.datetime64(fold.dates[-1]) + 1))].copy()
-        unknown = known["GAME_DATE"] >= pd.Timestamp(fold.cutoff)
-        outcomes = [column for column in OUTCOME_COLUMNS if column in known]
-        known.loc[unknown, outcomes] = None
-        return baseline_predictions(known, self.target_columns)
-
-
-def _is_run(positions: npt.NDArray[np.intp]) -> bool:
-    """Whether the positions follow one another, so that a slice (a view) will do."""
-    return len(positions) > 0 and positions[-1] - positions[0] + 1 == len(positions)
 
 
 def game_dates(games: pd.DataFrame, target_columns: Sequence[str]) -> tuple[GameDate, ...]:

@@ -40,14 +40,9 @@ def prepared(estimator: Any, *, seed: int, threads: int) -> Any:
         raise FoldError(
             f"{estimator!r} is not a scikit-learn style estimator ({error}); it needs get_params, fit and predict"
         ) from None
-    parameters = copy.get_params(deep=True)
-    open_ = {name: _filled(name, seed, threads) for name, value in parameters.items() if value is None}
-    return copy.set_params(**{name: value for name, value in open_.items() if value is not None})
-
-
-def _filled(name: str, seed: int, threads: int) -> int | None:
-    last = name.rsplit("__", 1)[-1]
-    return {"random_state": seed, "n_jobs": threads}.get(last)
+    ours = {"random_state": seed, "n_jobs": threads}
+    open_ = (name for name, value in copy.get_params(deep=True).items() if value is None)
+    return copy.set_params(**{name: ours[last] for name in open_ if (last := name.rsplit("__", 1)[-1]) in ours})
 
 
 def estimator_digest(estimator: Any) -> str:
@@ -89,20 +84,17 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     Raises:
         FoldError: it needs the games of rows that are to be predicted.
     """
+    needed, more = getattr(estimator, "needs_games", ()), {}
     with _threads(threads), autologging_off():
-        return estimator.fit(_as_wanted(estimator, rows.X), rows.y, **_games(estimator, rows))
-
-
-def _games(estimator: Any, rows: Rows) -> dict[str, pd.DataFrame]:
-    needed = getattr(estimator, "needs_games", ())
-    if not needed:
-        return {}
-    if rows.games is None:
-        raise FoldError(
-            f"{type(estimator).__name__} needs {', '.join(needed)} of the rows that it is fitted on, "
-            "and only training rows have them: fit it on fold.train"
-        )
-    return {"games": rows.games(needed)}
+        features = _as_wanted(estimator, rows.X)
+        if needed and rows.games is None:
+            raise FoldError(
+                f"{type(estimator).__name__} needs {', '.join(needed)} of the rows that it is fitted on, "
+                "and only training rows have them: fit it on fold.train"
+            )
+        if needed and rows.games is not None:
+            more = {"games": rows.games(needed)}
+        return estimator.fit(features, rows.y, **more)
 
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
@@ -142,12 +134,10 @@ def can_be_made_ahead(estimator: Any) -> bool:
     """Whether a fit is XGBoost's own code alone, on values that are plain, and its model can be kept without pickle."""
     if not (hasattr(estimator, "to_ubj") or hasattr(estimator, "get_booster")):
         return False
-    values = [estimator, *estimator.get_params(deep=True).values()]
-    return all(_is_plain(value) or type(value).__module__.startswith(LIBRARY_CODE) for value in values)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+    return all(
+        value is None or isinstance(value, bool | int | float | str) or type(value).__module__.startswith(LIBRARY_CODE)
+        for value in (estimator, *estimator.get_params(deep=True).values())
+    )
 
 
 def to_bytes(estimator: Any) -> bytes | None:

@@ -66,25 +66,23 @@ def evaluate_fold(candidate: Candidate, fold: Fold, key: str, rows: Rows, resour
     model, seconds = fitted_model(candidate, fold, resources)
     fitted = time.perf_counter()
     predictions = predictions_frame(rows, estimators.predict(model, rows, threads=resources.threads))
+    seconds_predict = time.perf_counter() - fitted
+    importance = dict(estimators.importance(model, candidate.columns))
+    # Sums for the metrics of what the model predicts beside the target; its outcome is looked up afterwards.
+    beside = estimators.side_predictions(model, rows, threads=resources.threads)
+    outcomes = {name: resources.dataset.games[model.side_targets[name]].loc[rows.y.index] for name in beside}
     details: dict[str, Any] = {
         "fit_key": fit_key,
         "seconds_fit": seconds,
-        "seconds_predict": time.perf_counter() - fitted,
-        "importance": dict(estimators.importance(model, candidate.columns)),
-        "side": _side(model, rows, resources),
+        "seconds_predict": seconds_predict,
+        "importance": importance,
+        "side": {name: side_sums(outcomes[name].to_numpy(), values) for name, values in beside.items()},
         "made_by": made_by(resources.session, candidate.name),
     }
     details["metrics"] = metrics_of(predictions, details)
     result = FoldResult(predictions=predictions, details=details, key=key)
     resources.store.keep_fold(key, result)
     return result
-
-
-def _side(model: Any, rows: Rows, resources: Resources) -> dict[str, list[float]]:
-    """Sums for the metrics of what the model predicts beside the target; its outcome is looked up afterwards."""
-    predicted = estimators.side_predictions(model, rows, threads=resources.threads)
-    outcomes = {name: resources.dataset.games[model.side_targets[name]].loc[rows.y.index] for name in predicted}
-    return {name: side_sums(outcomes[name].to_numpy(), values) for name, values in predicted.items()}
 
 
 def predictions_frame(rows: Rows, predicted: npt.NDArray[np.float64]) -> pd.DataFrame:

@@ -69,19 +69,17 @@ class FitsAhead:
         tasks = {fit.key: self._task(fit) for fit in planned}  # two candidates may share a fit
         with self._lock:
             self._left += len(tasks)  # known before the first one begins
+        executor = self._executor
         for key, task in tasks.items():
-            self._begin(self._executor, key, task)
-
-    def _begin(self, executor: Executor, key: str, task: Task) -> None:
-        try:
-            future = self._futures[key] = executor.submit(task)
-        except Exception as error:
-            self._ended()
-            if self._elsewhere is None:
-                raise
-            self._elsewhere(error)
-        else:
-            future.add_done_callback(self._ended)
+            try:
+                future = self._futures[key] = executor.submit(task)
+            except Exception as error:
+                self._ended()
+                if self._elsewhere is None:
+                    raise
+                self._elsewhere(error)
+            else:
+                future.add_done_callback(self._ended)
 
     def _ended(self, _: Future[float] | None = None) -> None:
         with self._lock:

@@ -51,7 +51,14 @@ class FoldStore:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)  # it holds the data's outcomes and models
-            _refuse_anothers(folder)
+            if hasattr(os, "geteuid"):
+                # What lies in the store is believed, so it has to be this user's (under sudo: of who called it).
+                owner, me = folder.stat().st_uid, os.geteuid()
+                if owner not in (me, int(os.environ.get("SUDO_UID") or me)):
+                    raise SettingsError(
+                        f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can "
+                        "change results: remove it, or make it yours with chown"
+                    )
             if not (folder / ".gitignore").exists():
                 write_whole(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
@@ -138,16 +145,15 @@ class FoldStore:
         """
         for folder in (path for kind in KINDS for path in (self.folder / kind).glob("??")):
             remove_leftovers(folder)
-        return self._evicted(("tables",), min(limit, TABLES_LIMIT)) + self._evicted(KINDS, limit)
-
-    def _evicted(self, kinds: Sequence[str], limit: int) -> int:
-        entries, removed = sorted(self._entries(kinds)), 0
-        total = sum(size for _, _, size in entries)
-        for _, path, size in entries:
-            if total <= limit:
-                break
-            path.unlink(missing_ok=True)
-            total, removed = total - size, removed + 1
+        removed = 0
+        for kinds, most in ((("tables",), min(limit, TABLES_LIMIT)), (KINDS, limit)):
+            entries = sorted(self._entries(kinds))
+            total = sum(size for _, _, size in entries)
+            for _, path, size in entries:
+                if total <= most:
+                    break
+                path.unlink(missing_ok=True)
+                total, removed = total - size, removed + 1
         return removed
 
     def _path(self, kind: str, key: str) -> Path:
@@ -220,15 +226,3 @@ def _seal_of_table(key: str, path: Path) -> bytes:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.sha256(f"tables {key}\n".encode()))
     return digest.hexdigest().encode()
-
-
-def _refuse_anothers(folder: Path) -> None:
-    """What lies in the store is believed, so it has to be this user's (under sudo: of who called it)."""
-    if not hasattr(os, "geteuid"):
-        return
-    owner = folder.stat().st_uid
-    if owner not in (os.geteuid(), int(os.environ.get("SUDO_UID") or os.geteuid())):
-        raise SettingsError(
-            f"the fold store {folder} belongs to another user (uid {owner}), and whoever owns it can change results:"
-            " remove it, or make it yours with chown"
-        )
