@@ -190,6 +190,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Why rows are missing from the games of the tested dates, where that is known; shown with the decision",
     ),
     Option(
+        name="known-good",
+        ini_only=True,
+        metavar="REASON",
+        help="Why an error of less than two thirds of the baseline's is no leak; shown with the decision",
+    ),
+    Option(
         name="sources",
         ini_only=True,
         repeatable=True,

@@ -40,8 +40,10 @@ def project_root(config: pytest.Config) -> Path:
     here = config.invocation_params.dir
     if config.option.rootdir or config.option.inifilename:
         return config.rootpath
-    if config.inipath is not None and here.is_relative_to(config.inipath.parent):
-        return config.rootpath
+    if config.inipath is not None:
+        asked = [here, *(here / text.partition("::")[0] for text in config.args)]
+        if any(path.resolve().is_relative_to(config.inipath.parent.resolve()) for path in asked):
+            return config.rootpath
     for passed_over in (folder / name for folder in (here, *here.parents) for name in INI_TABLES):
         if passed_over.is_file() and "nbaprops_" in passed_over.read_text(encoding="utf-8", errors="replace"):
             raise SettingsError(

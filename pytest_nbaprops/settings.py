@@ -69,6 +69,7 @@ class Settings:
     games: tuple[str, ...]
     known_columns: tuple[str, ...]
     known_gaps: str | None
+    known_good: str | None
     sources: tuple[str, ...]
     rehearse: str | None
     store: str
@@ -152,6 +153,7 @@ class _Reader(OptionValues):
             games=parse_kinds(", ".join(self.lines("games"))),
             known_columns=self.lines("known-columns"),
             known_gaps=self.optional("known-gaps"),
+            known_good=self.optional("known-good"),
             sources=self.sources(),
             rehearse=self.rehearse(),
             store=self.store(),

@@ -78,7 +78,9 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     if played.empty or not {"GAME_ID", "TEAM_ABBREVIATION", "PTS"} <= set(played):
         return None
     sides = _sides(played)
-    lacks = ~_adds_up(sides)
+    # A game of which one side is there lacks all of the other's.
+    alone = (sides.groupby(level=0)["points"].transform("size") < 2).to_numpy()  # noqa: PLR2004 - two sides play
+    lacks = ~_adds_up(sides) | alone
     now = sides["date"].isin([pd.Timestamp(day) for day in tested]).to_numpy()
     before = (sides["date"] < pd.Timestamp(min(tested))).to_numpy()
     usual = max(USUAL, float(lacks[before].mean()) if before.sum() >= FEWEST_SIDES else 0.0)

@@ -48,6 +48,7 @@ class World:
 def world(  # noqa: PLR0913 - what is changed, and how
     dataset: Dataset,
     *,
+    start: str,
     fitted: str,
     cutoff: str,
     last: str,
@@ -61,9 +62,9 @@ def world(  # noqa: PLR0913 - what is changed, and how
     Outcomes of the compared dates are `high` or low ones, so that whoever chooses by them must choose another thing
     in one of the two; rows of a third of the players of these dates are hidden, half of the rest have others' features
     (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others. What is
-    handed out is older than `fitted`, and drawn date by date: a date looks the same, whatever else is compared.
+    handed out is from `start` on and older than `fitted`, as what is learnt from, and drawn date by date: a date looks the same, whatever else is compared.
     """
-    maker = _Maker(dataset, *(np.datetime64(day, "D") for day in (fitted, cutoff, last)), seed=seed)
+    maker = _Maker(dataset, *(np.datetime64(day, "D") for day in (start, fitted, cutoff, last)), seed=seed)
     games, origin = dataset.games, np.arange(len(dataset.games))
     if OUTCOMES in changes:
         games = maker.other_ending(unknown_columns(games, known), high=high)
@@ -88,8 +89,15 @@ def world(  # noqa: PLR0913 - what is changed, and how
 class _Maker:
     """What is changed in the rows between two dates, and in those after them."""
 
-    def __init__(
-        self, dataset: Dataset, fitted: np.datetime64, cutoff: np.datetime64, last: np.datetime64, *, seed: int
+    def __init__(  # noqa: PLR0913 - four dates in their order
+        self,
+        dataset: Dataset,
+        start: np.datetime64,
+        fitted: np.datetime64,
+        cutoff: np.datetime64,
+        last: np.datetime64,
+        *,
+        seed: int,
     ) -> None:
         self.dataset, self.cutoff, self.last, self.seed = dataset, cutoff, last, seed
         self._days = days_of(dataset.games)
@@ -98,7 +106,7 @@ class _Maker:
         self._tested: dict[int, Positions] = {  # of each date
             int(day.astype(np.int64)): tested[self._days[tested] == day] for day in np.unique(self._days[tested])
         }
-        earlier: Positions = np.flatnonzero(self._days < fitted)
+        earlier: Positions = np.flatnonzero((self._days >= start) & (self._days < fitted))
         self._earlier = earlier if len(earlier) else tested
 
     def other_ending(self, unknown: Unknown, *, high: bool) -> pd.DataFrame:

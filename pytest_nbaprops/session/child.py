@@ -95,6 +95,7 @@ class Child:
     folder: Path
     order: Mapping[str, Any]
     hash_seed: str = "1"
+    asserts: bool = True
 
     @property
     def result(self) -> Any:
@@ -139,13 +140,33 @@ class Child:
         }
         with (self.folder / OUTPUT).open("wb") as output:
             return subprocess.Popen(  # noqa: S603 - the command that started this session
-                [sys.executable, "-m", __package__, *_arguments(config, self.folder)],
+                [sys.executable, *([] if self.asserts else ["-O"]), "-m", __package__, *self._arguments(config)],
                 cwd=config.invocation_params.dir,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    def _arguments(self, config: pytest.Config) -> Iterator[str]:
+        """The session's own arguments, and after them whatever keeps it from writing where the session does."""
+        yield from (text for text in map(str, config.invocation_params.args) if text not in NOT_AGAIN)
+        yield from (
+            f"--rootdir={config.rootpath}",
+            "--maxfail=1000000",
+            f"--basetemp={self.folder / 'tmp'}",
+            "--color=no",
+        )
+        yield from ("-o", f"cache_dir={self.folder / 'cache'}")
+        yield from (f"{flag}={self.folder / name}" for name, flag in REPORTS.items() if config.getoption(name, None))
+        if config.pluginmanager.hasplugin("xdist"):
+            yield from ("-n0", "--dist=no")
+        if config.getoption("no_cov", None) is not None:
+            yield "--no-cov"
+        if isinstance(seed := config.getoption("randomly_seed", None), int):
+            yield f"--randomly-seed={seed}"
+        if not self.asserts:
+            yield from ("--assert=plain", "-W", "ignore::pytest.PytestConfigWarning")
 
 
 def run_all(config: pytest.Config, children: Sequence[Child]) -> None:
@@ -190,17 +211,3 @@ def file_digest(path: str) -> str | None:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _arguments(config: pytest.Config, folder: Path) -> Iterator[str]:
-    """The session's own arguments, and after them whatever keeps it from writing where the session does."""
-    yield from (text for text in map(str, config.invocation_params.args) if text not in NOT_AGAIN)
-    yield from (f"--rootdir={config.rootpath}", "--maxfail=1000000", f"--basetemp={folder / 'tmp'}", "--color=no")
-    yield from ("-o", f"cache_dir={folder / 'cache'}")
-    yield from (f"{flag}={folder / name}" for name, flag in REPORTS.items() if config.getoption(name, None))
-    if config.pluginmanager.hasplugin("xdist"):
-        yield from ("-n0", "--dist=no")
-    if config.getoption("no_cov", None) is not None:
-        yield "--no-cov"
-    if isinstance(seed := config.getoption("randomly_seed", None), int):
-        yield f"--randomly-seed={seed}"

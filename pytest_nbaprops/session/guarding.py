@@ -24,6 +24,7 @@ from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import SEES_COMPILED
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
+from pytest_nbaprops.leaks.plausible import too_good
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports.criteria_tests import LeakTest
@@ -297,7 +298,9 @@ class LeakChecks:
     def problems(self, state: Candidate) -> tuple[str, ...]:
         """Why nothing, or not enough, may be known of a candidate's leaks."""
         undeclared_ = (leak_text(leak) for leak in self.of_candidate(state) if not is_proven(leak))
-        unknown = (self.groups.problem, self.gaps.problem, self._of_test(state).unknown)
+        predictions = None if self.context.settings.known_good else state.predictions()
+        good = too_good(predictions) if predictions is not None else None
+        unknown = (self.groups.problem, self.gaps.problem, self._of_test(state).unknown, good)
         return (*dict.fromkeys(undeclared_), *filter(None, unknown))
 
     def leaky(self) -> list[str]:
@@ -331,6 +334,8 @@ class LeakChecks:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
         said += self.gaps.said
+        if reason := self.context.settings.known_good:
+            said.append(f"an error far below the baseline's is no leak, as is known: {reason}")
         if not SEES_COMPILED and any(name in self.context.own_groups for name in self.groups.leaks):
             said.append("files that compiled code reads (Arrow, DuckDB, polars, HDF5) cannot be seen on this system")
         return said

@@ -27,12 +27,16 @@ from pytest_nbaprops.walkforward.store import FoldStore
 
 @dataclass(kw_only=True)
 class FoldAgain:
-    """One fold that was run again: what it predicts, why not, what it read and held, and the rows its fits got."""
+    """One fold that was run again: what it predicts, why not, what it read and held, and the rows its fits got.
+
+    `asserted`: it ended because an assertion did not hold.
+    """
 
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     failure: str = "it recorded nothing"
     reads: list[Read] = field(default_factory=list)
     fits: list[int] = field(default_factory=list)
+    asserted: bool = False
 
 
 @dataclass(kw_only=True)
@@ -69,6 +73,8 @@ class Rehearsal:
         """Only the folds that are asked for."""
         others = [item for item in items if item.nodeid not in self.order.told["nodeids"]]
         items[:] = [item for item in items if item not in others]
+        for item in items:  # before anything is fitted, or handed from one test to the next
+            self._held(item)
         if others:
             config.hook.pytest_deselected(items=others)
 
@@ -98,6 +104,11 @@ class Rehearsal:
             held = [read for value in parameters for read in held_value(value)]
             self._holding[candidate.name] = [*held, *data_at_hand(*own, *recipe)]
         return list(self._holding[candidate.name])
+
+    def pytest_exception_interact(self, node: Any, call: pytest.CallInfo[Any]) -> None:
+        fold = self.again.folds.setdefault(node.nodeid, FoldAgain())
+        if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+            fold.asserted = fold.predictions.empty
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed:

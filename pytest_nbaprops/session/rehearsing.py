@@ -164,14 +164,32 @@ class Rehearsing:
                 yield Scene(folds=tuple(folds), high=high)
 
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
-        """What each session left."""
+        """What each session left; one in which something was asserted in vain runs again without assertions.
+
+        They judge what a test is given and do not predict, and a world that could be is no world that was.
+        """
+        runs = self._left_by(scenes)
+        asserted = [number for number, run in enumerate(runs) if any(fold.asserted for fold in run.folds.values())]
+        for number, again in zip(
+            asserted, self._left_by([scenes[number] for number in asserted], asserts=False), strict=True
+        ):
+            folds = runs[number].folds
+            better = {name: fold for name, fold in again.folds.items() if name in folds and folds[name].asserted}
+            runs[number].folds |= better
+        return runs
+
+    def _left_by(self, scenes: Sequence[Scene], *, asserts: bool = True) -> list[Again]:
         with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
-            children = [Child(Path(name, str(number)), self._order(scene)) for number, scene in enumerate(scenes)]
+            children = [
+                Child(Path(name, str(number)), self._order(scene), asserts=asserts)
+                for number, scene in enumerate(scenes)
+            ]
             run_all(self.config, children)
             return [child.result or Again(failure=child.failure) for child in children]
 
     def _order(self, scene: Scene) -> dict[str, Any]:
         world = {
+            "start": min(fold.fold.train_start for _, fold in scene.folds).isoformat(),
             "fitted": min(fold.fold.fitted_at for _, fold in scene.folds).isoformat(),
             "cutoff": scene.dates[0].isoformat(),
             "last": scene.dates[-1].isoformat(),
@@ -217,7 +235,7 @@ class Rehearsing:
                 why = f"{again.failure} (see it with --nbaprops-rehearse {scene.dates[0]})"
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
-            known.files |= run.files
+            known.files |= run.files | {read.path: file_digest(read.path) for read in _reads(state, run) if read.path}
             rows = len(self.context.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
             if state.spec.code and max(again.fits, default=rows) < rows:
                 known.warning = known.warning or f"fits on {max(again.fits)} of {rows} training rows"
