@@ -60,7 +60,6 @@ class Owner:
         return replace(self, at=time.time())
 
     def to_tag(self) -> dict[str, str]:
-        """The tag that says so."""
         plain = {"machine": self.machine, "pid": self.pid, "born": self.born, "at": round(self.at, 3)}
         return {self.key: json.dumps(plain)}
 
@@ -69,13 +68,8 @@ class Owner:
         """None where the tag says nothing of the kind."""
         try:
             plain: dict[str, Any] = json.loads(value)
-            return cls(
-                machine=str(plain["machine"]),
-                pid=int(plain["pid"]),
-                born=str(plain["born"]),
-                at=float(plain["at"]),
-                key=key,
-            )
+            machine, born = str(plain["machine"]), str(plain["born"])
+            return cls(machine=machine, pid=int(plain["pid"]), born=born, at=float(plain["at"]), key=key)
         except (KeyError, TypeError, ValueError):
             return None
 

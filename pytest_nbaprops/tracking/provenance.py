@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -75,32 +76,29 @@ def checkout(folder: Path) -> Checkout:
     commit = _commit(folder)
     if commit is None:
         return Checkout(commit=None, notes=("no git commit here",))
-    diff, diff_notes = _diff(folder)
-    names, name_notes = _untracked(folder)
-    notes = (*diff_notes, *name_notes)
-    return Checkout(commit=commit, dirty=diff != "", diff=diff or "", untracked=names, notes=notes)
+    notes = []
+    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", limit=DIFF_BYTES + 1)
+    if diff is None:
+        notes.append(f"git diff gave no answer within {GIT_SECONDS} s: files may differ from the commit")
+    elif len(diff.encode()) > DIFF_BYTES:
+        diff = diff[:DIFF_BYTES]
+        notes.append(f"the diff is cut at {DIFF_BYTES:,} bytes")
+    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "--directory", "--full-name", "-z")
+    names = sorted(name for name in (listed or "").split("\0") if name)
+    if len(names) > UNTRACKED_NAMES:
+        notes.append(f"{len(names) - UNTRACKED_NAMES:,} further untracked files are not named")
+    return Checkout(
+        commit=commit,
+        dirty=diff != "",
+        diff=redact(diff or ""),
+        untracked=tuple(names[:UNTRACKED_NAMES]),
+        notes=tuple(notes),
+    )
 
 
 def _commit(folder: Path) -> str | None:
     answer = _git(folder, "rev-parse", "HEAD")
     return answer.strip() if answer is not None else None
-
-
-def _diff(folder: Path) -> tuple[str | None, tuple[str, ...]]:
-    text = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", limit=DIFF_BYTES + 1)
-    if text is None:
-        return None, (f"git diff gave no answer within {GIT_SECONDS} s: files may differ from the commit",)
-    if len(text.encode()) <= DIFF_BYTES:
-        return redact(text), ()
-    return redact(text[:DIFF_BYTES]), (f"the diff is cut at {DIFF_BYTES:,} bytes",)
-
-
-def _untracked(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "--directory", "--full-name", "-z")
-    names = sorted(name for name in (listed or "").split("\0") if name)
-    if len(names) <= UNTRACKED_NAMES:
-        return tuple(names), ()
-    return tuple(names[:UNTRACKED_NAMES]), (f"{len(names) - UNTRACKED_NAMES:,} further untracked files are not named",)
 
 
 def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
@@ -122,14 +120,11 @@ def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of the libraries that can move a result and of the tools around them."""
-    return {**libraries(), **{name: found for name in TOOLS if (found := _version(name)) is not None}}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    found = libraries()
+    for name in TOOLS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def machine() -> dict[str, str]:
