@@ -134,7 +134,11 @@ def _bound(metric: str, value: float | str) -> str:
 
 def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any]:
     value = metrics.get(criterion.metric)
-    reason = _unusable(criterion.metric, value, metrics)
+    reason = None
+    if value is None:
+        reason = f"the run has no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}"
+    elif not (math.isfinite(value) and abs(value) < _STORED_INFINITY):
+        reason = f"{criterion.metric} is not a finite number"
     if criterion.reference is not None:
         reason = f"a comparison with {criterion.reference} needs the predictions, not just the run's metrics"
     elif criterion.slice is not None or criterion.bound is not None:
@@ -155,9 +159,3 @@ def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any
         "outcome": outcome.value,
         "reason": reason,
     }
-
-
-def _unusable(metric: str, value: float | None, metrics: Mapping[str, float]) -> str | None:
-    if value is None:
-        return f"the run has no metric {metric!r}{nearest(metric, metrics)}"
-    return None if math.isfinite(value) and abs(value) < _STORED_INFINITY else f"{metric} is not a finite number"

@@ -46,7 +46,6 @@ class Event:
     details: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The value of the tag."""
         values = (self.kind, self.state, self.alias, self.previous, self.reason, self.at)
         return json.dumps({**self.details, **dict(zip(_OWN, values, strict=True))})
 

@@ -170,7 +170,9 @@ class Publication:
         """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
         tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
         owner = Owner.myself()
-        same = _what_it_is(record, digest)
+        # MLflow lets no param change: grown data or another spelling is another run.
+        params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
+        same = f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"
         run_id = take_over(tracker.store, tracker.experiment_id, same, owner)
         name = None
         if run_id is None:
@@ -185,23 +187,19 @@ class Publication:
         tracker.flush()
 
     def fold(self, candidate: str, number: int, day: date, predictions: pd.DataFrame, own: Mapping[str, float]) -> None:
-        """Keep one fold's metrics; what is kept is sent every few seconds."""
+        """Keep one fold's metrics; what is kept is sent every few seconds, now and then with a sign of life."""
         tracker = self._trackers[candidate]
         tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
         if time.monotonic() - self._flushed[candidate] > FLUSH_SECONDS:
-            self._beat(candidate)
+            owner = self._owners[candidate]
+            if time.time() - owner.at > BEAT_SECONDS:
+                self._owners[candidate] = owner.beat()
+                tracker.set_tags(self._owners[candidate].to_tag())
             tracker.flush()
             self._flushed[candidate] = time.monotonic()
 
-    def _beat(self, candidate: str) -> None:
-        """Keep a sign of life for the flush, unless the last one is recent."""
-        owner = self._owners[candidate]
-        if time.time() - owner.at > BEAT_SECONDS:
-            self._owners[candidate] = owner.beat()
-            self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
-
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
-        """The last entries of a run: its verdict, the report, and the summary as what MLflow calls the description."""
+        """The last entries of a run: its verdict, the report, and the summary as its and its version's description."""
         tracker = self._trackers[candidate]
         tracker.set_tags({tags.VERDICT: verdict})
         for name in (decision_file.name, REPORT, SUMMARY):
@@ -211,16 +209,11 @@ class Publication:
             text = summary.read_text(encoding="utf-8")
             text = text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"
             tracker.set_tags({tags.DESCRIPTION: text})
-            self._describe(candidate, text)
+            if (version := self._versions.get(candidate)) is not None:
+                with self._connected().calling(f"describe {self.model_name} v{version}") as client:
+                    client.update_model_version(self.model_name, version, description=text)
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
-
-    def _describe(self, candidate: str, text: str) -> None:
-        """Say of the version that this candidate became what was decided."""
-        version = self._versions.get(candidate)
-        if version is not None:
-            with self._connected().calling(f"describe {self.model_name} v{version}") as client:
-                client.update_model_version(self.model_name, version, description=text)
 
     def run_url(self, candidate: str) -> str | None:
         """Where a browser shows the candidate's run; None without a server."""
@@ -282,9 +275,3 @@ class Publication:
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=details
         )
-
-
-def _what_it_is(record: RunRecord, digest: str) -> str:
-    """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
-    params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
-    return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
@@ -100,33 +100,29 @@ def deciding_runs(version: ModelVersion) -> set[str]:
 def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -> None:
     """Verdict and decision.json as the version tells them, then the status: killed here, the next one does it again."""
     run_id = run.info.run_id
-    with store.calling(f"end the run {run_id} of {version.name} v{version.version}", artifacts=True) as client:
-        client.set_tag(run_id, tags.VERDICT, str(record.verdict))
-        if DECISION not in {file.path for file in client.list_artifacts(run_id)}:
-            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
-                path = Path(folder) / DECISION
-                path.write_text(json.dumps(_decision(run, version, record), indent=2) + "\n", encoding="utf-8")
-                client.log_artifact(run_id, str(path))
-        client.set_terminated(run_id, "FINISHED")
-
-
-def _decision(run: Run, version: ModelVersion, record: VersionRecord) -> dict[str, Any]:
-    """What of decision.json the version itself tells."""
     candidate = {
         "name": (record.spec or {}).get("name", run.info.run_name),
-        "run_id": run.info.run_id,
+        "run_id": run_id,
         "verdict": record.verdict,
         "metrics": dict(record.metrics),
         "criteria": list(record.criteria or ()),
         "model_version": str(version.version),
     }
-    return {
+    decision = {
         "schema_version": 1,
         "verdict": record.verdict,
         "promoted": True,
         "reasons": ["the session ended early, after the promotion: told by the version's tags"],
         "candidates": [candidate],
     }
+    with store.calling(f"end the run {run_id} of {version.name} v{version.version}", artifacts=True) as client:
+        client.set_tag(run_id, tags.VERDICT, str(record.verdict))
+        if DECISION not in {file.path for file in client.list_artifacts(run_id)}:
+            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+                path = Path(folder) / DECISION
+                path.write_text(json.dumps(decision, indent=2) + "\n", encoding="utf-8")
+                client.log_artifact(run_id, str(path))
+        client.set_terminated(run_id, "FINISHED")
 
 
 # the recount
@@ -220,7 +216,6 @@ def _model(store: Store, name: str, number: str, alias: str) -> Finding:
     except TrackingError as error:
         if store.lost is not None:
             raise
-        return Finding(
-            what=what, agrees=False, said=str(error).partition("; ")[0].partition("force: ")[2] or str(error)
-        )
+        said = str(error).partition("; ")[0].partition("force: ")[2] or str(error)
+        return Finding(what=what, agrees=False, said=said)
     return Finding(what=what, agrees=True, said="its files are there")

@@ -84,14 +84,16 @@ def sift(words: Sequence[str], *, directory: Path, root: Path) -> Arguments:
         if word.text.startswith(_BUILT_IN):
             continue
         if not word.option:
-            place = _place(word.text, directory, root)
-            (left_out if place is None else places).append(place or word.text)
+            path = (directory / word.text.partition("::")[0]).resolve()  # whole, not the tests that were asked for
+            inside = path.exists() and path.is_relative_to(root.resolve())
+            (places if inside else left_out).append(str(path) if inside else word.text)
         elif _is_repeated(word):
             if word.value is None:
                 repeated.append(word.option)
+            elif word.option.startswith("--"):
+                repeated.append(f"{word.option}={word.value}")
             else:
-                long = word.option.startswith("--")
-                repeated += [f"{word.option}={word.value}"] if long else [word.option, word.value]
+                repeated += [word.option, word.value]
         elif not _is_replaced(word):
             left_out.append(word.text)
     return Arguments(repeated=tuple(repeated), places=tuple(places), left_out=tuple(left_out))
@@ -117,14 +119,6 @@ def _following(name: str, left: list[str]) -> str | None:
     if name in _REPLACED_SWITCHES | _REPEATED_SWITCHES | _OUR_SWITCHES or not left:
         return None
     return left.pop() if name in _VALUES or not left[-1].startswith("-") else None
-
-
-def _place(text: str, directory: Path, root: Path) -> str | None:
-    """A file or folder of the checkout, without the tests in it that were asked for; None for anything else."""
-    path = (directory / text.partition("::")[0]).resolve()
-    if not path.exists() or not path.is_relative_to(root.resolve()):
-        return None
-    return str(path)
 
 
 def _is_repeated(word: _Word) -> bool:

@@ -126,12 +126,13 @@ def _compared(kind: _Kind, recorded: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _groups(document: Mapping[str, Any]) -> dict[str, str]:
-    return {group["name"]: _group(group) for group in document["lineage"]["groups"]}
-
-
-def _group(group: Mapping[str, Any]) -> str:
-    parts = [f"version {group['version']}", f"code {group['code'][:SHORT]}", _counted(len(group["columns"]), "column")]
-    return ", ".join([*parts, *(f"{name} {digest[:SHORT]}" for name, digest in sorted(group["sources"].items()))])
+    told = {}
+    for group in document["lineage"]["groups"]:
+        columns = _counted(len(group["columns"]), "column")
+        sources = [f"{name} {digest[:SHORT]}" for name, digest in sorted(group["sources"].items())]
+        parts = [f"version {group['version']}", f"code {group['code'][:SHORT]}", columns, *sources]
+        told[group["name"]] = ", ".join(parts)
+    return told
 
 
 def _recipe(document: Mapping[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import skops_loader, tags
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.registering import MODEL_FILE
 from pytest_nbaprops.tracking.search import is_there_already
 
 with quiet():
@@ -38,7 +39,6 @@ _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
 _NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
 _CODE_VARIABLE: Final = "MLFLOW_ALLOW_MODEL_CODE_EXECUTION"
-_MODEL_FILE: Final = "MLmodel"
 _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
 
@@ -257,7 +257,7 @@ def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str,
     description = Model.load(str(folder))  # its ids are only known once the store has made room for it
     description.model_id = description.model_uuid = logged.model_id
     description.artifact_path, description.run_id = logged.artifact_location, run_id
-    description.save(str(folder / _MODEL_FILE))
+    description.save(str(folder / MODEL_FILE))
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     try:

@@ -120,7 +120,7 @@ def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of the libraries that can move a result and of the tools around them."""
-    found = libraries()
+    found = dict(libraries())
     for name in TOOLS:
         with suppress(PackageNotFoundError):
             found[name] = version(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking.quiet import quiet
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
     from mlflow.entities.model_registry import ModelVersion
+
+T = TypeVar("T")
 
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -56,6 +58,16 @@ def versions(client: MlflowClient, name: str, condition: str = "") -> list[Model
 
 def experiments(client: MlflowClient) -> list[Experiment]:
     return list(every(client.search_experiments, max_results=1000))
+
+
+def made_again(request: Callable[[], T]) -> T:
+    """What the request gives, a second time where two writers met at the same new row: it is there now."""
+    try:
+        return request()
+    except MlflowException as error:
+        if not is_collision(error):
+            raise
+    return request()
 
 
 def is_collision(error: MlflowException) -> bool:
