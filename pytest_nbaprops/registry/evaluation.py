@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, SettingsError
 from pytest_nbaprops.gate.criteria import Criterion, nearest, parse_criterion
@@ -14,9 +16,6 @@ from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
 from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 

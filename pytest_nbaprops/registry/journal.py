@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -22,8 +23,6 @@ from pytest_nbaprops.tracking.registering import append_version
 from pytest_nbaprops.tracking.search import every, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 

@@ -13,13 +13,12 @@ from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_event
 from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, run_of
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
 
 RUN: Final = "run_id"
 """Detail of an event: the run that decided."""

@@ -11,16 +11,15 @@ from pytest_nbaprops.gate.verdict import Champion, Outcome
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.history import FORCED
 from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, alias_name, deciding_run, known_version, listed
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.registering import missing_model
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-    from pytest_nbaprops.registry.registry import ModelRegistry
-    from pytest_nbaprops.tracking.connection import Store
 
 _SHOWN: Final = 12
 

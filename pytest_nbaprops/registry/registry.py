@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry import moves, recovery
 from pytest_nbaprops.registry.evaluation import Requirements, VersionResult, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
@@ -27,9 +28,6 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.registering import register, version_of_content
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.gate.verdict import Champion
 
 __all__ = ["ModelRegistry", "Promotion", "Tenure", "alias_name"]
 

@@ -23,6 +23,7 @@ from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import holders, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import DECISION
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.ownership import owners
 from pytest_nbaprops.tracking.search import every, experiments, found, versions
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
 
 
 ERROR: Final = Verdict.ERROR.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
@@ -13,8 +14,6 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion

@@ -11,6 +11,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.criteria import nearest
 from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.compare import unfairness
+from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import WINDOW, StoredRun, stored_run
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.search import quoted
@@ -18,8 +19,6 @@ from pytest_nbaprops.tracking.search import quoted
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-    from pytest_nbaprops.runs.lookup import Lookup
 
 _SAMPLE: Final = 200
 _LARGEST: Final = 10**30  # MLflow stores infinity as 1.8e308, and its filters take no exponents

@@ -6,8 +6,10 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
@@ -19,10 +21,6 @@ from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import StoredRun, stored_run, with_files
 from pytest_nbaprops.tracking.connection import Store, as_store
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 DEFAULT_METRICS: Final = ("mae", "r2", "rmse", "within_5_pct")
 DEFAULT_MODEL: Final = "NBAPropsModel"

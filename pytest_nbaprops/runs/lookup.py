@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry.versions import alias_name, holders, known_version, run_of
 from pytest_nbaprops.runs.storedrun import started
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.search import experiments, found, quoted
 
 with quiet():
-    from mlflow.entities import ViewType
-
-if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Run, ViewType
 
-    from pytest_nbaprops.tracking.connection import Store
 
 _PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
 _VERSION: Final = re.compile(r"v\d+")

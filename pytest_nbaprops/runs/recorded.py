@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,9 +16,7 @@ from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.connection import Store
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,8 @@ import pandas as pd
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.gate.rows import keyed
 from pytest_nbaprops.spreadsheet import without_formulas
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from pytest_nbaprops.tracking.connection import Store
 
 DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
 PREDICTIONS = "predictions.parquet"

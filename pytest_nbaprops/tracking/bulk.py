@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy
+from sqlalchemy import Connection, Table
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.payload import ENTRIES_A_REQUEST, METRICS_A_REQUEST, chunks
 from pytest_nbaprops.tracking.quiet import quiet
@@ -26,10 +28,6 @@ with quiet():
     from mlflow.entities import Metric, Param, RunTag, ViewType
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
-
-    from pytest_nbaprops.tracking.connection import Store
 
 COMPLETE: Final = "complete"
 _METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")

@@ -7,10 +7,12 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from types import FrameType
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
@@ -31,9 +33,6 @@ with quiet():  # under -W error the import itself would fail
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from sklearn.base import clone
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import skops_loader, tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.registering import MODEL_FILE
@@ -25,15 +26,12 @@ from pytest_nbaprops.tracking.search import is_there_already
 with quiet():
     import mlflow.pyfunc
     import mlflow.xgboost
+    from mlflow import MlflowClient
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-    from pytest_nbaprops.tracking.connection import Store
 
 _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")

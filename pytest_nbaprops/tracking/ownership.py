@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,14 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.runs import find_running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mlflow.entities import Run
-
-    from pytest_nbaprops.tracking.connection import Store
 
 BEAT_SECONDS: Final = 30.0
 STALE_SECONDS: Final = 600.0  # a session elsewhere whose folds take longer is given the time of several

@@ -10,8 +10,8 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import pandas as pd
 
@@ -24,8 +24,6 @@ from pytest_nbaprops.tracking.quiet import quiet
 with quiet():
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 

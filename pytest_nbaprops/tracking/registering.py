@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.search import is_collision, quoted, versions
 
 with quiet():
+    from mlflow import MlflowClient
     from mlflow.artifacts import download_artifacts, list_artifacts
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
 
 MODEL_FILE: Final = "MLmodel"
 _TRIES: Final = 5

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
     from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.database import ARTIFACTS, artifacts_of_another_store, sqlite_path
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.search import every, quoted
 
 with quiet():
-    from mlflow.entities import ViewType
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run, ViewType
     from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
-
-    from pytest_nbaprops.tracking.connection import Store
 
 _UNFINISHED = 20
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
-    from mlflow.exceptions import MlflowException
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
+
 
 T = TypeVar("T")
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, get_args
+
+import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.metrics.point import point_metrics
@@ -16,12 +21,6 @@ from pytest_nbaprops.tracking.registering import register
 from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.runs import ensure_experiment
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-    from types import TracebackType
-
-    import pandas as pd
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
