@@ -99,7 +99,7 @@ def new_event(  # noqa: PLR0913 - an event's whole story
 
 
 def events_of(version: ModelVersion, alias: str | None = None) -> list[Event]:
-    """The version's events in the order of time, of one alias or of all."""
+    """In the order of time, of one alias or of all."""
     return events_in(version.tags, str(version.version), alias)
 
 

@@ -81,7 +81,7 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
         why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
         return replace(result, said=f"{name} v{number} is not promoted: {why}")
     if not passed:
-        refuse_lost_model(registry.store, name, number)
+        _refuse_lost_model(registry.store, name, number)
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""
     forced = "" if passed else " (forced: not every criterion holds)"
@@ -115,14 +115,13 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
     )
 
 
-def refuse_lost_model(store: Store, name: str, number: str) -> None:
+def _refuse_lost_model(store: Store, name: str, number: str) -> None:
     """Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
 
     Raises:
         TrackingError: The version's model is not where the registry says.
     """
-    what = f"promote {name} v{number}, whose model must be there,"
-    if (source := missing_model(store, name, number, what)) is not None:
+    if (source := missing_model(store, name, number)) is not None:
         raise TrackingError(
             f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
             " with StandardNBAPropsTracker.log_model and register it again"

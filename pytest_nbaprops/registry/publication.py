@@ -77,16 +77,12 @@ class Publication:
         Raises:
             TrackingError: it cannot.
         """
-        if not self._is_fresh_sqlite():
-            self._connected()
+        self.store_at_hand()
 
     @property
     def is_untouched(self) -> bool:
         """Whether there is no store yet: a sqlite file that nothing was written to."""
-        return self._store is None and self._is_fresh_sqlite()
-
-    def _is_fresh_sqlite(self) -> bool:
-        if not self.uri.startswith("sqlite"):
+        if self._store is not None or not self.uri.startswith("sqlite"):
             return False
         path = sqlite_path(self.uri)
         return not path.exists() and path.parent.is_dir()

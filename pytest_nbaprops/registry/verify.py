@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, events_of, happened
 from pytest_nbaprops.registry.moves import RUN
-from pytest_nbaprops.registry.promoting import refuse_lost_model
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import holders, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.ownership import owners
+from pytest_nbaprops.tracking.registering import missing_model
 from pytest_nbaprops.tracking.search import every, experiments, found, versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-
 
 ERROR: Final = Verdict.ERROR.value
 _UNFINISHED: Final = (
@@ -211,10 +211,10 @@ def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None
 def _model(store: Store, name: str, number: str, alias: str) -> Finding:
     what = f"model of v{number} ({alias})"
     try:
-        refuse_lost_model(store, name, number)
+        source = missing_model(store, name, number)
     except TrackingError as error:
         if store.lost is not None:
             raise
-        said = str(error).partition("; ")[0].partition("force: ")[2] or str(error)
-        return Finding(what=what, agrees=False, said=said)
-    return Finding(what=what, agrees=True, said="its files are there")
+        return Finding(what=what, agrees=False, said=str(error))
+    said = "its files are there" if source is None else f"its model is not at {redact(source)}"
+    return Finding(what=what, agrees=source is None, said=said)

@@ -163,7 +163,10 @@ def compare(lookup: Lookup, references: Sequence[str], metrics: Sequence[str] | 
     _refuse_repeats(found, references)
     compared = [with_files(lookup.store, one) for one in found]
     names = tuple(metrics or DEFAULT_METRICS)
-    _refuse_unknown_metrics(names, compared)
+    known = sorted({name for run in compared for name in run.metrics})
+    for name in names:
+        if name not in known and name not in DEFAULT_METRICS:
+            raise TrackingError(f"none of these runs has the metric {name!r}; there are: {', '.join(known) or 'none'}")
     values = {
         name: [run.params.get(name) for run in compared] for name in sorted({n for r in compared for n in r.params})
     }
@@ -185,13 +188,6 @@ def _refuse_repeats(found: Sequence[StoredRun], references: Sequence[str]) -> No
                 f"{first[run.run_id]!r} and {reference!r} are the same run {run.label} ({run.name}): name two different"
             )
         first[run.run_id] = reference
-
-
-def _refuse_unknown_metrics(names: Sequence[str], compared: Sequence[StoredRun]) -> None:
-    known = sorted({name for run in compared for name in run.metrics})
-    for name in names:
-        if name not in known and name not in DEFAULT_METRICS:
-            raise TrackingError(f"none of these runs has the metric {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 def _worth(metric: str, value: float) -> float | None:

@@ -218,7 +218,10 @@ class ProductionModelLoader:
             if holder is not None and holder != self._served.champion.version:
                 self._served = self._load()
         except TrackingError as error:
-            self._keep_serving(str(error))
+            if self._problem is None:
+                logger.warning("%s serves on: %s", self._served.label, str(error))
+            self._problem = str(error)
+            self._next_check = time.monotonic() + max(self.check_seconds, RETRY_SECONDS)
             return
         if holder is None:
             raise TrackingError(
@@ -230,12 +233,6 @@ class ProductionModelLoader:
     def _checked(self) -> None:
         self._problem = None
         self._next_check = time.monotonic() + self.check_seconds
-
-    def _keep_serving(self, problem: str) -> None:
-        if self._problem is None:
-            logger.warning("%s serves on: %s", self._served.label, problem)
-        self._problem = problem
-        self._next_check = time.monotonic() + max(self.check_seconds, RETRY_SECONDS)
 
     def _reconnect(self) -> None:
         """A store that was given up is opened anew."""

@@ -33,7 +33,6 @@ with quiet():  # under -W error the import itself would fail
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-
 T = TypeVar("T")
 
 DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"

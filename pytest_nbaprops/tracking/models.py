@@ -6,7 +6,6 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -32,24 +31,12 @@ with quiet():
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-
 _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
 _NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
 _CODE_VARIABLE: Final = "MLFLOW_ALLOW_MODEL_CODE_EXECUTION"
 _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelContent:
-    """A fitted regressor and what is needed to store it; `content` is the identity of what was fitted."""
-
-    model: Any
-    model_type: str
-    example: pd.DataFrame | None = None
-    content: str | None = None
-    trusted: tuple[str, ...] = ()
 
 
 def check_storable(
@@ -228,23 +215,33 @@ def _not_storable(model: Any, why: str) -> TrackingError:
     return TrackingError(f"the model {type(model).__name__} can't be stored without pickle: {why}")
 
 
-def log_model(store: Store, experiment_id: str, run_id: str, content: ModelContent) -> str:
-    """Store the model as a logged model of the run and give its `models:/m-…` URI.
+def log_model(  # noqa: PLR0913 - the model, what it is, and where it goes
+    store: Store,
+    experiment_id: str,
+    run_id: str,
+    model: Any,
+    *,
+    model_type: str,
+    content: str | None = None,
+    example: pd.DataFrame | None = None,
+    trusted_types: Sequence[str] = (),
+) -> str:
+    """Store the fitted model as a logged model of the run and give its `models:/m-…` URI.
 
-    The run's tag with the URI is written last: a model without it is unfinished and never used.
+    The run's tag with the URI is written last: a model without it is unfinished and never used. One of the same
+    `content`, the identity of what was fitted, is not stored again.
     """
-    if content.content is not None:
+    if content is not None:
         with store.calling(f"look for the model of the run {run_id}") as client:
             uri: str | None = client.get_run(run_id).data.tags.get(tags.MODEL_URI)
             known = None if uri is None else client.get_logged_model(uri.removeprefix("models:/"))
-        if known is not None and known.tags.get(tags.CONTENT) == content.content:
+        if known is not None and known.tags.get(tags.CONTENT) == content:
             return str(uri)
     with tempfile.TemporaryDirectory(prefix="nbaprops-") as temporary:
         folder = Path(temporary) / "model"
-        save_model(content.model, folder, example=content.example, trusted_types=content.trusted)
+        save_model(model, folder, example=example, trusted_types=trusted_types)
         with store.calling("store the model", artifacts=True) as client:
-            values = {tags.MODEL_TYPE: content.model_type}
-            values |= {} if content.content is None else {tags.CONTENT: content.content}
+            values = {tags.MODEL_TYPE: model_type} | ({} if content is None else {tags.CONTENT: content})
             return _upload(client, folder, experiment_id, run_id, values)
 
 

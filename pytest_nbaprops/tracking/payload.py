@@ -24,7 +24,6 @@ from pytest_nbaprops.tracking.quiet import quiet
 with quiet():
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-
 T = TypeVar("T")
 
 METRICS_A_REQUEST: Final = 800  # of 1,000 entries of any kind

@@ -129,22 +129,16 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, str]:
     """Operating system, architecture, processor and Python implementation; no names of hosts or users."""
+    cpus = ""
+    with suppress(OSError):
+        cpus = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    named = re.search(r"^model name\s*:\s*(.+)$", cpus, re.MULTILINE)  # libraries choose their kernels by it
     return {
         "system": platform.system(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": named[1].strip() if named else platform.processor(),
         "implementation": platform.python_implementation(),
     }
-
-
-def _processor() -> str:
-    """The model's name: libraries choose their kernels by it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor()
-    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return named[1].strip() if named else platform.processor()
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ with quiet():
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-
 MODEL_FILE: Final = "MLmodel"
 _TRIES: Final = 5
 
@@ -103,9 +102,9 @@ def make_model(client: MlflowClient, name: str, **model: Any) -> None:
             raise
 
 
-def missing_model(store: Store, name: str, number: str, what: str) -> str | None:
+def missing_model(store: Store, name: str, number: str) -> str | None:
     """The address at which the version's model should be and is not; None where it is there."""
-    with store.calling(what, artifacts=True) as client:
+    with store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
         source: str = client.get_model_version_download_uri(name, number)
         files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
     return None if any(Path(file.path).name == MODEL_FILE for file in files) else source

@@ -13,7 +13,6 @@ from pytest_nbaprops.tracking.quiet import quiet
 with quiet():
     from mlflow.exceptions import MlflowException
 
-
 T = TypeVar("T")
 
 _PAUSE_SECONDS: Final = 1.0

@@ -19,7 +19,6 @@ with quiet():
     from mlflow.entities import Experiment, Run, ViewType
     from mlflow.exceptions import MlflowException
 
-
 _UNFINISHED = 20
 
 

@@ -14,7 +14,6 @@ with quiet():
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-
 T = TypeVar("T")
 
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

@@ -16,7 +16,7 @@ from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.artifacts import RunFiles
 from pytest_nbaprops.tracking.connection import Store, as_store
-from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.models import log_model
 from pytest_nbaprops.tracking.registering import register
 from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.runs import ensure_experiment
@@ -309,10 +309,16 @@ class StandardNBAPropsTracker(RunFiles):
         Raises:
             TrackingError: The model can't be stored without pickle, or not read back the same.
         """
-        request = ModelContent(
-            model=model, model_type=model_type, example=input_example, content=content, trusted=tuple(trusted_types)
+        uri = log_model(
+            self.store,
+            self.experiment_id,
+            self.run_id,
+            model,
+            model_type=model_type,
+            content=content,
+            example=input_example,
+            trusted_types=tuple(trusted_types),
         )
-        uri = log_model(self.store, self.experiment_id, self.run_id, request)
         if registered_model_name is not None:
             register(self.store, uri, registered_model_name, content=content)
         return uri
