@@ -74,7 +74,6 @@ class StoredRun:
 
     @property
     def features(self) -> int | None:
-        """How many feature columns."""
         if (logged := self.params.get("n_features", "")).isdecimal():
             return int(logged)
         return len(self.columns) or None

@@ -132,7 +132,15 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
     stale = _staleness(served, past, available, root, allowed=allow_stale)
-    basis = _Basis(loader=loader, served=served, rows=upcoming.rows, games=games, past=past, notes=[*upcoming.notes])
+    basis = _Basis(
+        loader=loader,
+        served=served,
+        rows=upcoming.rows,
+        games=games,
+        past=past,
+        bets=bets or MarketSettings(),
+        notes=[*upcoming.notes],
+    )
     features = _features(basis, available, root)
     errors = _error_model(basis)
     rows = _described(upcoming).assign(predicted=served.predict(features), low=np.nan, high=np.nan)
@@ -141,13 +149,7 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     rows["baseline"] = _baseline(basis)
     warnings: tuple[str, ...] = ()
     if odds is not None:
-        every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
-        market = _market(basis, odds, bets or MarketSettings())
-        experience = Experience.of(_judged(basis, every, market))
-        keyed = upcoming.rows[list(KEY_COLUMNS)].assign(predicted=rows["predicted"])
-        rows = rows.join(priced(keyed, market, errors, experience.recalibration))
-        if experience.warning is not None and rows["line"].notna().any():
-            warnings = (f"{served.label} {experience.warning}",)
+        rows, warnings = _with_offers(basis, rows, errors, odds, earlier_odds)
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
@@ -175,6 +177,7 @@ class _Basis:
     rows: pd.DataFrame
     games: pd.DataFrame
     past: pd.DataFrame
+    bets: MarketSettings
     notes: list[str]
 
     @property
@@ -291,7 +294,25 @@ def _error_model(basis: _Basis) -> ErrorModel | None:
     return errors
 
 
-def _market(basis: _Basis, odds: pd.DataFrame, settings: MarketSettings) -> Market:
+def _with_offers(
+    basis: _Basis,
+    rows: pd.DataFrame,
+    errors: ErrorModel | None,
+    odds: pd.DataFrame,
+    earlier_odds: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows with line, chances and the best offer, and why these chances should not be bet on."""
+    market = _market(basis, odds)
+    every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
+    experience = Experience.of(_judged(basis, every, market))
+    keyed = basis.rows[list(KEY_COLUMNS)].assign(predicted=rows["predicted"])
+    rows = rows.join(priced(keyed, market, errors, experience.recalibration))
+    if experience.warning is None or rows["line"].isna().all():
+        return rows, ()
+    return rows, (f"{basis.served.label} {experience.warning}",)
+
+
+def _market(basis: _Basis, odds: pd.DataFrame) -> Market:
     """The lines on the scheduled games; those whose player is not in them are noted."""
     rows, target = basis.rows, basis.target
     season = basis.games[basis.games["SEASON"].isin(rows["SEASON"].unique())]
@@ -304,8 +325,8 @@ def _market(basis: _Basis, odds: pd.DataFrame, settings: MarketSettings) -> Mark
         basis.notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
     if found.matched.empty:
         basis.notes.append("no line of the odds is for a player of the schedule: check the dates")
-    board = make_board(found.matched, target, snapshot=settings.snapshot)
-    market = Market(target=target, settings=settings, lines=found, board=board)
+    board = make_board(found.matched, target, snapshot=basis.bets.snapshot)
+    market = Market(target=target, settings=basis.bets, lines=found, board=board)
     basis.notes.extend(market.board_problems())
     return market
 

@@ -98,7 +98,6 @@ class RunFiles:
             client.log_artifact(self.run_id, str(path), folder)
 
     def log_artifacts(self, directory: str | Path) -> None:
-        """Store everything in the directory."""
         with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
             client.log_artifacts(self.run_id, str(directory))
 
