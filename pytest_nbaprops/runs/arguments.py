@@ -124,18 +124,13 @@ def _following(name: str, left: list[str]) -> str | None:
 def _is_repeated(word: _Word) -> bool:
     if word.value is None:
         return word.option in _REPEATED_SWITCHES
-    if word.option == "-p":
-        return _is_harmless_plugin(word.value)
+    if word.option == "-p":  # one that is not to be loaded, or an installed one that pytest loads by itself
+        off, name = word.value.startswith("no:"), word.value.removeprefix("no:")
+        if not _PLUGIN_NAME.fullmatch(name) or "nbaprops" in name:
+            return False
+        return off or name in {entry.name for entry in entry_points(group="pytest11")}
     pattern = _REPEATED_VALUES.get(word.option)
     return pattern is not None and pattern.fullmatch(word.value) is not None
-
-
-def _is_harmless_plugin(text: str) -> bool:
-    """One that is not to be loaded, or an installed one that pytest loads by itself."""
-    off, name = text.startswith("no:"), text.removeprefix("no:")
-    if not _PLUGIN_NAME.fullmatch(name) or "nbaprops" in name:
-        return False
-    return off or name in {entry.name for entry in entry_points(group="pytest11")}
 
 
 def _is_replaced(word: _Word) -> bool:

@@ -193,22 +193,17 @@ def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list
     if not names:
         text = _counted(len(recorded), "variable")
         return [Check(what="environment", recorded=text, now=text, outcome=SAME, cause="")]
-    return [
-        Check(
-            what=f"environment: {name}",
-            recorded=recorded.get(name, "not set"),
-            now=now.get(name, "not set"),
-            outcome=_variable_outcome(name),
-            cause=f"the environment variable {name}",
-        )
-        for name in names
-    ]
-
-
-def _variable_outcome(name: str) -> str:
-    if is_given_again(name) or name == OPTIONS_VARIABLE:
-        return "as recorded"
-    return "other store" if name.startswith("MLFLOW_") else DIFFERS  # where a run is logged moves no result
+    found = []
+    for name in names:
+        outcome = DIFFERS
+        if is_given_again(name) or name == OPTIONS_VARIABLE:
+            outcome = "as recorded"
+        elif name.startswith("MLFLOW_"):  # where a run is logged moves no result
+            outcome = "other store"
+        old, new = recorded.get(name, "not set"), now.get(name, "not set")
+        cause = f"the environment variable {name}"
+        found.append(Check(what=f"environment: {name}", recorded=old, now=new, outcome=outcome, cause=cause))
+    return found
 
 
 def is_given_again(name: str) -> bool:

@@ -164,7 +164,12 @@ def follow_the_store(path: Path) -> None:
     Raises:
         TrackingError: That is needed, and the store cannot be written; the line names both places.
     """
-    places = _elsewhere(path)
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_LOCKED_SECONDS)) as database:
+        try:
+            locations = [row[0] for row in database.execute("SELECT artifact_location FROM experiments")]
+        except sqlite3.OperationalError:  # no table yet
+            return
+    places = [place for location in locations if (place := _place(path, location)) is not None]
     moved = [one for one in places if one.now.exists() and not (one.was.exists() and one.was.samefile(one.now))]
     empty = [one for one in places if not one.now.exists() and not one.was.exists()]  # nothing written yet, or gone
     wrong = [*moved, *empty]
@@ -190,15 +195,6 @@ def artifacts_of_another_store(path: Path, location: str) -> Path | None:
     if place is None or place.now.exists() or not (_home(place.was) / path.name).exists():
         return None
     return place.was
-
-
-def _elsewhere(path: Path) -> list[Place]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_LOCKED_SECONDS)) as database:
-        try:
-            locations = [row[0] for row in database.execute("SELECT artifact_location FROM experiments")]
-        except sqlite3.OperationalError:  # no table yet
-            return []
-    return [place for location in locations if (place := _place(path, location)) is not None]
 
 
 def _place(path: Path, location: str | None) -> Place | None:
