@@ -48,8 +48,8 @@ def reproduce(  # noqa: PLR0913 - a parameter for each option
 
     Example: nbaprops reproduce 3f2a91 --data data/game_logs
     """
-    from pytest_nbaprops.runs.fold_comparison import DIFFERENT  # noqa: PLC0415 - MLflow and pandas take 2 s
     from pytest_nbaprops.runs.recorded import read_run  # noqa: PLC0415
+    from pytest_nbaprops.runs.reproduce import DIFFERENT  # noqa: PLC0415 - MLflow and pandas take 2 s
     from pytest_nbaprops.runs.reproduce import reproduce as again  # noqa: PLC0415
 
     project = find_project((root or Path()).resolve())

@@ -22,7 +22,7 @@ from pytest_nbaprops.importing.texts import SafeFolder
 from pytest_nbaprops.registry.journal import SUFFIX as JOURNAL_SUFFIX
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.models import log_model
 from pytest_nbaprops.tracking.payload import shortened
 from pytest_nbaprops.tracking.registering import register
 from pytest_nbaprops.tracking.runs import ensure_experiment
@@ -180,8 +180,7 @@ class _Model:
         """XGBoost's own file, stored as this tool stores one."""
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         content = f"imported:{version.run_id or self.importer.source.place}:{version.number}:{digest}"
-        wanted = ModelContent(model=model, model_type="xgboost", content=content)
-        uri = log_model(store, run[1], run[0], wanted)
+        uri = log_model(store, run[1], run[0], model, model_type="xgboost", content=content)
         number = register(
             store, uri, self.name, content=content, run_id=run[0], version_tags=values | {tags.SERVABLE: "true"}
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, SettingsError
 from pytest_nbaprops.gate.criteria import Criterion, nearest, parse_criterion
@@ -14,9 +16,6 @@ from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
 from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 
@@ -134,7 +133,11 @@ def _bound(metric: str, value: float | str) -> str:
 
 def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any]:
     value = metrics.get(criterion.metric)
-    reason = _unusable(criterion.metric, value, metrics)
+    reason = None
+    if value is None:
+        reason = f"the run has no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}"
+    elif not (math.isfinite(value) and abs(value) < _STORED_INFINITY):
+        reason = f"{criterion.metric} is not a finite number"
     if criterion.reference is not None:
         reason = f"a comparison with {criterion.reference} needs the predictions, not just the run's metrics"
     elif criterion.slice is not None or criterion.bound is not None:
@@ -155,9 +158,3 @@ def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any
         "outcome": outcome.value,
         "reason": reason,
     }
-
-
-def _unusable(metric: str, value: float | None, metrics: Mapping[str, float]) -> str | None:
-    if value is None:
-        return f"the run has no metric {metric!r}{nearest(metric, metrics)}"
-    return None if math.isfinite(value) and abs(value) < _STORED_INFINITY else f"{metric} is not a finite number"

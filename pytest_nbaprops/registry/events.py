@@ -46,7 +46,6 @@ class Event:
     details: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The value of the tag."""
         values = (self.kind, self.state, self.alias, self.previous, self.reason, self.at)
         return json.dumps({**self.details, **dict(zip(_OWN, values, strict=True))})
 
@@ -100,7 +99,7 @@ def new_event(  # noqa: PLR0913 - an event's whole story
 
 
 def events_of(version: ModelVersion, alias: str | None = None) -> list[Event]:
-    """The version's events in the order of time, of one alias or of all."""
+    """In the order of time, of one alias or of all."""
     return events_in(version.tags, str(version.version), alias)
 
 

@@ -11,12 +11,11 @@ from pytest_nbaprops.registry.events import Event, events_of, happened
 from pytest_nbaprops.registry.moves import RUN
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import alias_name, holders
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
 
 BY_HAND: Final = "by hand"
 DELETED: Final = "deleted"

@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.retries import create_once
-from pytest_nbaprops.tracking.search import every, is_collision, quoted
-
-with quiet():
-    from mlflow.exceptions import MlflowException
+from pytest_nbaprops.tracking.registering import append_version
+from pytest_nbaprops.tracking.search import every, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -40,10 +35,9 @@ _DESCRIPTION: Final = (
     " Serve and compare {name}, not this; it may be deleted while nobody promotes (the history is on {name} itself)."
 )
 _ENTERED: Final = "entered"
-_APPLIED: Final = "applied"
-_VOID: Final = "void"
+APPLIED: Final = "applied"
+VOID: Final = "void"
 _PAGE: Final = 50
-_TRIES: Final = 5
 _STALL: Final = timedelta(hours=1)  # no process comes back after more between two calls to the registry
 
 
@@ -76,7 +70,7 @@ class Entry:
 
     @property
     def is_applied(self) -> bool:
-        return self.state == _APPLIED
+        return self.state == APPLIED
 
     @property
     def dead_setters(self) -> list[str]:
@@ -92,7 +86,6 @@ class Entry:
 
 
 def journal_name(model_name: str) -> str:
-    """The registered model that holds the journal."""
     return model_name + SUFFIX
 
 
@@ -115,14 +108,10 @@ def counting_entries(client: MlflowClient, model_name: str) -> list[Entry]:
             entries.append(entry)
         if position >= _PAGE and any(entry.is_applied for entry in entries):
             break
-    return _counting(entries[::-1])
-
-
-def _counting(entries: Sequence[Entry]) -> list[Entry]:
     chain: list[Entry] = []
-    for entry in entries:
+    for entry in reversed(entries):
         follows = entry.after == (chain[-1].number if chain else 0)
-        if entry.is_applied or (follows and entry.state != _VOID):
+        if entry.is_applied or (follows and entry.state != VOID):
             chain.append(entry)
     return chain
 
@@ -160,53 +149,29 @@ def enter(client: MlflowClient, model_name: str, change: Change, after: Entry | 
     """Write the entry, its tags and its number in one transaction of the registry; it may turn out void."""
     name, seen = journal_name(model_name), 0 if after is None else after.number
     before = "no version" if change.previous is None else f"v{change.previous}"
-    entry = json.dumps({**asdict(change), "after": seen})
-    for left in reversed(range(_TRIES)):
-        try:
-            created = create_once(
-                lambda: client.create_model_version(
-                    name,
-                    f"models:/{model_name}/{change.version}",
-                    tags={tags.JOURNAL_ENTRY: entry},
-                    description=f"{change.kind}: {change.alias} from {before} to v{change.version}",
-                    await_creation_for=None,
-                ),
-                lambda: _of_text(client, name, entry),
-            )
-            return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST" and name in str(error) and left:
-                _create_journal(client, model_name)
-            elif not is_collision(error) or not left:
-                raise
-    raise AssertionError
+    text = json.dumps({**asdict(change), "after": seen})
 
-
-def _of_text(client: MlflowClient, name: str, entry: str) -> ModelVersion | None:
-    """The version of the journal that was made with this entry: each names an event of its own."""
-    recent = islice(_newest_first(client, name), _PAGE)
-    return next((version for version in recent if version.tags.get(tags.JOURNAL_ENTRY) == entry), None)
-
-
-def _create_journal(client: MlflowClient, model_name: str) -> None:
-    try:
-        client.create_registered_model(
-            journal_name(model_name),
-            tags={tags.JOURNAL_OF: model_name},
-            description=_DESCRIPTION.format(name=model_name),
+    def create() -> ModelVersion:
+        return client.create_model_version(
+            name,
+            f"models:/{model_name}/{change.version}",
+            tags={tags.JOURNAL_ENTRY: text},
+            description=f"{change.kind}: {change.alias} from {before} to v{change.version}",
+            await_creation_for=None,
         )
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
-            raise
+
+    def look() -> ModelVersion | None:  # each entry names an event of its own
+        recent = islice(_newest_first(client, name), _PAGE)
+        return next((version for version in recent if version.tags.get(tags.JOURNAL_ENTRY) == text), None)
+
+    description = _DESCRIPTION.format(name=model_name)
+    created = append_version(client, name, create, look, tags={tags.JOURNAL_OF: model_name}, description=description)
+    return Entry(number=int(created.version), after=seen, state=_ENTERED, change=change)
 
 
-def mark_applied(client: MlflowClient, model_name: str, entry: Entry) -> None:
-    """Say that the alias is where the entry wants it: from now on a hand that moves it is respected."""
-    client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, _APPLIED)
-
-
-def mark_void(client: MlflowClient, model_name: str, entry: Entry) -> None:
-    client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, _VOID)
+def mark(client: MlflowClient, model_name: str, entry: Entry, state: str) -> None:
+    """Say what became of the entry: once it is `APPLIED`, a hand that moves the alias is respected."""
+    client.set_model_version_tag(journal_name(model_name), str(entry.number), tags.JOURNAL_STATE, state)
 
 
 def announce(client: MlflowClient, model_name: str, entry: Entry) -> str:

@@ -11,15 +11,14 @@ from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, ROLLBACK, events_of, happened, new_event, succession
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_event
-from pytest_nbaprops.registry.versions import holders, known_version, listed, run_of
+from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, run_of
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.search import found, versions
+from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
 
 RUN: Final = "run_id"
 """Detail of an event: the run that decided."""
@@ -102,8 +101,11 @@ def _carried_out(client: MlflowClient, move: Move) -> Promotion:
             previous_version=holding.get(move.alias),
             changed=holding.get(move.alias) != move.version,
         )
-        if not done.changed:
-            _complete(client, move)
+        if not done.changed:  # a killed session may have left something on it
+            target = known_version(client, move.name, move.version)
+            last_event = next(iter(events_of(target, move.alias)[::-1]), None)
+            unfinished = last_event if last_event is not None and last_event.state == INTENDED else None
+            finish_event(client, target, move.alias, unfinished, keep=last_event.key if last_event is not None else "")
             return done
         _check_conditions(move, holding)
         if (entry := _entered(client, move, done.previous_version, last)) is not None:
@@ -150,24 +152,14 @@ def _entered(
     entry = journal.enter(client, move.name, change, last)
     if journal.counts(client, move.name, entry):
         return entry
-    journal.mark_void(client, move.name, entry)
+    journal.mark(client, move.name, entry, journal.VOID)
     client.delete_model_version_tag(move.name, move.version, event.key)
     return None
 
 
-def _complete(client: MlflowClient, move: Move) -> None:
-    """The version has the alias: take away what a killed session left on it."""
-    target = known_version(client, move.name, move.version)
-    last = next(iter(events_of(target, move.alias)[::-1]), None)
-    unfinished = last if last is not None and last.state == INTENDED else None
-    finish_event(client, target, move.alias, unfinished, keep=last.key if last is not None else "")
-
-
 def _story(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
     """Verdict, metrics and commit as the version's own run tells them, so that its history needs no run any more."""
-    run_id = run_of(version)
-    run = found(client.get_run, run_id) if run_id else None
-    if run is None:
+    if (run := deciding_run(client, version)) is None:
         return {}
     kept = run.data.tags
     record = VersionRecord(
@@ -175,7 +167,7 @@ def _story(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
         verdict=kept.get(tags.VERDICT),
         commit=kept.get(tags.COMMIT),
     )
-    return {**record.to_tags(), RUN: str(run_id)}
+    return {**record.to_tags(), RUN: str(run_of(version))}
 
 
 def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:

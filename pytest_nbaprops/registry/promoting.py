@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
@@ -12,27 +11,16 @@ from pytest_nbaprops.gate.verdict import Champion, Outcome
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.history import FORCED
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.versions import (
-    DEFAULT_CHAMPION,
-    alias_name,
-    known_version,
-    listed,
-    run_of,
-)
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, alias_name, deciding_run, known_version, listed
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import found, versions
-
-with quiet():
-    from mlflow.artifacts import list_artifacts
+from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.registering import missing_model
+from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from pytest_nbaprops.registry.registry import ModelRegistry
-    from pytest_nbaprops.tracking.connection import Store
-
-_DESCRIPTION: Final = "MLmodel"
 _SHOWN: Final = 12
 
 
@@ -83,53 +71,57 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
         return PromotionResult(version=number, alias=alias, holds=True, said=said)
     champion_alias = request.champion_alias or (DEFAULT_CHAMPION if DEFAULT_CHAMPION in holding else alias)
     champion = _champion(registry, name, number, champion_alias)
+    never = champion is None and not registry.history(name, champion_alias)
     checked = registry.evaluate_for_production(
-        name,
-        number,
-        list(request.criteria),
-        champion=champion,
-        never_a_champion=champion is None and not registry.history(name, champion_alias),
+        name, number, list(request.criteria), champion=champion, never_a_champion=never
     )
     passed, criteria = bool(checked["passed"]), checked["criteria"]
+    result = PromotionResult(version=number, alias=alias, criteria=criteria, holds=False, said="")
     if not passed and not request.force:
-        said = (
-            f"{name} v{number} is not promoted: {_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
-        )
-        return PromotionResult(version=number, alias=alias, criteria=criteria, holds=False, said=said)
+        why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
+        return replace(result, said=f"{name} v{number} is not promoted: {why}")
     if not passed:
-        refuse_lost_model(registry.store, name, number)
-    record = VersionRecord(verdict=_verdict(criteria, passed=passed), criteria=criteria)
+        _refuse_lost_model(registry.store, name, number)
+    _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
+    before = f", v{holding[alias]} was" if alias in holding else ""
+    forced = "" if passed else " (forced: not every criterion holds)"
+    said = f"{name} v{number} is {alias} now{before}{forced}"
+    return replace(result, holds=True, changed=True, forced=not passed, said=said)
+
+
+def _promote(  # noqa: PLR0913 - what was judged, and against whom
+    registry: ModelRegistry,
+    request: PromotionRequest,
+    result: PromotionResult,
+    holding: Mapping[str, str],
+    *,
+    champion_alias: str,
+    passed: bool,
+) -> None:
+    """Move the alias where nobody else moved it, or the champion's, since `holding` was read."""
+    verdict = "PROMOTE"
+    if not passed:
+        failed = any(row["outcome"] == Outcome.FAILED.value for row in result.criteria)
+        verdict = "REJECT" if failed else "INCONCLUSIVE"
+    record = VersionRecord(verdict=verdict, criteria=result.criteria)
     registry.promote_model(
-        name,
-        number,
-        alias,
-        reason=request.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria),
-        expected_version=holding.get(alias),
+        request.name,
+        result.version,
+        result.alias,
+        reason=request.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in result.criteria),
+        expected_version=holding.get(result.alias),
         expected_aliases={champion_alias: holding.get(champion_alias)},
         details={**record.to_tags(), FORCED: str(not passed).lower()},
     )
-    before = f", v{holding[alias]} was" if alias in holding else ""
-    return PromotionResult(
-        version=number,
-        alias=alias,
-        criteria=criteria,
-        holds=True,
-        changed=True,
-        forced=not passed,
-        said=f"{name} v{number} is {alias} now{before}" + ("" if passed else " (forced: not every criterion holds)"),
-    )
 
 
-def refuse_lost_model(store: Store, name: str, number: str) -> None:
+def _refuse_lost_model(store: Store, name: str, number: str) -> None:
     """Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
 
     Raises:
         TrackingError: The version's model is not where the registry says.
     """
-    with store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
-        source = client.get_model_version_download_uri(name, number)
-        files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
-    if not any(Path(file.path).name == _DESCRIPTION for file in files):
+    if (source := missing_model(store, name, number)) is not None:
         raise TrackingError(
             f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
             " with StandardNBAPropsTracker.log_model and register it again"
@@ -184,8 +176,7 @@ def _other_data(store: Store, name: str, version: str, champion: str) -> str | N
 def _data_of(client: MlflowClient, name: str, number: str) -> VersionRecord:
     """The version's record, with its run's digest of the data where it says none itself."""
     version = known_version(client, name, number)
-    run_id = run_of(version)
-    run = found(client.get_run, run_id) if run_id else None
+    run = deciding_run(client, version)
     values = {**(run.data.tags if run is not None else {}), **version.tags}
     return replace(
         VersionRecord.from_tags(version.tags),
@@ -200,10 +191,3 @@ def _not_passed(criteria: Sequence[Mapping[str, Any]]) -> str:
     if not bad:
         return "no criterion applies, so nothing speaks for it"
     return "; ".join(f"{row['expression']} {row['outcome']}" for row in bad)
-
-
-def _verdict(criteria: Sequence[Mapping[str, Any]], *, passed: bool) -> str:
-    if passed:
-        return "PROMOTE"
-    failed = any(row["outcome"] == Outcome.FAILED.value for row in criteria)
-    return "REJECT" if failed else "INCONCLUSIVE"

@@ -54,6 +54,17 @@ class RunRecord:
     tags: Mapping[str, object]
 
 
+@dataclass(kw_only=True)
+class _OpenRun:
+    """A candidate's run; `flushed` is by the process's own clock, `version` what was registered of it."""
+
+    tracker: StandardNBAPropsTracker
+    run_id: str
+    owner: Owner
+    flushed: float
+    version: str | None = None
+
+
 class Publication:
     """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
 
@@ -63,11 +74,7 @@ class Publication:
         self.uri, self.experiment, self.model_name, self.tell = uri, experiment, model_name, tell
         self.error: str | None = None
         self._store: Store | None = None
-        self._trackers: dict[str, StandardNBAPropsTracker] = {}
-        self._flushed: dict[str, float] = {}
-        self._owners: dict[str, Owner] = {}
-        self._run_ids: dict[str, str] = {}
-        self._versions: dict[str, str] = {}
+        self._runs: dict[str, _OpenRun] = {}
 
     # the start
 
@@ -77,16 +84,12 @@ class Publication:
         Raises:
             TrackingError: it cannot.
         """
-        if not self._is_fresh_sqlite():
-            self._connected()
+        self.store_at_hand()
 
     @property
     def is_untouched(self) -> bool:
         """Whether there is no store yet: a sqlite file that nothing was written to."""
-        return self._store is None and self._is_fresh_sqlite()
-
-    def _is_fresh_sqlite(self) -> bool:
-        if not self.uri.startswith("sqlite"):
+        if self._store is not None or not self.uri.startswith("sqlite"):
             return False
         path = sqlite_path(self.uri)
         return not path.exists() and path.parent.is_dir()
@@ -161,48 +164,44 @@ class Publication:
         return None
 
     def run_id(self, candidate: str) -> str | None:
-        return self._run_ids.get(candidate)
+        return self._runs[candidate].run_id if candidate in self._runs else None
 
     def tracker(self, candidate: str) -> StandardNBAPropsTracker:
-        return self._trackers[candidate]
+        return self._runs[candidate].tracker
 
     def start(self, candidate: str, record: RunRecord, games: pd.DataFrame, source: str, digest: str) -> None:
         """Open the candidate's run, or the one that a killed session left RUNNING, and say what it is."""
         tracker = StandardNBAPropsTracker(self.experiment, store=self._connected())
         owner = Owner.myself()
-        same = _what_it_is(record, digest)
+        # MLflow lets no param change: grown data or another spelling is another run.
+        params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
+        same = f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"
         run_id = take_over(tracker.store, tracker.experiment_id, same, owner)
         name = None
         if run_id is None:
             number = next_version_number(tracker.store, tracker.experiment_id, record.run_name)
             name = record.run_name.replace("{n}", str(number))
         run_tags = {**record.tags, **owner.to_tag(), tags.CANDIDATE: same}
-        self._run_ids[candidate] = tracker.start_run(name, run_tags, run_id=run_id)
-        self._trackers[candidate], self._owners[candidate] = tracker, owner
-        self._flushed[candidate] = time.monotonic()
+        run_id = tracker.start_run(name, run_tags, run_id=run_id)
+        self._runs[candidate] = _OpenRun(tracker=tracker, run_id=run_id, owner=owner, flushed=time.monotonic())
         tracker.log_training_config(record.params)
         tracker.log_dataset_info(games, Path(source).name, source, digest=digest)
         tracker.flush()
 
     def fold(self, candidate: str, number: int, day: date, predictions: pd.DataFrame, own: Mapping[str, float]) -> None:
-        """Keep one fold's metrics; what is kept is sent every few seconds."""
-        tracker = self._trackers[candidate]
-        tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
-        if time.monotonic() - self._flushed[candidate] > FLUSH_SECONDS:
-            self._beat(candidate)
-            tracker.flush()
-            self._flushed[candidate] = time.monotonic()
-
-    def _beat(self, candidate: str) -> None:
-        """Keep a sign of life for the flush, unless the last one is recent."""
-        owner = self._owners[candidate]
-        if time.time() - owner.at > BEAT_SECONDS:
-            self._owners[candidate] = owner.beat()
-            self._trackers[candidate].set_tags(self._owners[candidate].to_tag())
+        """Keep one fold's metrics; what is kept is sent every few seconds, now and then with a sign of life."""
+        run = self._runs[candidate]
+        run.tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
+        if time.monotonic() - run.flushed > FLUSH_SECONDS:
+            if time.time() - run.owner.at > BEAT_SECONDS:
+                run.owner = run.owner.beat()
+                run.tracker.set_tags(run.owner.to_tag())
+            run.tracker.flush()
+            run.flushed = time.monotonic()
 
     def finish(self, candidate: str, *, decision_file: Path, verdict: str, status: Status) -> None:
-        """The last entries of a run: its verdict, the report, and the summary as what MLflow calls the description."""
-        tracker = self._trackers[candidate]
+        """The last entries of a run: its verdict, the report, and the summary as its and its version's description."""
+        tracker, version = self._runs[candidate].tracker, self._runs[candidate].version
         tracker.set_tags({tags.VERDICT: verdict})
         for name in (decision_file.name, REPORT, SUMMARY):
             if (file := decision_file.with_name(name)).is_file():
@@ -211,40 +210,35 @@ class Publication:
             text = summary.read_text(encoding="utf-8")
             text = text if len(text) <= DESCRIBED else f"{text[:DESCRIBED]}…"
             tracker.set_tags({tags.DESCRIPTION: text})
-            self._describe(candidate, text)
+            if version is not None:
+                with self._connected().calling(f"describe {self.model_name} v{version}") as client:
+                    client.update_model_version(self.model_name, version, description=text)
         tracker.flush()  # where this fails the run stays open, for `fail` to give it the verdict ERROR
         tracker.end_run(status)
 
-    def _describe(self, candidate: str, text: str) -> None:
-        """Say of the version that this candidate became what was decided."""
-        version = self._versions.get(candidate)
-        if version is not None:
-            with self._connected().calling(f"describe {self.model_name} v{version}") as client:
-                client.update_model_version(self.model_name, version, description=text)
-
     def run_url(self, candidate: str) -> str | None:
         """Where a browser shows the candidate's run; None without a server."""
-        tracker, run_id = self._trackers.get(candidate), self._run_ids.get(candidate)
-        parts = urlsplit(self.uri)
-        if tracker is None or run_id is None or parts.scheme not in ("http", "https"):
+        run, parts = self._runs.get(candidate), urlsplit(self.uri)
+        if run is None or parts.scheme not in ("http", "https"):
             return None
         place = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")  # without the password
-        return f"{parts.scheme}://{place}/#/experiments/{tracker.experiment_id}/runs/{run_id}?workflowType=machine_learning"
+        page = f"#/experiments/{run.tracker.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
+        return f"{parts.scheme}://{place}/{page}"
 
     def flush(self) -> None:
         """Send what is kept of all runs; a failure is kept like any other."""
-        for tracker in self._trackers.values():
-            self.attempt(tracker.flush)
+        for run in self._runs.values():
+            self.attempt(run.tracker.flush)
 
     def fail(self, candidate: str) -> None:
         """End the candidate's run as FAILED with the verdict ERROR if it is still open; never raises.
 
         For a session that broke: a run left RUNNING would be taken over by the next one as if it had been killed.
         """
-        tracker = self._trackers.get(candidate)
-        if tracker is not None and tracker.is_open:
+        run = self._runs.get(candidate)
+        if run is not None and run.tracker.is_open:
             with contextlib.suppress(Exception):
-                tracker.abandon({tags.VERDICT: "ERROR"})
+                run.tracker.abandon({tags.VERDICT: "ERROR"})
 
     # the promotion
 
@@ -271,20 +265,14 @@ class Publication:
             ChampionMovedError: one of them was moved since the comparison.
             TrackingError: it could not be done; the alias is where it was, or on the complete new version.
         """
-        tracker = self._trackers[candidate]
+        tracker = self._runs[candidate].tracker
         uri = tracker.log_model(model, model_type, input_example=example, content=content, trusted_types=trusted_types)
         registry = self.registry()
         version = registry.register_model(
             uri, self.model_name, content=content, run_id=tracker.run_id, alias=alias, version_tags=record.to_tags()
         )
         details = {**record.event_details(), RUN: tracker.run_id}
-        self._versions[candidate] = version
+        self._runs[candidate].version = version
         return registry.promote_model(
             self.model_name, version, alias, reason=reason, expected_aliases=expected, details=details
         )
-
-
-def _what_it_is(record: RunRecord, digest: str) -> str:
-    """By what a run is found again: MLflow lets no param change, so grown data or another spelling is another run."""
-    params = json.dumps([digest, dict(record.params)], default=str, sort_keys=True)
-    return f"{record.identity}-{hashlib.sha256(params.encode()).hexdigest()[:16]}"

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.tracking import tags
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _SPEC, _RECIPE, _LINEAGE, _TARGET = "spec", "recipe", "lineage", "target"
 _TRAINED_THROUGH, _TESTED, _DATA_DIGESTS = "trained_through", "tested", "data_digests"

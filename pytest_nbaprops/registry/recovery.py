@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,20 +11,11 @@ from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import DONE, INTENDED, Event, events_of
 from pytest_nbaprops.registry.versions import holders
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import found, is_collision
-
-with quiet():
-    from mlflow.exceptions import MlflowException
+from pytest_nbaprops.tracking.search import found, made_again
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-
-# one change
 
 
 def apply(client: MlflowClient, name: str, entry: journal.Entry) -> None:
@@ -61,7 +53,7 @@ def _set_until_last(client: MlflowClient, name: str, entry: journal.Entry) -> No
     if version is not None:
         event = Event.from_tag(change.version, change.event, version.tags.get(change.event, ""))
         finish_event(client, version, change.alias, event, keep=change.event)
-    journal.mark_applied(client, name, entry)
+    journal.mark(client, name, entry, journal.APPLIED)
 
 
 def _overtaken(client: MlflowClient, name: str, entry: journal.Entry) -> journal.Entry | None:
@@ -72,15 +64,7 @@ def _overtaken(client: MlflowClient, name: str, entry: journal.Entry) -> journal
 
 def set_alias(client: MlflowClient, name: str, alias: str, number: str) -> None:
     """Set it, a second time where two sessions wrote an alias that did not exist yet: the row is there now."""
-    try:
-        client.set_registered_model_alias(name, alias, number)
-    except MlflowException as error:
-        if not is_collision(error):
-            raise
-        client.set_registered_model_alias(name, alias, number)
-
-
-# its story
+    made_again(lambda: client.set_registered_model_alias(name, alias, number))
 
 
 def finish_event(client: MlflowClient, version: ModelVersion, alias: str, event: Event | None, *, keep: str) -> None:
@@ -93,11 +77,7 @@ def finish_event(client: MlflowClient, version: ModelVersion, alias: str, event:
 
 
 def set_event(client: MlflowClient, name: str, event: Event) -> None:
-    """Write the event on its version."""
     client.set_model_version_tag(name, event.version, event.key, event.to_json())
-
-
-# after a crash
 
 
 def recover(client: MlflowClient, name: str) -> journal.Entry | None:
@@ -105,20 +85,16 @@ def recover(client: MlflowClient, name: str) -> journal.Entry | None:
     entries = journal.counting_entries(client, name)
     if not entries:
         return None
-    if not entries[-1].is_applied:
-        _finish(client, name, entries[-1])
+    last = entries[-1]
+    if not last.is_applied:
+        holder = holders(client, name).get(last.change.alias)
+        if _is_deleted(client, name, last.change) or holder not in (last.change.previous, last.change.version):
+            journal.mark(client, name, last, journal.APPLIED)  # somebody cleaned up by hand meanwhile: that stays
+        else:
+            apply(client, name, last)
     if any(entry.setters for entry in entries):
         _take_back(client, name, entries)
-    return entries[-1]
-
-
-def _finish(client: MlflowClient, name: str, last: journal.Entry) -> None:
-    change = last.change
-    holder = holders(client, name).get(change.alias)
-    if _is_deleted(client, name, change) or holder not in (change.previous, change.version):
-        journal.mark_applied(client, name, last)  # somebody cleaned up by hand in the meantime: that stays
-    else:
-        apply(client, name, last)
+    return last
 
 
 def _is_deleted(client: MlflowClient, name: str, change: journal.Change) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry import moves, recovery
 from pytest_nbaprops.registry.evaluation import Requirements, VersionResult, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
@@ -17,6 +18,7 @@ from pytest_nbaprops.registry.moves import Move, Promotion
 from pytest_nbaprops.registry.versions import (
     alias_name,
     champion_of,
+    deciding_run,
     holders,
     known_version,
     run_of,
@@ -26,10 +28,6 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.registering import register, version_of_content
-from pytest_nbaprops.tracking.search import found
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.gate.verdict import Champion
 
 __all__ = ["ModelRegistry", "Promotion", "Tenure", "alias_name"]
 
@@ -194,24 +192,22 @@ class ModelRegistry:
         """
         with self.store.calling(f"read the metrics of {model_name} v{version}") as client:
             target = known_version(client, model_name, str(version))
-            run_id = run_of(target)
-            run = found(client.get_run, run_id) if run_id else None
+            run = deciding_run(client, target)
+        predictions = None
+        if run is not None:  # where it kept no predictions the metrics still tell something
+            with self.store.calling(f"list the files of {target.name} v{target.version}", artifacts=True) as client:
+                kept = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(target)))
+            predictions = self.load_predictions(version_as_champion(target, "")) if kept else None
         subject = VersionResult(
             label=f"{model_name} v{target.version}",
             metrics=run.data.metrics if run is not None else {},
-            predictions=self._kept_predictions(target) if run is not None else None,
+            predictions=predictions,
         )
         results = evaluate_version(subject, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed)
         return {
             "model_name": model_name,
             "version": str(target.version),
-            "run_id": run_id,
+            "run_id": run_of(target),
             "passed": all_pass(results),
             "criteria": results,
         }
-
-    def _kept_predictions(self, version: Any) -> pd.DataFrame | None:
-        """None where the run kept none: the metrics still tell something."""
-        with self.store.calling(f"list the files of {version.name} v{version.version}", artifacts=True) as client:
-            there = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(version)))
-        return self.load_predictions(version_as_champion(version, "")) if there else None

@@ -11,28 +11,27 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, events_of, happened
 from pytest_nbaprops.registry.moves import RUN
-from pytest_nbaprops.registry.promoting import refuse_lost_model
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import holders, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import DECISION
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.ownership import owners
+from pytest_nbaprops.tracking.registering import missing_model
 from pytest_nbaprops.tracking.search import every, experiments, found, versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
-
 
 ERROR: Final = Verdict.ERROR.value
 _UNFINISHED: Final = (
@@ -100,33 +99,29 @@ def deciding_runs(version: ModelVersion) -> set[str]:
 def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -> None:
     """Verdict and decision.json as the version tells them, then the status: killed here, the next one does it again."""
     run_id = run.info.run_id
-    with store.calling(f"end the run {run_id} of {version.name} v{version.version}", artifacts=True) as client:
-        client.set_tag(run_id, tags.VERDICT, str(record.verdict))
-        if DECISION not in {file.path for file in client.list_artifacts(run_id)}:
-            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
-                path = Path(folder) / DECISION
-                path.write_text(json.dumps(_decision(run, version, record), indent=2) + "\n", encoding="utf-8")
-                client.log_artifact(run_id, str(path))
-        client.set_terminated(run_id, "FINISHED")
-
-
-def _decision(run: Run, version: ModelVersion, record: VersionRecord) -> dict[str, Any]:
-    """What of decision.json the version itself tells."""
     candidate = {
         "name": (record.spec or {}).get("name", run.info.run_name),
-        "run_id": run.info.run_id,
+        "run_id": run_id,
         "verdict": record.verdict,
         "metrics": dict(record.metrics),
         "criteria": list(record.criteria or ()),
         "model_version": str(version.version),
     }
-    return {
+    decision = {
         "schema_version": 1,
         "verdict": record.verdict,
         "promoted": True,
         "reasons": ["the session ended early, after the promotion: told by the version's tags"],
         "candidates": [candidate],
     }
+    with store.calling(f"end the run {run_id} of {version.name} v{version.version}", artifacts=True) as client:
+        client.set_tag(run_id, tags.VERDICT, str(record.verdict))
+        if DECISION not in {file.path for file in client.list_artifacts(run_id)}:
+            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+                path = Path(folder) / DECISION
+                path.write_text(json.dumps(decision, indent=2) + "\n", encoding="utf-8")
+                client.log_artifact(run_id, str(path))
+        client.set_terminated(run_id, "FINISHED")
 
 
 # the recount
@@ -216,11 +211,10 @@ def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None
 def _model(store: Store, name: str, number: str, alias: str) -> Finding:
     what = f"model of v{number} ({alias})"
     try:
-        refuse_lost_model(store, name, number)
+        source = missing_model(store, name, number)
     except TrackingError as error:
         if store.lost is not None:
             raise
-        return Finding(
-            what=what, agrees=False, said=str(error).partition("; ")[0].partition("force: ")[2] or str(error)
-        )
-    return Finding(what=what, agrees=True, said="its files are there")
+        return Finding(what=what, agrees=False, said=str(error))
+    said = "its files are there" if source is None else f"its model is not at {redact(source)}"
+    return Finding(what=what, agrees=source is None, said=said)

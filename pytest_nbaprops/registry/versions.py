@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
@@ -13,8 +14,6 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
@@ -25,7 +24,6 @@ _ALIAS: Final = re.compile(r"[A-Za-z_][\w-]*")
 
 
 def version_as_champion(version: ModelVersion, alias: str) -> Champion:
-    """The version that holds an alias, as the one to beat."""
     return Champion(
         name=version.name,
         alias=alias,
@@ -37,12 +35,10 @@ def version_as_champion(version: ModelVersion, alias: str) -> Champion:
 
 
 def run_as_champion(run: Run) -> Champion:
-    """A run that was named as the one to beat."""
     return Champion(name=run.info.run_name or run.info.run_id, run_id=run.info.run_id)
 
 
 def record_of(champion: Champion) -> VersionRecord:
-    """What it says of itself."""
     return VersionRecord.from_tags(champion.tags)
 
 
@@ -75,7 +71,6 @@ def champion_of(client: MlflowClient, name: str, alias: str) -> Champion | None:
 
 
 def is_alias(text: str) -> bool:
-    """Whether a version could have it as an alias."""
     return _ALIAS.fullmatch(text) is not None and _RESERVED.fullmatch(text) is None
 
 
@@ -120,6 +115,12 @@ def listed(known: Sequence[ModelVersion]) -> str:
     numbers = sorted(int(version.version) for version in known)
     shown = ", ".join(f"v{number}" for number in numbers[-10:])
     return shown if len(numbers) <= 10 else f"… {shown}"  # noqa: PLR2004 - one line of an error
+
+
+def deciding_run(client: MlflowClient, version: ModelVersion) -> Run | None:
+    """As `run_of`, the run itself; None where the version names none, or it is gone."""
+    run_id = run_of(version)
+    return found(client.get_run, run_id) if run_id else None
 
 
 def run_of(version: ModelVersion) -> str | None:

@@ -84,14 +84,16 @@ def sift(words: Sequence[str], *, directory: Path, root: Path) -> Arguments:
         if word.text.startswith(_BUILT_IN):
             continue
         if not word.option:
-            place = _place(word.text, directory, root)
-            (left_out if place is None else places).append(place or word.text)
+            path = (directory / word.text.partition("::")[0]).resolve()  # whole, not the tests that were asked for
+            inside = path.exists() and path.is_relative_to(root.resolve())
+            (places if inside else left_out).append(str(path) if inside else word.text)
         elif _is_repeated(word):
             if word.value is None:
                 repeated.append(word.option)
+            elif word.option.startswith("--"):
+                repeated.append(f"{word.option}={word.value}")
             else:
-                long = word.option.startswith("--")
-                repeated += [f"{word.option}={word.value}"] if long else [word.option, word.value]
+                repeated += [word.option, word.value]
         elif not _is_replaced(word):
             left_out.append(word.text)
     return Arguments(repeated=tuple(repeated), places=tuple(places), left_out=tuple(left_out))
@@ -119,29 +121,16 @@ def _following(name: str, left: list[str]) -> str | None:
     return left.pop() if name in _VALUES or not left[-1].startswith("-") else None
 
 
-def _place(text: str, directory: Path, root: Path) -> str | None:
-    """A file or folder of the checkout, without the tests in it that were asked for; None for anything else."""
-    path = (directory / text.partition("::")[0]).resolve()
-    if not path.exists() or not path.is_relative_to(root.resolve()):
-        return None
-    return str(path)
-
-
 def _is_repeated(word: _Word) -> bool:
     if word.value is None:
         return word.option in _REPEATED_SWITCHES
-    if word.option == "-p":
-        return _is_harmless_plugin(word.value)
+    if word.option == "-p":  # one that is not to be loaded, or an installed one that pytest loads by itself
+        off, name = word.value.startswith("no:"), word.value.removeprefix("no:")
+        if not _PLUGIN_NAME.fullmatch(name) or "nbaprops" in name:
+            return False
+        return off or name in {entry.name for entry in entry_points(group="pytest11")}
     pattern = _REPEATED_VALUES.get(word.option)
     return pattern is not None and pattern.fullmatch(word.value) is not None
-
-
-def _is_harmless_plugin(text: str) -> bool:
-    """One that is not to be loaded, or an installed one that pytest loads by itself."""
-    off, name = text.startswith("no:"), text.removeprefix("no:")
-    if not _PLUGIN_NAME.fullmatch(name) or "nbaprops" in name:
-        return False
-    return off or name in {entry.name for entry in entry_points(group="pytest11")}
 
 
 def _is_replaced(word: _Word) -> bool:

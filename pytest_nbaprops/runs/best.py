@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.criteria import nearest
 from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.compare import unfairness
+from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import WINDOW, StoredRun, stored_run
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.search import quoted
@@ -18,8 +19,6 @@ from pytest_nbaprops.tracking.search import quoted
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-    from pytest_nbaprops.runs.lookup import Lookup
 
 _SAMPLE: Final = 200
 _LARGEST: Final = 10**30  # MLflow stores infinity as 1.8e308, and its filters take no exponents
@@ -113,14 +112,10 @@ def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], questio
         bounded = [*conditions, f"metrics.{metric} {'<=' if less else '>='} {Decimal(threshold):f}"]
         order = [f"metrics.{metric} {'ASC' if less else 'DESC'}", "attributes.start_time DESC"]
         runs = [*_with_metric(_search(client, ids, bounded, order, question.limit + _SAMPLE), metric), *whole]
-    return _whole_first({run.run_id: run for run in runs}, question)[: question.limit]
-
-
-def _whole_first(runs: Mapping[str, StoredRun], question: Question) -> list[StoredRun]:
-    metric, sign = question.metric, 1 if question.metric in LESS_IS_BETTER else -1
-    ordered = sorted(runs.values(), key=lambda run: sign * run.metrics[metric])
+    once = {run.run_id: run for run in runs}
+    ordered = sorted(once.values(), key=lambda run: run.metrics[metric] if less else -run.metrics[metric])
     doubts = _doubts(ordered, question)
-    return sorted(ordered, key=lambda run: run.run_id in doubts)
+    return sorted(ordered, key=lambda run: run.run_id in doubts)[: question.limit]
 
 
 def _with_metric(runs: Sequence[Run], metric: str) -> list[StoredRun]:

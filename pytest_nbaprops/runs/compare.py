@@ -6,8 +6,10 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
@@ -19,10 +21,6 @@ from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import StoredRun, stored_run, with_files
 from pytest_nbaprops.tracking.connection import Store, as_store
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 DEFAULT_METRICS: Final = ("mae", "r2", "rmse", "within_5_pct")
 DEFAULT_MODEL: Final = "NBAPropsModel"
@@ -165,7 +163,10 @@ def compare(lookup: Lookup, references: Sequence[str], metrics: Sequence[str] | 
     _refuse_repeats(found, references)
     compared = [with_files(lookup.store, one) for one in found]
     names = tuple(metrics or DEFAULT_METRICS)
-    _refuse_unknown_metrics(names, compared)
+    known = sorted({name for run in compared for name in run.metrics})
+    for name in names:
+        if name not in known and name not in DEFAULT_METRICS:
+            raise TrackingError(f"none of these runs has the metric {name!r}; there are: {', '.join(known) or 'none'}")
     values = {
         name: [run.params.get(name) for run in compared] for name in sorted({n for r in compared for n in r.params})
     }
@@ -187,13 +188,6 @@ def _refuse_repeats(found: Sequence[StoredRun], references: Sequence[str]) -> No
                 f"{first[run.run_id]!r} and {reference!r} are the same run {run.label} ({run.name}): name two different"
             )
         first[run.run_id] = reference
-
-
-def _refuse_unknown_metrics(names: Sequence[str], compared: Sequence[StoredRun]) -> None:
-    known = sorted({name for run in compared for name in run.metrics})
-    for name in names:
-        if name not in known and name not in DEFAULT_METRICS:
-            raise TrackingError(f"none of these runs has the metric {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 def _worth(metric: str, value: float) -> float | None:

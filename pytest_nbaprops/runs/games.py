@@ -79,18 +79,13 @@ def _cut(games: pd.DataFrame, now: DatasetDigest, recorded: DatasetDigest, sourc
         return games[games["GAME_DATE"] <= pd.Timestamp(last)].reset_index(drop=True)
     for date in sorted({*recorded.dates, *(date for date in now.dates if date <= last)}):
         if now.of_date(date) != recorded.of_date(date):
-            what = _change(date, now, recorded)
+            what = "was changed" if date in recorded.dates else "was added"
+            what = what if date in now.dates else "is missing"
             raise DataError(
                 f"{source}: the data is not what the run had: {date} {what}, the first date that differs of "
                 f"{_extent(recorded)}; name the data of that time with --data PATH"
             )
     raise DataError(f"{source}: the data is not what the run had, though every date is; record the run again")
-
-
-def _change(date: str, now: DatasetDigest, recorded: DatasetDigest) -> str:
-    if date not in now.dates:
-        return "is missing"
-    return "was changed" if date in recorded.dates else "was added"
 
 
 def _extent(digest: DatasetDigest) -> str:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.registry.versions import alias_name, holders, known_version, run_of
+from pytest_nbaprops.registry.versions import alias_name, deciding_run, holders, known_version
 from pytest_nbaprops.runs.storedrun import started
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.search import experiments, found, quoted
 
 with quiet():
-    from mlflow.entities import ViewType
-
-if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
-
-    from pytest_nbaprops.tracking.connection import Store
+    from mlflow.entities import Run, ViewType
 
 _PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
 _VERSION: Final = re.compile(r"v\d+")
@@ -102,17 +98,15 @@ class Lookup:
             return self._holder(client, alias_name(reference[1:]))
         if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
             run = found(client.get_run, reference.lower())
-            return run if run is not None else self._unknown(client, reference, ids)
-        return self._searched(client, reference, ids)
-
-    def _searched(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
-        matches = _named(client, reference, ids, ViewType.ACTIVE_ONLY)
-        if not matches and _VERSION.fullmatch(reference):
-            return self._of_version(client, reference)
-        if not matches:
-            self._unknown(client, reference, ids)
+            matches = [] if run is None else [run]
+        else:
+            matches = _named(client, reference, ids, ViewType.ACTIVE_ONLY)
+            if not matches and _VERSION.fullmatch(reference):
+                return self._of_version(client, reference)
         if len(matches) > 1:
             raise _several(reference, matches)
+        if not matches:
+            raise self._unknown(client, reference, ids)
         return matches[0]
 
     def _champion(self, client: MlflowClient) -> Run:
@@ -136,19 +130,18 @@ class Lookup:
 
     def _of_version(self, client: MlflowClient, number: str) -> Run:
         version = known_version(client, self.model_name, number)
-        run_id = run_of(version)
-        run = found(client.get_run, run_id) if run_id else None
+        run = deciding_run(client, version)
         if run is None:
             raise TrackingError(f"{self.model_name} v{version.version} names no run that there is")
         return run
 
-    def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> Run:
+    def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> TrackingError:
         gone = _named(client, reference, ids, ViewType.DELETED_ONLY)
         if gone:
-            raise self._deleted(gone[0])
+            return self._deleted(gone[0])
         recent = client.search_runs(ids, max_results=3, order_by=["attributes.start_time DESC"]) if ids else []
         newest = f"; the newest runs: {_candidates(recent)}" if recent else "; there is no run yet"
-        raise TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
+        return TrackingError(f"there is no run {reference!r} in {self.store.name}: {_WAYS}{newest}")
 
 
 def _several(reference: str, matches: Sequence[Run]) -> TrackingError:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,9 +16,7 @@ from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.connection import Store
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
@@ -126,12 +124,13 @@ def _compared(kind: _Kind, recorded: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _groups(document: Mapping[str, Any]) -> dict[str, str]:
-    return {group["name"]: _group(group) for group in document["lineage"]["groups"]}
-
-
-def _group(group: Mapping[str, Any]) -> str:
-    parts = [f"version {group['version']}", f"code {group['code'][:SHORT]}", _counted(len(group["columns"]), "column")]
-    return ", ".join([*parts, *(f"{name} {digest[:SHORT]}" for name, digest in sorted(group["sources"].items()))])
+    told = {}
+    for group in document["lineage"]["groups"]:
+        columns = _counted(len(group["columns"]), "column")
+        sources = [f"{name} {digest[:SHORT]}" for name, digest in sorted(group["sources"].items())]
+        parts = [f"version {group['version']}", f"code {group['code'][:SHORT]}", columns, *sources]
+        told[group["name"]] = ", ".join(parts)
+    return told
 
 
 def _recipe(document: Mapping[str, Any]) -> dict[str, str]:
@@ -194,22 +193,17 @@ def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list
     if not names:
         text = _counted(len(recorded), "variable")
         return [Check(what="environment", recorded=text, now=text, outcome=SAME, cause="")]
-    return [
-        Check(
-            what=f"environment: {name}",
-            recorded=recorded.get(name, "not set"),
-            now=now.get(name, "not set"),
-            outcome=_variable_outcome(name),
-            cause=f"the environment variable {name}",
-        )
-        for name in names
-    ]
-
-
-def _variable_outcome(name: str) -> str:
-    if is_given_again(name) or name == OPTIONS_VARIABLE:
-        return "as recorded"
-    return "other store" if name.startswith("MLFLOW_") else DIFFERS  # where a run is logged moves no result
+    found = []
+    for name in names:
+        outcome = DIFFERS
+        if is_given_again(name) or name == OPTIONS_VARIABLE:
+            outcome = "as recorded"
+        elif name.startswith("MLFLOW_"):  # where a run is logged moves no result
+            outcome = "other store"
+        old, new = recorded.get(name, "not set"), now.get(name, "not set")
+        cause = f"the environment variable {name}"
+        found.append(Check(what=f"environment: {name}", recorded=old, now=new, outcome=outcome, cause=cause))
+    return found
 
 
 def is_given_again(name: str) -> bool:

@@ -64,17 +64,13 @@ class Request:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Take the request in before anything counts the cores."""
     request = Request.read(Path(os.environ[REQUEST]))
-    _limit_cores(request.threads)
-    early_config.pluginmanager.register(Replay(request), NAME)
-
-
-def _limit_cores(threads: int) -> None:
-    """Give this process as many cores as the recorded one had threads, so that it counts the same number."""
+    # As many cores as the recorded process had threads, so that this one counts the same number.
     if hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # some containers forbid it: then the table shows another number
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request.threads])
     else:  # by the share of a worker among others
-        os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(max(1, (os.cpu_count() or 1) // threads))
+        os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(max(1, (os.cpu_count() or 1) // request.threads))
+    early_config.pluginmanager.register(Replay(request), NAME)
 
 
 class Replay:

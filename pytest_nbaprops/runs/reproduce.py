@@ -10,17 +10,18 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.kinds import COUNTED, GAMES_OPTION
+from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.runs.arguments import Arguments, sift
-from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, compare_folds
 from pytest_nbaprops.runs.games import games_again
 from pytest_nbaprops.runs.recorded import (
     OPTIONS_VARIABLE,
@@ -37,6 +38,8 @@ from pytest_nbaprops.runs.replay import REPORT, REQUEST, Request
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 
+IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within 1e-6", "different"
+TOLERANCE: Final = 1e-6  # in the target's units
 _NO_AUTOLOAD: Final = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 _NOT_PASSED_ON: Final = (OPTIONS_VARIABLE, "PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "MLFLOW_RUN_ID")
 
@@ -66,15 +69,22 @@ def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, fol
     for path in sorted(folder.glob(f"mlartifacts/**/{provenance.PROVENANCE}")):
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if document["candidate"]["name"] == recorded.candidate["name"]:
-            return _checked(document, recorded, folder)
-    raise ReproduceError(f"the run {recorded.run_name} could not be repeated in {root}: {_complaint(said)}")
+            break
+    else:
+        raise ReproduceError(f"the run {recorded.run_name} could not be repeated in {root}: {_complaint(said)}")
+    if document["dataset"]["digest"]["full"] != recorded.digest.full:
+        raise ReproduceError("the repetition read other data than the run had; leave out conftest hooks that change it")
+    predictions = pd.read_parquet(folder / REPORT / PREDICTIONS)
+    own = predictions[predictions["candidate"] == recorded.candidate["name"]]
+    return Recorded(run_id=recorded.run_id, run_name=recorded.run_name, document=document, predictions=own)
 
 
 def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
     """The recorded settings as values of the plugin's options."""
     spec = recorded.candidate["spec"]
     # What the command line cannot say came from the marker, and comes from there again.
-    params = {name: value for name, value in spec["params"].items() if _can_be_said(value)}
+    said = {name: value for name, value in spec["params"].items() if isinstance(value, bool | int | float | str | None)}
+    params = {name: value for name, value in said.items() if not isinstance(value, float) or math.isfinite(value)}
     if hidden := [name for name, value in params.items() if value == provenance.HIDDEN]:
         raise ReproduceError(
             f"the run {recorded.run_name} was given {', '.join(hidden)}, which a record does not tell, since it is"
@@ -94,10 +104,6 @@ def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
     }
     built_in = spec["code"] is None
     return {**options, "nbaprops_recipe": [spec["recipe"]]} if built_in else options
-
-
-def _can_be_said(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool) -> str:
@@ -158,14 +164,6 @@ def _environment(recorded: Recorded, folder: Path) -> dict[str, str]:
     return {**kept, **given, **coverage, REQUEST: str(folder / "request.json")}
 
 
-def _checked(document: Mapping[str, Any], recorded: Recorded, folder: Path) -> Recorded:
-    if document["dataset"]["digest"]["full"] != recorded.digest.full:
-        raise ReproduceError("the repetition read other data than the run had; leave out conftest hooks that change it")
-    predictions = pd.read_parquet(folder / REPORT / PREDICTIONS)
-    own = predictions[predictions["candidate"] == recorded.candidate["name"]]
-    return Recorded(run_id=recorded.run_id, run_name=recorded.run_name, document=document, predictions=own)
-
-
 def _complaint(said: str) -> str:
     """The line of pytest's output that says why."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -174,6 +172,48 @@ def _complaint(said: str) -> str:
 
 
 # the comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldComparison:
+    """One fold then and now.
+
+    Attributes:
+        difference: largest absolute one of a prediction, in the target's units; None where the rows differ.
+    """
+
+    date: str
+    rows: int
+    outcome: str
+    difference: float | None
+
+
+def compare_folds(recorded: pd.DataFrame, again: pd.DataFrame) -> tuple[FoldComparison, ...]:
+    """Compare the predictions of each recorded fold, to the bit, with those of the repetition.
+
+    Args:
+        recorded: columns fold, GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted and baseline; a row per player-game.
+        again: the same of the repetition.
+    """
+    by_fold = dict(iter(again.groupby("fold")))
+    return tuple(_compared(before, by_fold.get(number)) for number, before in recorded.groupby("fold"))
+
+
+def _compared(before: pd.DataFrame, after: pd.DataFrame | None) -> FoldComparison:
+    keys = list(KEY_COLUMNS)
+    before = before.sort_values(keys, ignore_index=True)
+    date = str(before["GAME_DATE"].iloc[0].date())
+    if after is None or not before[keys].equals(after.sort_values(keys, ignore_index=True)[keys]):
+        return FoldComparison(date=date, rows=len(before), outcome=DIFFERENT, difference=None)
+    after = after.sort_values(keys, ignore_index=True)
+    values = ["actual", "predicted", "baseline"]
+    old, new = before[values].to_numpy(np.float64), after[values].to_numpy(np.float64)
+    unequal = (old.view(np.int64) != new.view(np.int64)) & ~(np.isnan(old) & np.isnan(new))
+    apart = np.abs(old[unequal] - new[unequal])
+    largest = float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
+    close = CLOSE if largest <= TOLERANCE else DIFFERENT
+    outcome = close if unequal.any() else IDENTICAL
+    return FoldComparison(date=date, rows=len(before), outcome=outcome, difference=largest)
 
 
 @dataclass(frozen=True, kw_only=True)

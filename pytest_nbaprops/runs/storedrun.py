@@ -14,11 +14,10 @@ import pandas as pd
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import LINEAGE, PREDICTIONS
+from pytest_nbaprops.tracking.connection import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-    from pytest_nbaprops.tracking.connection import Store
 
 _DIGEST_TAGS: Final = (tags.DATASET_DIGEST, tags.DATASET)
 _COMMIT_TAGS: Final = (tags.COMMIT, "mlflow.source.git.commit")
@@ -75,7 +74,6 @@ class StoredRun:
 
     @property
     def features(self) -> int | None:
-        """How many feature columns."""
         if (logged := self.params.get("n_features", "")).isdecimal():
             return int(logged)
         return len(self.columns) or None

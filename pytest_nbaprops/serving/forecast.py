@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,20 +19,18 @@ from pytest_nbaprops.errors import DataError, TrackingError
 from pytest_nbaprops.features.baseline import baseline_predictions
 from pytest_nbaprops.features.build import build_as_of
 from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.market.board import make_board
 from pytest_nbaprops.market.judge import judge
 from pytest_nbaprops.market.match import NO_GAME, match_players
 from pytest_nbaprops.market.odds import of_target
 from pytest_nbaprops.market.opening import Market, open_market
+from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.market.tonight import Experience, priced
 from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.features.group import FeatureGroup
-    from pytest_nbaprops.market.report import MarketReport
-    from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
+from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
 
 LEVEL: Final = 0.8
 DEFAULT_TARGET: Final = "PTS+REB+AST"
@@ -132,27 +131,25 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     if past.empty:
         raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
-    stale = staleness(served, past, available, root)
-    if stale and not allow_stale:
-        raise TrackingError(
-            f"{served.label} is not used: {'; '.join(stale)}; bring data and code up to date, train anew, "
-            "or overrule this with --allow-stale (allow_stale=True)"
-        )
-    known = pd.concat([past, upcoming.rows], ignore_index=True)
-    features, missing = _features(served, known, upcoming.rows, available, root)
-    notes, warnings = [*upcoming.notes, *missing], list[str]()
-    errors = _error_model(loader, served, notes)
-    rows = _with_interval(_described(upcoming).assign(predicted=served.predict(features)), errors, level)
-    rows["baseline"] = _baseline(served, known, upcoming.rows)
+    stale = _staleness(served, past, available, root, allowed=allow_stale)
+    basis = _Basis(
+        loader=loader,
+        served=served,
+        rows=upcoming.rows,
+        games=games,
+        past=past,
+        bets=bets or MarketSettings(),
+        notes=[*upcoming.notes],
+    )
+    features = _features(basis, available, root)
+    errors = _error_model(basis)
+    rows = _described(upcoming).assign(predicted=served.predict(features), low=np.nan, high=np.nan)
+    if errors is not None:
+        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
+    rows["baseline"] = _baseline(basis)
+    warnings: tuple[str, ...] = ()
     if odds is not None:
-        target = served.record.target or DEFAULT_TARGET
-        market = _market(upcoming.rows, odds, games, target, bets or MarketSettings(), notes)
-        every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
-        experience = Experience.of(_judged(loader, served, every, past, market, notes))
-        keyed = upcoming.rows[list(KEY_COLUMNS)].assign(predicted=rows["predicted"])
-        rows = rows.join(priced(keyed, market, errors, experience.recalibration))
-        if experience.warning is not None and rows["line"].notna().any():
-            warnings.append(f"{served.label} {experience.warning}")
+        rows, warnings = _with_offers(basis, rows, errors, odds, earlier_odds)
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
@@ -160,9 +157,37 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         data_through=f"{past['GAME_DATE'].max():%Y-%m-%d}",
         level=level,
         stale=stale,
-        notes=tuple(notes),
-        warnings=tuple(warnings),
+        notes=tuple(basis.notes),
+        warnings=warnings,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Basis:
+    """What a forecast rests on.
+
+    Attributes:
+        rows: the player-games to come, in the schedule's order.
+        past: those of the games that were played before the first of them.
+        notes: what a user should know, collected on the way.
+    """
+
+    loader: ProductionModelLoader
+    served: ServedModel
+    rows: pd.DataFrame
+    games: pd.DataFrame
+    past: pd.DataFrame
+    bets: MarketSettings
+    notes: list[str]
+
+    @property
+    def target(self) -> str:
+        return self.served.record.target or DEFAULT_TARGET
+
+    @cached_property
+    def known(self) -> pd.DataFrame:
+        """The games played, and after them those to come."""
+        return pd.concat([self.past, self.rows], ignore_index=True)
 
 
 def _upcoming(
@@ -174,25 +199,32 @@ def _upcoming(
     return upcoming_rows(read, games, allow_new_players=allow_new_players)
 
 
-def staleness(
-    served: ServedModel, past: pd.DataFrame, available: Mapping[str, FeatureGroup], root: Path | None
+def _staleness(
+    served: ServedModel, past: pd.DataFrame, available: Mapping[str, FeatureGroup], root: Path | None, *, allowed: bool
 ) -> tuple[str, ...]:
     """Why the model does not belong to this data and code, a line each; empty if it does.
 
     `past` are the games that the features will be made of, `available` every feature group there is.
+
+    Raises:
+        TrackingError: it does not, and that is not allowed.
     """
-    return tuple(_old_data(served, past) + _other_code(served, available, root))
-
-
-def _old_data(served: ServedModel, past: pd.DataFrame) -> list[str]:
     trained = served.record.trained_through
-    if trained is None:
-        return [f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"]
     played = past.loc[past["MIN"].notna(), "GAME_DATE"]
     last = f"{played.max():%Y-%m-%d}" if len(played) else "0000-00-00"
-    if last < trained:
-        return [f"it was trained through {trained}, but the data before the first game to predict ends on {last}"]
-    return []
+    reasons = _other_code(served, available, root)
+    if trained is None:
+        why = f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"
+        reasons = [why, *reasons]
+    elif last < trained:
+        why = f"it was trained through {trained}, but the data before the first game to predict ends on {last}"
+        reasons = [why, *reasons]
+    if reasons and not allowed:
+        raise TrackingError(
+            f"{served.label} is not used: {'; '.join(reasons)}; bring data and code up to date, train anew, "
+            "or overrule this with --allow-stale (allow_stale=True)"
+        )
+    return tuple(reasons)
 
 
 def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root: Path | None) -> list[str]:
@@ -209,34 +241,28 @@ def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root
     return reasons
 
 
-def _features(
-    served: ServedModel,
-    known: pd.DataFrame,
-    rows: pd.DataFrame,
-    available: Mapping[str, FeatureGroup],
-    root: Path | None,
-) -> tuple[pd.DataFrame, list[str]]:
+def _features(basis: _Basis, available: Mapping[str, FeatureGroup], root: Path | None) -> pd.DataFrame:
     """The model's columns for the rows, in the rows' order; columns that no group makes are empty, and noted."""
+    served, rows = basis.served, basis.rows
     lineage = served.record.lineage
     names = [line.name for line in lineage.groups if line.name in available] if lineage else list(available)
-    built = build_as_of(known, [available[name] for name in names], dates=_dates(rows), root=root)
+    dates = [pd.Timestamp(day) for day in sorted(rows["GAME_DATE"].unique())]
+    built = build_as_of(basis.known, [available[name] for name in names], dates=dates, root=root)
     built.index = rows.sort_values(list(KEY_COLUMNS)).index  # build_as_of answers in canonical order
     absent = [name for name in served.columns if name not in built.columns]
-    notes = [f"{len(absent)} feature columns are empty, as nothing makes them: {', '.join(absent[:NAMED])}"]
+    if absent:
+        shown = ", ".join(absent[:NAMED])
+        basis.notes.append(f"{len(absent)} feature columns are empty, as nothing makes them: {shown}")
     empty = pd.DataFrame(np.nan, index=built.index, columns=absent, dtype=np.float32)
-    return pd.concat([built, empty], axis=1).loc[rows.index, list(served.columns)], notes if absent else []
+    return pd.concat([built, empty], axis=1).loc[rows.index, list(served.columns)]
 
 
-def _dates(rows: pd.DataFrame) -> list[pd.Timestamp]:
-    return [pd.Timestamp(day) for day in sorted(rows["GAME_DATE"].unique())]
-
-
-def _baseline(served: ServedModel, known: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[float]:
-    ordered = known.assign(_row=[-1] * (len(known) - len(rows)) + list(rows.index))
+def _baseline(basis: _Basis) -> pd.Series[float]:
+    ordered = basis.known.assign(_row=[-1] * len(basis.past) + list(basis.rows.index))
     ordered = ordered.sort_values(list(KEY_COLUMNS), ignore_index=True)
-    values = baseline_predictions(ordered, parse_target(served.record.target or DEFAULT_TARGET))
+    values = baseline_predictions(ordered, parse_target(basis.target))
     chosen = ordered["_row"] >= 0
-    return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[rows.index]
+    return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[basis.rows.index]
 
 
 def _described(upcoming: Upcoming) -> pd.DataFrame:
@@ -254,68 +280,68 @@ def _described(upcoming: Upcoming) -> pd.DataFrame:
     )
 
 
-def _error_model(loader: ProductionModelLoader, served: ServedModel, notes: list[str]) -> ErrorModel | None:
+def _error_model(basis: _Basis) -> ErrorModel | None:
     """How the version erred out of sample; None, and a note, where its run does not tell."""
     try:
-        past = loader.past_predictions(served)
+        past = basis.loader.past_predictions(basis.served)
         errors = learn_errors(past["actual"], past["predicted"])
     except (TrackingError, KeyError) as error:
-        notes.append(f"no interval: {error}")
+        basis.notes.append(f"no interval: {error}")
         return None
     if errors is None:
-        notes.append(f"no interval: the run of {served.label} kept only {len(past)} out-of-sample predictions")
+        run = f"the run of {basis.served.label}"
+        basis.notes.append(f"no interval: {run} kept only {len(past)} out-of-sample predictions")
     return errors
 
 
-def _with_interval(rows: pd.DataFrame, errors: ErrorModel | None, level: float) -> pd.DataFrame:
-    if errors is None:
-        return rows.assign(low=np.nan, high=np.nan)
-    ends = errors.interval(rows["predicted"].to_numpy(), level)
-    return rows.assign(low=ends["low"].to_numpy(), high=ends["high"].to_numpy())
-
-
-def _market(  # noqa: PLR0913, PLR0917 - the lines and what they are for
+def _with_offers(
+    basis: _Basis,
     rows: pd.DataFrame,
+    errors: ErrorModel | None,
     odds: pd.DataFrame,
-    games: pd.DataFrame,
-    target: str,
-    settings: MarketSettings,
-    notes: list[str],
-) -> Market:
+    earlier_odds: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows with line, chances and the best offer, and why these chances should not be bet on."""
+    market = _market(basis, odds)
+    every = odds if earlier_odds is None else pd.concat([odds, earlier_odds], ignore_index=True)
+    experience = Experience.of(_judged(basis, every, market))
+    keyed = basis.rows[list(KEY_COLUMNS)].assign(predicted=rows["predicted"])
+    rows = rows.join(priced(keyed, market, errors, experience.recalibration))
+    if experience.warning is None or rows["line"].isna().all():
+        return rows, ()
+    return rows, (f"{basis.served.label} {experience.warning}",)
+
+
+def _market(basis: _Basis, odds: pd.DataFrame) -> Market:
     """The lines on the scheduled games; those whose player is not in them are noted."""
-    season = games[games["SEASON"].isin(rows["SEASON"].unique())]
+    rows, target = basis.rows, basis.target
+    season = basis.games[basis.games["SEASON"].isin(rows["SEASON"].unique())]
     first, last = rows["GAME_DATE"].min(), rows["GAME_DATE"].max() + pd.Timedelta(days=1)  # a night game's UTC date
     near = of_target(odds[odds["EVENT_DATE"].between(first, last)], target)
     found = match_players(near, rows, roster=season)
     lost = found.unmatched[found.unmatched["KIND"] != NO_GAME].drop_duplicates(["PLAYER", "EVENT_ID"])
     if len(lost):
         examples = "; ".join(f"{p}: {r}" for p, r in lost[["PLAYER", "REASON"]].head(NAMED).itertuples(index=False))
-        notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
+        basis.notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
     if found.matched.empty:
-        notes.append("no line of the odds is for a player of the schedule: check the dates")
-    board = make_board(found.matched, target, snapshot=settings.snapshot)
-    market = Market(target=target, settings=settings, lines=found, board=board)
-    notes += market.board_problems()
+        basis.notes.append("no line of the odds is for a player of the schedule: check the dates")
+    board = make_board(found.matched, target, snapshot=basis.bets.snapshot)
+    market = Market(target=target, settings=basis.bets, lines=found, board=board)
+    basis.notes.extend(market.board_problems())
     return market
 
 
-def _judged(  # noqa: PLR0913, PLR0917 - the version and everything that it was held against
-    loader: ProductionModelLoader,
-    served: ServedModel,
-    odds: pd.DataFrame,
-    past: pd.DataFrame,
-    market: Market,
-    notes: list[str],
-) -> MarketReport | None:
+def _judged(basis: _Basis, odds: pd.DataFrame, market: Market) -> MarketReport | None:
     """The version's out-of-sample predictions of earlier dates against the lines on them; None where there are none."""
     try:
-        predictions = loader.past_predictions(served)
-        earlier = predictions[pd.to_datetime(predictions["GAME_DATE"]) <= past["GAME_DATE"].max()]
-        known = odds[odds["EVENT_DATE"] <= past["GAME_DATE"].max() + pd.Timedelta(days=1)]
+        predictions = basis.loader.past_predictions(basis.served)
+        last = basis.past["GAME_DATE"].max()
+        earlier = predictions[pd.to_datetime(predictions["GAME_DATE"]) <= last]
+        known = odds[odds["EVENT_DATE"] <= last + pd.Timedelta(days=1)]
         if earlier.empty or known.empty:
             return None
         settings = replace(market.settings, rule="best-value", book=None)
-        return judge(earlier, open_market(known, past, market.target, settings))
+        return judge(earlier, open_market(known, basis.past, market.target, settings))
     except (TrackingError, KeyError) as error:
-        notes.append(f"earlier lines were not looked at: {error}")
+        basis.notes.append(f"earlier lines were not looked at: {error}")
         return None

@@ -7,36 +7,32 @@ import logging
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError, TrackingError
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
 from pytest_nbaprops.registry.versions import record_of
 from pytest_nbaprops.runs.storedrun import stored_run
 from pytest_nbaprops.tracking import skops_loader
-from pytest_nbaprops.tracking.connection import as_store, connect
+from pytest_nbaprops.tracking.connection import Store, as_store, connect
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.registering import download_model
 from pytest_nbaprops.tracking.search import found
 
 with quiet():
-    from mlflow.artifacts import download_artifacts
     from mlflow.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    import numpy.typing as npt
-
-    from pytest_nbaprops.gate.verdict import Champion
-    from pytest_nbaprops.tracking.connection import Store
-
     Floats = npt.NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
@@ -222,7 +218,10 @@ class ProductionModelLoader:
             if holder is not None and holder != self._served.champion.version:
                 self._served = self._load()
         except TrackingError as error:
-            self._keep_serving(str(error))
+            if self._problem is None:
+                logger.warning("%s serves on: %s", self._served.label, str(error))
+            self._problem = str(error)
+            self._next_check = time.monotonic() + max(self.check_seconds, RETRY_SECONDS)
             return
         if holder is None:
             raise TrackingError(
@@ -235,12 +234,6 @@ class ProductionModelLoader:
         self._problem = None
         self._next_check = time.monotonic() + self.check_seconds
 
-    def _keep_serving(self, problem: str) -> None:
-        if self._problem is None:
-            logger.warning("%s serves on: %s", self._served.label, problem)
-        self._problem = problem
-        self._next_check = time.monotonic() + max(self.check_seconds, RETRY_SECONDS)
-
     def _reconnect(self) -> None:
         """A store that was given up is opened anew."""
         if self._registry.store.lost is not None:
@@ -249,9 +242,19 @@ class ProductionModelLoader:
     def _load(self) -> ServedModel:
         champion = self._registry.champion(self.model_name, self.alias)
         if champion is None or not champion.is_known:
-            raise TrackingError(_nobody(self.model_name, champion, self._registry))
+            if champion is None:
+                raise TrackingError(
+                    f"{self.model_name} has no promoted version: train one with --nbaprops-promote=enforce, or check"
+                    " the model's name"
+                )
+            others = ", ".join(sorted(self._registry.aliases(self.model_name))) or "none"
+            raise TrackingError(
+                f"{champion.unavailable} (aliases there: {others}); promote one with nbaprops promote, or name another"
+                " alias"
+            )
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
-            path = _downloaded(self._registry.store, champion, Path(folder))
+            what = f"load {champion.name} {champion.label}"
+            path = download_model(self._registry.store, champion.name, str(champion.version), what, Path(folder))
             model, names = read_model(path, champion, self.trusted_types)
         champion = replace(champion, tags=_from_run(self._registry.store, champion) | dict(champion.tags))
         return ServedModel(champion=champion, model=model, columns=tuple(names))
@@ -270,19 +273,6 @@ def _from_run(store: Store, champion: Champion) -> dict[str, str]:
     return record.to_tags()
 
 
-def _nobody(name: str, answer: Champion | None, registry: ModelRegistry) -> str:
-    if answer is None:
-        return f"{name} has no promoted version: train one with --nbaprops-promote=enforce, or check the model's name"
-    others = ", ".join(sorted(registry.aliases(name))) or "none"
-    return f"{answer.unavailable} (aliases there: {others}); promote one with nbaprops promote, or name another alias"
-
-
-def _downloaded(store: Store, champion: Champion, folder: Path) -> Path:
-    with store.calling(f"load {champion.name} {champion.label}", artifacts=True) as client:
-        source = client.get_model_version_download_uri(champion.name, champion.version)
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
-
-
 def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) -> tuple[Any, list[str]]:
     """The regressor in an MLflow model folder and its feature names; XGBoost's UBJ or JSON, or our skops files.
 
@@ -298,8 +288,11 @@ def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) ->
                 data = _inside(folder, str(generic["data"]))
                 features = json.loads((data / skops_loader.FEATURES_FILE).read_text(encoding="utf-8"))
                 return skops_loader.load(data, trusted), [str(name) for name in features["names"]]
-            if _is_plain_xgboost(flavors.get("xgboost", {})):
-                return _booster(folder, flavors["xgboost"])
+            plain = flavors.get("xgboost", {})
+            package, _, kind = str(plain.get("model_class", "")).rpartition(".")
+            named = package.partition(".")[0] == "xgboost" and kind in _REGRESSORS
+            if named and plain.get("model_format") in _XGBOOST_FORMATS:
+                return _booster(folder, kind, str(plain["data"]))
     except TrackingError as error:
         raise TrackingError(f"{label} cannot be loaded: {error}") from None
     except Exception as error:
@@ -311,18 +304,11 @@ def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) ->
     )
 
 
-def _is_plain_xgboost(flavor: Mapping[str, Any]) -> bool:
-    kind = str(flavor.get("model_class", ""))
-    return flavor.get("model_format") in _XGBOOST_FORMATS and (
-        kind.startswith("xgboost.") and kind.rsplit(".", 1)[-1] in _REGRESSORS
-    )
-
-
-def _booster(folder: Path, flavor: Mapping[str, Any]) -> tuple[BoosterFeatures, list[str]]:
+def _booster(folder: Path, kind: str, data: str) -> tuple[BoosterFeatures, list[str]]:
     import xgboost  # noqa: PLC0415  1.6 s, and skops models do without
 
-    model = getattr(xgboost, str(flavor["model_class"]).rsplit(".", 1)[-1])()
-    model.load_model(_inside(folder, str(flavor["data"])))
+    model = getattr(xgboost, kind)()
+    model.load_model(_inside(folder, data))
     names = model.get_booster().feature_names
     if not names:
         raise TrackingError("it does not know its features' names; fit it on a DataFrame")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,8 @@ import pandas as pd
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.gate.rows import keyed
 from pytest_nbaprops.spreadsheet import without_formulas
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from pytest_nbaprops.tracking.connection import Store
 
 DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
 PREDICTIONS = "predictions.parquet"
@@ -56,24 +53,21 @@ def write_importance(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     """CSV of all features and a bar chart of the first 30."""
     csv, png = folder / IMPORTANCE_TABLE, folder / IMPORTANCE_PLOT
     without_formulas(table).to_csv(csv, index=False)
+    shown = table.head(_BARS).iloc[::-1]
     with quiet():
-        _plot(table.head(_BARS).iloc[::-1], png)
+        # A Figure of its own and the Agg canvas: pyplot would keep global state and may want a display.
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  0.3 s
+        from matplotlib.figure import Figure  # noqa: PLC0415
+
+        # Labels are fitted by saving: a layout engine would draw the figure several times.
+        figure = Figure(figsize=(8, 1 + 0.25 * len(shown)))
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.barh(shown["feature"].astype(str).to_list(), shown["importance"].to_numpy())
+        axes.set_xlabel("importance")
+        axes.set_title(f"The {len(shown)} most important features")
+        figure.savefig(png, dpi=100, bbox_inches="tight", metadata={"Software": None})
     return csv, png
-
-
-def _plot(table: pd.DataFrame, path: Path) -> None:
-    # A Figure of its own and the Agg canvas: pyplot would keep global state and may want a display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  0.3 s
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    # Labels are fitted by saving: a layout engine would draw the figure several times.
-    figure = Figure(figsize=(8, 1 + 0.25 * len(table)))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.barh(table["feature"].astype(str).to_list(), table["importance"].to_numpy())
-    axes.set_xlabel("importance")
-    axes.set_title(f"The {len(table)} most important features")
-    figure.savefig(path, dpi=100, bbox_inches="tight", metadata={"Software": None})
 
 
 class RunFiles:
@@ -96,7 +90,6 @@ class RunFiles:
 
     @property
     def is_open(self) -> bool:
-        """Whether a run is open."""
         return self._run_id is not None
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
@@ -105,7 +98,6 @@ class RunFiles:
             client.log_artifact(self.run_id, str(path), folder)
 
     def log_artifacts(self, directory: str | Path) -> None:
-        """Store everything in the directory."""
         with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
             client.log_artifacts(self.run_id, str(directory))
 
@@ -117,8 +109,7 @@ class RunFiles:
     def log_predictions(self, df: pd.DataFrame) -> None:
         """Store the predictions as `predictions.parquet`, in the order given.
 
-        Args:
-            df: GAME_DATE, GAME_ID, PLAYER_ID, actual and predicted, one row for each player-game; more may be there.
+        Columns GAME_DATE, GAME_ID, PLAYER_ID, actual and predicted, one row for each player-game; more may be there.
 
         Raises:
             TrackingError: A column is missing, a player-game is there twice, or a number is none.
@@ -136,9 +127,7 @@ class RunFiles:
     ) -> pd.DataFrame:
         """Store `feature_importance.csv` and a plot of the first 30; give the table.
 
-        Args:
-            names: Features, or a Series of importances indexed by feature.
-            values: One importance for each name.
+        One value for each name, or a Series of importances indexed by feature.
         """
         table = importance_table(names, values)
         with self._files() as folder:

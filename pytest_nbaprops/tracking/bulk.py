@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
 import sqlalchemy
+from sqlalchemy import Connection, Table
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.payload import ENTRIES_A_REQUEST, METRICS_A_REQUEST, chunks
 from pytest_nbaprops.tracking.quiet import quiet
@@ -25,11 +27,6 @@ from pytest_nbaprops.tracking.search import every
 with quiet():
     from mlflow.entities import Metric, Param, RunTag, ViewType
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
-
-    from pytest_nbaprops.tracking.connection import Store
 
 COMPLETE: Final = "complete"
 _METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")
@@ -67,26 +64,8 @@ class ImportedRun:
     deleted: bool = False
 
 
-class BulkWriter(Protocol):
-    """Writes runs; the experiments are there already."""
-
-    def imported(self) -> list[ImportedRun]:
-        """What earlier imports wrote, deleted runs included."""
-
-    def write(self, runs: Sequence[RunRows]) -> list[str]:
-        """Write the runs and give the ids that they got."""
-
-    def complete(self, run_ids: Sequence[str], deleted: Sequence[str]) -> None:
-        """Mark the runs as whole, and delete those of them that were deleted where they came from."""
-
-
-def bulk_writer(store: Store) -> BulkWriter:
-    """The fast way into a database, the usual one to a server."""
-    return _Server(store) if store.is_remote or store.uri.startswith("databricks") else _Database(store)
-
-
-class _Database:
-    """Rows into the tables; nothing is read from or written to any other."""
+class DatabaseWriter:
+    """Rows into the tables; nothing is read from or written to any other. The experiments are there already."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -105,6 +84,7 @@ class _Database:
             raise TrackingError(f"could not {what} in the tracking store {self.store.name}: {reason}") from error
 
     def imported(self) -> list[ImportedRun]:
+        """What earlier imports wrote, deleted runs included."""
         table: Table = SqlTag.__table__
         wanted = (tags.IMPORTED_RUN, tags.IMPORTED_FROM, tags.IMPORTED_STATE)
         found: dict[str, dict[str, str]] = {}
@@ -122,6 +102,7 @@ class _Database:
         ]
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
+        """Write the runs and give the ids that they got."""
         with self._doing(f"write {len(runs)} runs") as connection:
             query = sqlalchemy.text("SELECT experiment_id, artifact_location FROM experiments")
             locations = {str(row[0]): str(row[1]) for row in connection.execute(query)}
@@ -157,6 +138,7 @@ class _Database:
         _insert_tuples(connection, SqlLatestMetric.__table__, latest)
 
     def complete(self, run_ids: Sequence[str], deleted: Sequence[str]) -> None:  # noqa: ARG002 - written as deleted
+        """Mark the runs as whole, and delete those of them that were deleted where they came from."""
         rows = [{"key": tags.IMPORTED_STATE, "value": COMPLETE, "run_uuid": run_id} for run_id in run_ids]
         with self._doing("mark runs as imported") as connection:
             _insert(connection, SqlTag.__table__, rows)
@@ -211,7 +193,7 @@ def _imported(run_id: str, values: Mapping[str, str], *, deleted: bool) -> Impor
     )
 
 
-class _Server:
+class ServerWriter:
     """Requests to a server. A run that was begun and not completed is written again: that changes nothing there."""
 
     def __init__(self, store: Store) -> None:
@@ -263,3 +245,11 @@ class _Server:
                 client.set_tag(run_id, tags.IMPORTED_STATE, COMPLETE)
             for run_id in deleted:
                 client.delete_run(run_id)
+
+
+BulkWriter = DatabaseWriter | ServerWriter
+
+
+def bulk_writer(store: Store) -> BulkWriter:
+    """The fast way into a database, the usual one to a server."""
+    return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)

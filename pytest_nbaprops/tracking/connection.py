@@ -7,10 +7,12 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from types import FrameType
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
@@ -30,10 +32,6 @@ with quiet():  # under -W error the import itself would fail
     import mlflow
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
 
 T = TypeVar("T")
 
@@ -60,17 +58,16 @@ class Store:
         self.lost: str | None = None
         # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.client = cast("MlflowClient", self._sturdy(client))
+        if self.is_remote:
+            client = cast("MlflowClient", RetryingClient(client))
+        elif uri.startswith("sqlite"):
+            client = cast("MlflowClient", PatientClient(client))
+        self.client = client
 
     @property
     def is_remote(self) -> bool:
         """Whether an MLflow server answers, which then decides where artifacts are kept."""
         return self.uri.startswith(("http://", "https://"))
-
-    def _sturdy(self, client: MlflowClient) -> object:
-        if self.is_remote:
-            return RetryingClient(client)
-        return PatientClient(client) if self.uri.startswith("sqlite") else client
 
     def check_writable(self) -> None:
         """Ask before the first change: whoever only reads needs no right to write.
@@ -135,33 +132,19 @@ def connect(  # noqa: PLR0913 - where, how long, and what may be made
     _check_scheme(uri)
     with limits(max(1, round(timeout)), retries=0), quiet():
         try:
-            if uri.startswith("sqlite"):
-                return within(_for_sqlite(uri), lambda: _sqlite(uri, artifact_root, create=create), tell)
-            waiting = Waiting(uri=uri, seconds=timeout, what=f"an answer of the tracking store {redact(uri)}")
+            waiting = _waiting(uri, timeout)
             if uri.startswith(_DATABASES):
                 within(waiting, lambda: check_server_database(uri, timeout), tell)
-            return within(waiting, lambda: _probed(uri), tell)
+            return within(waiting, lambda: _opened(uri, artifact_root, create=create), tell)
         except NBAPropsError:
             raise
         except Exception as error:
             raise _unreachable(uri, one_line(error)) from error
 
 
-def _for_sqlite(uri: str) -> Waiting:
-    path, is_new = sqlite_path(uri), False
-    with suppress(OSError):
-        is_new = not path.exists() or path.stat().st_size == 0
-    if is_new:
-        return Waiting(uri=uri, seconds=_CREATING_SECONDS, what=f"the new tracking store {path} to be made")
-    return Waiting(uri=uri, seconds=_SQLITE_SECONDS, what=f"the tracking store {path} to be opened")
-
-
-def _sqlite(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
-    prepare_sqlite(sqlite_path(uri), artifact_root, create=create)
-    return _probed(uri)
-
-
-def _probed(uri: str) -> Store:
+def _opened(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
+    if uri.startswith("sqlite"):
+        prepare_sqlite(sqlite_path(uri), artifact_root, create=create)
     store = Store(uri)
     store.client.search_experiments(max_results=1)
     return store
@@ -207,6 +190,17 @@ def within(waiting: Waiting, work: Callable[[], T], tell: Callable[[str], None] 
     return results[0]
 
 
+def _waiting(uri: str, timeout: float) -> Waiting:
+    if not uri.startswith("sqlite"):
+        return Waiting(uri=uri, seconds=timeout, what=f"an answer of the tracking store {redact(uri)}")
+    path, is_new = sqlite_path(uri), False
+    with suppress(OSError):
+        is_new = not path.exists() or path.stat().st_size == 0
+    if is_new:
+        return Waiting(uri=uri, seconds=_CREATING_SECONDS, what=f"the new tracking store {path} to be made")
+    return Waiting(uri=uri, seconds=_SQLITE_SECONDS, what=f"the tracking store {path} to be opened")
+
+
 def _resolved(uri: str | None, root: Path) -> str:
     if uri is None:
         uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else DEFAULT_TRACKING_URI
@@ -217,7 +211,13 @@ def _resolved(uri: str | None, root: Path) -> str:
 
 
 def _check_scheme(uri: str) -> None:
-    scheme = _scheme(uri)
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:  # its text may hold the password
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} can't be read: its host is none; use http(s)://host:port,"
+            " sqlite:///mlflow.db, postgresql://…, mysql://… or mssql://…"
+        ) from None
     if scheme in ("http", "https", "databricks") or scheme.split("+")[0] in ("sqlite", *_DATABASES):
         return
     if scheme == "" and uri.endswith(_FILES):
@@ -233,16 +233,6 @@ def _check_scheme(uri: str) -> None:
         f"the tracking URI {redact(uri)!r} is of an unknown kind: use http(s)://…, sqlite:///mlflow.db,"
         " postgresql://…, mysql://… or mssql://…"
     )
-
-
-def _scheme(uri: str) -> str:
-    try:
-        return urlsplit(uri).scheme
-    except ValueError:  # its text may hold the password
-        raise TrackingError(
-            f"the tracking URI {redact(uri)!r} can't be read: its host is none; use http(s)://host:port,"
-            " sqlite:///mlflow.db, postgresql://…, mysql://… or mssql://…"
-        ) from None
 
 
 def _unreachable(uri: str, reason: str) -> TrackingError:

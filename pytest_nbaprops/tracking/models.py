@@ -6,10 +6,9 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,42 +16,27 @@ from sklearn.base import clone
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import skops_loader, tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.tracking.registering import MODEL_FILE
 from pytest_nbaprops.tracking.search import is_there_already
-from pytest_nbaprops.tracking.trusted_types import ENVIRONMENT, refused_types
 
 with quiet():
     import mlflow.pyfunc
     import mlflow.xgboost
+    from mlflow import MlflowClient
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-    from pytest_nbaprops.tracking.connection import Store
-
 _TRIAL_ROWS: Final = 40
 _TRIAL_NAMES: Final = ("f0", "f1", "f2", "f3", "f4")
 _NATIVE_CLASSES: Final = ("XGBRegressor", "XGBRFRegressor")
 _CODE_VARIABLE: Final = "MLFLOW_ALLOW_MODEL_CODE_EXECUTION"
-_MODEL_FILE: Final = "MLmodel"
 _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the same bits
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelContent:
-    """A fitted regressor and what is needed to store it; `content` is the identity of what was fitted."""
-
-    model: Any
-    model_type: str
-    example: pd.DataFrame | None = None
-    content: str | None = None
-    trusted: tuple[str, ...] = ()
 
 
 def check_storable(
@@ -133,19 +117,26 @@ def save_model(
     Raises:
         TrackingError: The model can't be stored without pickle, or does not come back the same.
     """
-    names = _feature_names(model, example, feature_names)
+    if feature_names is None:
+        feature_names = getattr(model, "feature_names_in_", None) if example is None else list(example.columns)
+    if feature_names is None:
+        raise _not_storable(model, "it does not know its features' names: fit it on a DataFrame or give input_example")
     try:
         with quiet():
-            saved = _write(model, path, _signature(names, example), names, _width(example), trusted_types)
+            saved = _write(model, path, [str(name) for name in feature_names], example, trusted_types)
             _compare(model, path, example, trusted_types)
     except (MlflowException, OSError, TypeError, ValueError) as error:
         raise _not_storable(model, one_line(error)) from error
     return saved
 
 
-def _write(  # noqa: PLR0913, PLR0917  everything that a model folder holds
-    model: Any, path: Path, signature: ModelSignature, names: list[str], width: str, trusted_types: Sequence[str]
+def _write(
+    model: Any, path: Path, names: list[str], example: pd.DataFrame | None, trusted_types: Sequence[str]
 ) -> Model:
+    # Doubles, so that float32 and float64 frames are both taken; MLflow puts the columns in order by name.
+    kinds = {} if example is None else {str(c): _KINDS.get(example[c].dtype.kind, "double") for c in example.columns}
+    inputs = Schema([ColSpec(kinds.get(name, "double"), name) for name in names])
+    signature = ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "prediction")]))
     saved = Model()
     if is_native(model):
         mlflow.xgboost.save_model(
@@ -157,11 +148,14 @@ def _write(  # noqa: PLR0913, PLR0917  everything that a model folder holds
             model_format="ubj",  # older MLflow would write XGBoost's old binary format
         )
         return saved
+    # float32 where every training column has it: the same numbers, added up wider, give other bits.
+    narrow = example is not None and all(dtype == np.float32 for dtype in example.dtypes)
+    features = {"names": names, "dtype": "float32" if narrow else "float64"}
     with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
         data = Path(folder) / "skops"
         data.mkdir()
         (data / skops_loader.MODEL_FILE).write_bytes(_skops_bytes(model, trusted_types))
-        (data / skops_loader.FEATURES_FILE).write_text(json.dumps({"names": names, "dtype": width}), encoding="utf-8")
+        (data / skops_loader.FEATURES_FILE).write_text(json.dumps(features), encoding="utf-8")
         mlflow.pyfunc.save_model(
             str(path),
             loader_module=skops_loader.__name__,
@@ -182,11 +176,11 @@ def _skops_bytes(model: Any, trusted_types: Sequence[str]) -> bytes:
             found = skops.io.get_untrusted_types(data=data)
     except Exception as error:
         raise _not_storable(model, f"skops refuses it ({one_line(error)})") from error
-    if refused := refused_types(found, trusted_types):
+    if refused := skops_loader.refused_types(found, trusted_types):
         raise _not_storable(
             model,
             f"{', '.join(refused)} not in the reviewed list of types: if you trust them, name them in the ini"
-            f" as nbaprops_trusted_types, and in {ENVIRONMENT} where the model is loaded",
+            f" as nbaprops_trusted_types, and in {skops_loader.ENVIRONMENT} where the model is loaded",
         )
     return data
 
@@ -206,27 +200,6 @@ def _compare(model: Any, path: Path, example: pd.DataFrame | None, trusted_types
         raise _not_storable(model, "read back, it predicts other values than in memory")
 
 
-def _feature_names(model: Any, example: pd.DataFrame | None, names: Sequence[str] | None) -> list[str]:
-    if names is None:
-        names = getattr(model, "feature_names_in_", None) if example is None else list(example.columns)
-    if names is None:
-        raise _not_storable(model, "it does not know its features' names: fit it on a DataFrame or give input_example")
-    return [str(name) for name in names]
-
-
-def _signature(names: Sequence[str], example: pd.DataFrame | None) -> ModelSignature:
-    """Doubles, so that float32 and float64 frames are both taken; MLflow puts the columns in order by name."""
-    kinds = {} if example is None else {str(c): _KINDS.get(example[c].dtype.kind, "double") for c in example.columns}
-    inputs = Schema([ColSpec(kinds.get(name, "double"), name) for name in names])
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "prediction")]))
-
-
-def _width(example: pd.DataFrame | None) -> str:
-    """float32 where every training column has it: the same numbers, added up wider, give other bits."""
-    narrow = example is not None and all(dtype == np.float32 for dtype in example.dtypes)
-    return "float32" if narrow else "float64"
-
-
 def _requirements(*names: str) -> list[str]:
     """Given, because MLflow takes 3 to 7 seconds to guess them."""
     pinned = []
@@ -242,31 +215,34 @@ def _not_storable(model: Any, why: str) -> TrackingError:
     return TrackingError(f"the model {type(model).__name__} can't be stored without pickle: {why}")
 
 
-def log_model(store: Store, experiment_id: str, run_id: str, content: ModelContent) -> str:
-    """Store the model as a logged model of the run and give its `models:/m-…` URI.
+def log_model(  # noqa: PLR0913 - the model, what it is, and where it goes
+    store: Store,
+    experiment_id: str,
+    run_id: str,
+    model: Any,
+    *,
+    model_type: str,
+    content: str | None = None,
+    example: pd.DataFrame | None = None,
+    trusted_types: Sequence[str] = (),
+) -> str:
+    """Store the fitted model as a logged model of the run and give its `models:/m-…` URI.
 
-    The run's tag with the URI is written last: a model without it is unfinished and never used.
+    The run's tag with the URI is written last: a model without it is unfinished and never used. One of the same
+    `content`, the identity of what was fitted, is not stored again.
     """
-    if (known := _already_logged(store, run_id, content.content)) is not None:
-        return known
+    if content is not None:
+        with store.calling(f"look for the model of the run {run_id}") as client:
+            uri: str | None = client.get_run(run_id).data.tags.get(tags.MODEL_URI)
+            known = None if uri is None else client.get_logged_model(uri.removeprefix("models:/"))
+        if known is not None and known.tags.get(tags.CONTENT) == content:
+            return str(uri)
     with tempfile.TemporaryDirectory(prefix="nbaprops-") as temporary:
         folder = Path(temporary) / "model"
-        save_model(content.model, folder, example=content.example, trusted_types=content.trusted)
+        save_model(model, folder, example=example, trusted_types=trusted_types)
         with store.calling("store the model", artifacts=True) as client:
-            values = {tags.MODEL_TYPE: content.model_type}
-            values |= {} if content.content is None else {tags.CONTENT: content.content}
+            values = {tags.MODEL_TYPE: model_type} | ({} if content is None else {tags.CONTENT: content})
             return _upload(client, folder, experiment_id, run_id, values)
-
-
-def _already_logged(store: Store, run_id: str, content: str | None) -> str | None:
-    if content is None:
-        return None
-    with store.calling(f"look for the model of the run {run_id}") as client:
-        uri: str | None = client.get_run(run_id).data.tags.get(tags.MODEL_URI)
-        if uri is None:
-            return None
-        known = client.get_logged_model(uri.removeprefix("models:/"))
-    return uri if known.tags.get(tags.CONTENT) == content else None
 
 
 def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, values: Mapping[str, str]) -> str:
@@ -276,7 +252,7 @@ def _upload(client: MlflowClient, folder: Path, experiment_id: str, run_id: str,
     description = Model.load(str(folder))  # its ids are only known once the store has made room for it
     description.model_id = description.model_uuid = logged.model_id
     description.artifact_path, description.run_id = logged.artifact_location, run_id
-    description.save(str(folder / _MODEL_FILE))
+    description.save(str(folder / MODEL_FILE))
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     try:

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,14 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.runs import find_running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mlflow.entities import Run
-
-    from pytest_nbaprops.tracking.connection import Store
 
 BEAT_SECONDS: Final = 30.0
 STALE_SECONDS: Final = 600.0  # a session elsewhere whose folds take longer is given the time of several
@@ -60,7 +58,6 @@ class Owner:
         return replace(self, at=time.time())
 
     def to_tag(self) -> dict[str, str]:
-        """The tag that says so."""
         plain = {"machine": self.machine, "pid": self.pid, "born": self.born, "at": round(self.at, 3)}
         return {self.key: json.dumps(plain)}
 
@@ -69,13 +66,8 @@ class Owner:
         """None where the tag says nothing of the kind."""
         try:
             plain: dict[str, Any] = json.loads(value)
-            return cls(
-                machine=str(plain["machine"]),
-                pid=int(plain["pid"]),
-                born=str(plain["born"]),
-                at=float(plain["at"]),
-                key=key,
-            )
+            machine, born = str(plain["machine"]), str(plain["born"])
+            return cls(machine=machine, pid=int(plain["pid"]), born=born, at=float(plain["at"]), key=key)
         except (KeyError, TypeError, ValueError):
             return None
 

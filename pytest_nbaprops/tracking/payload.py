@@ -10,8 +10,8 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import pandas as pd
 
@@ -24,9 +24,6 @@ from pytest_nbaprops.tracking.quiet import quiet
 with quiet():
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 T = TypeVar("T")
 
 METRICS_A_REQUEST: Final = 800  # of 1,000 entries of any kind
@@ -38,13 +35,21 @@ _NAME: Final = re.compile(r"[/\w.\- :]+")
 _NAME_CHARACTERS: Final = 250
 _SHOWN_CHARACTERS: Final = 60
 _CONTEXT_TAG: Final = "mlflow.data.context"
+_KINDS: Final = {"i": "long", "u": "long", "f": "double", "b": "boolean", "M": "datetime"}
 
 
 def date_timestamp(date: object) -> int:
-    """Milliseconds from 1970 to the date's midnight in UTC; 0 for older dates, since MLflow has no negative ones."""
-    stamp = pd.Timestamp(date)  # type: ignore[arg-type]  # text, datetime.date, datetime or Timestamp
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return max(0, int(stamp.normalize().timestamp() * 1000))
+    """Milliseconds from 1970 to the date's midnight in UTC; 0 for older dates, since MLflow has no negative ones.
+
+    Raises:
+        TrackingError: It is no date.
+    """
+    try:
+        stamp = pd.Timestamp(date)  # type: ignore[arg-type]  # text, datetime.date, datetime or Timestamp
+        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+        return max(0, int(stamp.normalize().timestamp() * 1000))
+    except (TypeError, ValueError):
+        raise TrackingError(f"a fold's date must be one, such as 2024-01-05, not {date!r:.60}") from None
 
 
 def finite(metrics: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
@@ -55,20 +60,14 @@ def finite(metrics: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     Raises:
         TrackingError: A value is no number.
     """
-    values = {str(name): _number(str(name), value) for name, value in metrics.items()}
+    values = {}
+    for name, value in metrics.items():
+        try:
+            values[str(name)] = float(value)  # whatever a script takes for a number
+        except (TypeError, ValueError):
+            raise TrackingError(f"the metric {str(name)!r} must be a number, not {value!r:.60}") from None
     kept = {name: value for name, value in values.items() if math.isfinite(value)}
     return kept, [name for name in values if name not in kept]
-
-
-def _number(name: str, value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]  # whatever a script takes for a number
-    except (TypeError, ValueError):
-        raise TrackingError(f"the metric {name!r} must be a number, not {value!r:.60}") from None
-
-
-def as_metrics(values: Mapping[str, float], *, step: int, timestamp: int) -> list[Metric]:
-    return [Metric(name, value, timestamp, step) for name, value in values.items()]
 
 
 def as_params(values: Mapping[str, object]) -> list[Param]:
@@ -112,22 +111,18 @@ def chunks(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def dataset_input(frame: pd.DataFrame, name: str, source: str, digest: str) -> DatasetInput:
     """The frame as an MLflow dataset input: name, short digest, where it is from, columns and size, but no rows."""
-    schema = json.dumps({"mlflow_colspec": [{"type": _kind(frame[c]), "name": str(c)} for c in frame.columns]})
+    kinds = [_KINDS.get(getattr(frame[name].dtype, "kind", "O"), "string") for name in frame.columns]
+    columns = [{"type": kind, "name": str(name)} for kind, name in zip(kinds, frame.columns, strict=True)]
     profile = json.dumps({"num_rows": len(frame), "num_elements": int(frame.size), "digest": digest})
     dataset = Dataset(
         name=name,
         digest=digest[:_DIGEST_CHARACTERS],
         source_type="local",
         source=json.dumps({"uri": redact(source)}),
-        schema=schema,
+        schema=json.dumps({"mlflow_colspec": columns}),
         profile=profile,
     )
     return DatasetInput(dataset, [InputTag(_CONTEXT_TAG, "validation")])
-
-
-def _kind(column: pd.Series) -> str:
-    kinds = {"i": "long", "u": "long", "f": "double", "b": "boolean", "M": "datetime"}
-    return kinds.get(getattr(column.dtype, "kind", "O"), "string")
 
 
 def frame_digest(frame: pd.DataFrame) -> str:
@@ -158,13 +153,8 @@ class Pending:
     @property
     def tags(self) -> list[RunTag]:
         """With one more that names the metrics that were not finite."""
-        return [*self._tags.values(), *as_tags(self._dropped())]
-
-    def _dropped(self) -> dict[str, str]:
-        if not self._not_finite:
-            return {}
-        names = (f"{name} ({count})" if count > 1 else name for name, count in sorted(self._not_finite.items()))
-        return {tags.NOT_FINITE: ", ".join(names)}
+        names = [f"{name} ({count})" if count > 1 else name for name, count in sorted(self._not_finite.items())]
+        return [*self._tags.values(), *as_tags({tags.NOT_FINITE: ", ".join(names)} if names else {})]
 
     def add_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
         """Keep those that are finite, and the names of the others.
@@ -176,7 +166,7 @@ class Pending:
         kept, dropped = finite(values)
         for name in dropped:
             self._not_finite[name] = self._not_finite.get(name, 0) + 1
-        self.metrics.extend(as_metrics(kept, step=step, timestamp=timestamp))
+        self.metrics += [Metric(name, value, timestamp, step) for name, value in kept.items()]
 
     def add_params(self, values: Mapping[str, object]) -> None:
         """Keep params; the same value again is nothing new.
@@ -188,8 +178,12 @@ class Pending:
         check_names("param", [entry.key for entry in entries])
         known = dict(self._known_params)
         for entry in entries:
-            if known.setdefault(entry.key, entry.value) != entry.value:
-                raise TrackingError(_conflict(entry.key, known[entry.key], entry.value))
+            if (before := known.setdefault(entry.key, entry.value)) != entry.value:
+                raise TrackingError(
+                    f"the param {entry.key!r} has the value {_short(before)!r} already and can't become"
+                    f" {_short(entry.value)!r}, since MLflow lets no param change: log it under another name, or as a"
+                    " tag with set_tags"
+                )
         self._params |= {entry.key: entry for entry in entries}
         self._known_params = known
 
@@ -220,13 +214,6 @@ def check_names(kind: str, names: Iterable[object]) -> None:
                 f"MLflow takes no {kind} of the name {_short(name)!r}: use letters, digits, _ - . : / and blanks,"
                 f" at most {_NAME_CHARACTERS} characters, and no path such as /a, a//b or ../a"
             )
-
-
-def _conflict(name: str, before: str, now: str) -> str:
-    return (
-        f"the param {name!r} has the value {_short(before)!r} already and can't become {_short(now)!r}, since MLflow"
-        " lets no param change: log it under another name, or as a tag with set_tags"
-    )
 
 
 def _short(text: str) -> str:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -75,32 +76,29 @@ def checkout(folder: Path) -> Checkout:
     commit = _commit(folder)
     if commit is None:
         return Checkout(commit=None, notes=("no git commit here",))
-    diff, diff_notes = _diff(folder)
-    names, name_notes = _untracked(folder)
-    notes = (*diff_notes, *name_notes)
-    return Checkout(commit=commit, dirty=diff != "", diff=diff or "", untracked=names, notes=notes)
+    notes = []
+    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", limit=DIFF_BYTES + 1)
+    if diff is None:
+        notes.append(f"git diff gave no answer within {GIT_SECONDS} s: files may differ from the commit")
+    elif len(diff.encode()) > DIFF_BYTES:
+        diff = diff[:DIFF_BYTES]
+        notes.append(f"the diff is cut at {DIFF_BYTES:,} bytes")
+    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "--directory", "--full-name", "-z")
+    names = sorted(name for name in (listed or "").split("\0") if name)
+    if len(names) > UNTRACKED_NAMES:
+        notes.append(f"{len(names) - UNTRACKED_NAMES:,} further untracked files are not named")
+    return Checkout(
+        commit=commit,
+        dirty=diff != "",
+        diff=redact(diff or ""),
+        untracked=tuple(names[:UNTRACKED_NAMES]),
+        notes=tuple(notes),
+    )
 
 
 def _commit(folder: Path) -> str | None:
     answer = _git(folder, "rev-parse", "HEAD")
     return answer.strip() if answer is not None else None
-
-
-def _diff(folder: Path) -> tuple[str | None, tuple[str, ...]]:
-    text = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", limit=DIFF_BYTES + 1)
-    if text is None:
-        return None, (f"git diff gave no answer within {GIT_SECONDS} s: files may differ from the commit",)
-    if len(text.encode()) <= DIFF_BYTES:
-        return redact(text), ()
-    return redact(text[:DIFF_BYTES]), (f"the diff is cut at {DIFF_BYTES:,} bytes",)
-
-
-def _untracked(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "--directory", "--full-name", "-z")
-    names = sorted(name for name in (listed or "").split("\0") if name)
-    if len(names) <= UNTRACKED_NAMES:
-        return tuple(names), ()
-    return tuple(names[:UNTRACKED_NAMES]), (f"{len(names) - UNTRACKED_NAMES:,} further untracked files are not named",)
 
 
 def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
@@ -122,34 +120,25 @@ def _git(folder: Path, *arguments: str, limit: int = 10_000_000) -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of the libraries that can move a result and of the tools around them."""
-    return {**libraries(), **{name: found for name in TOOLS if (found := _version(name)) is not None}}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    found = dict(libraries())
+    for name in TOOLS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def machine() -> dict[str, str]:
     """Operating system, architecture, processor and Python implementation; no names of hosts or users."""
+    cpus = ""
+    with suppress(OSError):
+        cpus = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    named = re.search(r"^model name\s*:\s*(.+)$", cpus, re.MULTILINE)  # libraries choose their kernels by it
     return {
         "system": platform.system(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": named[1].strip() if named else platform.processor(),
         "implementation": platform.python_implementation(),
     }
-
-
-def _processor() -> str:
-    """The model's name: libraries choose their kernels by it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor()
-    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return named[1].strip() if named else platform.processor()
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,25 +1,26 @@
-"""Registering a stored model once, whatever session tries it again."""
+"""Registered models: a stored one registered once, whatever session tries it again, and its files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.retries import create_once
-from pytest_nbaprops.tracking.search import quoted, versions
+from pytest_nbaprops.tracking.search import is_collision, quoted, versions
 
 with quiet():
+    from mlflow import MlflowClient
+    from mlflow.artifacts import download_artifacts, list_artifacts
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
-
-    from pytest_nbaprops.tracking.connection import Store
+MODEL_FILE: Final = "MLmodel"
+_TRIES: Final = 5
 
 
 def version_of_content(store: Store, name: str, content: str) -> str | None:
@@ -68,6 +69,52 @@ def register(  # noqa: PLR0913 - the version's whole identity
             lambda: _complete(client, name, content),
         )
     return str(created.version)
+
+
+def append_version(
+    client: MlflowClient,
+    name: str,
+    create: Callable[[], ModelVersion],
+    look: Callable[[], ModelVersion | None],
+    **model: Any,
+) -> ModelVersion:
+    """What `create` gives, or `look` finds of it; the registered model is made with `model` where there is none yet.
+
+    Several sessions may do so at once.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return create_once(create, look)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST" and name in str(error) and left:
+                make_model(client, name, **model)
+            elif not is_collision(error) or not left:
+                raise
+    raise AssertionError
+
+
+def make_model(client: MlflowClient, name: str, **model: Any) -> None:
+    """Make the registered model, unless another session is doing so."""
+    try:
+        client.create_registered_model(name, **model)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
+            raise
+
+
+def missing_model(store: Store, name: str, number: str) -> str | None:
+    """The address at which the version's model should be and is not; None where it is there."""
+    with store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
+        source: str = client.get_model_version_download_uri(name, number)
+        files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
+    return None if any(Path(file.path).name == MODEL_FILE for file in files) else source
+
+
+def download_model(store: Store, name: str, number: str, what: str, folder: Path) -> Path:
+    """The folder of the version's MLflow model, below `folder`."""
+    with store.calling(what, artifacts=True) as client:
+        source = client.get_model_version_download_uri(name, number)
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
 
 
 def _model_id(client: MlflowClient, model_uri: str) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
     from mlflow.exceptions import MlflowException
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -24,15 +22,11 @@ _REPEATABLE: Final = frozenset((
     "finalize_logged_model", "log_batch", "log_inputs", "set_model_version_tag", "set_registered_model_alias",
     "set_tag", "set_terminated", "update_run",
 ))  # fmt: skip
+# The server may have done what it was asked for: only its answer is lost, or an error of its own.
 _TRANSIENT: Final = re.compile(
     r"error code (429|500|502|503|504)\b|too many (429|50[0234]) error responses|Connection aborted|RemoteDisconnected"
     r"|Connection reset|IncompleteRead|Read timed out",
 )
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether the server may have done what it was asked for, and only its answer is lost or an error of its own."""
-    return isinstance(error, MlflowException) and _TRANSIENT.search(str(error)) is not None
 
 
 def create_once(create: Callable[[], T], look: Callable[[], T | None]) -> T:
@@ -40,7 +34,7 @@ def create_once(create: Callable[[], T], look: Callable[[], T | None]) -> T:
     try:
         return create()
     except MlflowException as error:
-        if not is_transient(error):
+        if _TRANSIENT.search(str(error)) is None:
             raise
     time.sleep(_PAUSE_SECONDS)
     there = look()
@@ -55,7 +49,9 @@ class RetryingClient:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
-        return partial(_again, method) if name in _REPEATABLE else method
+        if name not in _REPEATABLE:
+            return method
+        return lambda *arguments, **named: create_once(partial(method, *arguments, **named), lambda: None)
 
 
 class PatientClient:
@@ -80,8 +76,3 @@ def _once_unlocked(method: Any, *arguments: Any, **named: Any) -> Any:
             if "database is locked" not in str(error) or time.monotonic() > end:
                 raise
         time.sleep(_PAUSE_SECONDS)
-
-
-def _again(method: Any, *arguments: Any, **named: Any) -> Any:
-    request = partial(method, *arguments, **named)
-    return create_once(request, lambda: None)

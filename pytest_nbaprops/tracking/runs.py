@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.database import sqlite_path
+from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.database import ARTIFACTS, artifacts_of_another_store, sqlite_path
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.relocation import ARTIFACTS, artifacts_of_another_store
 from pytest_nbaprops.tracking.search import every, quoted
 
 with quiet():
-    from mlflow.entities import ViewType
-    from mlflow.exceptions import MlflowException
-
-if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
-
-    from pytest_nbaprops.tracking.connection import Store
+    from mlflow.entities import Experiment, Run, ViewType
+    from mlflow.exceptions import MlflowException
 
 _UNFINISHED = 20
 
@@ -31,11 +25,8 @@ _UNFINISHED = 20
 def ensure_experiment(store: Store, name: str, artifact_root: Path | None = None) -> str:
     """Id of the experiment, created if need be.
 
-    Args:
-        store: Where.
-        name: Name of the experiment; slashes make a hierarchy.
-        artifact_root: Folder for the artifacts of a new experiment in a store without a server; None: `mlartifacts`
-            beside the sqlite file, else in the working directory.
+    Slashes in the name make a hierarchy. `artifact_root` is the folder for the artifacts of a new experiment in a store
+    without a server; None: `mlartifacts` beside the sqlite file, else in the working directory.
 
     Raises:
         TrackingError: The experiment was deleted, or its artifact folder can't be written.
@@ -97,10 +88,7 @@ def _check_artifacts(store: Store, experiment: Experiment) -> None:
 def find_running(store: Store, experiment_id: str, candidate: str) -> list[Run]:
     """Runs of this candidate that are RUNNING, the newest first: of sessions that live, or that were killed.
 
-    Args:
-        store: Where.
-        experiment_id: In which experiment.
-        candidate: What `start_run` put into the tag `nbaprops.candidate`.
+    `candidate` is what `start_run` put into the tag `nbaprops.candidate`.
     """
     condition = f"attributes.status = 'RUNNING' AND tags.`{tags.CANDIDATE}` = {quoted(candidate)}"
     with store.calling("look for an unfinished run") as client:
@@ -111,10 +99,7 @@ def find_running(store: Store, experiment_id: str, candidate: str) -> list[Run]:
 def next_version_number(store: Store, experiment_id: str, template: str) -> int:
     """The number for `{n}`: one more than the highest among the runs of this name, deleted ones included.
 
-    Args:
-        store: Where.
-        experiment_id: In which experiment.
-        template: Run name with every placeholder but `{n}` filled in; without `{n}` the answer is 1.
+    `template` is a run name with every placeholder but `{n}` filled in; without `{n}` the answer is 1.
     """
     before, placeholder, after = template.partition("{n}")
     if not placeholder:

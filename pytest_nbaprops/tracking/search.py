@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
-    from mlflow.exceptions import MlflowException
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
+
+T = TypeVar("T")
 
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -56,6 +55,16 @@ def versions(client: MlflowClient, name: str, condition: str = "") -> list[Model
 
 def experiments(client: MlflowClient) -> list[Experiment]:
     return list(every(client.search_experiments, max_results=1000))
+
+
+def made_again(request: Callable[[], T]) -> T:
+    """What the request gives, a second time where two writers met at the same new row: it is there now."""
+    try:
+        return request()
+    except MlflowException as error:
+        if not is_collision(error):
+            raise
+    return request()
 
 
 def is_collision(error: MlflowException) -> bool:

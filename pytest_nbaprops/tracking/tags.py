@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+PREFIX = "nbaprops."
+"""What all tags of this tool's own begin with."""
+
+IMPORTED_PREFIX = "nbaprops.imported."
+
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Experiment: MLflow's page opens on its runs and metrics, not on traces of language models."""
 
@@ -101,11 +106,6 @@ IMPORTED_ALIAS = "nbaprops.imported.alias."
 
 SERVABLE = "nbaprops.servable"
 """Imported version: `true`, or `false: <why>` for a model that loading would have to unpickle."""
-
-PREFIX = "nbaprops."
-"""What all tags of this tool's own begin with."""
-
-IMPORTED_PREFIX = "nbaprops.imported."
 
 IMPORTED_PHASE = "nbaprops.imported.phase"
 """Imported run: its tag `phase` as it was spelt there."""

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, get_args
+
+import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.artifacts import RunFiles
 from pytest_nbaprops.tracking.connection import Store, as_store
-from pytest_nbaprops.tracking.models import ModelContent, log_model
+from pytest_nbaprops.tracking.models import log_model
 from pytest_nbaprops.tracking.registering import register
 from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.runs import ensure_experiment
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-    from types import TracebackType
-
-    import pandas as pd
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
@@ -226,7 +225,11 @@ class StandardNBAPropsTracker(RunFiles):
             metrics: Further ones of this fold, logged as `fold_<name>`.
         """
         _ = self.run_id
-        step, timestamp = _fold_step(fold_num), _fold_timestamp(fold_date)
+        try:
+            step = int(fold_num)  # numpy's too
+        except (TypeError, ValueError):
+            raise TrackingError(f"a fold's number must be one, not {fold_num!r:.60}") from None
+        timestamp = payload.date_timestamp(fold_date)
         values = _fold_metrics(predictions) | dict(metrics or {})
         named = {f"fold_{name}": value for name, value in values.items()}
         self._keep_metrics(named, step=step, timestamp=timestamp)
@@ -246,13 +249,12 @@ class StandardNBAPropsTracker(RunFiles):
         Args:
             feature_version: Content id of the feature set.
             feature_categories: Columns of each group or tier.
-            new_features: What the baseline's lineage does not have.
+            new_features: What the lineage of `baseline_version` does not have.
             baseline_version: Feature version it is compared with.
             details: More to keep in the file, such as the groups' versions and code digests.
         """
-        columns = sum(len(names) for names in feature_categories.values())
         self.set_tags({tags.FEATURE_VERSION: feature_version, tags.N_NEW_FEATURES: len(new_features)})
-        self.log_params({"n_features": columns})
+        self.log_params({"n_features": sum(len(names) for names in feature_categories.values())})
         document = {
             "feature_version": feature_version,
             "baseline_version": baseline_version,
@@ -307,27 +309,19 @@ class StandardNBAPropsTracker(RunFiles):
         Raises:
             TrackingError: The model can't be stored without pickle, or not read back the same.
         """
-        request = ModelContent(
-            model=model, model_type=model_type, example=input_example, content=content, trusted=tuple(trusted_types)
+        uri = log_model(
+            self.store,
+            self.experiment_id,
+            self.run_id,
+            model,
+            model_type=model_type,
+            content=content,
+            example=input_example,
+            trusted_types=tuple(trusted_types),
         )
-        uri = log_model(self.store, self.experiment_id, self.run_id, request)
         if registered_model_name is not None:
             register(self.store, uri, registered_model_name, content=content)
         return uri
-
-
-def _fold_step(number: object) -> int:
-    try:
-        return int(number)  # type: ignore[call-overload, no-any-return]  # numpy's too
-    except (TypeError, ValueError):
-        raise TrackingError(f"a fold's number must be one, not {number!r:.60}") from None
-
-
-def _fold_timestamp(day: object) -> int:
-    try:
-        return payload.date_timestamp(day)
-    except (TypeError, ValueError):
-        raise TrackingError(f"a fold's date must be one, such as 2024-01-05, not {day!r:.60}") from None
 
 
 def _fold_metrics(predictions: pd.DataFrame) -> dict[str, float]:

@@ -12,9 +12,8 @@ from click.testing import CliRunner
 
 from pytest_nbaprops.commands.output import show
 from pytest_nbaprops.commands.reproduce import report_of, reproduce, verdict
-from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, FoldComparison
 from pytest_nbaprops.runs.recorded import Check, Recorded
-from pytest_nbaprops.runs.reproduce import Reproduction
+from pytest_nbaprops.runs.reproduce import CLOSE, DIFFERENT, IDENTICAL, FoldComparison, Reproduction
 
 CHECKS = (
     Check(what="data", recorded="a", now="a", outcome="same", cause=""),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.runs.fold_comparison import CLOSE, DIFFERENT, IDENTICAL, compare_folds
+from pytest_nbaprops.runs.reproduce import CLOSE, DIFFERENT, IDENTICAL, compare_folds
 
 
 @pytest.fixture

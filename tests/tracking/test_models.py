@@ -30,7 +30,7 @@ from pytest_nbaprops.tracking import skops_loader, tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.models import check_storable, is_native, save_model
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.trusted_types import ENVIRONMENT
+from pytest_nbaprops.tracking.skops_loader import ENVIRONMENT
 
 with quiet():
     from mlflow import MlflowClient
