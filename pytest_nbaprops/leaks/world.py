@@ -48,7 +48,6 @@ class World:
 def world(  # noqa: PLR0913 - what is changed, and how
     dataset: Dataset,
     *,
-    start: str,
     fitted: str,
     cutoff: str,
     last: str,
@@ -56,6 +55,7 @@ def world(  # noqa: PLR0913 - what is changed, and how
     high: bool = True,
     seed: int = 0,
     known: Collection[str] = (),
+    start: str = "1900-01-01",
 ) -> World:
     """A world that is another one from `cutoff` on; `last` is the last date whose predictions are compared.
 
@@ -64,7 +64,8 @@ def world(  # noqa: PLR0913 - what is changed, and how
     (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others. What is
     handed out is from `start` on and older than `fitted`, as what is learnt from, and drawn date by date: a date looks the same, whatever else is compared.
     """
-    maker = _Maker(dataset, *(np.datetime64(day, "D") for day in (start, fitted, cutoff, last)), seed=seed)
+    days = (np.datetime64(day, "D") for day in (start, fitted, cutoff, last))
+    maker = _Maker(dataset, *days, seed=seed)
     games, origin = dataset.games, np.arange(len(dataset.games))
     if OUTCOMES in changes:
         games = maker.other_ending(unknown_columns(games, known), high=high)
