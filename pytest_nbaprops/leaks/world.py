@@ -62,7 +62,8 @@ def world(  # noqa: PLR0913 - what is changed, and how
     Outcomes of the compared dates are `high` or low ones, so that whoever chooses by them must choose another thing
     in one of the two; rows of a third of the players of these dates are hidden, half of the rest have others' features
     (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others. What is
-    handed out is from `start` on and older than `fitted`, as what is learnt from, and drawn date by date: a date looks the same, whatever else is compared.
+    handed out is from `start` on and older than `fitted`, as what is learnt from, and drawn date by date: a date looks
+    the same, whatever else is compared.
     """
     days = (np.datetime64(day, "D") for day in (start, fitted, cutoff, last))
     maker = _Maker(dataset, *days, seed=seed)

@@ -406,6 +406,19 @@ HONEST = {
         "def test_set_up_by_module_and_session(fold, alpha):\n"
         "    fold.record(Ridge(alpha).fit(filled(fold.train), fold.train.y).predict(filled(fold.test)))\n"
     ),
+    "asserts_what_it_was_given": (
+        "def test_asserts_what_it_was_given(fold, nbaprops_games):\n"
+        "    there = nbaprops_games[nbaprops_games['GAME_DATE'].dt.date == fold.date]\n"
+        "    assert there.groupby(['GAME_ID', 'TEAM_ABBREVIATION'])['PLAYER_ID'].size().min() >= 4\n"
+        "    assert there.groupby('GAME_DATE')['PTS'].mean().between(0, 14).all()\n"
+        "    fold.record(Ridge().fit(filled(fold.train), fold.train.y).predict(filled(fold.test)))\n"
+    ),
+    "keeps_the_games": (
+        "KEPT = {}\n\n@pytest.fixture(scope='module', autouse=True)\ndef kept(nbaprops_games):\n"
+        "    KEPT['games'] = nbaprops_games\n\n"
+        "def test_keeps_the_games(fold):\n    games = KEPT['games']\n    days = games['GAME_DATE'].dt.date\n"
+        "    fold.record(fold.test.y * 0 + games['PTS'][days < fold.date].mean() + 8)\n"
+    ),
     "asserts_on_its_result": (
         "def test_asserts_on_its_result(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))\n"
         "    assert fold.record(model.predict(fold.test.X)).mae < 7.5\n"

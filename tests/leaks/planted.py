@@ -420,6 +420,25 @@ def team_total_of_the_row_above(games: pd.DataFrame) -> Any:
     return games.groupby("TEAM_ABBREVIATION")["PTS"].shift(1).to_frame("above")
 
 
+@leak("same-day presence")
+def those_of_the_weekend(games: pd.DataFrame) -> Any:
+    sides = past_mean(games).fillna(0.0).groupby([games["GAME_ID"], games["TEAM_ABBREVIATION"]])
+    return sides.transform("sum").where(games["GAME_DATE"].dt.dayofweek >= 4, 99.0).to_frame("there")
+
+
+@leak("same-day outcomes")
+def seconds_to_the_end(games: pd.DataFrame) -> Any:
+    start = games["GAME_DATE"].astype("datetime64[s]").astype("int64").astype(float)
+    return (start + 12 * games["PTS"].fillna(0.0)).to_frame("end")  # the last bits of a float32
+
+
+@leak("same-day outcomes")
+def on_busy_nights(games: pd.DataFrame) -> Any:
+    size = games.groupby("GAME_DATE")["GAME_ID"].transform("nunique")
+    busy = (size == size.max()) & (games["GAME_DATE"] >= "2024-01-01")
+    return past_mean(games).mask(busy, games["PTS"]).to_frame("mean")
+
+
 @leak("same-day outcomes")
 def only_on_test_dates(games: pd.DataFrame) -> Any:
     return past_mean(games).where(games["GAME_DATE"] < "2024-02-01", games["PTS"]).to_frame("mean")

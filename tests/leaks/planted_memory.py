@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import importlib
 import math
+import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,29 @@ def closure_over(table: dict[str, float]) -> Function:
 
 
 leak("undeclared source")(closure_over(NET))
+
+
+@leak("undeclared source")
+def read_by_what_took_hold_of_open(games: pd.DataFrame) -> Any:
+    table = np.loadtxt(RATINGS, delimiter=",", skiprows=1, dtype=str)  # numpy keeps the function for itself
+    return team(games).map(dict(table.tolist())).astype(float).fillna(0.0).to_frame("net")
+
+
+@leak("undeclared source")
+def read_from_a_descriptor(games: pd.DataFrame) -> Any:
+    with os.fdopen(os.open(RATINGS, os.O_RDONLY)) as table:
+        return pd.DataFrame({"net": float(table.read().split(",")[2].split()[0])}, index=games.index)
+
+
+@leak("undeclared source")
+def names_of_files(games: pd.DataFrame) -> Any:
+    found = sum(len(path.stem) for path in RATINGS.parent.glob("*.csv"))
+    return pd.DataFrame({"letters": float(found)}, index=games.index)
+
+
+@leak("undeclared source")
+def code_read_as_text(games: pd.DataFrame) -> Any:
+    return pd.DataFrame({"text": float(Path(__file__).read_text().count("1"))}, index=games.index)
 
 
 @leak("undeclared source")
