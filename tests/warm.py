@@ -72,7 +72,8 @@ import json, os, signal, socket, sys
 arguments, environment = sys.argv[1:], dict(os.environ)
 if arguments[:1] == ["-mpytest"]:
     arguments[:1] = ["-m", "pytest"]
-of_pytest = arguments[:2] in (["-m", "pytest"], ["-u", "-c"])  # the latter is how xdist starts a worker
+modules = (["-m", "pytest"], ["-m", "pytest_nbaprops.session"])
+of_pytest = arguments[:2] in (*modules, ["-u", "-c"])  # the latter is how xdist starts a worker
 if not of_pytest or environment.get("PYTHONHASHSEED", {seed!r}) != {seed!r} or "PYTHONWARNINGS" in environment:
     os.execv({python!r}, [{python!r}, *arguments])
 order = json.dumps([sys.argv[0], arguments, environment, os.getcwd()]).encode()

@@ -42,6 +42,7 @@ CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth")
 MOST_FOLDERS = 2000
 # How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
 CLOCK_TICK, WHOLE_SECONDS = 0.02, 2.0
+ONE_DAY = 86_400.0  # later is no time at which this process wrote
 
 
 class Listener:
@@ -180,9 +181,7 @@ class Listener:
             return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
-            return (
-                self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS) <= written <= time.time() + WHOLE_SECONDS
-            )
+            return self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS) <= written <= self._began + ONE_DAY
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
 

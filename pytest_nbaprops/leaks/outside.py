@@ -151,7 +151,8 @@ class _Entries:
 def _altered(content: bytes, world: str) -> bytes:
     """Other numbers, or other words, and a line less; of binary files other bits after the head."""
     if b"\0" in content:
-        return content[:HEAD] + content[HEAD:].translate(_BITS)
+        head = min(HEAD, len(content) // 2)
+        return content[:head] + content[head:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
     shorter = content[: last + 1] if last > 0 else content
     if world == NUMBERS and (changed := shorter.translate(_DIGITS)) != shorter:

@@ -375,7 +375,7 @@ HONEST = {
     ),
     "ranges": (
         "def test_ranges(fold, nbaprops_games):\n"
-        "    assert fold.test.X['rest'].dropna().between(0, 2000).all()\n"
+        "    assert fold.test.X.filter(like='rest').stack().dropna().between(0, 2000).all()\n"
         "    assert nbaprops_games['MIN'].dropna().between(0, 70).all()\n"
         "    fold.record(fold.test.y * 0 + [9, 9, 9, 9, 9, 9, 9, 9, 9, 17.0, 17.0, 17.0][fold.date.month - 1])\n"
     ),
@@ -535,12 +535,12 @@ def test_a_test_that_cannot_be_run_again_is_not_known(project: pytest.Pytester, 
         project.path,
         f"COUNT = {len(pd.read_csv(league))}\n\n"
         "def test_picky(fold, nbaprops_games):\n"
-        "    assert len(nbaprops_games) == COUNT, 'other games'\n"
+        "    if len(nbaprops_games) != COUNT:\n        raise ValueError('other games')\n"
         "    fold.record(fold.test.y * 0 + 17.0)\n",
     )
     session = train(FEW_FOLDS)
     assert session.code == 10
-    assert "could not be run again on changed games: AssertionError: other games" in session.candidate["reasons"][0]
+    assert "could not be run again on changed games: ValueError: other games" in session.candidate["reasons"][0]
 
 
 RECIPES = """
