@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from pytest_nbaprops.leaks.reads import Caller
 
 # Libraries run programs and look at objects on their own behalf (to count the processors, say).
+PROGRAMS = ("os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "subprocess.Popen", "pty.spawn")
 THEIR_OWN = {
-    **dict.fromkeys(("os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system"), "asks a program"),
-    **dict.fromkeys(("subprocess.Popen", "pty.spawn"), "asks a program"),
+    **dict.fromkeys(PROGRAMS, "asks a program"),
     **dict.fromkeys(("gc.get_objects", "gc.get_referrers"), "asks all objects in memory"),
 }
 NEVER_THEIR_OWN = {
@@ -70,7 +71,9 @@ class Listener:
         self.other: str | None = None
         self._heard: dict[Read, None] = {}
         self._opened: set[str] = set()
+        self._written: set[str] = set()  # by this very process, from their first byte on
         self._touched: set[str] = set()  # their times of writing say nothing
+        self._ran = False  # a program, which may have written whatever is new
         self._ignored = tuple(ignored)
         self._compiled: set[str] = set()
         self._watched = _Watched(root) if root is not None and SEES_COMPILED else None
@@ -107,8 +110,11 @@ class Listener:
         if full == getattr(self._busy, "answered", None):
             return
         self._opened.add(full)
-        if flags & (os.O_TRUNC | os.O_EXCL) or not Path(full).is_file():
-            return  # there is nothing in it, or nothing to read
+        if flags & (os.O_TRUNC | os.O_EXCL):
+            self._written.add(full)
+            return
+        if not Path(full).is_file():
+            return
         if flags & os.O_APPEND:
             self._touched.add(full)
         if not flags & os.O_WRONLY:
@@ -128,6 +134,7 @@ class Listener:
     def _asked(self, event: str, what: str, arguments: tuple[Any, ...], caller: Caller) -> None:
         if not caller.itself and (event in THEIR_OWN or caller.who != "project"):
             return
+        self._ran = self._ran or event in PROGRAMS
         path = arguments[0] if event == "sqlite3.connect" else None
         if path is None or not self._is_own(os.fsdecode(path)):
             self._heard[Read(what=what, path=path and absolute(path), where=caller.line)] = None
@@ -148,6 +155,20 @@ class Listener:
         if concerns:
             self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
+
+    def runs(self, frame: FrameType | None) -> Read | None:
+        """What is noted where the project runs a program; until its output is `answered` otherwise, asking counts."""
+        caller = caller_of(frame, self.project, through=PROGRAM_STARTERS)
+        if caller.who != "project" or not caller.itself:
+            return None
+        self._ran, read = True, Read(what="asks a program", where=caller.line)
+        self._heard[read] = None
+        return read
+
+    def answered(self, read: Read) -> None:
+        """Whoever asked can be answered otherwise."""
+        self._heard.pop(read, None)
+        self._heard[replace(read, tried=True)] = None
 
     def lists(self, folder: Any, frame: FrameType | None, *, tried: bool = True) -> bool:
         """Whether the project itself asks for the names in a folder, which may say something; it is noted."""
@@ -177,7 +198,9 @@ class Listener:
         if not self.declared.isdisjoint((absolute(path), os.path.realpath(path))):
             self.read_declared = True
             return True
-        if absolute(path) in self._touched:
+        if absolute(path) in self._written:
+            return True
+        if absolute(path) in self._touched or self._ran:
             return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind

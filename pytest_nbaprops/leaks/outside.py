@@ -13,6 +13,7 @@ import io
 import os
 import random
 import re
+import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -66,6 +67,7 @@ def install(listener: Listener, *, other: bool) -> None:
     builtins.open = io.open = _opener(real, listener)
     for variables in filter(None, (os.environ, getattr(os, "environb", None))):
         variables.__class__ = _environment(variables, listener)
+    subprocess.Popen = _program(subprocess.Popen, listener)  # type: ignore[misc]
     os.listdir, os.scandir = _lister(os.listdir, listener), _scanner(os.scandir, listener)
     for module, names in FRONTS.items():
         package = __import__(module)
@@ -146,6 +148,33 @@ class _Entries:
 
     def close(self) -> None:
         self._entries = iter(())
+
+
+def _program(real: type[Any], listener: Listener) -> type[Any]:
+    """Programs whose output, where it is asked for as a whole, says something else in another world."""
+
+    class Popen(real):  # type: ignore[misc]
+        def __init__(self, *rest: Any, **named: Any) -> None:
+            self._read = listener.runs(sys._getframe(1))  # noqa: SLF001 - as above
+            super().__init__(*rest, **named)
+
+        def communicate(self, *rest: Any, **named: Any) -> Any:
+            piped = self.stdout is not None or self.stderr is not None
+            said = super().communicate(*rest, **named)
+            if self._read is None or not piped:
+                return said
+            listener.answered(self._read)
+            return tuple(map(_said_otherwise, said)) if listener.other else said
+
+    return Popen
+
+
+def _said_otherwise(text: Any) -> Any:
+    """Other numbers, or other letters where there are none, as text or bytes."""
+    if isinstance(text, str):
+        return _said_otherwise(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
+    numbers = text and text.translate(_DIGITS)
+    return numbers if numbers != text else text and text.translate(_LETTERS)
 
 
 def _altered(content: bytes, world: str) -> bytes:

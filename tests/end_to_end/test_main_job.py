@@ -203,3 +203,15 @@ def test_an_ini_file_that_pytest_passed_over_is_an_error(project: pytest.Pyteste
     result = project.runpytest_subprocess("--nbaprops-train", "--nbaprops-data", "/usr")
     assert int(result.ret) == 4
     result.stderr.fnmatch_lines(["ERROR: pytest did not read *pytest.ini*--nbaprops-data=PATH*"])
+
+
+def test_a_project_below_the_working_directory_is_found_by_its_test_path(project: pytest.Pytester) -> None:
+    """As in a repository of several projects; so is one that is reached by a symbolic link."""
+    folder = project.mkdir("props")
+    for name in ("conftest.py", "pytest.ini"):
+        (project.path / name).rename(folder / name)
+    (project.path / "link").symlink_to(folder)
+    for path in ("props", "link"):
+        result = project.runpytest_subprocess("--nbaprops-train", "--collect-only", "-q", path)
+        assert int(result.ret) == 0
+        assert "folds planned" in str(result.stdout) or "folds, " in str(result.stdout)

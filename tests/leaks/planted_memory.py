@@ -6,6 +6,8 @@ import array
 import importlib
 import math
 import os
+import platform
+import subprocess
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -114,6 +116,19 @@ def read_by_what_took_hold_of_open(games: pd.DataFrame) -> Any:
 def read_from_a_descriptor(games: pd.DataFrame) -> Any:
     with os.fdopen(os.open(RATINGS, os.O_RDONLY)) as table:
         return pd.DataFrame({"net": float(table.read().split(",")[2].split()[0])}, index=games.index)
+
+
+@leak("undeclared source")
+def said_by_a_program(games: pd.DataFrame) -> Any:
+    said = subprocess.check_output(["echo", "7"])  # noqa: S607 - of every system
+    return pd.DataFrame({"said": float(said)}, index=games.index)
+
+
+@honest
+def logs_its_version(games: pd.DataFrame) -> Any:
+    done = subprocess.run(["echo", "v1.2"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
+    print(done.stdout, platform.platform())  # noqa: T201 - as users do
+    return past_mean(games).to_frame("mean")
 
 
 @leak("undeclared source")

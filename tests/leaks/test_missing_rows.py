@@ -109,8 +109,12 @@ def january(games: pd.DataFrame) -> list[Any]:
 
 @pytest.mark.parametrize(
     "lost",
-    [lambda games: surprise(games) > 12, lambda games: (games["MIN"] < 10) & (games["MIN"] > 0)],
-    ids=["surprises", "early exits"],
+    [
+        lambda games: surprise(games) > 12,
+        lambda games: (games["MIN"] < 10) & (games["MIN"] > 0),
+        lambda games: games["WL"] == "L",
+    ],
+    ids=["surprises", "early exits", "the whole side that lost"],
 )
 def test_rows_missing_on_the_tested_dates_only_are_not_known(season: pd.DataFrame, lost: Pick) -> None:
     """Sides that add up less often than before; the user's reason settles it and is shown."""

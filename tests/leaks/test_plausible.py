@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
-from pytest_nbaprops.leaks.plausible import too_good_folds
+from pytest_nbaprops.leaks.plausible import too_good, too_good_folds
 
 RNG = np.random.default_rng(5)
 MINUTES = RNG.integers(0, 40, 3000)
@@ -61,3 +61,13 @@ def test_ordinary_folds_do_not(rehearsed: list[int]) -> None:
     """Errors differ from night to night."""
     noisy = table(POINTS + np.random.default_rng(6).normal(scale=6.0, size=3000))
     assert too_good_folds(noisy, rehearsed) is None
+
+
+def test_who_is_better_than_tonights_minutes_allow_is_too_good() -> None:
+    """Two thirds of the baseline's error are out of reach; a good model's nineteen twentieths are not."""
+    usual = table(POINTS + RNG.normal(0, 6, 3000)).assign(baseline=POINTS + RNG.normal(0, 6.4, 3000))
+    assert too_good(usual) is None
+    said = too_good(usual.assign(predicted=POINTS + RNG.normal(0, 3, 3000)))
+    assert said is not None
+    assert "nbaprops_known_good" in said
+    assert too_good(usual.assign(predicted=POINTS).head(50)) is None  # luck
