@@ -180,7 +180,7 @@ def _said_otherwise(text: Any) -> Any:
 def _altered(content: bytes, world: str) -> bytes:
     """Other numbers, or other words, and a line less; of binary files other bits after the head."""
     if b"\0" in content:
-        head = min(HEAD, len(content) // 2)
+        head = HEAD if len(content) > HEAD else len(content) // 2
         return content[:head] + content[head:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
     shorter = content[: last + 1] if last > 0 else content

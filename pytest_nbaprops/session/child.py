@@ -14,7 +14,10 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ import pytest
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
+from pytest_nbaprops.leaks.reads import is_library_file
 from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
@@ -71,8 +75,28 @@ def main() -> None:
     ignored = (str(file.parent), told["context"], *told["ignored"])
     listener = Listener(Path(told["root"]), project=told["project"], declared=told["declared"], ignored=ignored)
     install(listener, other=told["other"])
+    if not told.get("asserts", True):
+        sys.meta_path.insert(0, _Unasserted())
     order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
     raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+
+
+class _Unasserted(MetaPathFinder):
+    """Imports the project's modules without their assertions."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or type(spec.loader) is not SourceFileLoader or is_library_file(str(spec.origin)):
+            return None
+        spec.loader = _UnassertedLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _UnassertedLoader(SourceFileLoader):
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = compile(self.get_data(path), path, "exec", dont_inherit=True, optimize=1)
+        return code
 
 
 class _Beginning:
@@ -95,7 +119,6 @@ class Child:
     folder: Path
     order: Mapping[str, Any]
     hash_seed: str = "1"
-    asserts: bool = True
 
     @property
     def result(self) -> Any:
@@ -140,7 +163,7 @@ class Child:
         }
         with (self.folder / OUTPUT).open("wb") as output:
             return subprocess.Popen(  # noqa: S603 - the command that started this session
-                [sys.executable, *([] if self.asserts else ["-O"]), "-m", __package__, *self._arguments(config)],
+                [sys.executable, "-m", __package__, *self._arguments(config)],
                 cwd=config.invocation_params.dir,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -165,8 +188,10 @@ class Child:
             yield "--no-cov"
         if isinstance(seed := config.getoption("randomly_seed", None), int):
             yield f"--randomly-seed={seed}"
-        if not self.asserts:
-            yield from ("--assert=plain", "-W", "ignore::pytest.PytestConfigWarning")
+        # Listening begins before pytest, and some of what it takes has a plugin of pytest's.
+        yield from ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        if not self.order.get("asserts", True):
+            yield "--assert=plain"
 
 
 def run_all(config: pytest.Config, children: Sequence[Child]) -> None:

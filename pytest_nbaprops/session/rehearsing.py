@@ -180,10 +180,8 @@ class Rehearsing:
 
     def _left_by(self, scenes: Sequence[Scene], *, asserts: bool = True) -> list[Again]:
         with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
-            children = [
-                Child(Path(name, str(number)), self._order(scene), asserts=asserts)
-                for number, scene in enumerate(scenes)
-            ]
+            orders = [self._order(scene) | {"asserts": asserts} for scene in scenes]
+            children = [Child(Path(name, str(number)), order) for number, order in enumerate(orders)]
             run_all(self.config, children)
             return [child.result or Again(failure=child.failure) for child in children]
 

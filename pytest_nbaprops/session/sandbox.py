@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -62,6 +63,7 @@ class Sandbox:
         )
         if "call" in told:
             return self.material.heard(Call(**told["call"]))
+        gc.freeze()  # forks copy what the collector touches
         # Windows cannot fork, and macOS with its frameworks should not.
         self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
         self.patience = PATIENCE if _only_thread() else SUSPICION
@@ -132,6 +134,7 @@ def _only_thread() -> bool:
 
 
 def _send(pipe: Connection, material: Material, call: Call) -> None:
+    gc.disable()
     try:
         pipe.send(material.heard(call))
     except BaseException as error:  # noqa: BLE001 - told to the process that waits
