@@ -180,7 +180,8 @@ class Child:
             f"--basetemp={self.folder / 'tmp'}",
             "--color=no",
         )
-        yield from ("-o", f"cache_dir={self.folder / 'cache'}")
+        if config.pluginmanager.hasplugin("cacheprovider"):  # whose key it is
+            yield from ("-o", f"cache_dir={self.folder / 'cache'}")
         yield from (f"{flag}={self.folder / name}" for name, flag in REPORTS.items() if config.getoption(name, None))
         if config.pluginmanager.hasplugin("xdist"):
             yield from ("-n0", "--dist=no")

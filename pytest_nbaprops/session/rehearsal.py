@@ -102,7 +102,8 @@ class Rehearsal:
             recipe = [] if candidate.recipe is None else [unfitted(candidate, threads=1)]
             parameters = [value for name, value in item.callspec.params.items() if name != "fold"]
             held = [read for value in parameters for read in held_value(value)]
-            self._holding[candidate.name] = [*held, *data_at_hand(*own, *recipe)]
+            held += [] if self.order.listener.read_declared else data_at_hand(*own, *recipe)
+            self._holding[candidate.name] = held
         return list(self._holding[candidate.name])
 
     def pytest_exception_interact(self, node: Any, call: pytest.CallInfo[Any]) -> None:
