@@ -79,12 +79,12 @@ def _games_report(config: pytest.Config, settings: Settings) -> tuple[Report, bo
     """What there is to say about the games, and whether that is all right."""
     from pytest_nbaprops.data.check import check_games, lines_of  # noqa: PLC0415
     from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target  # noqa: PLC0415
-    from pytest_nbaprops.leaks.columns import undeclared_columns  # noqa: PLC0415
+    from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns  # noqa: PLC0415
     from pytest_nbaprops.session.context import read_games  # noqa: PLC0415 - heavy
 
     games, source = read_games(config, settings, parse_target(settings.target))
     found = check_games(games)
-    outcomes = list(undeclared_columns(games, settings.known_columns))
+    outcomes = list(undeclared_columns(games, named_columns(games, settings.known_columns)))
     own = [str(name) for name in games.columns if name not in CANONICAL_COLUMNS]
     known = [name for name in own if name not in outcomes]
     document = {"source": source, "ok": found.ok, **found.to_dict()}

@@ -37,6 +37,12 @@ def unknown_columns(games: pd.DataFrame, known: Collection[str] = ()) -> Unknown
     return Unknown(outcomes=(*own, *(name for name in extra if name not in lasting)), lasting=lasting)
 
 
+def named_columns(games: pd.DataFrame, lines: Collection[str]) -> tuple[str, ...]:
+    """The columns that lines of the ini file name: one each, which may have spaces, or several words of one."""
+    words = ((line,) if line in games else tuple(line.split()) for line in lines)
+    return tuple(name for named in words for name in named)
+
+
 def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
     """The columns of the user's own that count as not known before the game."""
     league = (

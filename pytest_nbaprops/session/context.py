@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_of
 from pytest_nbaprops.features.sources import source_path
+from pytest_nbaprops.leaks.columns import named_columns
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
 from pytest_nbaprops.session.sources import refuse_games
@@ -173,6 +174,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     given = _given_games(config, settings, target_columns)
     games = digested(given[0]) if given is not None else tables.games(str(settings.data))
     source = given[1] if given is not None else str(settings.data)
+    settings = replace(settings, known_columns=named_columns(games.frame, settings.known_columns))
     for name in settings.known_columns:
         if name in CANONICAL_COLUMNS or name not in games.frame:
             own = [str(column) for column in games.frame.columns if column not in CANONICAL_COLUMNS]

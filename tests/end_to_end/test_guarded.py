@@ -73,14 +73,15 @@ def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.
         "def pytest_nbaprops_load_games(config):\n"
         "    games = sample_league(seasons=1, players=60)\n"
         "    means = games.groupby('PLAYER_ID')['PTS'].transform('mean')\n"
-        "    return games.assign(MEAN=means, HEIGHT=190 + games['PLAYER_ID'] % 25, NIGHT=games['PTS'])\n\n"
+        "    return games.assign(MEAN=means, HEIGHT=190 + games['PLAYER_ID'] % 25, NIGHT=games['PTS'])"
+        ".assign(AGE=20 + games['PLAYER_ID'] % 15)\n\n"
         "@feature_group(tier='core')\ndef mean(games):\n    return games[['MEAN']]\n\n"
-        "@feature_group(tier='core')\ndef height(games):\n    return games[['HEIGHT']].astype(float)\n\n"
+        "@feature_group(tier='core')\ndef height(games):\n    return games[['HEIGHT', 'AGE']].astype(float)\n\n"
         "@feature_group(tier='core')\ndef night(games):\n"
         "    return games.groupby('PLAYER_ID')['NIGHT'].shift(1).to_frame('night')\n\n"
         "def pytest_nbaprops_feature_groups(config):\n    return [mean, height, night]\n"
     )
-    session = train("-o", "nbaprops_known_columns=HEIGHT", FEW_FOLDS)
+    session = train("-o", "nbaprops_known_columns=HEIGHT AGE", FEW_FOLDS)
     found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
     assert found == {"mean": "nbaprops_known_columns = MEAN (if known before the game)"}
     assert session.candidate["verdict"] == "INCONCLUSIVE"
