@@ -65,7 +65,11 @@ def redact(text: str) -> str:
     Those are passwords, tokens and unknown query values of every URI, what headers carry, and this process's own:
     whatever an environment variable of such a name holds, and the passwords of addresses in any of them.
     """
-    for secret in _of_the_environment():
+    return _without(text, _of_the_environment())
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
         text = text.replace(secret, _MASK)
     text = _USER_PASSWORD.sub(rf"\1:{_MASK}@", text)
     text = _BLANK_PASSWORD.sub(rf"\1:{_MASK}@", text)
@@ -104,12 +108,14 @@ def redacted_words(words: Sequence[str]) -> list[str]:
 
 def redacted(values: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping with every text in it, also those in lists and mappings, redacted."""
-    return {name: _redacted(value, hides=is_secret_name(str(name))) for name, value in values.items()}
+    plain: dict[str, Any] = _redacted(values, _of_the_environment())
+    return plain
 
 
-def _redacted(value: Any, *, hides: bool = False) -> Any:
+def _redacted(value: Any, secrets: Sequence[str], *, hides: bool = False) -> Any:
+    """`secrets` are those of the environment, which is searched once for all texts."""
     if isinstance(value, str):
-        return _MASK if hides and value else redact(value)
+        return _MASK if hides and value else _without(value, secrets)
     if isinstance(value, Mapping):
-        return redacted(value)
-    return [_redacted(part) for part in value] if isinstance(value, list | tuple) else value
+        return {name: _redacted(part, secrets, hides=is_secret_name(str(name))) for name, part in value.items()}
+    return [_redacted(part, secrets) for part in value] if isinstance(value, list | tuple) else value

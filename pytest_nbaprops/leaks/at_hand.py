@@ -15,12 +15,15 @@ from pytest_nbaprops.leaks.reads import Read
 LONG = 100  # rows; a table of time zones or holidays is code
 
 
-def data_at_hand(*objects: object) -> list[Read]:
-    """The data that these functions (or estimators) and all project code that they refer to hold in memory."""
+def data_at_hand(*objects: object, rows_declared: float = 0) -> list[Read]:
+    """The data that these functions (or estimators) and all project code that they refer to hold in memory.
+
+    Tables of at most `rows_declared` rows may be from a declared file, and are asked of in other ways.
+    """
     found = [
         Read(what=f"holds {what} in memory: {name}")
         for name, obj in objects_reached(*objects)
-        if (what := _data(obj)) is not None and not any(obj is asked for asked in objects)
+        if (what := _data(obj, max(LONG - 1, rows_declared))) is not None and not any(obj is one for one in objects)
     ]
     # `np.datetime64("now")` is compiled through and through, so it is read out of the code.
     if any(
@@ -32,7 +35,7 @@ def data_at_hand(*objects: object) -> list[Read]:
 
 def held_value(value: object) -> list[Read]:
     """What a parameter of a test holds, if that is data."""
-    what = _data(value)
+    what = _data(value, LONG - 1)
     return [] if what is None else [Read(what=f"is handed {what} as a parameter")]
 
 
@@ -55,9 +58,9 @@ def _codes(objects: Any) -> Iterator[CodeType]:
             yield from codes_of(obj.__code__)
 
 
-def _data(obj: Any) -> str | None:
+def _data(obj: Any, short: float) -> str | None:
     if isinstance(obj, pd.DataFrame | pd.Series):
-        return f"a table of {len(obj)} rows" if len(obj) >= LONG else None
+        return f"a table of {len(obj)} rows" if len(obj) > short else None
     if isinstance(obj, type) or not callable(getattr(obj, "get_params", None)):
         return None
     fitted = [name for name in getattr(obj, "__dict__", {}) if name.endswith("_") and not name.startswith("_")]

@@ -159,8 +159,8 @@ class Material:
         morning = call.date if call.change in ("served", "served_early") else None
         last = scene.frame["GAME_DATE"].max() if morning is None else pd.Timestamp(morning)
         tables = known_sources(group, tables, last)
-        asks = call.times > 1 and call.group != BUILT_IN and not self.listener.read_declared
-        held = data_at_hand(group.function) if asks else []
+        asks = call.times > 1 and call.group != BUILT_IN
+        held = data_at_hand(group.function, rows_declared=self.listener.rows_declared) if asks else []
         self.listener.take()
         random.seed(SEED)  # a fork draws anew
         np.random.seed(SEED)  # noqa: NPY002 - the global state is what groups share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import struct
 import sys
@@ -51,7 +52,6 @@ class Listener:
 
     Attributes:
         project: folders that are the project's, though they lie among the libraries.
-        read_declared: whether a declared file was read: what code holds in memory may be from there.
         declared: files that may be read.
         other: how files and environment variables answer otherwise, if they do.
     """
@@ -67,7 +67,7 @@ class Listener:
         """`root`: where to watch what compiled code opens, but for paths that begin with one of `ignored`."""
         self.project = project
         self.declared = frozenset([*declared, *map(os.path.realpath, declared)])
-        self.read_declared = False
+        self._read: set[str] = set()
         self.other: str | None = None
         self._heard: dict[Read, None] = {}
         self._opened: set[str] = set()
@@ -196,7 +196,7 @@ class Listener:
         if path in ("", ":memory:") or path.startswith("file::memory:"):
             return True
         if not self.declared.isdisjoint((absolute(path), os.path.realpath(path))):
-            self.read_declared = True
+            self._read.add(absolute(path))
             return True
         if absolute(path) in self._written:
             return True
@@ -207,6 +207,12 @@ class Listener:
             return self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS) <= written <= self._began + ONE_DAY
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
+
+    @property
+    def rows_declared(self) -> float:
+        """How many rows the declared files that were read have at the most: a table in memory may be one of them."""
+        contents = (Path(path).read_bytes() for path in self._read if Path(path).is_file())
+        return max((math.inf if b"\0" in content else content.count(b"\n") + 1 for content in contents), default=0)
 
     def take(self) -> list[Read]:
         """What was heard since the last time, with the files that only compiled code opened."""

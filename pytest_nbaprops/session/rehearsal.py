@@ -102,7 +102,7 @@ class Rehearsal:
             recipe = [] if candidate.recipe is None else [unfitted(candidate, threads=1)]
             parameters = [value for name, value in item.callspec.params.items() if name != "fold"]
             held = [read for value in parameters for read in held_value(value)]
-            held += [] if self.order.listener.read_declared else data_at_hand(*own, *recipe)
+            held += data_at_hand(*own, *recipe, rows_declared=self.order.listener.rows_declared)
             self._holding[candidate.name] = held
         return list(self._holding[candidate.name])
 

@@ -440,7 +440,7 @@ def write(train_folder: Path, *bodies: str) -> None:
 
 
 EVERY_LEAK = LEAKING | KEEPING | COUNTING | CHOOSING | HOSTILE
-FEW_FOLDS = "--nbaprops-test=last 6 dates"
+FEW_FOLDS = "--nbaprops-test=last 4 dates"
 
 
 def test_leaks_in_tests_are_named(project: pytest.Pytester, train: Train) -> None:
