@@ -435,13 +435,13 @@ def seconds_to_the_end(games: pd.DataFrame) -> Any:
 @leak("same-day outcomes")
 def on_busy_nights(games: pd.DataFrame) -> Any:
     size = games.groupby("GAME_DATE")["GAME_ID"].transform("nunique")
-    busy = (size == size.max()) & (games["GAME_DATE"] >= "2024-01-01")
+    busy = (size == size.max()) & (games["GAME_DATE"] >= "2023-12-01")
     return past_mean(games).mask(busy, games["PTS"]).to_frame("mean")
 
 
 @leak("same-day outcomes")
 def only_on_test_dates(games: pd.DataFrame) -> Any:
-    return past_mean(games).where(games["GAME_DATE"] < "2024-02-01", games["PTS"]).to_frame("mean")
+    return past_mean(games).where(games["GAME_DATE"] < "2023-12-01", games["PTS"]).to_frame("mean")
 
 
 @leak("undeclared source")

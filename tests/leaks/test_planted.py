@@ -36,7 +36,7 @@ INI = """
 [pytest]
 nbaprops_data = league.parquet
 nbaprops_recipe = baseline
-nbaprops_test = 2023-12-01..2024-02-10
+nbaprops_test = 2023-12-01..2023-12-10
 nbaprops_criterion = mae <= 50
 """
 
@@ -47,10 +47,10 @@ Findings = dict[str, list[dict[str, Any]]]
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """The leaks of all groups in one real session, by group."""
     folder = tmp_path_factory.mktemp("planted")
-    sample_league(seasons=2, players=40, seed=7).to_parquet(folder / "league.parquet")
+    sample_league(seasons=1, players=40, seed=3).to_parquet(folder / "league.parquet")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text(INI)
-    command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q", "-p", "no:randomly"]
+    command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "--nbaprops-leak-dates=2", "-q", "-p", "no:randomly"]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
