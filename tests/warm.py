@@ -140,6 +140,9 @@ class _Everything:
             warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
             for name in MODULES:
                 importlib.import_module(name)
+        catalog, reached = (sys.modules[f"pytest_nbaprops.{name}"] for name in ("features.catalog", "code.reached"))
+        for group in catalog.builtin_groups():
+            reached.code_digest(group.function)  # whose files every session parses
 
 
 def _import_everything() -> None:

@@ -50,7 +50,8 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     sample_league(seasons=1, players=40, seed=3).to_parquet(folder / "league.parquet")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text(INI)
-    command = [sys.executable, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "--nbaprops-leak-dates=2", "-q", "-p", "no:randomly"]
+    options = ["--nbaprops-train", "--nbaprops-promote=off", "--nbaprops-leak-dates=2", "-q", "-p", "no:randomly"]
+    command = [sys.executable, "-m", "pytest", *options]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
