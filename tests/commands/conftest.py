@@ -19,10 +19,10 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three versions of a model, from bad to good, v1 in production; a session copies it for each test."""
     path = tmp_path_factory.mktemp("filled") / "mlflow.db"
-    store = connect(f"sqlite:///{path}")
+    store = connect(f"sqlite:///{shutil.copyfile(migrated, path)}")
     features = pd.DataFrame(np.random.default_rng(7).normal(size=(50, 2)), columns=["mean_10", "rest"])
     model = XGBRegressor(n_estimators=3, n_jobs=1).fit(features, features["rest"])
     for name, spread in (("old", 8.0), ("fair", 7.9), ("good", 4.0)):

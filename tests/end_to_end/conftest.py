@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.sample import write_sample
-from pytest_nbaprops.tracking.connection import connect
 from tests.warm import MODULES, warm_python
 
 # A recipe that fits in milliseconds; what is tested here is the session, not the model.
@@ -92,14 +91,6 @@ def league(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated sqlite tracking store: migrating takes seconds, copying does not."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What sessions start their workers and rehearsals with."""
     with warm_python(tmp_path_factory.mktemp("python")) as path:
@@ -134,12 +125,12 @@ def started_warm(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(
-    pytester: pytest.Pytester, league: Path, empty_store: Path, leak_checks: Path, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, league: Path, migrated: Path, leak_checks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     """An empty project with the quick recipe and the league; its leak guard knows the built-in groups already."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
-    shutil.copy(empty_store, pytester.path / "mlflow.db")
+    shutil.copy(migrated, pytester.path / "mlflow.db")
     shutil.copytree(leak_checks, pytester.path / ".nbaprops" / "checks")
     pytester.makeconftest(CONFTEST)
     pytester.makefile(".ini", pytest=INI.format(data=league))

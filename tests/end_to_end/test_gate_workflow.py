@@ -41,11 +41,11 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def clone(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Path:
     """A clone of what is committed; its cache lives on from job to job, as GitHub's does."""
     folder = tmp_path_factory.mktemp("runner") / "workspace"
     subprocess.run([str(shutil.which("git")), "clone", "--quiet", "--depth=1", ROOT.as_uri(), str(folder)], check=True)
-    shutil.copy(empty_store, folder / "mlflow.db")  # migrating takes seconds, copying does not
+    shutil.copy(migrated, folder / "mlflow.db")  # migrating takes seconds, copying does not
     return folder
 
 
@@ -121,10 +121,10 @@ def _outputs(path: Path) -> dict[str, str]:
 
 
 def test_main_promotes_and_pull_requests_compare_with_it(
-    job: Callable[..., Job], clone: Path, empty_store: Path, tmp_path: Path
+    job: Callable[..., Job], clone: Path, migrated: Path, tmp_path: Path
 ) -> None:
     """Promoted on main, then on pull requests without secrets: inconclusive on two dates, rejected on all."""
-    store = shutil.copy(empty_store, tmp_path / "registry.db")
+    store = shutil.copy(migrated, tmp_path / "registry.db")
     window = "--nbaprops-test='last 20 dates'"
     main = job(
         "enforce", window, "--nbaprops-criterion='mae <= 20'", secrets={"MLFLOW_TRACKING_URI": f"sqlite:///{store}"}

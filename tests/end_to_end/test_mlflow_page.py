@@ -50,11 +50,11 @@ def named(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def page(
-    tmp_path_factory: pytest.TempPathFactory, league: Path, empty_store: Path, leak_checks: Path, python: str
+    tmp_path_factory: pytest.TempPathFactory, league: Path, migrated: Path, leak_checks: Path, python: str
 ) -> Iterator[Page]:
     """One session that promotes, logged on a server."""
     folder = tmp_path_factory.mktemp("page")
-    database = shutil.copy(empty_store, folder / "server.db")
+    database = shutil.copy(migrated, folder / "server.db")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text(
         INI.format(data=league).replace("nbaprops_tracking_uri = sqlite:///mlflow.db", "")

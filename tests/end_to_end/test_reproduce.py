@@ -102,11 +102,11 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def session(league: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def session(league: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A trained project."""
     folder = tmp_path_factory.mktemp("reproduce")
     shutil.copy(league, folder / "league.csv")
-    shutil.copy(empty_store, folder / "mlflow.db")
+    shutil.copy(migrated, folder / "mlflow.db")
     for name, text in {"conftest.py": CONFTEST, "test_models.py": MODULE, "pytest.ini": INI}.items():
         (folder / name).write_text(text)
     _commit(folder)

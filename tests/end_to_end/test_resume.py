@@ -114,9 +114,9 @@ def test_a_store_that_cannot_be_reached_is_said_before_the_first_fit(train: Trai
 
 
 @pytest.fixture
-def server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
+def server(tmp_path: Path, migrated: Path) -> Iterator[Server]:
     """A real MLflow server on a free port."""
-    shutil.copy(empty_store, tmp_path / "server.db")
+    shutil.copy(migrated, tmp_path / "server.db")
     with running(tmp_path / "server.db", tmp_path) as server:
         yield server
 

@@ -165,28 +165,13 @@ class _Bomb:
 
 
 @pytest.fixture(scope="package")
-def brought(tmp_path_factory: pytest.TempPathFactory) -> Imported:
+def brought(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Imported:
     folder = tmp_path_factory.mktemp("import")
     root = folder / "old" / "mlruns"
     damaged_store(root)
     before = old_store.fingerprint(root)
     planned = bring(root, None, dry_run=True)
     assert not (folder / "mlflow.db").exists()
-    store = connect(f"sqlite:///{folder / 'mlflow.db'}")
+    store = connect(f"sqlite:///{shutil.copyfile(migrated, folder / 'mlflow.db')}")
     first, second = bring(root, store), bring(root, store)
     return Imported(root=root, before=before, store=store, planned=planned, first=first, second=second)
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty sqlite store, migrated once."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def store(migrated: Path, tmp_path: Path) -> Store:
-    path = tmp_path / "mlflow.db"
-    shutil.copyfile(migrated, path)
-    return connect(f"sqlite:///{path}")

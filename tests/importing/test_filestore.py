@@ -175,14 +175,13 @@ def test_imported_runs_are_ranked_and_compared(brought: Imported) -> None:
     assert comparison.best("mae") == {1}
 
 
-def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """Killed before the files are copied: the next one copies them, and no run is there twice."""
     root = tmp_path / "mlruns"
     folder = old_store.experiment(root, "1", "Old")
     for number in (1, 2, 3):
         place = old_store.run(folder, number, f"run {number}", metrics={"mae": line(0, number)})
         old_store.write(place / "artifacts/a.txt", str(number))
-    store = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     upload, calls = Importer._upload, list[str]()  # noqa: SLF001 - the moment to be killed in
 
     def killed(self: Importer, prepared: object, identity: str) -> None:
@@ -204,9 +203,8 @@ def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
     assert found == ["1", "2", "3"]
 
 
-def test_a_pattern_chooses_experiments_and_their_models(brought: Imported, tmp_path: Path) -> None:
+def test_a_pattern_chooses_experiments_and_their_models(brought: Imported, store: Store) -> None:
     """Models whose runs are elsewhere stay there; a pattern that means nothing is one line."""
-    store = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     summary = bring(brought.root, store, pattern="default")
     assert (summary.imported["runs"], summary.imported["models"]) == (0, 0)
     with pytest.raises(TrackingError, match=r"no experiment of .* is called 'nothing'; there: Default, Gone"):
@@ -265,9 +263,8 @@ def test_what_fails_of_one_model_leaves_the_others(
     assert (again.imported["versions"], again.present["versions"], again.imported["aliases"]) == (1, 1, 2)
 
 
-def test_an_alias_that_is_held_here_stays(brought: Imported, tmp_path: Path) -> None:
+def test_an_alias_that_is_held_here_stays(brought: Imported, tmp_path: Path, store: Store) -> None:
     """What was imported never takes the place of this project's own champion."""
-    store = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     with store.calling("register") as client:
         client.create_registered_model(MODEL)
         client.create_model_version(MODEL, (tmp_path / "own").as_uri())

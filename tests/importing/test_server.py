@@ -29,7 +29,7 @@ def test_into_a_server_and_out_of_it(brought: Imported, migrated: Path, tmp_path
             run_id = new_id(served, 5)
             assert [entry.path for entry in client.list_artifacts(run_id)] == ["ünï cödé"]
             assert len(client.get_metric_history(new_id(served, 1), "fold/mae")) == 5
-        back = connect(f"sqlite:///{tmp_path / 'back.db'}")
+        back = connect(f"sqlite:///{shutil.copyfile(migrated, tmp_path / 'back.db')}")
         summary = bring(server.uri, back)
         assert not summary.left_out, summary.findings
         # The run that stands in for one that is gone is a run of the server.
