@@ -24,9 +24,9 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.models import log_model
 from pytest_nbaprops.tracking.payload import shortened
-from pytest_nbaprops.tracking.registering import register
+from pytest_nbaprops.tracking.registering import make_model, register
 from pytest_nbaprops.tracking.runs import ensure_experiment
-from pytest_nbaprops.tracking.search import found, is_collision, versions
+from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
@@ -98,18 +98,11 @@ class _Model:
             self.findings.left_out(where, what, " ".join(reason.split())[:300])
 
     def _create(self, store: Store) -> None:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - MLflow is imported by the store
-
         own = {key: value for key, value in self.model.tags.items() if not key.startswith(tags.PREFIX)}
         with store.calling(f"register the model {self.name}") as client:
-            try:
-                client.create_registered_model(
-                    self.name, tags=_short(own | {tags.IMPORTED_FROM: self.importer.source.place}),
-                    description=self.model.description[:_TAG_CHARACTERS] or None,
-                )  # fmt: skip
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
-                    raise
+            origin = {tags.IMPORTED_FROM: self.importer.source.place}
+            description = self.model.description[:_TAG_CHARACTERS] or None
+            make_model(client, self.name, tags=_short(own | origin), description=description)
 
     # versions
 
@@ -228,7 +221,7 @@ class _Model:
                 tags.IMPORTED_RUN: origin,
                 tags.IMPORTED_FROM: self.importer.source.place,
                 tags.IMPORTED_NAME: "",
-                "mlflow.note.content": f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
+                tags.DESCRIPTION: f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
             },
         )
         rows = made.rows(uuid.uuid4().hex, ensure_experiment(store, STAND_INS), origin)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _DIGEST_TAGS: Final = (tags.DATASET_DIGEST, tags.DATASET)
-_COMMIT_TAGS: Final = (tags.COMMIT, "mlflow.source.git.commit")
+_COMMIT_TAGS: Final = (tags.COMMIT, tags.SOURCE_COMMIT)
 WINDOW: Final = ("target", "first_test_date", "last_test_date")
 """Params that say what was predicted, and for which dates."""
 _INFINITE: Final = 1e300  # MLflow stores infinity as 1.8e308

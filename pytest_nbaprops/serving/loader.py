@@ -26,11 +26,8 @@ from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import Store, as_store, connect
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.registering import download_model
+from pytest_nbaprops.tracking.registering import download_model, model_flavors
 from pytest_nbaprops.tracking.search import found
-
-with quiet():
-    from mlflow.models import Model
 
 if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
@@ -282,7 +279,7 @@ def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) ->
     label = f"{champion.name} {champion.label}"
     try:
         with quiet():
-            flavors = Model.load(str(folder)).flavors
+            flavors = model_flavors(folder)
             generic = flavors.get("python_function", {})
             if generic.get("loader_module") == skops_loader.__name__:
                 data = _inside(folder, str(generic["data"]))

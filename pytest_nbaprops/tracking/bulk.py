@@ -22,10 +22,10 @@ from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.payload import ENTRIES_A_REQUEST, METRICS_A_REQUEST, chunks
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import every
+from pytest_nbaprops.tracking.search import ALL, every, experiments
 
 with quiet():
-    from mlflow.entities import Metric, Param, RunTag, ViewType
+    from mlflow.entities import Metric, Param, RunTag
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
 COMPLETE: Final = "complete"
@@ -203,9 +203,8 @@ class ServerWriter:
     def imported(self) -> list[ImportedRun]:
         condition = f"tags.`{tags.IMPORTED_RUN}` LIKE '%'"
         with self.store.calling("look for imported runs") as client:
-            known = every(client.search_experiments, view_type=ViewType.ALL, max_results=1000)
-            ids = [str(one.experiment_id) for one in known]
-            runs = every(client.search_runs, ids, condition, ViewType.ALL, max_results=1000) if ids else []
+            ids = [str(one.experiment_id) for one in experiments(client, ALL)]
+            runs = every(client.search_runs, ids, condition, ALL, max_results=1000) if ids else []
             found = [
                 _imported(run.info.run_id, run.data.tags, deleted=run.info.lifecycle_stage == "deleted") for run in runs
             ]
