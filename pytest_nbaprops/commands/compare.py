@@ -135,11 +135,7 @@ def _lineage(comparison: Comparison) -> Table:
 def _write_page(
     path: Path, comparison: Comparison, store: Store, *, tables: Sequence[Table], notes: Sequence[str]
 ) -> None:
-    """Write the page whole or not at all, with the tables and notes that the terminal shows.
-
-    Raises:
-        SettingsError: The folder cannot be written.
-    """
+    """Write the page whole or not at all, with the tables and notes that the terminal shows."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only where it is used
 
     from pytest_nbaprops.reports.decision_file import write_text  # noqa: PLC0415

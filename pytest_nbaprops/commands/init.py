@@ -167,11 +167,7 @@ class PytestSettings:
 
 
 def find_settings(folder: Path) -> PytestSettings:
-    """The settings that pytest reads in this folder, else a pytest.ini that is not there yet.
-
-    Raises:
-        ClickException: a file cannot be read.
-    """
+    """The settings that pytest reads in this folder, else a pytest.ini that is not there yet."""
     for name in ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
         path = folder / name
         if path.is_file() and (found := _read(path)) is not None:

@@ -21,7 +21,7 @@ from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, s
 from pytest_nbaprops.importing.source import Source, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking.artifacts import write_predictions
-from pytest_nbaprops.tracking.bulk import BulkWriter, ImportedRun, RunRows, bulk_writer
+from pytest_nbaprops.tracking.bulk import BulkWriter, DatabaseWriter, ImportedRun, RunRows, ServerWriter
 from pytest_nbaprops.tracking.runs import next_version_number
 
 if TYPE_CHECKING:
@@ -84,16 +84,15 @@ class Importer:
 
     @cached_property
     def writer(self) -> BulkWriter | None:
-        return None if self.store is None else bulk_writer(self.store)
+        """The fast way into a database, the usual one to a server."""
+        if (store := self.store) is None:
+            return None
+        return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)
 
     # the runs
 
     def import_runs(self) -> None:
-        """All runs of the experiments asked for.
-
-        Raises:
-            TrackingError: The store to write to does not take them, or no experiment has such a name.
-        """
+        """All runs of the experiments asked for."""
         known, every_one = self._known, self.source.experiments()
         chosen, pattern = every_one, self.options.pattern
         if pattern is not None:

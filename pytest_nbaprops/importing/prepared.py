@@ -32,7 +32,7 @@ _RUN_NAME_CHARACTERS: Final = 250
 _NOT_ALLOWED: Final = re.compile(r"[^/\w.\- :]+")
 _LATEST: Final = 10**14
 # What only meant something in the store that the run comes from.
-_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, "nbaprops.imported.")
+_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, tags.IMPORTED_PREFIX)
 
 
 @dataclass(kw_only=True)
@@ -95,7 +95,7 @@ def prepare(
     prepared.tags = _texts(prepared, "tags", own, _TAG_CHARACTERS, where, findings)
     prepared.tags |= {key: value for key, value in told.tags.items() if not prepared.tags.get(key, "").strip()}
     if "phase" in told.tags and prepared.tags["phase"] != told.tags["phase"]:  # `Phase 1`, `1`
-        prepared.tags |= {"phase": told.tags["phase"], "nbaprops.imported.phase": prepared.tags["phase"]}
+        prepared.tags |= {"phase": told.tags["phase"], tags.IMPORTED_PHASE: prepared.tags["phase"]}
     prepared.tags |= {
         tags.IMPORTED_RUN: run.run_id,
         tags.IMPORTED_FROM: place[:_TAG_CHARACTERS],
@@ -185,7 +185,7 @@ def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) ->
             findings.noted(where, what, f"{synonym.name} is the last of them")
     if synonyms:
         told = {synonym.name: synonym.original for synonym in synonyms}
-        prepared.tags["nbaprops.imported.metrics"] = json.dumps(told)
+        prepared.tags[tags.IMPORTED_METRICS] = json.dumps(told)
     if prepared.predictions is None:
         return
     frame = prepared.predictions

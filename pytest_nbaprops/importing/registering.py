@@ -39,11 +39,7 @@ _NO_RUN: Final = "no run"
 
 
 def import_models(importer: Importer) -> None:
-    """All registered models of the source, or with a pattern those versions whose runs are of its experiments.
-
-    Raises:
-        TrackingError: The registry to write to does not answer.
-    """
+    """All registered models of the source, or with a pattern those versions whose runs are of its experiments."""
     for model in importer.source.models():
         if tags.JOURNAL_OF in model.tags or model.name.endswith(JOURNAL_SUFFIX):
             continue  # this tool's own: who held which alias is told by the aliases

@@ -21,17 +21,9 @@ Requirements = Sequence[str] | Mapping[str, float | str]
 
 LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
 MORE_IS_BETTER: Final = (
-    "r2",
-    "within_3_pct",
-    "within_5_pct",
-    "within_10_pct",
-    "roi",
-    "win_rate",
-    "clv",
-    "profit",
-    "beyond_line",
+    "r2", "within_3_pct", "within_5_pct", "within_10_pct", "roi", "win_rate", "clv", "profit", "beyond_line",
     "n_predictions",
-)
+)  # fmt: skip
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
 _SHOWN: Final = ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome", "passed", "reason")
 _SAME: Final = 1e-6  # stored metrics and predictions are both float64, added up in another order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
@@ -56,7 +56,7 @@ class Move:
     kind: journal.Kind
     reason: str | None
     conditions: Mapping[str, str | None]
-    details: Mapping[str, str]
+    details: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -192,13 +192,6 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
         raise TrackingError(
             f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
         )
-    move = Move(
-        name=name,
-        alias=alias,
-        version=before[0],
-        kind=ROLLBACK,
-        reason=reason,
-        conditions={alias: holder},
-        details={},
-    )
+    conditions: dict[str, str | None] = {alias: holder}
+    move = Move(name=name, alias=alias, version=before[0], kind=ROLLBACK, reason=reason, conditions=conditions)
     return carry_out(store, move)

@@ -116,11 +116,7 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
 
 
 def _refuse_lost_model(store: Store, name: str, number: str) -> None:
-    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
-
-    Raises:
-        TrackingError: The version's model is not where the registry says.
-    """
+    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none."""
     if (source := missing_model(store, name, number)) is not None:
         raise TrackingError(
             f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"

@@ -86,9 +86,6 @@ def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> Non
     """Write report.html whole.
 
     The page is for people: a decision that cannot be drawn stays decided, and decision.json says it all.
-
-    Raises:
-        SettingsError: the folder cannot be written.
     """
     try:
         text = page(document, tables)

@@ -48,11 +48,7 @@ _NOT_PASSED_ON: Final = (OPTIONS_VARIABLE, "PYTEST_XDIST_", "PYTEST_CURRENT_TEST
 
 
 def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, folder: Path) -> Recorded:
-    """The recorded candidate in a pytest session of its own, which leaves nothing behind but what is in `folder`.
-
-    Raises:
-        ReproduceError: the session predicted none of the folds.
-    """
+    """The recorded candidate in a pytest session of its own, which leaves nothing behind but what is in `folder`."""
     data = None
     if games is not None:
         data = folder / "games.parquet"

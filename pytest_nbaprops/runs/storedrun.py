@@ -122,11 +122,7 @@ def stored_run(run: Run) -> StoredRun:
 
 
 def with_files(store: Store, run: StoredRun) -> StoredRun:
-    """The same with lineage and predictions, where the run has kept them.
-
-    Raises:
-        TrackingError: A file that is there cannot be read.
-    """
+    """The same with lineage and predictions, where the run has kept them."""
     with store.calling(f"read the files of the run {run.label}", artifacts=True) as client:
         there = {file.path for file in client.list_artifacts(run.run_id)}
         lineage = predictions = None

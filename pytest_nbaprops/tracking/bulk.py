@@ -95,11 +95,8 @@ class DatabaseWriter:
             runs: Table = SqlRun.__table__
             gone = sqlalchemy.select(runs.c.run_uuid).where(runs.c.lifecycle_stage == "deleted")
             deleted = set(connection.execute(gone).scalars())
-        return [
-            _imported(run_id, values, deleted=run_id in deleted)
-            for run_id, values in found.items()
-            if tags.IMPORTED_RUN in values
-        ]
+        whole = {run_id: values for run_id, values in found.items() if tags.IMPORTED_RUN in values}
+        return [_imported(run_id, values, deleted=run_id in deleted) for run_id, values in whole.items()]
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
         """Write the runs and give the ids that they got."""
@@ -222,18 +219,12 @@ class ServerWriter:
             first = {tags.IMPORTED_RUN: origin[0], tags.IMPORTED_FROM: origin[1], "mlflow.user": run.user}
             created = client.create_run(run.experiment_id, run.start_time, first, run.name)
             run_id = str(created.info.run_id)
-        values = [
-            Metric(key, value, timestamp, step)
-            for key, points in run.metrics.items()
-            for timestamp, value, step in points
-        ]
-        params = [Param(key, value) for key, value in run.params.items()]
-        entries = [RunTag(key, value) for key, value in run.tags.items()]
-        for part in chunks(params, ENTRIES_A_REQUEST):
+        points = [(key, *point) for key, points in run.metrics.items() for point in points]
+        for part in chunks([Param(key, value) for key, value in run.params.items()], ENTRIES_A_REQUEST):
             client.log_batch(run_id, params=part)
-        for part in chunks(entries, ENTRIES_A_REQUEST):
+        for part in chunks([RunTag(key, value) for key, value in run.tags.items()], ENTRIES_A_REQUEST):
             client.log_batch(run_id, tags=part)
-        for part in chunks(values, METRICS_A_REQUEST):
+        for part in chunks([Metric(key, value, at, step) for key, at, value, step in points], METRICS_A_REQUEST):
             client.log_batch(run_id, metrics=part)
         client.set_terminated(run_id, run.status, run.end_time)
         return run_id
@@ -247,8 +238,3 @@ class ServerWriter:
 
 
 BulkWriter = DatabaseWriter | ServerWriter
-
-
-def bulk_writer(store: Store) -> BulkWriter:
-    """The fast way into a database, the usual one to a server."""
-    return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)
