@@ -50,10 +50,6 @@ class Waiting:
     name: str = ""
 
 
-def no_progress(done: int, total: int) -> None:
-    """Nobody looks."""
-
-
 class Importer:
     """Brings a source into a store. `store` is None only for a dry run where there is no store yet."""
 
@@ -65,7 +61,7 @@ class Importer:
         options: Options,
         *,
         games: GamesIndex | None = None,
-        progress: Callable[[int, int], None] = no_progress,
+        progress: Callable[[int, int], object] = lambda done, total: None,  # noqa: ARG005 - nobody looks
     ) -> None:
         self.source, self.store, self.options, self.games, self.progress = source, store, options, games, progress
         self.summary = Summary(source=source.place, target=target, dry_run=options.dry_run)
@@ -202,7 +198,7 @@ class Importer:
             parent = one.prepared.tags.get("mlflow.parentRunId", "")
             if parent in self._planned:
                 one.prepared.tags["mlflow.parentRunId"] = self._planned[parent]
-            rows.append(one.prepared.rows(run_id, self.experiments.ids[experiment.key], one.name))
+            rows.append(one.prepared.placed(run_id, self.experiments.ids[experiment.key], one.name))
         try:
             return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:

@@ -8,7 +8,7 @@ import math
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,19 +36,11 @@ _OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CA
 
 
 @dataclass(kw_only=True)
-class Prepared:
+class Prepared(RunRows):
     """A run, recognised and repaired; `files` maps the path among its artifacts to the file."""
 
     origin: str
-    name: str
     recognised: Recognised
-    status: str
-    start_time: int
-    end_time: int
-    user: str = ""
-    deleted: bool = False
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, list[Point]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     predictions: pd.DataFrame | None = None
@@ -58,20 +50,10 @@ class Prepared:
     def values(self) -> int:
         return sum(map(len, self.metrics.values()))
 
-    def rows(self, run_id: str, experiment_id: str, name: str) -> RunRows:
-        return RunRows(
-            run_id=run_id,
-            experiment_id=experiment_id,
-            name=name,
-            status=self.status,
-            start_time=self.start_time,
-            end_time=self.end_time,
-            user=self.user,
-            deleted=self.deleted,
-            params=self.params,
-            tags=self.tags | {"mlflow.runName": name},
-            metrics=self.metrics,
-        )
+    def placed(self, run_id: str, experiment_id: str, name: str) -> RunRows:
+        """The rows of the run that it becomes in the store."""
+        tags = self.tags | {"mlflow.runName": name}
+        return replace(self, run_id=run_id, experiment_id=experiment_id, name=name, tags=tags)
 
 
 def prepare(

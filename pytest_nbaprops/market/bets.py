@@ -11,13 +11,11 @@ from pytest_nbaprops.market.board import KEYS, chance_at
 from pytest_nbaprops.market.prices import expected_return, kelly_fraction
 from pytest_nbaprops.metrics.betting import bet_profits
 from pytest_nbaprops.metrics.intervals import sides_of
+from pytest_nbaprops.metrics.point import Floats
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from pytest_nbaprops.market.settings import MarketSettings
 
-    Floats = npt.NDArray[np.float64]
 
 SIDES: Final = ("over", "under")
 BANKROLL: Final = 100.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.market.bets import allowed, choose, control_bets, make_offers, offered_lines, staked
@@ -22,12 +23,8 @@ from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
+from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.metrics.probability import brier_scores, covered, crps_of_quantiles, log_losses
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
 
 COVERAGES: Final = (50, 80, 95)
 

@@ -63,10 +63,6 @@ class MarketSettings:
             seed=seed,
         )
 
-    @property
-    def rule_text(self) -> str:
-        return self.rule if self.book is None else f"{self.rule}={self.book}"
-
 
 def read_rule(text: str, *, option: str = "--nbaprops-bet-rule") -> tuple[Rule, str | None]:
     """The rule, and its one book."""

@@ -108,7 +108,7 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
         request.name,
         result.version,
         result.alias,
-        reason=request.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in result.criteria),
+        reason=request.reason or _outcomes(result.criteria),
         expected_version=holding.get(result.alias),
         expected_aliases={champion_alias: holding.get(champion_alias)},
         details={**record.to_tags(), FORCED: str(not passed).lower()},
@@ -186,4 +186,8 @@ def _not_passed(criteria: Sequence[Mapping[str, Any]]) -> str:
         return "no criteria are asked for, so nothing speaks for it"
     if not bad:
         return "no criterion applies, so nothing speaks for it"
-    return "; ".join(f"{row['expression']} {row['outcome']}" for row in bad)
+    return _outcomes(bad)
+
+
+def _outcomes(criteria: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria)

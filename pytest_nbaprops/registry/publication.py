@@ -66,7 +66,10 @@ class _OpenRun:
 
 
 class Publication:
-    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
+    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting.
+
+    What asks the store or the registry raises TrackingError where they cannot be reached, read or written.
+    """
 
     def __init__(
         self, *, uri: str, experiment: str, model_name: str, tell: Callable[[str], None] | None = None
@@ -104,7 +107,7 @@ class Publication:
         return registry.champion(self.model_name, alias)
 
     def mend(self, *, aliases: bool) -> list[str]:
-        """Finish what killed sessions left: runs of promoted versions and, where wanted, alias changes; what was done."""
+        """Finish what killed sessions left: runs of promoted versions, wanted alias changes; says what was done."""
         if self.is_untouched:
             return []
         if aliases:

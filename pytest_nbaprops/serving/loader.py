@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError, TrackingError
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
 from pytest_nbaprops.registry.versions import record_of
@@ -28,9 +28,6 @@ from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.registering import download_model, model_flavors
 from pytest_nbaprops.tracking.search import found
-
-if TYPE_CHECKING:
-    Floats = npt.NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

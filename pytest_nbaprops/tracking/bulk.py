@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy
@@ -33,24 +33,24 @@ _METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uu
 _SENDERS: Final = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class RunRows:
     """A finished run as it is to be written; `metrics` holds (timestamp, value, step) in the order of the steps.
 
     A server gives it another id than `run_id`.
     """
 
-    run_id: str
-    experiment_id: str
+    run_id: str = ""
+    experiment_id: str = ""
     name: str
     status: str
     start_time: int
     end_time: int
-    user: str
-    deleted: bool
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    metrics: Mapping[str, Sequence[tuple[int, float, int]]]
+    user: str = ""
+    deleted: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[tuple[int, float, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
