@@ -37,10 +37,14 @@ _OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CA
 
 @dataclass(kw_only=True)
 class Prepared(RunRows):
-    """A run, recognised and repaired; `files` maps the path among its artifacts to the file."""
+    """A run, recognised and repaired; `files` maps the path among its artifacts to the file.
+
+    `source` is what it was read from; None for one that stands in for a run that is gone.
+    """
 
     origin: str
     recognised: Recognised
+    source: SourceRun | None = None
     metrics: dict[str, list[Point]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     predictions: pd.DataFrame | None = None
@@ -50,10 +54,9 @@ class Prepared(RunRows):
     def values(self) -> int:
         return sum(map(len, self.metrics.values()))
 
-    def placed(self, run_id: str, experiment_id: str, name: str) -> RunRows:
+    def placed(self, run_id: str, experiment_id: str) -> RunRows:
         """The rows of the run that it becomes in the store."""
-        tags = self.tags | {"mlflow.runName": name}
-        return replace(self, run_id=run_id, experiment_id=experiment_id, name=name, tags=tags)
+        return replace(self, run_id=run_id, experiment_id=experiment_id, tags=self.tags | {"mlflow.runName": self.name})
 
 
 def prepare(
@@ -64,6 +67,7 @@ def prepare(
     told = recognise(run, experiment.name)
     prepared = Prepared(
         origin=run.run_id,
+        source=run,
         name=run.name or run.run_id,
         recognised=told,
         status=run.status,

@@ -220,7 +220,7 @@ class _Model:
                 tags.DESCRIPTION: f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
             },
         )
-        rows = made.placed(uuid.uuid4().hex, ensure_experiment(store, STAND_INS), origin)
+        rows = made.placed(uuid.uuid4().hex, ensure_experiment(store, STAND_INS))
         run_id = writer.write([rows])[0]
         writer.complete([run_id], [])
         self.importer.run_of[origin] = run_id

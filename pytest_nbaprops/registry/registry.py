@@ -11,7 +11,7 @@ import pandas as pd
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry import moves, recovery
-from pytest_nbaprops.registry.evaluation import Requirements, VersionResult, all_pass, evaluate_version
+from pytest_nbaprops.registry.evaluation import Requirements, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
 from pytest_nbaprops.registry.history import Tenure, read_history
 from pytest_nbaprops.registry.moves import Move, Promotion
@@ -196,12 +196,15 @@ class ModelRegistry:
         with self.store.calling(f"read the metrics of {model_name} v{version}") as client:
             target = known_version(client, model_name, str(version))
             run = deciding_run(client, target)
-        subject = VersionResult(
-            label=f"{model_name} v{target.version}",
-            metrics=run.data.metrics if run is not None else {},
-            predictions=self._kept_predictions(target) if run is not None else None,
+        results = evaluate_version(
+            f"{model_name} v{target.version}",
+            run.data.metrics if run is not None else {},
+            self._kept_predictions(target) if run is not None else None,
+            criteria,
+            champion=champion,
+            never_a_champion=never_a_champion,
+            seed=seed,
         )
-        results = evaluate_version(subject, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed)
         return {
             "model_name": model_name,
             "version": str(target.version),
