@@ -145,10 +145,7 @@ def _write_page(
     # Run names and parameters come from a store that others write: everything is escaped.
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("compare.html").render(
-        tables=tables,
-        notes=notes,
-        plot=_plot(series),
-        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        tables=tables, notes=notes, plot=_plot(series), made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     )
     write_text(path, page, option="--html")
 

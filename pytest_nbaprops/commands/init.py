@@ -104,7 +104,6 @@ def _write(path: Path, content: str, *, force: bool) -> None:
 
 
 def _ignore(path: Path) -> None:
-    """Add the lines that the file lacks."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in IGNORED if line not in {known.strip() for known in text.splitlines()}]
     if missing:

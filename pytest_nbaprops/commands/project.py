@@ -49,7 +49,6 @@ class Project:
         return text if text is not None and is_alias(text) and not (self.root / text).exists() else None
 
     def lines(self, name: str) -> tuple[str, ...]:
-        """The lines of `nbaprops_<name>`."""
         value = self.ini.get(f"nbaprops_{name}")
         found = value if isinstance(value, list) else str(value or "").splitlines()
         return tuple(text for line in found if (text := str(line).strip()))

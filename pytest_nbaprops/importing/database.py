@@ -37,8 +37,6 @@ Row = Mapping[str, Any]
 
 
 class Database:
-    """A sqlite tracking store."""
-
     def __init__(self, path: Path) -> None:
         """Copy the file and look whether it is a tracking store.
 

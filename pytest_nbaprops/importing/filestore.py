@@ -43,8 +43,6 @@ _VERSION_FOLDER: Final = re.compile(r"version-(\d{1,9})")
 
 
 class FileStore:
-    """An `mlruns` folder."""
-
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.place = str(self.root)

@@ -49,8 +49,6 @@ def import_models(importer: Importer) -> None:
 
 
 class _Model:
-    """One registered model on its way."""
-
     def __init__(self, importer: Importer, model: SourceModel, chosen: Sequence[SourceVersion]) -> None:
         self.importer, self.model, self.chosen = importer, model, chosen
         self.findings, self.counts = importer.findings, importer.summary
@@ -158,13 +156,7 @@ class _Model:
         return str(created.version)
 
     def _register_model(  # noqa: PLR0913, PLR0917 - what a version is made of
-        self,
-        store: Store,
-        version: SourceVersion,
-        model: Any,
-        file: Path,
-        run: tuple[str, str],
-        values: dict[str, str],
+        self, store: Store, version: SourceVersion, model: Any, file: Path, run: tuple[str, str], values: dict[str, str]
     ) -> str:
         """XGBoost's own file, stored as this tool stores one."""
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -55,10 +55,7 @@ class Server:
             found = experiments(client, ALL)
         return [
             SourceExperiment(
-                key=str(one.experiment_id),
-                name=one.name,
-                deleted=one.lifecycle_stage == "deleted",
-                tags=dict(one.tags),
+                key=str(one.experiment_id), name=one.name, deleted=one.lifecycle_stage == "deleted", tags=dict(one.tags)
             )
             for one in sorted(found, key=lambda one: int(one.experiment_id))
         ]

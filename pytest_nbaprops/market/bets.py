@@ -38,10 +38,7 @@ def offered_lines(
     under, over = sides_of(quantiles[offered["_row"].to_numpy(dtype=np.int64)], line, whole=whole)
     above = chance_at(line, offered["centre"].to_numpy(), target)
     return offered.assign(
-        over=over,
-        under=under,
-        market_over=above * (over + under),
-        market_under=(1.0 - above) * (over + under),
+        over=over, under=under, market_over=above * (over + under), market_under=(1.0 - above) * (over + under)
     )
 
 
@@ -77,7 +74,6 @@ def make_offers(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def allowed(offers: pd.DataFrame, settings: MarketSettings) -> pd.DataFrame:
-    """The offers that the rule looks at."""
     if settings.rule == "one-book":
         return offers[offers["BOOKMAKER"].str.casefold() == str(settings.book).casefold()]
     if settings.rule == "best-value":

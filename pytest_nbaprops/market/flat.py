@@ -127,10 +127,7 @@ class _Columns:
         if "side" in values and "price" in values:
             return paired(frame.assign(SIDE=values["side"], PRICE=values["price"]))
         empty = np.full(self.rows, np.nan)
-        return frame.assign(
-            OVER_PRICE=values.get("over_price", empty),
-            UNDER_PRICE=values.get("under_price", empty),
-        )
+        return frame.assign(OVER_PRICE=values.get("over_price", empty), UNDER_PRICE=values.get("under_price", empty))
 
     def _prices(self, cells: Cells) -> npt.NDArray[np.float64]:
         texts_ = cells.array.to_pandas()

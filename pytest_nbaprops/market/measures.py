@@ -61,7 +61,6 @@ def ratio_of(above: str, below: str) -> Measure:
 
 
 def total_of(column: str) -> Measure:
-    """The sum of a column."""
     return Measure(
         terms=lambda rows: np.nan_to_num(rows[[column]].to_numpy(dtype=np.float64)), value=lambda sums: sums[..., 0]
     )

@@ -90,7 +90,6 @@ class MarketReport:
         return interval(value, sums, seed=seed, level=level, critical=rounded_critical_value)
 
     def missing(self, name: str) -> str:
-        """Why a metric is not known."""
         if self.rows.empty:
             return "no player-game of the test has a line"
         if name == "clv":
@@ -330,7 +329,6 @@ class MarketReport:
 
     @property
     def chances_text(self) -> str:
-        """Which chances these are."""
         kinds = self.rows["kind"].value_counts()
         again, raw = int(kinds.get("recalibrated", 0)), int(kinds.get("errors", 0))
         if not again:

@@ -65,7 +65,6 @@ class MarketSettings:
 
 
 def read_rule(text: str, *, option: str = "--nbaprops-bet-rule") -> tuple[Rule, str | None]:
-    """The rule, and its one book."""
     kind, sign, book = (part.strip() for part in text.partition("="))
     if kind not in ("best-value", "best-line", "one-book") or (kind == "one-book") != bool(sign and book):
         raise SettingsError(f"{option}: {text!r} is not one of {RULES}")

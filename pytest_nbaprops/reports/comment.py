@@ -100,7 +100,6 @@ class GitHub:
             raise CommentError(f"GitHub's answer to {method} {path} is not JSON") from None
 
     def download(self, path: str) -> bytes:
-        """A file that GitHub redirects to."""
         return self._request("GET", f"{self._url}{path}", None)
 
     def _request(self, method: str, url: str, body: bytes | None, *, trusted: bool = True) -> bytes:

@@ -48,7 +48,6 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
 
 
 def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Replace decision.json."""
     text = json.dumps(redacted(document), indent=2, allow_nan=False, default=str) + "\n"
     return write_text(folder / DECISION, text)
 

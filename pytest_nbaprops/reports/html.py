@@ -129,7 +129,6 @@ def _unknown(value: Any) -> bool:
 def _shown(
     document: Mapping[str, Any], candidate: Mapping[str, Any], tables: Tables, *, number: int, points: int
 ) -> dict[str, Any]:
-    """One candidate on the page."""
     rows = [wording.compared(row) for row in candidate["criteria"]]
     intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
     effects = candidate.get("attribution") or []

@@ -76,7 +76,6 @@ def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, fol
 
 
 def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
-    """The recorded settings as values of the plugin's options."""
     spec = recorded.candidate["spec"]
     # What the command line cannot say came from the marker, and comes from there again.
     said = {name: value for name, value in spec["params"].items() if isinstance(value, bool | int | float | str | None)}

@@ -298,11 +298,7 @@ def _error_model(basis: _Basis) -> ErrorModel | None:
 
 
 def _with_offers(
-    basis: _Basis,
-    rows: pd.DataFrame,
-    errors: ErrorModel | None,
-    odds: pd.DataFrame,
-    earlier_odds: pd.DataFrame | None,
+    basis: _Basis, rows: pd.DataFrame, errors: ErrorModel | None, odds: pd.DataFrame, earlier_odds: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows with line, chances and the best offer, and why these chances should not be bet on."""
     market = _market(basis, odds)

@@ -55,7 +55,6 @@ def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path |
 
 
 def artifact_location(uri: str, name: str, artifact_root: Path | None) -> str:
-    """File URI of an experiment's own artifact folder."""
     if artifact_root is None:
         artifact_root = (sqlite_path(uri).parent if uri.startswith("sqlite") else Path.cwd()) / ARTIFACTS
     folder = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "experiment"

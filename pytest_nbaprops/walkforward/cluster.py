@@ -110,7 +110,6 @@ class RemoteFit:
 
 
 def remote_fit(planned: PlannedFit, data: SharedData) -> RemoteFit:
-    """The task of a planned fit."""
     candidate, fold = planned.candidate, planned.fold
     return RemoteFit(
         data=data,
