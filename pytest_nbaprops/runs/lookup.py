@@ -94,7 +94,11 @@ class Lookup:
                 raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
             return newest[0]
         if reference.startswith("@"):
-            return self._holder(client, alias_name(reference[1:]))
+            alias, holding = alias_name(reference[1:]), holders(client, self.model_name)
+            if alias in holding:
+                return self._of_version(client, holding[alias])
+            there = ", ".join(sorted(holding)) or "none"
+            raise TrackingError(f"no version of {self.model_name} has the alias {alias!r}; aliases: {there}")
         if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
             run = found(client.get_run, reference.lower())
             matches = [] if run is None else [run]
@@ -119,13 +123,6 @@ class Lookup:
             f"there is no champion: no version of {self.model_name} has the alias {' or '.join(names)}"
             f" (aliases: {there}); promote one, or name another model with --nbaprops-model-name"
         )
-
-    def _holder(self, client: MlflowClient, alias: str) -> Run:
-        holding = holders(client, self.model_name)
-        if alias in holding:
-            return self._of_version(client, holding[alias])
-        there = ", ".join(sorted(holding)) or "none"
-        raise TrackingError(f"no version of {self.model_name} has the alias {alias!r}; aliases: {there}")
 
     def _of_version(self, client: MlflowClient, number: str) -> Run:
         version = known_version(client, self.model_name, number)

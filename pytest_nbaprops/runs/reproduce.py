@@ -243,13 +243,7 @@ class Reproduction:
 
 
 def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callable[[str], None]) -> Reproduction:
-    """Check the data, run the candidate again and compare.
-
-    Args:
-        recorded: the run.
-        data: where its data is now; None: where it was.
-        root: rootdir of the project.
-        tell: gets a line before the long part begins.
+    """Check the data, run the candidate again and compare; `tell` gets a line before the long part begins.
 
     Raises:
         NBAPropsError: it cannot be repeated; one line says why.
