@@ -196,14 +196,10 @@ class ModelRegistry:
         with self.store.calling(f"read the metrics of {model_name} v{version}") as client:
             target = known_version(client, model_name, str(version))
             run = deciding_run(client, target)
+        label, metrics = f"{model_name} v{target.version}", run.data.metrics if run is not None else {}
+        predictions = self._kept_predictions(target) if run is not None else None
         results = evaluate_version(
-            f"{model_name} v{target.version}",
-            run.data.metrics if run is not None else {},
-            self._kept_predictions(target) if run is not None else None,
-            criteria,
-            champion=champion,
-            never_a_champion=never_a_champion,
-            seed=seed,
+            label, metrics, predictions, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed
         )
         return {
             "model_name": model_name,

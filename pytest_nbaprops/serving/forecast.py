@@ -124,21 +124,19 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         TrackingError: the model is newer than the data or its features were made by other code, unless allowed.
         FeatureError: a feature group fails.
     """
-    basis = _Basis.of(loader, _upcoming(schedule, games, allow_new_players=allow_new_players), games, bets)
+    served = loader.current()
+    basis = _Basis.of(loader, served, _upcoming(schedule, games, allow_new_players=allow_new_players), games, bets)
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
-    stale = _staleness(basis.served, basis.past, available, root, allowed=allow_stale)
+    stale = _staleness(served, basis.past, available, root, allowed=allow_stale)
     features = _features(basis, available, root)
     errors = _error_model(basis)
-    rows = _described(basis).assign(predicted=basis.served.predict(features), low=np.nan, high=np.nan)
-    if errors is not None:
-        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
-    rows["baseline"] = _baseline(basis)
+    rows = _predicted(basis, features, errors, level)
     warnings: tuple[str, ...] = ()
     if odds is not None:
         rows, warnings = _with_offers(basis, rows, errors, odds, earlier_odds)
     return Forecast(
         rows=rows,
-        model={name: value for name, value in basis.served.info().items() if name != "features"},
+        model={name: value for name, value in served.info().items() if name != "features"},
         data_digest=dataset_digest(basis.past).full,
         data_through=f"{basis.past['GAME_DATE'].max():%Y-%m-%d}",
         level=level,
@@ -168,9 +166,14 @@ class _Basis:
 
     @classmethod
     def of(
-        cls, loader: ProductionModelLoader, upcoming: Upcoming, games: pd.DataFrame, bets: MarketSettings | None
+        cls,
+        loader: ProductionModelLoader,
+        served: ServedModel,
+        upcoming: Upcoming,
+        games: pd.DataFrame,
+        bets: MarketSettings | None,
     ) -> _Basis:
-        served, first = loader.current(), upcoming.rows["GAME_DATE"].min()
+        first = upcoming.rows["GAME_DATE"].min()
         past = games[games["GAME_DATE"] < first]
         if past.empty:
             raise DataError(
@@ -266,6 +269,14 @@ def _baseline(basis: _Basis) -> pd.Series[float]:
     values = baseline_predictions(ordered, parse_target(basis.target))
     chosen = ordered["_row"] >= 0
     return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[basis.rows.index]
+
+
+def _predicted(basis: _Basis, features: pd.DataFrame, errors: ErrorModel | None, level: float) -> pd.DataFrame:
+    """Who plays, with prediction, interval (NaN where nobody knows how the version errs) and baseline."""
+    rows = _described(basis).assign(predicted=basis.served.predict(features), low=np.nan, high=np.nan)
+    if errors is not None:
+        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
+    return rows.assign(baseline=_baseline(basis))
 
 
 def _described(basis: _Basis) -> pd.DataFrame:
