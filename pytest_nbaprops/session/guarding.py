@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,14 +32,14 @@ from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.child import Child, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
-from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
+from pytest_nbaprops.walkforward.candidate import Candidate, array_digest, content_key, libraries
 
-GUARD_VERSION = "6"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "7"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
 HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
-MANY_GROUPS = 4  # that are worth a second process to ask them
+MANY_GROUPS, MANY_DATES = 4, 60  # that are worth a second process to ask them, or about them
 DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
 IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
@@ -156,12 +157,14 @@ class GroupGuard:
             def child(name: str, hash_seed: str = "1", **more: Any) -> Child:
                 return Child(Path(folder, name), {**order, "plan": None, **more}, hash_seed)
 
-            count = 1 if len(asked) < MANY_GROUPS else 2
-            parts = [child(f"part-{n}", groups=asked[n::count], plan=plan) for n in range(count)]
+            parts = [child(f"part-{n}", groups=list(part), plan=part) for n, part in enumerate(_shared(asked, plan))]
             imported = [child(IMPORTED, groups=own, other=True)] if own else []
             seeds = [child(f"hash-{seed}", seed, groups=hashing) for seed in HASH_SEEDS] if hashing else []
             run_all(self.config, [*parts, *imported, *seeds])
-            found = {name: one for part in parts for name, one in _left(part).items()}
+            found: dict[str, dict[str, Any]] = {}
+            for part in parts:
+                for name, one in _left(part).items():
+                    found[name] = _joined(found[name], one) if name in found else one
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -229,6 +232,24 @@ class GroupGuard:
         return sorted({*map(str, few["GAME_ID"]), *map(str, best["GAME_ID"][best["GAME_DATE"].dt.date.isin(whole)])})
 
 
+def _shared(groups: Sequence[str], plan: Mapping[str, Dates]) -> list[dict[str, Dates]]:
+    """What each process asks: two share the groups where these are many, or else the dates where those are."""
+    if len(groups) >= MANY_GROUPS:
+        return [{name: plan[name] for name in groups[n::2]} for n in range(2)]
+    count = 2 if sum(len(dates) for name in groups for dates in plan[name].values()) >= MANY_DATES else 1
+    return [{name: {part: plan[name][part][n::count] for part in NO_DATES} for name in groups} for n in range(count)]
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two processes found of a group on different dates."""
+    return {
+        **one,
+        "leaks": one["leaks"] or other["leaks"],
+        "reads": list(dict.fromkeys([*one["reads"], *other["reads"]])),
+        "few_dates": sorted({*one["few_dates"], *other["few_dates"]}),
+    }
+
+
 def _left(child: Child) -> dict[str, dict[str, Any]]:
     """What a process left of each group that it asked."""
     if child.result is None:
@@ -287,11 +308,22 @@ class LeakChecks:
         asked_on = dict.fromkeys(self.context.own_groups, dataset.digest.full)
         return {
             line.name: content_key(
-                {"guard": [*common, asked_on.get(line.name)], "group": line.to_dict(), "libraries": libraries()}
+                {
+                    "guard": [*common, asked_on.get(line.name)],
+                    "group": line.to_dict(),
+                    "answer": self._answer(line.name),
+                    "libraries": libraries(),
+                }
             )
             for state in states
             for line in state.lineage.groups
         }
+
+    def _answer(self, name: str) -> str | None:
+        """SHA-256 of what the folds were given of an own group: findings hold for that, whatever it hangs on."""
+        if name not in self.context.own_groups or name in self.context.broken:
+            return None
+        return array_digest(self.context.dataset.features[list(self.context.columns[name])].to_numpy(np.float64))
 
     # what became of it
 
