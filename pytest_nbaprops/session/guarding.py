@@ -88,7 +88,7 @@ class GroupGuard:
 
     def _check(self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str]) -> None:
         store = self.context.resources.store
-        kept = {name: found for name in groups if self.settings.use_cache and (found := store.check(keys[name]))}
+        kept = {name: found for name in groups if (found := self._known(name, keys[name])) is not None}
         self.known = list(kept)
         self.leaks = {name: tuple(map(Leak.from_dict, found["leaks"])) for name, found in kept.items()}
         plan = {name: dates for name in groups if (dates := self._dates(name, kept.get(name))) is not None}
@@ -96,10 +96,32 @@ class GroupGuard:
             self.leaks[name] = leaks
             before = kept.get(name, NO_DATES)
             seen = {part: sorted({*before[part], *plan[name][part]}) for part in NO_DATES}
-            kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen}
+            through = self.context.dataset.digest.dates[-1]
+            rests_on = {"through": through, "rests_on": self._rests_on(name, through)}
+            kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen, **rests_on}
             store.keep_check(keys[name], kept[name])
         self.dates = sorted({day for dates in plan.values() for day in dates["dates"]})
-        self.seen = {name: len({*found["dates"], *found["few_dates"]}) for name, found in kept.items()}
+        tested = set(map(str, self.tested))
+        self.seen = {name: len(tested & {*found["dates"], *found["few_dates"]}) for name, found in kept.items()}
+
+    def _known(self, name: str, key: str) -> dict[str, Any] | None:
+        """What was found of a group before; new games leave it alone, other answers about the old ones do not."""
+        kept = self.context.resources.store.check(key) if self.settings.use_cache else None
+        return kept if kept is not None and kept["rests_on"] == self._rests_on(name, kept["through"]) else None
+
+    def _rests_on(self, name: str, through: str) -> list[str]:
+        """Digests of what findings about an own group hold for: the games through a date, and what it gave for them.
+
+        Ours read nothing but the league's own columns, and their own tests look at more data than a session does.
+        """
+        if name not in self.context.own_groups:
+            return []
+        games = self.context.dataset.digest.through(through)
+        if name in self.context.broken:
+            return [games]
+        rows = (self.games["GAME_DATE"] <= pd.Timestamp(through)).to_numpy()
+        given = self.context.dataset.features.loc[rows, list(self.context.columns[name])]
+        return [games, array_digest(given.to_numpy(np.float64))]
 
     def _dates(self, name: str, kept: Mapping[str, Any] | None) -> Dates | None:
         """The dates that a group is asked about now, others than before; None where nothing is asked."""
@@ -304,26 +326,18 @@ class LeakChecks:
     def _keys(self, states: Sequence[Candidate]) -> dict[str, str]:
         settings, dataset = self.context.settings, self.context.dataset
         common = [GUARD_VERSION, settings.seed, sorted(settings.known_columns)]
-        # Ours read nothing but the league's own columns, and their own tests look at more data than a session does.
-        asked_on = dict.fromkeys(self.context.own_groups, dataset.digest.full)
+        start = dict.fromkeys(self.context.own_groups, dataset.digest.chained[0])
         return {
             line.name: content_key(
                 {
-                    "guard": [*common, asked_on.get(line.name)],
+                    "guard": [*common, start.get(line.name)],
                     "group": line.to_dict(),
-                    "answer": self._answer(line.name),
                     "libraries": libraries(),
                 }
             )
             for state in states
             for line in state.lineage.groups
         }
-
-    def _answer(self, name: str) -> str | None:
-        """SHA-256 of what the folds were given of an own group: findings hold for that, whatever it hangs on."""
-        if name not in self.context.own_groups or name in self.context.broken:
-            return None
-        return array_digest(self.context.dataset.features[list(self.context.columns[name])].to_numpy(np.float64))
 
     # what became of it
 
