@@ -812,6 +812,25 @@ def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, trai
     assert kinds(third.candidate) == ["future outcomes"]
 
 
+def test_a_new_date_costs_that_date(project: pytest.Pytester, train: Train, league: Path) -> None:
+    """Games of another night leave findings about the nights before alone; an old game put right does not."""
+    with_groups(project, GROUPS, "rest_days")
+    head, *rows = league.read_text("utf-8").splitlines(keepends=True)
+    night_of = [row.split(",")[head.split(",").index("GAME_DATE")] for row in rows]
+    nights = sorted(set(night_of))
+    before = [row for row, night in zip(rows, night_of, strict=True) if night != nights[-1]]
+    corrected = [
+        row.replace(" Player 0", " Player ") if night == nights[5] else row
+        for row, night in zip(rows, night_of, strict=True)
+    ]
+    looked = []
+    for games in (before, rows, corrected):
+        (project.path / "games.csv").write_text("".join([head, *games]), "utf-8")
+        guard = train(FEW_FOLDS, "--nbaprops-data=games.csv").decision["leak_guard"]
+        looked.append((guard["groups_known"], guard["dates_seen"], guard["dates"] == nights[-1:]))
+    assert looked == [(4, 4, False), (5, 4, True), (4, 4, False)]
+
+
 def test_more_dates_are_looked_at_on_demand(train: Train) -> None:
     """--nbaprops-leak-dates is the number of cutoff dates."""
     assert len(train("--nbaprops-leak-dates=2", "--nbaprops-no-cache").decision["leak_guard"]["dates"]) == 2
