@@ -56,13 +56,7 @@ class Interval:
 
 
 def paired_interval(  # noqa: PLR0913 - two predictors and how to compare them
-    metric: str,
-    candidate: Floats,
-    reference: Floats,
-    *,
-    seed: int,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
+    metric: str, candidate: Floats, reference: Floats, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
 ) -> Interval:
     """The interval of metric(candidate) - metric(reference) from their sums (dates, MOMENTS) of the same player-games.
 
