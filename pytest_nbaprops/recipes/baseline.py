@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from pytest_nbaprops.errors import RecipeError
 from pytest_nbaprops.features.last_ten import COUNT, NAME, TOTAL
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 FEATURES = NAME

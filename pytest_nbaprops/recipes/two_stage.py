@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
@@ -22,6 +21,7 @@ from pytest_nbaprops.recipes.advanced import PARAMETERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
     from xgboost import XGBRegressor
 
 FEATURES = "all"
