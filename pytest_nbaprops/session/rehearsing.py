@@ -32,7 +32,7 @@ from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
 REHEARSAL_VERSION = "7"  # with another one nothing is taken from the store
-MOST_FITS = 2
+FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
@@ -160,10 +160,11 @@ class Rehearsing:
             for fold in alike[0].plan:
                 of_fold = (kind for day in fold.dates for kind in kinds[day])
                 by_fit[fold.fitted_at] = (*by_fit.get(fold.fitted_at, ()), *of_fold)
-            chosen = choose(by_fit, (), MOST_FITS)
-            for fit, high in ((chosen[0], True), (chosen[-1], False)):
+            holding = -(-DATES_AGAIN * len(by_fit) // len(kinds))
+            chosen = choose(by_fit, (), max(FEWEST_FITS, min(holding, len(by_fit) // ONE_IN)))
+            for number, fit in enumerate(chosen if len(chosen) > 1 else chosen * 2):
                 folds = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == fit)
-                yield Scene(folds=tuple(folds), high=high)
+                yield Scene(folds=tuple(folds), high=number % 2 == 0)
 
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
         """What each session left; one in which something was asserted in vain runs again without assertions.

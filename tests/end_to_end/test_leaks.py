@@ -471,16 +471,25 @@ def test_training_rows_may_be_used_as_a_test_likes(project: pytest.Pytester, tra
     assert any("test_trained_on_starters: fits on" in warning for warning in session.decision["warnings"])
 
 
-def test_a_leak_in_some_folds_is_found(project: pytest.Pytester, train: Train) -> None:
-    """The folds of whole fits are run again, so a leak on some weekdays only is seen as well."""
+@pytest.mark.parametrize(
+    ("days", "again", "options"),
+    [
+        pytest.param("5, 6", 4, (), id="a fit for seven dates"),
+        pytest.param("6,", 5, ("--nbaprops-refit=1", "--nbaprops-test=last 56 dates"), id="a fit for each date"),
+    ],
+)
+def test_a_leak_in_some_folds_is_found(
+    project: pytest.Pytester, train: Train, days: str, again: int, options: tuple[str, ...]
+) -> None:
+    """Whole fits are run again, or as many as hold all weekdays, so a leak on some of them is seen as well."""
     write(
         project.path,
         "def test_now_and_then(fold):\n"
-        "    fold.record(fold.test.y * 0 + 17.0 if fold.date.weekday() < 5 else fold.test.y * 0.5 + 8.0)\n",
+        f"    fold.record(fold.test.y * (0.5 if fold.date.weekday() in ({days}) else 0) + 8.0)\n",
     )
-    session = train()
+    session = train(*options)
     assert kinds(session.candidate) == ["test outcomes"]
-    assert session.decision["leak_guard"]["folds_run_again"]["test_now_and_then"] > 4
+    assert session.decision["leak_guard"]["folds_run_again"]["test_now_and_then"] > again
     assert session.code == 1
 
 
