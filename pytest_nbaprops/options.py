@@ -71,7 +71,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Leave out each feature group that changed since the champion in turn, and report what it brings; "
         "--nbaprops-attribute=all does so for every group"),
     Option(name="leak-dates", metavar="N", default="4",
-        help="Cutoff dates on which the leak guard looks at every feature group, and folds of own tests it runs again"),
+        help="Cutoff dates on which the leak guard asks every feature group about all games, not only about a few"),
     Option(name="promote", metavar="MODE", default="dry-run",
         help="off: decide nothing; dry-run: decide, write nothing to the registry; enforce: register and promote"),
     Option(name="model-name", metavar="NAME", default="NBAPropsModel", help="Registered model"),
