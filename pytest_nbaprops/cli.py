@@ -7,8 +7,8 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -16,28 +16,19 @@ import click
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.redaction import redact
 
-
-@dataclass(frozen=True, kw_only=True)
-class Verb:
-    """Where a command lives (`module:name`, below pytest_nbaprops.commands) and its line in `--help`."""
-
-    home: str
-    help: str
-
-
 VERBS: Final = {
-    "compare": Verb(home="compare:compare", help="Compare runs: metrics, parameters, features, paired MAE difference."),
-    "best": Verb(home="best:best", help="List the best runs on the same data and test window."),
-    "history": Verb(home="history:history", help="Show who was in production when, and why."),
-    "promote": Verb(home="promote:promote", help="Check a version against criteria and give it an alias."),
-    "rollback": Verb(home="rollback:rollback", help="Put the version before back under an alias."),
-    "predict": Verb(home="predict:predict", help="Predict the players of games to come with a promoted model."),
-    "reproduce": Verb(home="reproduce:reproduce", help="Run a stored run again and compare."),
-    "check": Verb(home="check:check", help="Say what a session would say about game logs, or about a file of lines."),
-    "import": Verb(home="import_:import_", help="Bring runs and models of an older MLflow store along."),
-    "sample": Verb(home="sample:sample", help="Write game logs of a simulated league."),
-    "init": Verb(home="init:init", help="Write a starter project."),
-    "cache": Verb(home="cache:cache", help="Look after the fold store (.nbaprops) of a project."),
+    "compare": "Compare runs: metrics, parameters, features, paired MAE difference.",
+    "best": "List the best runs on the same data and test window.",
+    "history": "Show who was in production when, and why.",
+    "promote": "Check a version against criteria and give it an alias.",
+    "rollback": "Put the version before back under an alias.",
+    "predict": "Predict the players of games to come with a promoted model.",
+    "reproduce": "Run a stored run again and compare.",
+    "check": "Say what a session would say about game logs, or about a file of lines.",
+    "import": "Bring runs and models of an older MLflow store along.",
+    "sample": "Write game logs of a simulated league.",
+    "init": "Write a starter project.",
+    "cache": "Look after the fold store (.nbaprops) of a project.",
 }
 
 # The library names the plugin's options; this command has its own for the same things.
@@ -58,16 +49,15 @@ class LazyCommands(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        verb = VERBS.get(cmd_name)
-        if verb is None:
+        if cmd_name not in VERBS:
             return None
-        module, _, name = verb.home.partition(":")
-        command = getattr(import_module(f"pytest_nbaprops.commands.{module}"), name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(f"pytest_nbaprops.commands.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+            formatter.write_dl(list(VERBS.items()))
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         # A terminal's encoding may lack letters that names have: they are escaped there, not an error.

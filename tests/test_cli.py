@@ -152,9 +152,9 @@ def test_help_lists_every_verb_without_loading_any() -> None:
     code += "; print({'mlflow', 'pandas', 'rich', 'pytest_nbaprops.commands.compare'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
-    for name, verb in VERBS.items():
+    for name, said in VERBS.items():
         assert f"  {name} " in done.stdout
-        assert verb.help.split()[0] in done.stdout
+        assert said.split()[0] in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("cache", "size")])

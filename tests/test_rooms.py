@@ -26,6 +26,18 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def run_time_imports(node: ast.AST) -> Iterator[str]:
+    """Modules that are imported when the code runs, not only where types are checked."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module is not None:
+        yield node.module
+    for child in ast.iter_child_nodes(node):
+        yield from run_time_imports(child)
+
+
 def modules(room: str) -> list[Path]:
     return sorted((PACKAGE / room).rglob("*.py"))
 
@@ -52,6 +64,17 @@ def test_only_tracking_opens_a_connection_to_mlflow() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "MlflowClient"
     }
     assert opened == {"tracking/connection.py"}
+
+
+def test_only_tracking_imports_mlflow() -> None:
+    """Everybody else names its types at most, which costs nothing when the code runs."""
+    importing = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        if "mlflow"
+        in {name.partition(".")[0] for name in run_time_imports(ast.parse(path.read_text(encoding="utf-8")))}
+    }
+    assert importing == {"tracking"}
 
 
 @pytest.mark.parametrize("name", ["nbaprops.", "data_digests", "trained_through", "champion_version"])

@@ -55,12 +55,7 @@ def check(**asked: Any) -> None:
 
 
 def _check_games(data: str | None, style: str) -> None:
-    """Print what a session would say about these game logs, or the project's own.
-
-    Raises:
-        SystemExit: with 1, where something is wrong.
-        DataError: a session would refuse the data; with the style `json` that is printed, too.
-    """
+    """Print what a session would say about these game logs, or the project's own."""
     from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas only where it is needed
 
     arguments = [f"--nbaprops-data={data}"] if data is not None else []

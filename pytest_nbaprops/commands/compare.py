@@ -135,11 +135,7 @@ def _lineage(comparison: Comparison) -> Table:
 def _write_page(
     path: Path, comparison: Comparison, store: Store, *, tables: Sequence[Table], notes: Sequence[str]
 ) -> None:
-    """Write the page whole or not at all, with the tables and notes that the terminal shows.
-
-    Raises:
-        SettingsError: The folder cannot be written.
-    """
+    """Write the page whole or not at all, with the tables and notes that the terminal shows."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only where it is used
 
     from pytest_nbaprops.reports.decision_file import write_text  # noqa: PLC0415
@@ -149,10 +145,7 @@ def _write_page(
     # Run names and parameters come from a store that others write: everything is escaped.
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("compare.html").render(
-        tables=tables,
-        notes=notes,
-        plot=_plot(series),
-        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        tables=tables, notes=notes, plot=_plot(series), made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     )
     write_text(path, page, option="--html")
 

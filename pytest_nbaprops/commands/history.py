@@ -26,13 +26,7 @@ _REASON_SHOWN = 60
 @tracking_option
 @click.pass_context
 def history(  # noqa: PLR0913 - its options
-    ctx: click.Context,
-    *,
-    alias: str | None,
-    recount: bool,
-    style: str,
-    model: str | None,
-    tracking_uri: str | None,
+    ctx: click.Context, *, alias: str | None, recount: bool, style: str, model: str | None, tracking_uri: str | None
 ) -> None:
     """Show who was in production when, with verdict, metrics, reason and commit, the newest first.
 

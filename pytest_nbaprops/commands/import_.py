@@ -75,11 +75,7 @@ def _games(project: Project, data: str | None) -> pd.DataFrame:
 
 
 def _target(uri: str, source: Source, *, dry_run: bool) -> Store | None:
-    """The store to write to, made where there is none; None for a dry run before there is one.
-
-    Raises:
-        ClickException: It is the source.
-    """
+    """The store to write to, made where there is none; None for a dry run before there is one."""
     from pytest_nbaprops.tracking.connection import connect  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.tracking.database import sqlite_path  # noqa: PLC0415
 

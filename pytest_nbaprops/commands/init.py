@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +82,7 @@ def init(folder: Path, *, force: bool) -> None:
     settings = find_settings(folder)
     try:
         there = settings.path.exists()
-        text = settings.with_keys(KEYS, HINT)
+        text = settings.with_keys()
         if text is not None:
             _written(settings.path, text)
         click.echo(f"{settings.path}: {'has its keys' if text is None else 'keys added' if there else 'written'}")
@@ -104,7 +104,6 @@ def _write(path: Path, content: str, *, force: bool) -> None:
 
 
 def _ignore(path: Path) -> None:
-    """Add the lines that the file lacks."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in IGNORED if line not in {known.strip() for known in text.splitlines()}]
     if missing:
@@ -143,13 +142,13 @@ class PytestSettings:
         first = (names or ["tests"])[0].strip("/")
         return "tests" if first in ("", ".") or any(sign in first for sign in "*?[") else first
 
-    def with_keys(self, keys: Mapping[str, Sequence[str]], hint: str) -> str | None:
+    def with_keys(self) -> str | None:
         """The file's text with the keys that it lacks, right under the section's name; None if it lacks none."""
-        missing = {name: lines for name, lines in keys.items() if name not in self.known}
+        missing = {name: lines for name, lines in KEYS.items() if name not in self.known}
         if not missing:
             return None
         toml = self.path.suffix == ".toml"
-        added = hint if "nbaprops_data" not in self.known else ""
+        added = HINT if "nbaprops_data" not in self.known else ""
         for name, lines in missing.items():
             if len(lines) == 1:
                 added += f'{name} = "{lines[0]}"\n' if toml else f"{name} = {lines[0]}\n"
@@ -167,11 +166,7 @@ class PytestSettings:
 
 
 def find_settings(folder: Path) -> PytestSettings:
-    """The settings that pytest reads in this folder, else a pytest.ini that is not there yet.
-
-    Raises:
-        ClickException: a file cannot be read.
-    """
+    """The settings that pytest reads in this folder, else a pytest.ini that is not there yet."""
     for name in ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
         path = folder / name
         if path.is_file() and (found := _read(path)) is not None:

@@ -73,7 +73,6 @@ def format_option(command: click.decorators.FC) -> click.decorators.FC:
 
 
 def show(report: Report, style: str) -> None:
-    """Print the report in the format asked for."""
     styles: dict[str, Callable[[Report], None]] = {
         "table": _show_rich if sys.stdout.isatty() else _show_plain,
         "csv": _show_csv,

@@ -25,18 +25,8 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".csv", ".parquet", ".json")
 SHORT: Final = ("date", "player", "team", "opponent", "home", "predicted", "low", "high")
 SHORT_ODDS: Final = (
-    "line",
-    "edge",
-    "over",
-    "under",
-    "chance",
-    "fair_over",
-    "bet",
-    "book",
-    "bet_line",
-    "price",
-    "value",
-)
+    "line", "edge", "over", "under", "chance", "fair_over", "bet", "book", "bet_line", "price", "value",
+)  # fmt: skip
 NUMBERS: Final = {
     **dict.fromkeys(("predicted", "low", "high", "line", "baseline", "bet_line"), ".1f"),
     **dict.fromkeys(("over", "under"), ".2f"),
@@ -190,20 +180,12 @@ def _check_out(path: Path, inputs: Sequence[str | Path | None]) -> None:
 
 
 def _check_no_input(path: Path, inputs: Sequence[str | Path | None]) -> None:
-    """Refuse to write over what is read.
-
-    Raises:
-        SettingsError: It is one of the files that the inputs stand for.
-    """
+    """Refuse to write over what is read."""
     from pytest_nbaprops.data.files import KNOWN, find_files  # noqa: PLC0415 - pyarrow only where it is needed
 
-    for source in inputs:
+    for source in inputs if path.exists() else ():
         with contextlib.suppress(DataError):  # whoever reads it says what is wrong with it
-            if (
-                source is not None
-                and path.exists()
-                and any(path.samefile(file) for file in find_files(source, formats=KNOWN))
-            ):
+            if source is not None and any(path.samefile(file) for file in find_files(source, formats=KNOWN)):
                 raise SettingsError(f"--out {path} is read as {source}: it would be written over; choose another path")
 
 

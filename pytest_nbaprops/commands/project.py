@@ -49,7 +49,6 @@ class Project:
         return text if text is not None and is_alias(text) and not (self.root / text).exists() else None
 
     def lines(self, name: str) -> tuple[str, ...]:
-        """The lines of `nbaprops_<name>`."""
         value = self.ini.get(f"nbaprops_{name}")
         found = value if isinstance(value, list) else str(value or "").splitlines()
         return tuple(text for line in found if (text := str(line).strip()))
@@ -66,11 +65,7 @@ class Project:
 
 
 def find_project(start: Path) -> Project:
-    """The project that pytest would find from this folder.
-
-    Raises:
-        SettingsError: Its ini file cannot be read.
-    """
+    """The project that pytest would find from this folder."""
     for folder in (start, *start.parents):
         for name, table in INI_TABLES.items():
             path = folder / name
@@ -108,12 +103,7 @@ def model_option(command: click.decorators.FC) -> click.decorators.FC:
 
 
 def open_store(project: Project, tracking_uri: str | None) -> Store:
-    """The tracking store; a sqlite file that is not there is not made.
-
-    Raises:
-        TrackingError: It cannot be used.
-        SettingsError: There is none yet.
-    """
+    """The tracking store; a sqlite file that is not there is not made."""
     from pytest_nbaprops.tracking.connection import connect  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.tracking.database import sqlite_path  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_nbaprops.commands.project import Project
+    from pytest_nbaprops.registry.promoting import PromotionResult
     from pytest_nbaprops.registry.registry import ModelRegistry
 
 
@@ -65,15 +66,20 @@ def promote(  # noqa: PLR0913 - its options
         reason=(reason or "").strip() or None,
     )
     done = check_and_promote(registry, request)
-    if done.criteria or style in {"csv", "json"}:
-        columns = ["expression", "value", "threshold", "outcome", "reason"]
-        rows: list[list[Cell]] = [[row[column] for column in columns] for row in done.criteria]
-        table = Table(columns=["criterion", *columns[1:]], rows=rows, folding=("criterion", "reason"))
-        show(Report(tables=[table], notes=[done.said], document=done.to_dict()), style)
-    else:
-        click.echo(done.said)
+    _show(done, style)
     if not done.holds:
         raise click.exceptions.Exit(1)
+
+
+def _show(done: PromotionResult, style: str) -> None:
+    """Each criterion with what came of it, or the one line where none was judged."""
+    if not done.criteria and style not in {"csv", "json"}:
+        click.echo(done.said)
+        return
+    columns = ["expression", "value", "threshold", "outcome", "reason"]
+    rows: list[list[Cell]] = [[row[column] for column in columns] for row in done.criteria]
+    table = Table(columns=["criterion", *columns[1:]], rows=rows, folding=("criterion", "reason"))
+    show(Report(tables=[table], notes=[done.said], document=done.to_dict()), style)
 
 
 def _check_use(alias: str, criteria: Sequence[str]) -> None:

@@ -45,24 +45,9 @@ _TERM_NUMBER = re.compile(rf"(?P<sign>[+-]?)\s*(?P<number>{_NUMBER})", re.ASCII)
 _TERM_REFERENCE = re.compile(rf"(?P<reference>[A-Za-z_]\w*)\s*(?:(?P<sign>[+-])\s*(?P<number>{_NUMBER}))?", re.ASCII)
 _LONGEST = 500  # deep nesting of a pasted text would otherwise end in the parser's recursion limit
 _SLICE_NODES = (
-    ast.Expression,
-    ast.BoolOp,
-    ast.And,
-    ast.Or,
-    ast.UnaryOp,
-    ast.Not,
-    ast.USub,
-    ast.Compare,
-    ast.Lt,
-    ast.LtE,
-    ast.Gt,
-    ast.GtE,
-    ast.Eq,
-    ast.NotEq,
-    ast.Name,
-    ast.Load,
-    ast.Constant,
-)
+    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare, ast.Lt, ast.LtE, ast.Gt,
+    ast.GtE, ast.Eq, ast.NotEq, ast.Name, ast.Load, ast.Constant,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,19 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "CandidateDecision",
-    "CandidateEvidence",
-    "Champion",
-    "CriterionResult",
-    "FoldCounts",
-    "Outcome",
-    "SessionDecision",
-    "Verdict",
-    "decide",
-    "judge",
-    "judge_all",
-    "tried_together",
-]
+    "CandidateDecision", "CandidateEvidence", "Champion", "CriterionResult", "FoldCounts", "Outcome", "SessionDecision",
+    "Verdict", "decide", "judge", "judge_all", "tried_together",
+]  # fmt: skip
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
 

@@ -14,19 +14,17 @@ from pytest_nbaprops.gate.rows import KEYS, champion_predicted
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
 from pytest_nbaprops.gate.verdict import CriterionResult, Outcome
-from pytest_nbaprops.metrics.point import STATISTICS, date_sums, moments, statistic
+from pytest_nbaprops.metrics.point import STATISTICS, Floats, date_sums, moments, statistic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
     import pandas as pd
 
     from pytest_nbaprops.gate.criteria import Criterion
     from pytest_nbaprops.gate.verdict import Champion
     from pytest_nbaprops.market.report import MarketReport
 
-    FloatArray = npt.NDArray[np.float64]
 
 ROUNDING = 1e-9
 
@@ -203,7 +201,7 @@ def _sliced(criterion: Criterion, rows: pd.DataFrame) -> pd.DataFrame:
     return rows if criterion.slice is None else rows[slice_mask(criterion.slice, rows)]
 
 
-def _date_sums(rows: pd.DataFrame, predicted: pd.Series[float]) -> FloatArray:
+def _date_sums(rows: pd.DataFrame, predicted: pd.Series[float]) -> Floats:
     return date_sums(rows["GAME_DATE"].to_numpy(), moments(rows["actual"], predicted))
 
 

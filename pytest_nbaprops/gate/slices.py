@@ -7,6 +7,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
@@ -15,8 +16,6 @@ from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, nearest, slice_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy.typing as npt
 
     Mask = npt.NDArray[np.bool_]
 

@@ -23,15 +23,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nbaprops.errors import InconclusiveError
-from pytest_nbaprops.metrics.point import statistic
+from pytest_nbaprops.metrics.point import Floats, statistic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
-    FloatArray = npt.NDArray[np.float64]
-    Statistic = Callable[[FloatArray], FloatArray]
+    Statistic = Callable[[Floats], Floats]
     Critical = Callable[[int, int, float, float, int], float]
 
 LEVEL = 0.95
@@ -59,13 +56,7 @@ class Interval:
 
 
 def paired_interval(  # noqa: PLR0913 - two predictors and how to compare them
-    metric: str,
-    candidate: FloatArray,
-    reference: FloatArray,
-    *,
-    seed: int,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
+    metric: str, candidate: Floats, reference: Floats, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
 ) -> Interval:
     """The interval of metric(candidate) - metric(reference) from their sums (dates, MOMENTS) of the same player-games.
 
@@ -73,7 +64,7 @@ def paired_interval(  # noqa: PLR0913 - two predictors and how to compare them
     """
     width = candidate.shape[1]
 
-    def difference(sums: FloatArray) -> FloatArray:
+    def difference(sums: Floats) -> Floats:
         return statistic(metric, sums[..., :width]) - statistic(metric, sums[..., width:])
 
     both = np.concatenate([candidate, reference], axis=1)
@@ -81,7 +72,7 @@ def paired_interval(  # noqa: PLR0913 - two predictors and how to compare them
 
 
 def metric_interval(
-    metric: str, sums: FloatArray, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
+    metric: str, sums: Floats, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
 ) -> Interval:
     """The interval of one predictor's metric from its sums (dates, MOMENTS); InconclusiveError as `paired_interval`."""
     return interval(lambda total: statistic(metric, total), sums, seed=seed, level=level, resamples=resamples)
@@ -94,7 +85,7 @@ def block_length(dates: int) -> int:
 
 def interval(  # noqa: PLR0913 - what is estimated, and how
     value: Statistic,
-    sums: FloatArray,
+    sums: Floats,
     *,
     seed: int,
     level: float = LEVEL,
@@ -122,7 +113,7 @@ def interval(  # noqa: PLR0913 - what is estimated, and how
     )
 
 
-def resampled_sums(sums: FloatArray, block: int, resamples: int, rng: np.random.Generator) -> FloatArray:
+def resampled_sums(sums: Floats, block: int, resamples: int, rng: np.random.Generator) -> Floats:
     """Array (resamples, moments): sums over resampled series of as many dates, the last block cut to fit."""
     dates = len(sums)
     blocks = -(-dates // block)
@@ -131,20 +122,20 @@ def resampled_sums(sums: FloatArray, block: int, resamples: int, rng: np.random.
     return np.asarray(whole + _circular_sums(sums, dates - (blocks - 1) * block)[starts[:, -1]])
 
 
-def _circular_sums(sums: FloatArray, length: int) -> FloatArray:
+def _circular_sums(sums: Floats, length: int) -> Floats:
     """Array (dates, moments): the sum of `length` dates from each date on, the first following the last."""
     dates = len(sums)
     positions = (np.arange(dates)[:, None] + np.arange(length)) % dates
     return np.asarray(sums[positions].sum(axis=1))
 
 
-def influence(value: Statistic, sums: FloatArray) -> FloatArray:
+def influence(value: Statistic, sums: Floats) -> Floats:
     """What each date does to the statistic, up to a factor: its jackknife values, (dates,)."""
     total = sums.sum(axis=0)
     return np.asarray(value(total) - value(total - sums))
 
 
-def cautious_autocorrelation(series: FloatArray) -> float:
+def cautious_autocorrelation(series: Floats) -> float:
     """Lag-1 autocorrelation freed of its small-sample bias (Kendall 1954), moved up by CAUTION standard errors."""
     dates = len(series)
     around = series - series.mean()
@@ -165,7 +156,7 @@ def critical_value(dates: int, block: int, autocorrelation: float, level: float,
     return float(np.quantile(np.abs(np.concatenate(ratios)), level))
 
 
-def _autoregressive(count: int, dates: int, autocorrelation: float, rng: np.random.Generator) -> FloatArray:
+def _autoregressive(count: int, dates: int, autocorrelation: float, rng: np.random.Generator) -> Floats:
     """Array (dates, count) of Gaussian series with unit innovations."""
     series = rng.standard_normal((dates, count))
     series[0] /= math.sqrt(1 - autocorrelation**2)  # the stationary law, so that no burn-in is needed
@@ -174,7 +165,7 @@ def _autoregressive(count: int, dates: int, autocorrelation: float, rng: np.rand
     return series
 
 
-def _studentised(series: FloatArray, block: int) -> FloatArray:
+def _studentised(series: Floats, block: int) -> Floats:
     """The mean of each column over the standard error that the block bootstrap of `resampled_sums` gives it."""
     dates = len(series)
     blocks = -(-dates // block)
@@ -184,7 +175,7 @@ def _studentised(series: FloatArray, block: int) -> FloatArray:
     return np.asarray(series.sum(axis=0) / np.sqrt(variance))
 
 
-def _block_variance(around: FloatArray, length: int) -> FloatArray:
+def _block_variance(around: Floats, length: int) -> Floats:
     dates = len(around)
     cumulated = np.concatenate(
         [np.zeros((1, around.shape[1])), np.concatenate([around, around[:length]]).cumsum(axis=0)]

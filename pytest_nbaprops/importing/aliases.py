@@ -27,13 +27,7 @@ class Tenures:
 
 
 def tenures_of(model: SourceModel, name: str, findings: Findings) -> list[Tenures]:
-    """Aliases of the source, and those of its stages that no alias of the same name contradicts.
-
-    Args:
-        model: The model there.
-        name: What it is called here.
-        findings: gets the aliases that cannot be imported.
-    """
+    """Aliases of the source, and those of its stages that no alias of the same name contradicts."""
     found: dict[str, Tenures] = {}
     for theirs, number in sorted(model.aliases.items()):
         where = f"model {name} alias {theirs[:60]}"

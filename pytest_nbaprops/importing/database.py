@@ -28,7 +28,7 @@ from pytest_nbaprops.importing.source import (
     read_value,
     shown,
 )
-from pytest_nbaprops.importing.texts import millis_of, text_of
+from pytest_nbaprops.importing.texts import millis_of, text_of, version_of
 
 MAGIC: Final = b"SQLite format 3\x00"
 _NOT_IMPORTED: Final = {"datasets": "datasets", "trace_info": "traces"}
@@ -37,8 +37,6 @@ Row = Mapping[str, Any]
 
 
 class Database:
-    """A sqlite tracking store."""
-
     def __init__(self, path: Path) -> None:
         """Copy the file and look whether it is a tracking store.
 
@@ -193,17 +191,9 @@ class Database:
             )
 
     def _version(self, name: str, row: Row) -> SourceVersion:
-        source = text_of(row, "storage_location") or text_of(row, "source")
-        return SourceVersion(
-            number=int(row["version"]),
-            stage=text_of(row, "current_stage") or "None",
-            run_id=text_of(row, "run_id") or None,
-            source=text_of(row, "source") or source,
-            description=text_of(row, "description"),
-            created=millis_of(row.get("creation_time")) or 0,
-            tags=self._texts("model_version_tags", "name = ? AND version = ?", name, row["version"]),
-            files=self._version_files(source),
-        )
+        tags = self._texts("model_version_tags", "name = ? AND version = ?", name, row["version"])
+        files = self._version_files(text_of(row, "storage_location", "source"))
+        return version_of(row, int(row["version"]), row.get("creation_time"), tags, files)
 
     def _version_files(self, source: str) -> Path | None:
         wanted = logged_model_id(source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_nbaprops.importing.source import DEFAULT_EXPERIMENT, Source, SourceExperiment
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.runs import ensure_experiment
-from pytest_nbaprops.tracking.search import every
+from pytest_nbaprops.tracking.search import ALL, experiments
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -28,13 +28,10 @@ class Experiments:
 
     @cached_property
     def _existing(self) -> dict[str, Experiment]:
-        from mlflow.entities import ViewType  # noqa: PLC0415 - MLflow is imported by the store
-
         if self.store is None:
             return {}
         with self.store.calling("list the experiments") as client:
-            found = every(client.search_experiments, view_type=ViewType.ALL, max_results=1000)
-            return {one.name: one for one in found}
+            return {one.name: one for one in experiments(client, ALL)}
 
     def open(self, experiment: SourceExperiment, runs: int) -> None:
         """The experiment of the same name, made where there is none, unless this is a dry run."""

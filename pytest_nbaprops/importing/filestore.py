@@ -31,7 +31,7 @@ from pytest_nbaprops.importing.source import (
     ending,
     shown,
 )
-from pytest_nbaprops.importing.texts import META, SafeFolder, millis_of, text_of
+from pytest_nbaprops.importing.texts import META, SafeFolder, millis_of, text_of, version_of
 
 TRASH: Final = ".trash"
 MODELS: Final = "models"
@@ -43,8 +43,6 @@ _VERSION_FOLDER: Final = re.compile(r"version-(\d{1,9})")
 
 
 class FileStore:
-    """An `mlruns` folder."""
-
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.place = str(self.root)
@@ -249,17 +247,9 @@ class FileStore:
         if meta is None:
             self.findings.repaired(where, "a version without meta.yaml", "registered without its files and its run")
             meta = {}
-        source = text_of(meta, "storage_location") or text_of(meta, "source")
-        return SourceVersion(
-            number=int(match[1]),
-            stage=text_of(meta, "current_stage") or "None",
-            run_id=text_of(meta, "run_id") or None,
-            source=text_of(meta, "source") or source,
-            description=text_of(meta, "description"),
-            created=millis_of(meta.get("creation_timestamp")) or 0,
-            tags=self.files.texts(folder / "tags"),
-            files=self._version_files(source, text_of(meta, "model_id")),
-        )
+        source, tags = text_of(meta, "storage_location", "source"), self.files.texts(folder / "tags")
+        files = self._version_files(source, text_of(meta, "model_id"))
+        return version_of(meta, int(match[1]), meta.get("creation_timestamp"), tags, files)
 
     def _version_files(self, source: str, model_id: str) -> Path | None:
         wanted = model_id or logged_model_id(source)

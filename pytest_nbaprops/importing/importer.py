@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
 from pytest_nbaprops.importing.experiments import Experiments
 from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, shorten_name
-from pytest_nbaprops.importing.source import Source, SourceExperiment, SourceRun
+from pytest_nbaprops.importing.source import Source, SourceExperiment
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking.artifacts import write_predictions
-from pytest_nbaprops.tracking.bulk import BulkWriter, ImportedRun, RunRows, bulk_writer
+from pytest_nbaprops.tracking.bulk import BulkWriter, DatabaseWriter, ImportedRun, RunRows, ServerWriter
 from pytest_nbaprops.tracking.runs import next_version_number
 
 if TYPE_CHECKING:
@@ -41,19 +41,6 @@ class Options:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A run that is to be written, and its new name."""
-
-    prepared: Prepared
-    run: SourceRun
-    name: str = ""
-
-
-def no_progress(done: int, total: int) -> None:
-    """Nobody looks."""
-
-
 class Importer:
     """Brings a source into a store. `store` is None only for a dry run where there is no store yet."""
 
@@ -65,7 +52,7 @@ class Importer:
         options: Options,
         *,
         games: GamesIndex | None = None,
-        progress: Callable[[int, int], None] = no_progress,
+        progress: Callable[[int, int], object] = lambda done, total: None,  # noqa: ARG005 - nobody looks
     ) -> None:
         self.source, self.store, self.options, self.games, self.progress = source, store, options, games, progress
         self.summary = Summary(source=source.place, target=target, dry_run=options.dry_run)
@@ -77,23 +64,22 @@ class Importer:
         self.seen: set[str] = set()
         """Ids in the source of the runs that are here, or will be."""
         self._numbers: dict[tuple[str, str], int] = {}
-        self._buffer: list[Waiting] = []
+        self._buffer: list[Prepared] = []
         self._parents: dict[str, str] = {}
         self._planned: dict[str, str] = {}
         """Id in this store of each run of the source that is here or about to be."""
 
     @cached_property
     def writer(self) -> BulkWriter | None:
-        return None if self.store is None else bulk_writer(self.store)
+        """The fast way into a database, the usual one to a server."""
+        if (store := self.store) is None:
+            return None
+        return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)
 
     # the runs
 
     def import_runs(self) -> None:
-        """All runs of the experiments asked for.
-
-        Raises:
-            TrackingError: The store to write to does not take them, or no experiment has such a name.
-        """
+        """All runs of the experiments asked for."""
         known, every_one = self._known, self.source.experiments()
         chosen, pattern = every_one, self.options.pattern
         if pattern is not None:
@@ -132,30 +118,28 @@ class Importer:
             if not known.deleted:
                 self.seen.add(run_id)
             return
-        read = self._read(experiment, run_id)
-        if read is None:
+        prepared = self._read(experiment, run_id)
+        if prepared is None:
             self.summary.left_out["runs"] += 1
             return
-        run, prepared = read
         self._count(prepared)
         if not prepared.deleted:
             self.seen.add(run_id)
         if self.options.dry_run:
-            self.source.release(run)
+            self._release(prepared)
         elif known is not None:  # interrupted after its rows were written: its files are still to come
-            self._finish([(Waiting(prepared=prepared, run=run), known.run_id)])
+            self._finish([(prepared, known.run_id)])
         else:
-            self._buffer.append(Waiting(prepared=prepared, run=run, name=self._name(prepared, experiment)))
-            values = sum(one.prepared.values for one in self._buffer)
+            prepared.name = self._name(prepared, experiment)
+            self._buffer.append(prepared)
+            values = sum(one.values for one in self._buffer)
             if len(self._buffer) >= _RUNS_AT_ONCE or values >= _VALUES_AT_ONCE:
                 self._flush(experiment)
 
-    def _read(self, experiment: SourceExperiment, run_id: str) -> tuple[SourceRun, Prepared] | None:
+    def _read(self, experiment: SourceExperiment, run_id: str) -> Prepared | None:
         try:
             run = self.source.run(experiment, run_id)
-            if run is None:
-                return None
-            return run, prepare(run, experiment, self.source.place, self.games, self.findings)
+            return None if run is None else prepare(run, experiment, self.source.place, self.games, self.findings)
         except NBAPropsError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a strange file does, the others are imported
@@ -190,20 +174,20 @@ class Importer:
             self._finish(self._written(self.writer, waiting, experiment))
 
     def _written(
-        self, writer: BulkWriter, waiting: list[Waiting], experiment: SourceExperiment
-    ) -> list[tuple[Waiting, str]]:
+        self, writer: BulkWriter, waiting: list[Prepared], experiment: SourceExperiment
+    ) -> list[tuple[Prepared, str]]:
         """Written together; where the store refuses something, one by one, so that only that one is left out.
 
         The ids are new: MLflow remembers in a process where a run's files are by the id alone, whatever store it is in.
         """
         ids = [uuid.uuid4().hex for _ in waiting]
-        self._planned |= {one.prepared.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
+        self._planned |= {one.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
         rows = []
         for one, run_id in zip(waiting, ids, strict=True):
-            parent = one.prepared.tags.get("mlflow.parentRunId", "")
+            parent = one.tags.get("mlflow.parentRunId", "")
             if parent in self._planned:
-                one.prepared.tags["mlflow.parentRunId"] = self._planned[parent]
-            rows.append(one.prepared.rows(run_id, self.experiments.ids[experiment.key], one.name))
+                one.tags["mlflow.parentRunId"] = self._planned[parent]
+            rows.append(one.placed(run_id, self.experiments.ids[experiment.key]))
         try:
             return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:
@@ -211,9 +195,11 @@ class Importer:
                 raise
         return self._one_by_one(writer, waiting, rows)
 
-    def _one_by_one(self, writer: BulkWriter, waiting: list[Waiting], rows: list[RunRows]) -> list[tuple[Waiting, str]]:
+    def _one_by_one(
+        self, writer: BulkWriter, waiting: list[Prepared], rows: list[RunRows]
+    ) -> list[tuple[Prepared, str]]:
         """Those that the store takes; where it refuses all of several, the store is at fault, not a run."""
-        found: list[tuple[Waiting, str]] = []
+        found: list[tuple[Prepared, str]] = []
         refused = 0
         for row, one in zip(rows, waiting, strict=True):
             try:
@@ -223,25 +209,28 @@ class Importer:
                 is_lost = self.store is not None and self.store.lost is not None
                 if is_lost or refused == len(rows) > 1:
                     raise
-                self.findings.left_out(f"run {one.prepared.origin[:40]}", "refused by the store", str(error)[:300])
-                self._count(one.prepared, -1)
+                self.findings.left_out(f"run {one.origin[:40]}", "refused by the store", str(error)[:300])
+                self._count(one, -1)
                 self.summary.left_out["runs"] += 1
         return found
 
-    def _finish(self, written: list[tuple[Waiting, str]]) -> None:
+    def _finish(self, written: list[tuple[Prepared, str]]) -> None:
         """Files come after the rows, and the mark that all is there comes last."""
         if self.writer is None:
             return
-        for waiting, run_id in written:
-            self._upload(waiting.prepared, run_id)
-            self.source.release(waiting.run)
-        deleted = [run_id for waiting, run_id in written if waiting.prepared.deleted]
-        self.writer.complete([run_id for _, run_id in written], deleted)
-        for waiting, run_id in written:
-            if not waiting.prepared.deleted:
-                self.run_of[waiting.prepared.origin] = run_id
-            if parent := waiting.prepared.tags.get("mlflow.parentRunId"):
+        for one, run_id in written:
+            self._upload(one, run_id)
+            self._release(one)
+        self.writer.complete([run_id for _, run_id in written], [run_id for one, run_id in written if one.deleted])
+        for one, run_id in written:
+            if not one.deleted:
+                self.run_of[one.origin] = run_id
+            if parent := one.tags.get("mlflow.parentRunId"):
                 self._parents[run_id] = parent
+
+    def _release(self, prepared: Prepared) -> None:
+        if prepared.source is not None:
+            self.source.release(prepared.source)
 
     def _mend_parents(self) -> None:
         """Children that were written before their parents, or to a server, which gives ids of its own."""

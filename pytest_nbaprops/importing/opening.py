@@ -49,11 +49,7 @@ def open_source(text: str) -> Source:
 
 
 def _store_in(folder: Path) -> Path:
-    """The folder itself, or the `mlruns` in it where it is the project's.
-
-    Raises:
-        TrackingError: Neither looks like a file store.
-    """
+    """The folder itself, or the `mlruns` in it where it is the project's."""
     if (folder / META).is_file():
         raise TrackingError(f"{folder} is one experiment or run of a store: name the mlruns folder above it")
     for candidate in (folder, folder / "mlruns"):

@@ -83,15 +83,8 @@ def old_predictions(  # noqa: PLR0913, PLR0917 - a run's, and where they and the
 ) -> pd.DataFrame | None:
     """The run's predictions, from the one CSV (or the series of CSVs, one a fold) that looks the most like them.
 
-    In this tool's columns, sorted by the keys; a fold is a game date.
-
-    Args:
-        folder: The run's artifacts.
-        files: Those of its files that may be read.
-        candidate: What the run is called there.
-        where: What it is called in the findings.
-        games: Where names are looked up; None: rows that only name their players stay what they are.
-        findings: gets what could not be used.
+    In this tool's columns, sorted by the keys; a fold is a game date. Without `games` rows that only name their players
+    stay what they are.
     """
     if any(path == folder / PREDICTIONS for path in files):
         return None

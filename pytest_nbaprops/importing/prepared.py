@@ -8,7 +8,7 @@ import math
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,23 +32,19 @@ _RUN_NAME_CHARACTERS: Final = 250
 _NOT_ALLOWED: Final = re.compile(r"[^/\w.\- :]+")
 _LATEST: Final = 10**14
 # What only meant something in the store that the run comes from.
-_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, "nbaprops.imported.")
+_OF_THE_STORE: Final = (tags.OWNER_PREFIX, tags.REQUEST, tags.MODEL_URI, tags.CANDIDATE, tags.IMPORTED_PREFIX)
 
 
 @dataclass(kw_only=True)
-class Prepared:
-    """A run, recognised and repaired; `files` maps the path among its artifacts to the file."""
+class Prepared(RunRows):
+    """A run, recognised and repaired; `files` maps the path among its artifacts to the file.
+
+    `source` is what it was read from; None for one that stands in for a run that is gone.
+    """
 
     origin: str
-    name: str
     recognised: Recognised
-    status: str
-    start_time: int
-    end_time: int
-    user: str = ""
-    deleted: bool = False
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    source: SourceRun | None = None
     metrics: dict[str, list[Point]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     predictions: pd.DataFrame | None = None
@@ -58,20 +54,9 @@ class Prepared:
     def values(self) -> int:
         return sum(map(len, self.metrics.values()))
 
-    def rows(self, run_id: str, experiment_id: str, name: str) -> RunRows:
-        return RunRows(
-            run_id=run_id,
-            experiment_id=experiment_id,
-            name=name,
-            status=self.status,
-            start_time=self.start_time,
-            end_time=self.end_time,
-            user=self.user,
-            deleted=self.deleted,
-            params=self.params,
-            tags=self.tags | {"mlflow.runName": name},
-            metrics=self.metrics,
-        )
+    def placed(self, run_id: str, experiment_id: str) -> RunRows:
+        """The rows of the run that it becomes in the store."""
+        return replace(self, run_id=run_id, experiment_id=experiment_id, tags=self.tags | {"mlflow.runName": self.name})
 
 
 def prepare(
@@ -82,6 +67,7 @@ def prepare(
     told = recognise(run, experiment.name)
     prepared = Prepared(
         origin=run.run_id,
+        source=run,
         name=run.name or run.run_id,
         recognised=told,
         status=run.status,
@@ -95,7 +81,7 @@ def prepare(
     prepared.tags = _texts(prepared, "tags", own, _TAG_CHARACTERS, where, findings)
     prepared.tags |= {key: value for key, value in told.tags.items() if not prepared.tags.get(key, "").strip()}
     if "phase" in told.tags and prepared.tags["phase"] != told.tags["phase"]:  # `Phase 1`, `1`
-        prepared.tags |= {"phase": told.tags["phase"], "nbaprops.imported.phase": prepared.tags["phase"]}
+        prepared.tags |= {"phase": told.tags["phase"], tags.IMPORTED_PHASE: prepared.tags["phase"]}
     prepared.tags |= {
         tags.IMPORTED_RUN: run.run_id,
         tags.IMPORTED_FROM: place[:_TAG_CHARACTERS],
@@ -185,7 +171,7 @@ def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) ->
             findings.noted(where, what, f"{synonym.name} is the last of them")
     if synonyms:
         told = {synonym.name: synonym.original for synonym in synonyms}
-        prepared.tags["nbaprops.imported.metrics"] = json.dumps(told)
+        prepared.tags[tags.IMPORTED_METRICS] = json.dumps(told)
     if prepared.predictions is None:
         return
     frame = prepared.predictions

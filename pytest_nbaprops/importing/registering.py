@@ -24,9 +24,9 @@ from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.models import log_model
 from pytest_nbaprops.tracking.payload import shortened
-from pytest_nbaprops.tracking.registering import register
+from pytest_nbaprops.tracking.registering import make_model, register
 from pytest_nbaprops.tracking.runs import ensure_experiment
-from pytest_nbaprops.tracking.search import found, is_collision, versions
+from pytest_nbaprops.tracking.search import found, versions
 
 if TYPE_CHECKING:
     from pytest_nbaprops.tracking.connection import Store
@@ -39,11 +39,7 @@ _NO_RUN: Final = "no run"
 
 
 def import_models(importer: Importer) -> None:
-    """All registered models of the source, or with a pattern those versions whose runs are of its experiments.
-
-    Raises:
-        TrackingError: The registry to write to does not answer.
-    """
+    """All registered models of the source, or with a pattern those versions whose runs are of its experiments."""
     for model in importer.source.models():
         if tags.JOURNAL_OF in model.tags or model.name.endswith(JOURNAL_SUFFIX):
             continue  # this tool's own: who held which alias is told by the aliases
@@ -53,8 +49,6 @@ def import_models(importer: Importer) -> None:
 
 
 class _Model:
-    """One registered model on its way."""
-
     def __init__(self, importer: Importer, model: SourceModel, chosen: Sequence[SourceVersion]) -> None:
         self.importer, self.model, self.chosen = importer, model, chosen
         self.findings, self.counts = importer.findings, importer.summary
@@ -98,18 +92,11 @@ class _Model:
             self.findings.left_out(where, what, " ".join(reason.split())[:300])
 
     def _create(self, store: Store) -> None:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - MLflow is imported by the store
-
         own = {key: value for key, value in self.model.tags.items() if not key.startswith(tags.PREFIX)}
         with store.calling(f"register the model {self.name}") as client:
-            try:
-                client.create_registered_model(
-                    self.name, tags=_short(own | {tags.IMPORTED_FROM: self.importer.source.place}),
-                    description=self.model.description[:_TAG_CHARACTERS] or None,
-                )  # fmt: skip
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS" and not is_collision(error):
-                    raise
+            origin = {tags.IMPORTED_FROM: self.importer.source.place}
+            description = self.model.description[:_TAG_CHARACTERS] or None
+            make_model(client, self.name, tags=_short(own | origin), description=description)
 
     # versions
 
@@ -169,13 +156,7 @@ class _Model:
         return str(created.version)
 
     def _register_model(  # noqa: PLR0913, PLR0917 - what a version is made of
-        self,
-        store: Store,
-        version: SourceVersion,
-        model: Any,
-        file: Path,
-        run: tuple[str, str],
-        values: dict[str, str],
+        self, store: Store, version: SourceVersion, model: Any, file: Path, run: tuple[str, str], values: dict[str, str]
     ) -> str:
         """XGBoost's own file, stored as this tool stores one."""
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -228,10 +209,10 @@ class _Model:
                 tags.IMPORTED_RUN: origin,
                 tags.IMPORTED_FROM: self.importer.source.place,
                 tags.IMPORTED_NAME: "",
-                "mlflow.note.content": f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
+                tags.DESCRIPTION: f"Stands in for the run {version.run_id or 'of nobody'}, which is gone.",
             },
         )
-        rows = made.rows(uuid.uuid4().hex, ensure_experiment(store, STAND_INS), origin)
+        rows = made.placed(uuid.uuid4().hex, ensure_experiment(store, STAND_INS))
         run_id = writer.write([rows])[0]
         writer.complete([run_id], [])
         self.importer.run_of[origin] = run_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,14 +23,14 @@ from pytest_nbaprops.importing.source import (
     read_value,
 )
 from pytest_nbaprops.importing.texts import millis_of
-from pytest_nbaprops.tracking.search import every, versions
+from pytest_nbaprops.tracking.registering import download_model
+from pytest_nbaprops.tracking.search import ALL, every, experiments, versions
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from pytest_nbaprops.tracking.connection import Store
 
-_ALL: Final = 3  # ViewType.ALL, without importing MLflow here
 _PAGE: Final = 1000
 
 
@@ -51,20 +52,17 @@ class Server:
 
     def experiments(self) -> list[SourceExperiment]:
         with self.store.calling("list the experiments") as client:
-            found = list(every(client.search_experiments, view_type=_ALL, max_results=_PAGE))
+            found = experiments(client, ALL)
         return [
             SourceExperiment(
-                key=str(one.experiment_id),
-                name=one.name,
-                deleted=one.lifecycle_stage == "deleted",
-                tags=dict(one.tags),
+                key=str(one.experiment_id), name=one.name, deleted=one.lifecycle_stage == "deleted", tags=dict(one.tags)
             )
             for one in sorted(found, key=lambda one: int(one.experiment_id))
         ]
 
     def run_ids(self, experiment: SourceExperiment) -> list[str]:
         with self.store.calling(f"list the runs of {experiment.name!r}") as client:
-            found = every(client.search_runs, [experiment.key], "", _ALL, max_results=_PAGE)
+            found = every(client.search_runs, [experiment.key], "", ALL, max_results=_PAGE)
             runs = {str(run.info.run_id): run for run in found}
         if count := sum(len(run.inputs.dataset_inputs) for run in runs.values() if run.inputs is not None):
             what = f"{count} datasets of its runs"
@@ -143,14 +141,10 @@ class Server:
         )
 
     def _version_files(self, version: Any) -> Path | None:
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - as in serving
-
         where = f"model {version.name} v{version.version}"
+        folder = Path(self._folder.name) / uuid.uuid4().hex
         try:
-            with self.store.calling(f"fetch the files of {where}", artifacts=True) as client:
-                folder = tempfile.mkdtemp(dir=self._folder.name)
-                uri = client.get_model_version_download_uri(version.name, version.version)
-                return Path(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=self.store.uri))
+            return download_model(self.store, version.name, version.version, f"fetch the files of {where}", folder)
         except TrackingError as error:
             if self.store.lost is not None:
                 raise

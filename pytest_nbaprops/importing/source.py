@@ -50,8 +50,6 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Collects findings."""
-
     found: list[Finding] = field(default_factory=list)
 
     def repaired(self, where: str, what: str, done: str) -> None:

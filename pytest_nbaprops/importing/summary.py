@@ -40,7 +40,6 @@ class Summary:
         return [row for row in rows if any(row[1:]) or row[0] == "runs"]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
         return {
             "source": self.source,
             "target": self.target,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from pytest_nbaprops.importing.source import Findings
+from pytest_nbaprops.importing.source import Findings, SourceVersion
 
 META: Final = "meta.yaml"
 _LARGEST: Final = 512 * 1024 * 1024
@@ -135,6 +135,22 @@ def text_of(meta: Mapping[str, Any], *names: str) -> str:
         if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
             return str(value).strip()
     return ""
+
+
+def version_of(
+    meta: Mapping[str, Any], number: int, created: object, tags: Mapping[str, str], files: Path | None
+) -> SourceVersion:
+    """The version of a registered model that these entries describe."""
+    return SourceVersion(
+        number=number,
+        stage=text_of(meta, "current_stage") or "None",
+        run_id=text_of(meta, "run_id") or None,
+        source=text_of(meta, "source", "storage_location"),
+        description=text_of(meta, "description"),
+        created=millis_of(created) or 0,
+        tags=tags,
+        files=files,
+    )
 
 
 def millis_of(value: object) -> int | None:

@@ -51,14 +51,14 @@ KINDS = (
     ("same-day presence", "same_day_presence"),
     ("needs outcomes", "not_yet_played"),
 )
-FILES, TEXTS = "files or variables", "the words of files"
+CONTENTS, TEXTS = "files or variables", "the words of files"
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
     "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
     "the clock": {"clock": ANOTHER_DAY},
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
-    FILES: {"files": NUMBERS},
+    CONTENTS: {"files": NUMBERS},
     TEXTS: {"files": WORDS},
 }
 
@@ -255,7 +255,7 @@ class Examination:
                 alone.answers[0].broken and OUTSIDES[outside] == {"clock": FAR_PAST}
             ):
                 tried = [read for read in alone.reads if read.tried]
-                return tried if tried and outside == FILES else [Read(what=f"asks {outside}")]
+                return tried if tried and outside == CONTENTS else [Read(what=f"asks {outside}")]
         return [] if together.broken else [Read(what="asks something outside of the games")]
 
     # what it knows too early
@@ -272,16 +272,13 @@ class Examination:
 
     def _moves(self, league: str, date: str, true: Answer, combined: bool) -> bool:  # noqa: FBT001 - the first date only
         """Whether the answer for a date is another one when the world ends that morning."""
-        changes = [self._served, *([self._combined] if combined else [])]
+        changes = self._mornings if combined else self._mornings[:1]
         return any(self._compared(league, change, date, true) is not None for change in changes)
 
     @property
-    def _served(self) -> str:
-        return "served_early" if self.group.known_at == "morning" else "served"
-
-    @property
-    def _combined(self) -> str:
-        return "combined" if self.group.known_at == "morning" else "combined_all_there"
+    def _mornings(self) -> tuple[str, str]:
+        """The world that ends that morning, and everything changed at once: with tonight's players if it knows them."""
+        return ("served_early", "combined") if self.group.known_at == "morning" else ("served", "combined_all_there")
 
     def _named(self, league: str, suspects: list[str], given: Answer) -> list[Leak]:
         """One change at a time; a column gets the first kind that moves it."""
@@ -298,7 +295,7 @@ class Examination:
                     leaks[kind] = replace(before, columns=(*before.columns, *found[0]))
                     named |= set(found[0])
         # Nothing moved by itself: rounding, or changes that only show together.
-        together = ((date, change) for date in suspects for change in (self._served, self._combined))
+        together = ((date, change) for date in suspects for change in self._mornings)
         moved = (found for date, change in together if (found := self._compared(league, change, date, true)))
         return list(leaks.values()) or [self._leak("future outcomes", found) for found in islice(moved, 1)]
 

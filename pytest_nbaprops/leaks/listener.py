@@ -35,7 +35,7 @@ NEVER_THEIR_OWN = {
 }
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
-FILES = ("open", "os.utime", *LISTINGS)
+EVENTS_OF_FILES = ("open", "os.utime", *LISTINGS)
 SEES_COMPILED = sys.platform.startswith("linux")
 NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".pytest_cache", ".hypothesis", ".tox"}
 NEVER |= {".mypy_cache", ".ruff_cache"}
@@ -84,7 +84,7 @@ class Listener:
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         what = THEIR_OWN.get(event) or NEVER_THEIR_OWN.get(event)
-        if (event not in FILES and what is None) or getattr(self._busy, "looking", False):
+        if (event not in EVENTS_OF_FILES and what is None) or getattr(self._busy, "looking", False):
             return
         self._busy.looking = True  # what looking at it opens must not be heard
         try:
@@ -94,7 +94,7 @@ class Listener:
             elif event == "os.utime":
                 self._touched.add(absolute(arguments[0]))
             elif event in LISTINGS:
-                if not getattr(self._busy, "answered", None):
+                if not getattr(self._busy, "in_front", None):
                     self.lists(arguments[0] or ".", frame, tried=False)
             elif what is not None:
                 programs = PROGRAM_STARTERS if event in THEIR_OWN else None
@@ -107,7 +107,7 @@ class Listener:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a descriptor that is open already
         full = absolute(path)
-        if full == getattr(self._busy, "answered", None):
+        if full == getattr(self._busy, "in_front", None):
             return
         self._opened.add(full)
         if flags & (os.O_TRUNC | os.O_EXCL):
@@ -121,13 +121,13 @@ class Listener:
             self.reads(path, frame, tried=False)
 
     @contextlib.contextmanager
-    def answering(self, path: Any) -> Iterator[None]:
+    def in_front_of(self, path: Any) -> Iterator[None]:
         """Here a front opens this file, which has been noted: what the kernel tells of it meanwhile is no news."""
-        full = self._busy.answered = absolute(path) if isinstance(path, str | bytes | os.PathLike) else None
+        full = self._busy.in_front = absolute(path) if isinstance(path, str | bytes | os.PathLike) else None
         try:
             yield
         finally:
-            self._busy.answered = None
+            self._busy.in_front = None
             if self._watched is not None and full is not None:
                 self._compiled |= self._watched.take() - {full}
 
@@ -157,7 +157,7 @@ class Listener:
         return concerns
 
     def runs(self, frame: FrameType | None) -> Read | None:
-        """What is noted where the project runs a program; until its output is `answered` otherwise, asking counts."""
+        """What is noted where the project runs a program; until its output is `tried`, asking counts."""
         caller = caller_of(frame, self.project, through=PROGRAM_STARTERS)
         if caller.who != "project" or not caller.itself:
             return None
@@ -165,7 +165,7 @@ class Listener:
         self._heard[read] = None
         return read
 
-    def answered(self, read: Read) -> None:
+    def tried(self, read: Read) -> None:
         """Whoever asked can be answered otherwise."""
         self._heard.pop(read, None)
         self._heard[replace(read, tried=True)] = None

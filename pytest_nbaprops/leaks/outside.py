@@ -86,10 +86,10 @@ def _opener(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
         if mode[:1] != "r" or "+" in mode:
             return real(file, mode, *rest, **named)
         if not (listener.reads(file, frame) and listener.other):
-            with listener.answering(file):
+            with listener.in_front_of(file):
                 return real(file, mode, *rest, **named)
         try:
-            with listener.answering(file), real(file, "rb") as handle:
+            with listener.in_front_of(file), real(file, "rb") as handle:
                 content = handle.read()
         except FileNotFoundError:
             content = b"0,1\n0,1\n"  # in another world it is there
@@ -104,7 +104,7 @@ def _lister(real: Callable[..., list[Any]], listener: Listener) -> Callable[...,
 
     def listdir(path: Any = ".") -> list[Any]:
         concerns = listener.lists(path, sys._getframe(1))  # noqa: SLF001 - as above
-        with listener.answering(path):
+        with listener.in_front_of(path):
             names = real(path)
         if not (concerns and listener.other):
             return names
@@ -118,7 +118,7 @@ def _scanner(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]
 
     def scandir(path: Any = ".") -> Any:
         concerns = listener.lists(path, sys._getframe(1))  # noqa: SLF001 - as above
-        with listener.answering(path):
+        with listener.in_front_of(path):
             entries = real(path)
         if not (concerns and listener.other):
             return entries
@@ -163,7 +163,7 @@ def _program(real: type[Any], listener: Listener) -> type[Any]:
             said = super().communicate(*rest, **named)
             if self._read is None or not piped:
                 return said
-            listener.answered(self._read)
+            listener.tried(self._read)
             return tuple(map(_said_otherwise, said)) if listener.other else said
 
     return Popen
@@ -195,7 +195,7 @@ def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
 
     def read(path: Any, *rest: Any, **named: Any) -> Any:
         concerns = listener.reads(path, sys._getframe(1))  # noqa: SLF001 - as above
-        with listener.answering(path):
+        with listener.in_front_of(path):
             table = real(path, *rest, **named)
         if not (concerns and listener.other):
             return table

@@ -11,13 +11,11 @@ from pytest_nbaprops.market.board import KEYS, chance_at
 from pytest_nbaprops.market.prices import expected_return, kelly_fraction
 from pytest_nbaprops.metrics.betting import bet_profits
 from pytest_nbaprops.metrics.intervals import sides_of
+from pytest_nbaprops.metrics.point import Floats
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from pytest_nbaprops.market.settings import MarketSettings
 
-    Floats = npt.NDArray[np.float64]
 
 SIDES: Final = ("over", "under")
 BANKROLL: Final = 100.0
@@ -40,10 +38,7 @@ def offered_lines(
     under, over = sides_of(quantiles[offered["_row"].to_numpy(dtype=np.int64)], line, whole=whole)
     above = chance_at(line, offered["centre"].to_numpy(), target)
     return offered.assign(
-        over=over,
-        under=under,
-        market_over=above * (over + under),
-        market_under=(1.0 - above) * (over + under),
+        over=over, under=under, market_over=above * (over + under), market_under=(1.0 - above) * (over + under)
     )
 
 
@@ -79,7 +74,6 @@ def make_offers(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def allowed(offers: pd.DataFrame, settings: MarketSettings) -> pd.DataFrame:
-    """The offers that the rule looks at."""
     if settings.rule == "one-book":
         return offers[offers["BOOKMAKER"].str.casefold() == str(settings.book).casefold()]
     if settings.rule == "best-value":

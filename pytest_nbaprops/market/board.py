@@ -7,17 +7,15 @@ against the other books; and by the outcomes, against the book's own prices.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.market.prices import fair_over, margin
 from pytest_nbaprops.market.settings import Snapshot
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 KEYS: Final = list(KEY_COLUMNS)
 BOOK: Final = [*KEYS, "BOOKMAKER"]

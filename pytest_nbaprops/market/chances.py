@@ -10,17 +10,14 @@ chance at the main line, which makes chances at all other lines of the player-ga
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.metrics.intervals import LEVELS, ErrorModel, learn_errors, quantile_at
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.metrics.point import Floats
 
 RELEARN: Final = np.timedelta64(7, "D")  # the errors of thousands of predictions do not change by the day
 FEWEST_LINES: Final = 300  # the slope's standard error is 0.12 with that many

@@ -55,7 +55,12 @@ def read_flat(name: str, content: bytes, *, parquet: bool) -> pd.DataFrame:
         raise file_problem(name, "a header without rows", "one row per line", "export the file again")
     columns = _Columns.of(table, place)
     found: list[str] = []
-    values = {ours: columns.read(ours, found) for ours in columns.readers()}
+    values: dict[str, Any] = {}
+    for ours, read in columns.readers().items():
+        try:
+            values[ours] = read(columns.cells[ours])
+        except DataError:
+            found.extend(_every_problem(read, columns.cells[ours]))
     if found:
         raise RowsError(found)
     return columns.lines(values)
@@ -95,29 +100,12 @@ class _Columns:
 
     def readers(self) -> dict[str, Callable[[Cells], Any]]:
         every: dict[str, Callable[[Cells], Any]] = {
-            "player_name": _filled,
-            "event_id": _texts,
-            "event_date": _dates,
-            "commence_time": _stamps,
-            "home_team": _filled,
-            "away_team": _filled,
-            "bookmaker": _texts,
-            "market": _texts,
-            "line": _lines,
-            "timestamp": _stamps,
-            "side": _sides,
+            "player_name": _filled, "event_id": _texts, "event_date": _dates, "commence_time": _stamps,
+            "home_team": _filled, "away_team": _filled, "bookmaker": _texts, "market": _texts, "line": _lines,
+            "timestamp": _stamps, "side": _sides,
             **dict.fromkeys(("over_price", "under_price", "price"), self._prices),
-        }
+        }  # fmt: skip
         return {name: reader for name, reader in every.items() if name in self.cells}
-
-    def read(self, name: str, found: list[str]) -> Any:
-        """The column's values; where cells cannot be used, a line for each of them in `found`."""
-        reader, cells = self.readers()[name], self.cells[name]
-        try:
-            return reader(cells)
-        except DataError:
-            found.extend(_every_problem(reader, cells))
-            return None
 
     def lines(self, values: Mapping[str, Any]) -> pd.DataFrame:
         unknown = pd.Series([pd.NaT] * self.rows, dtype="datetime64[ns, UTC]")
@@ -139,10 +127,7 @@ class _Columns:
         if "side" in values and "price" in values:
             return paired(frame.assign(SIDE=values["side"], PRICE=values["price"]))
         empty = np.full(self.rows, np.nan)
-        return frame.assign(
-            OVER_PRICE=values.get("over_price", empty),
-            UNDER_PRICE=values.get("under_price", empty),
-        )
+        return frame.assign(OVER_PRICE=values.get("over_price", empty), UNDER_PRICE=values.get("under_price", empty))
 
     def _prices(self, cells: Cells) -> npt.NDArray[np.float64]:
         texts_ = cells.array.to_pandas()

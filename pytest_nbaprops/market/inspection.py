@@ -86,7 +86,6 @@ def _by_names(odds: pd.DataFrame, target: str) -> Market:
 
 
 def _books(matched: pd.DataFrame, board: Board) -> pd.DataFrame:
-    """A row per book."""
     lines = board.lines.assign(_margin=margin(board.lines["OVER_PRICE"], board.lines["UNDER_PRICE"]))
     table = pd.DataFrame({"rows": matched.groupby("BOOKMAKER").size()})
     grouped = lines.groupby("BOOKMAKER")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.market.bets import allowed, choose, control_bets, make_offers, offered_lines, staked
@@ -22,12 +23,8 @@ from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.metrics.intervals import LEVELS, ends_of, sides_of
+from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.metrics.probability import brier_scores, covered, crps_of_quantiles, log_losses
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
 
 COVERAGES: Final = (50, 80, 95)
 
@@ -56,30 +53,44 @@ def judge(
         if games is None:
             raise ValueError("lines that are not matched yet need games")
         market = open_market(market, games, target, settings or MarketSettings())
-    every = predictions[[*KEYS, "actual", "predicted"]].sort_values(KEYS, kind="stable", ignore_index=True)
-    every = every.assign(GAME_DATE=every["GAME_DATE"].astype("datetime64[ns]"))
-    board = market.board.consensus.assign(GAME_DATE=market.board.consensus["GAME_DATE"].astype("datetime64[ns]"))
-    merged = every.merge(board, on=KEYS, how="left", validate="one_to_one")
+    merged = _with_consensus(predictions, market)
     lined = merged["market"].notna().to_numpy()
     rows = merged[lined].reset_index(drop=True)
     views = _Views.of(merged, lined, rows)
     rows = _scored(rows, views)
-    sure = rows["kind"].to_numpy() == "recalibrated"
-    told = rows.loc[sure, [*KEYS, "actual", "centre", "kind"]]
-    offers = make_offers(offered_lines(market.board.lines, told, views.used[sure], market.target, whole=views.whole))
+    offers = _offers(rows, views, market)
     chosen = choose(allowed(offers, market.settings), "value", min_edge=market.settings.min_edge)
     bets = _with_clv(staked(chosen, market.settings), market.target)
-    # What was staked on each row and what came of it; NaN where nothing was.
-    money = bets[[*KEYS, "stake", "profit", "clv"]].assign(
-        bet=1.0, won=(bets["result"] > 0).astype(float), decided=(bets["result"] != 0).astype(float)
-    )
     return MarketReport(
         market=market,
-        rows=rows.merge(money, on=KEYS, how="left", validate="one_to_one"),
+        rows=_with_money(rows, bets),
         bets=bets,
         controls=control_bets(offers, market.settings),
         recalibration=views.learnt,
     )
+
+
+def _with_consensus(predictions: pd.DataFrame, market: Market) -> pd.DataFrame:
+    """The predictions in the order of their keys, with what the market says of each; NaN where it says nothing."""
+    every = predictions[[*KEYS, "actual", "predicted"]].sort_values(KEYS, kind="stable", ignore_index=True)
+    every = every.assign(GAME_DATE=every["GAME_DATE"].astype("datetime64[ns]"))
+    board = market.board.consensus.assign(GAME_DATE=market.board.consensus["GAME_DATE"].astype("datetime64[ns]"))
+    return every.merge(board, on=KEYS, how="left", validate="one_to_one")
+
+
+def _offers(rows: pd.DataFrame, views: _Views, market: Market) -> pd.DataFrame:
+    """What could be bet on: only where earlier lines have taught how to read the model's chances."""
+    sure = rows["kind"].to_numpy() == "recalibrated"
+    told = rows.loc[sure, [*KEYS, "actual", "centre", "kind"]]
+    return make_offers(offered_lines(market.board.lines, told, views.used[sure], market.target, whole=views.whole))
+
+
+def _with_money(rows: pd.DataFrame, bets: pd.DataFrame) -> pd.DataFrame:
+    """What was staked on each row and what came of it; NaN where nothing was."""
+    money = bets[[*KEYS, "stake", "profit", "clv"]].assign(
+        bet=1.0, won=(bets["result"] > 0).astype(float), decided=(bets["result"] != 0).astype(float)
+    )
+    return rows.merge(money, on=KEYS, how="left", validate="one_to_one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,16 +162,10 @@ def _beyond(rows: pd.DataFrame) -> pd.DataFrame:
     """
     beyond, missed = rows["predicted"] - rows["market"], rows["actual"] - rows["market"]
     share = _walked_share(rows["GAME_DATE"].to_numpy(), beyond.to_numpy(), missed.to_numpy())
-    blend = rows["market"] + share * beyond
-    error = missed.abs()
-    return rows.assign(
-        beyond=beyond,
-        missed=missed,
-        market_error=error,
-        blend=blend,
-        blend_error=(rows["actual"] - blend).abs(),
-        market_error_blend=error.where(blend.notna()),
-    )
+    blend, error = rows["market"] + share * beyond, missed.abs()
+    both = error.where(blend.notna())
+    errors = {"market_error": error, "blend_error": (rows["actual"] - blend).abs(), "market_error_blend": both}
+    return rows.assign(beyond=beyond, missed=missed, blend=blend, **errors)
 
 
 def _walked_share(dates: npt.NDArray[np.datetime64], beyond: Floats, missed: Floats) -> Floats:

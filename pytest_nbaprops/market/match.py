@@ -50,11 +50,6 @@ class Lines:
     matched: pd.DataFrame
     unmatched: pd.DataFrame
 
-    def medians(self) -> pd.DataFrame:
-        """GAME_DATE, GAME_ID, PLAYER_ID, LINE (median over the bookmakers) and BOOKS, one row per player-game."""
-        grouped = self.matched.groupby(["GAME_DATE", "GAME_ID", "PLAYER_ID"], sort=True)["LINE"]
-        return grouped.agg(LINE="median", BOOKS="size").reset_index()
-
     @property
     def share(self) -> float:
         """Of the lines on games of the data whose player played, or may have, the share that was matched."""

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.gate.statistics import LEVEL, Interval, critical_value, interval
-from pytest_nbaprops.metrics.point import date_sums
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.gate.statistics import critical_value
+from pytest_nbaprops.metrics.point import Floats, date_sums
 
 STEP: Final = 0.05  # autocorrelations are rounded up to it, so that few critical values need simulating
 
@@ -36,25 +31,6 @@ class Measure:
         """The metric of the rows; NaN where it has none."""
         with np.errstate(all="ignore"):
             return float(self.value(self.terms(rows).sum(axis=0)))
-
-
-def measure_interval(measure: Measure, rows: pd.DataFrame, *, seed: int, level: float = LEVEL) -> Interval:
-    """The interval of a metric over blocks of game dates; InconclusiveError with fewer than 20 dates."""
-    return interval(measure.value, measure.sums(rows), seed=seed, level=level, critical=rounded_critical_value)
-
-
-def difference_interval(
-    first: Measure, second: Measure, rows: pd.DataFrame, *, seed: int, level: float = LEVEL
-) -> Interval:
-    """The interval of first - second on the same rows, resampled together."""
-    ours, theirs = first.sums(rows), second.sums(rows)
-    width = ours.shape[1]
-
-    def difference(sums: Floats) -> Floats:
-        return np.asarray(first.value(sums[..., :width]) - second.value(sums[..., width:]))
-
-    both = np.concatenate([ours, theirs], axis=1)
-    return interval(difference, both, seed=seed, level=level, critical=rounded_critical_value)
 
 
 def rounded_critical_value(dates: int, block: int, autocorrelation: float, level: float, seed: int) -> float:
@@ -85,7 +61,6 @@ def ratio_of(above: str, below: str) -> Measure:
 
 
 def total_of(column: str) -> Measure:
-    """The sum of a column."""
     return Measure(
         terms=lambda rows: np.nan_to_num(rows[[column]].to_numpy(dtype=np.float64)), value=lambda sums: sums[..., 0]
     )

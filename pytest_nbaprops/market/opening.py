@@ -55,13 +55,7 @@ class Market:
 
 
 def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: MarketSettings) -> Market:
-    """Match lines to games and see which of them count.
-
-    Args:
-        odds: What `read_odds` gives.
-        games: Canonical games, played.
-        target: Such as `PTS+REB+AST`.
-        settings: What counts.
+    """Match lines, as `read_odds` gives them, to canonical games that were played, and see which of them count.
 
     Raises:
         SettingsError: the one book of the bet rule has no line.

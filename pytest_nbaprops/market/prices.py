@@ -8,17 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from pytest_nbaprops.data.cells import parse_number
 from pytest_nbaprops.data.problems import Problem
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.metrics.point import Floats
 
 EVEN: Final = 100.0  # an American price is what 100 wins, or with a minus what wins 100
 HIGHEST_PRICE: Final = 1001.0  # decimal; no book takes a bet beyond 1000/1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,17 +14,11 @@ import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
-from pytest_nbaprops.gate.statistics import LEVEL, Interval
-from pytest_nbaprops.market.measures import (
-    MARKET_MEASURES,
-    MEASURES,
-    Measure,
-    difference_interval,
-    measure_interval,
-    ratio_of,
-)
+from pytest_nbaprops.gate.statistics import LEVEL, Interval, interval
+from pytest_nbaprops.market.measures import MARKET_MEASURES, MEASURES, Measure, ratio_of, rounded_critical_value
 from pytest_nbaprops.market.pickem import KEYS, break_even_per_pick, entries, read_multipliers
 from pytest_nbaprops.metrics.betting import bets_to_know, break_even, drawdown, longest_losing_run
+from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.metrics.probability import calibration_error, calibration_table
 
 if TYPE_CHECKING:
@@ -79,14 +73,23 @@ class MarketReport:
 
     def interval_of(self, measure: Measure, rows: pd.DataFrame, *, level: float = LEVEL) -> Interval:
         """The interval of a metric on some of the rows; InconclusiveError with fewer than 20 dates."""
-        return measure_interval(measure, rows, seed=self.market.settings.seed, level=level)
+        return self._over_dates(measure.value, measure.sums(rows), level)
 
     def difference_of(self, ours: Measure, theirs: Measure, rows: pd.DataFrame, *, level: float = LEVEL) -> Interval:
-        """The paired interval of ours - theirs; InconclusiveError with fewer than 20 dates."""
-        return difference_interval(ours, theirs, rows, seed=self.market.settings.seed, level=level)
+        """The interval of ours - theirs, resampled together; InconclusiveError with fewer than 20 dates."""
+        first, second = ours.sums(rows), theirs.sums(rows)
+        width = first.shape[1]
+
+        def difference(sums: Floats) -> Floats:
+            return np.asarray(ours.value(sums[..., :width]) - theirs.value(sums[..., width:]))
+
+        return self._over_dates(difference, np.concatenate([first, second], axis=1), level)
+
+    def _over_dates(self, value: Callable[[Floats], Floats], sums: Floats, level: float) -> Interval:
+        seed = self.market.settings.seed
+        return interval(value, sums, seed=seed, level=level, critical=rounded_critical_value)
 
     def missing(self, name: str) -> str:
-        """Why a metric is not known."""
         if self.rows.empty:
             return "no player-game of the test has a line"
         if name == "clv":
@@ -285,7 +288,8 @@ class MarketReport:
         if "roi" in metrics:
             roi = self.intervals["roi"]
             inside = f" [{roi.low:+.1%}, {roi.high:+.1%}]" if roi else ""
-            rule = self.market.settings.rule_text
+            settings = self.market.settings
+            rule = settings.rule if settings.book is None else f"{settings.rule}={settings.book}"
             found.append(f"{rule}: ROI {metrics['roi']:+.1%}{inside} on {len(self.bets):,} bets")
         if remark := self.remark("roi"):
             found.append(remark)
@@ -325,7 +329,6 @@ class MarketReport:
 
     @property
     def chances_text(self) -> str:
-        """Which chances these are."""
         kinds = self.rows["kind"].value_counts()
         again, raw = int(kinds.get("recalibrated", 0)), int(kinds.get("errors", 0))
         if not again:

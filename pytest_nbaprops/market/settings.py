@@ -63,13 +63,8 @@ class MarketSettings:
             seed=seed,
         )
 
-    @property
-    def rule_text(self) -> str:
-        return self.rule if self.book is None else f"{self.rule}={self.book}"
-
 
 def read_rule(text: str, *, option: str = "--nbaprops-bet-rule") -> tuple[Rule, str | None]:
-    """The rule, and its one book."""
     kind, sign, book = (part.strip() for part in text.partition("="))
     if kind not in ("best-value", "best-line", "one-book") or (kind == "one-book") != bool(sign and book):
         raise SettingsError(f"{option}: {text!r} is not one of {RULES}")

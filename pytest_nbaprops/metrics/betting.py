@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.metrics.point import Floats
 
 ENOUGH: Final = NormalDist().inv_cdf(0.975)
 

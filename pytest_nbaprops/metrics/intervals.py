@@ -10,15 +10,13 @@ et al., "Distribution-free predictive inference for regression", JASA 113 (2018)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.metrics.point import Floats
 
 FEWEST_ROWS: Final = 200  # below this the tails of even a single bin are guesses
 # Learnt on 600 rows of a real season, bins of 500 covered 68% to 93% by level, bins of 100 79% to 83%.
@@ -54,15 +52,6 @@ class ErrorModel:
         """
         low, high = ends_of(self.quantiles(predicted), level)
         return pd.DataFrame({"low": low, "high": high})
-
-    def chances(self, predicted: npt.ArrayLike, line: npt.ArrayLike) -> pd.DataFrame:
-        """Columns over and under, one row per pair: chances that the outcome is above and below the line.
-
-        With a whole target and a whole line the rest is the chance of a push. NaN where the line is; never beyond
-        0.005 and 0.995, the finest that is known of the tails.
-        """
-        under, over = sides_of(self.quantiles(predicted), line, whole=self.whole)
-        return pd.DataFrame({"over": over, "under": under})
 
     def quantiles(self, predicted: npt.ArrayLike) -> Floats:
         """Outcome quantiles, shape (predictions, levels); beyond the outer centres the outer bins' errors hold."""
@@ -110,7 +99,10 @@ def level_below(quantiles: Floats, value: npt.ArrayLike) -> Floats:
 
 
 def sides_of(quantiles: Floats, line: npt.ArrayLike, *, whole: bool) -> tuple[Floats, Floats]:
-    """Chances of under and over of each row's line; a whole target can hit a whole line exactly, which is neither."""
+    """Chances of under and over of each row's line; a whole target can hit a whole line exactly, which is neither.
+
+    NaN where the line is; never beyond 0.005 and 0.995, the finest that is known of the tails.
+    """
     lines = np.atleast_1d(np.asarray(line, dtype=np.float64))
     push = HALF_A_POINT * (whole & (lines == np.floor(lines)))
     return level_below(quantiles, lines - push), 1.0 - level_below(quantiles, lines + push)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
 
-    FloatArray = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 WITHIN = (3, 5, 10)
 # The order of the moments in the last axis of everything called `sums`.
@@ -28,7 +28,7 @@ def point_metrics(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, 
     return {name: float(statistic(name, sums)) for name in STATISTICS}
 
 
-def moments(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> FloatArray:
+def moments(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> Floats:
     """Array (rows, MOMENTS) whose sums over any set of rows give every metric of these rows."""
     truth = np.asarray(actual, dtype=np.float64)
     with np.errstate(all="ignore"):
@@ -39,7 +39,7 @@ def moments(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> FloatArray:
         return np.stack([np.ones_like(error), error, size, error**2, truth, truth**2, *within], axis=1)
 
 
-def date_sums(dates: npt.NDArray[np.datetime64], rows: FloatArray) -> FloatArray:
+def date_sums(dates: npt.NDArray[np.datetime64], rows: Floats) -> Floats:
     """Array (dates, MOMENTS): the `rows` of each distinct date added up, in the order of the dates."""
     _, position = np.unique(dates, return_inverse=True)
     with np.errstate(all="ignore"):
@@ -47,24 +47,24 @@ def date_sums(dates: npt.NDArray[np.datetime64], rows: FloatArray) -> FloatArray
     return np.stack(columns, axis=1)
 
 
-def statistic(name: str, sums: FloatArray) -> FloatArray:
+def statistic(name: str, sums: Floats) -> Floats:
     """The metric `name` of moment sums, over any leading axes; KeyError for a name not in STATISTICS."""
     with np.errstate(all="ignore"):
         return np.asarray(STATISTICS[name](sums), dtype=np.float64)
 
 
-def _mean(moment: str, scale: float = 1.0) -> Callable[[FloatArray], FloatArray]:
+def _mean(moment: str, scale: float = 1.0) -> Callable[[Floats], Floats]:
     return lambda sums: scale * sums[..., _AT[moment]] / sums[..., _AT["n"]]
 
 
-def _r2(sums: FloatArray) -> FloatArray:
+def _r2(sums: Floats) -> Floats:
     total = sums[..., _AT["actual_squared"]] - sums[..., _AT["actual"]] ** 2 / sums[..., _AT["n"]]
     # The difference of two large sums leaves a rounding crumb where nothing varies.
     varies = total > 1e-12 * np.abs(sums[..., _AT["actual_squared"]])
     return np.where(varies, 1.0 - sums[..., _AT["squared"]] / np.where(varies, total, 1.0), np.nan)
 
 
-STATISTICS: dict[str, Callable[[FloatArray], FloatArray]] = {
+STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "mae": _mean("absolute"),
     "rmse": lambda sums: np.sqrt(_mean("squared")(sums)),
     "r2": _r2,

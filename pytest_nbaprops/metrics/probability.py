@@ -7,15 +7,13 @@ the exact binomial one (Clopper & Pearson 1934), from scipy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+from pytest_nbaprops.metrics.point import Floats
 
 CERTAIN: Final = 1e-12  # a chance of 0 or 1 that comes out wrong would cost an infinite log loss
 TENTHS: Final = 10

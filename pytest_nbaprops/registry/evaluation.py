@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -21,48 +21,32 @@ Requirements = Sequence[str] | Mapping[str, float | str]
 
 LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
 MORE_IS_BETTER: Final = (
-    "r2",
-    "within_3_pct",
-    "within_5_pct",
-    "within_10_pct",
-    "roi",
-    "win_rate",
-    "clv",
-    "profit",
-    "beyond_line",
+    "r2", "within_3_pct", "within_5_pct", "within_10_pct", "roi", "win_rate", "clv", "profit", "beyond_line",
     "n_predictions",
-)
+)  # fmt: skip
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
 _SHOWN: Final = ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome", "passed", "reason")
 _SAME: Final = 1e-6  # stored metrics and predictions are both float64, added up in another order
 _NO_CHAMPION: Final = "no version has ever been the champion"
 
 
-@dataclass(frozen=True, kw_only=True)
-class VersionResult:
-    """What the run of a version has kept; `predictions` is None where it kept none."""
-
-    label: str
-    metrics: Mapping[str, float]
-    predictions: pd.DataFrame | None
-
-
-def evaluate_version(
-    version: VersionResult,
+def evaluate_version(  # noqa: PLR0913 - what its run has kept, what is asked, and against whom
+    label: str,
+    metrics: Mapping[str, float],
+    predictions: pd.DataFrame | None,
     requirements: Requirements,
     *,
     champion: Champion | None,
-    never_a_champion: bool = False,
+    never_a_champion: bool,
     seed: int,
 ) -> list[dict[str, Any]]:
     """As `evaluate`, with intervals and references where the run's predictions name their player-games."""
-    predictions = version.predictions
     if predictions is None or not set(KEYS) <= set(predictions.columns):
-        return evaluate(version.metrics, requirements)
+        return evaluate(metrics, requirements)
     subject = Subject(
         rows=None,
         incomplete=None,
-        own_metrics={name: value for name, value in version.metrics.items() if name not in STATISTICS},
+        own_metrics={name: value for name, value in metrics.items() if name not in STATISTICS},
         champion=champion,
         champion_reason=_NO_CHAMPION if never_a_champion else None,
         identical_to=None,
@@ -70,21 +54,21 @@ def evaluate_version(
         comparisons=1,
     )
     try:
-        rows = keyed(predictions, f"predictions of {version.label}", numbers=("actual", "predicted"))
+        rows = keyed(predictions, f"predictions of {label}", numbers=("actual", "predicted"))
         subject = replace(subject, rows=rows)
     except InconclusiveError as problem:
         subject = replace(subject, incomplete=str(problem))
     criteria = [parse_criterion(text) for text in expressions(requirements)]
-    results = [_consistent(judged(criterion, subject), criterion, version, subject) for criterion in criteria]
+    results = [_consistent(judged(criterion, subject), criterion, metrics, subject) for criterion in criteria]
     judgements = [{**result.to_dict(), "passed": result.outcome is Outcome.PASSED} for result in results]
     return [{name: row[name] for name in _SHOWN} for row in judgements]
 
 
 def _consistent(
-    result: CriterionResult, criterion: Criterion, version: VersionResult, subject: Subject
+    result: CriterionResult, criterion: Criterion, metrics: Mapping[str, float], subject: Subject
 ) -> CriterionResult:
     """Inconclusive where the metric that the run has logged is not that of the predictions it has kept."""
-    logged = version.metrics.get(criterion.metric)
+    logged = metrics.get(criterion.metric)
     if logged is None or subject.rows is None or criterion.metric not in STATISTICS:
         return result
     kept = point_metrics(subject.rows["actual"], subject.rows["predicted"])[criterion.metric]

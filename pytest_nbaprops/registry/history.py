@@ -54,11 +54,7 @@ class Tenure:
 
 
 def read_history(store: Store, model_name: str, alias: str | None = None) -> list[Tenure]:
-    """The tenures of one alias or of all, the newest first.
-
-    Raises:
-        TrackingError: The registry cannot be read.
-    """
+    """The tenures of one alias or of all, the newest first."""
     with store.calling(f"read the history of {model_name}") as client:
         known = versions(client, model_name)
         holding = holders(client, model_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
@@ -56,7 +56,7 @@ class Move:
     kind: journal.Kind
     reason: str | None
     conditions: Mapping[str, str | None]
-    details: Mapping[str, str]
+    details: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -94,12 +94,13 @@ def _carried_out(client: MlflowClient, move: Move) -> Promotion:
     for _ in range(_TRIES):
         last = recover(client, move.name)
         holding = holders(client, move.name)
+        before = holding.get(move.alias)
         done = Promotion(
             name=move.name,
             alias=move.alias,
             version=move.version,
-            previous_version=holding.get(move.alias),
-            changed=holding.get(move.alias) != move.version,
+            previous_version=before,
+            changed=before != move.version,
         )
         if not done.changed:  # a killed session may have left something on it
             target = known_version(client, move.name, move.version)
@@ -136,14 +137,9 @@ def _entered(
     client: MlflowClient, move: Move, previous: str | None, last: journal.Entry | None
 ) -> journal.Entry | None:
     """The journal's entry, None where another change came first; an alias always has its story before it moves."""
+    seen = None if last is None else last.change.at
     event = new_event(
-        move.version,
-        move.alias,
-        move.kind,
-        previous=previous,
-        reason=move.reason,
-        details=move.details,
-        after=None if last is None else last.change.at,
+        move.version, move.alias, move.kind, previous=previous, reason=move.reason, details=move.details, after=seen
     )
     set_event(client, move.name, event)
     change = journal.Change(
@@ -192,13 +188,6 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
         raise TrackingError(
             f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
         )
-    move = Move(
-        name=name,
-        alias=alias,
-        version=before[0],
-        kind=ROLLBACK,
-        reason=reason,
-        conditions={alias: holder},
-        details={},
-    )
+    conditions: dict[str, str | None] = {alias: holder}
+    move = Move(name=name, alias=alias, version=before[0], kind=ROLLBACK, reason=reason, conditions=conditions)
     return carry_out(store, move)

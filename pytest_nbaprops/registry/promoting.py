@@ -108,7 +108,7 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
         request.name,
         result.version,
         result.alias,
-        reason=request.reason or "; ".join(f"{row['expression']} {row['outcome']}" for row in result.criteria),
+        reason=request.reason or _outcomes(result.criteria),
         expected_version=holding.get(result.alias),
         expected_aliases={champion_alias: holding.get(champion_alias)},
         details={**record.to_tags(), FORCED: str(not passed).lower()},
@@ -116,11 +116,7 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
 
 
 def _refuse_lost_model(store: Store, name: str, number: str) -> None:
-    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
-
-    Raises:
-        TrackingError: The version's model is not where the registry says.
-    """
+    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none."""
     if (source := missing_model(store, name, number)) is not None:
         raise TrackingError(
             f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
@@ -190,4 +186,8 @@ def _not_passed(criteria: Sequence[Mapping[str, Any]]) -> str:
         return "no criteria are asked for, so nothing speaks for it"
     if not bad:
         return "no criterion applies, so nothing speaks for it"
-    return "; ".join(f"{row['expression']} {row['outcome']}" for row in bad)
+    return _outcomes(bad)
+
+
+def _outcomes(criteria: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{row['expression']} {row['outcome']}" for row in criteria)

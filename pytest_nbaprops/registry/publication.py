@@ -66,7 +66,10 @@ class _OpenRun:
 
 
 class Publication:
-    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting."""
+    """Runs, registry and champion of one session. `error` holds the first failure; `tell` gets lines of waiting.
+
+    What asks the store or the registry raises TrackingError where they cannot be reached, read or written.
+    """
 
     def __init__(
         self, *, uri: str, experiment: str, model_name: str, tell: Callable[[str], None] | None = None
@@ -79,11 +82,7 @@ class Publication:
     # the start
 
     def probe(self) -> None:
-        """See that the store can be reached, writing nothing: a sqlite file that is not there yet is not made.
-
-        Raises:
-            TrackingError: it cannot.
-        """
+        """See that the store can be reached, writing nothing: a sqlite file that is not there yet is not made."""
         self.store_at_hand()
 
     @property
@@ -95,19 +94,11 @@ class Publication:
         return not path.exists() and path.parent.is_dir()
 
     def store_at_hand(self) -> Store | None:
-        """The store; None where there is none yet.
-
-        Raises:
-            TrackingError: it cannot be reached.
-        """
+        """The store; None where there is none yet."""
         return None if self.is_untouched else self._connected()
 
     def champion(self, alias: str | None, target: str) -> Champion | None:
-        """The version to beat: the alias asked for, else production if it exists, else the target alias.
-
-        Raises:
-            TrackingError: the registry cannot be read.
-        """
+        """The version to beat: the alias asked for, else production if it exists, else the target alias."""
         if self.is_untouched:
             return None
         registry = self.registry()
@@ -116,11 +107,7 @@ class Publication:
         return registry.champion(self.model_name, alias)
 
     def mend(self, *, aliases: bool) -> list[str]:
-        """Finish what killed sessions left: runs of promoted versions and, where wanted, alias changes; what was done.
-
-        Raises:
-            TrackingError: the store cannot be read or written.
-        """
+        """Finish what killed sessions left: runs of promoted versions, wanted alias changes; says what was done."""
         if self.is_untouched:
             return []
         if aliases:
@@ -128,11 +115,7 @@ class Publication:
         return end_runs_of_versions(self._connected(), self.model_name)
 
     def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
-        """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates.
-
-        Raises:
-            TrackingError: the registry cannot be read.
-        """
+        """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates."""
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)

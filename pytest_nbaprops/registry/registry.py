@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry import moves, recovery
-from pytest_nbaprops.registry.evaluation import Requirements, VersionResult, all_pass, evaluate_version
+from pytest_nbaprops.registry.evaluation import Requirements, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
 from pytest_nbaprops.registry.history import Tenure, read_history
 from pytest_nbaprops.registry.moves import Move, Promotion
@@ -28,6 +28,9 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.registering import register, version_of_content
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 __all__ = ["ModelRegistry", "Promotion", "Tenure", "alias_name"]
 
@@ -193,17 +196,11 @@ class ModelRegistry:
         with self.store.calling(f"read the metrics of {model_name} v{version}") as client:
             target = known_version(client, model_name, str(version))
             run = deciding_run(client, target)
-        predictions = None
-        if run is not None:  # where it kept no predictions the metrics still tell something
-            with self.store.calling(f"list the files of {target.name} v{target.version}", artifacts=True) as client:
-                kept = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(target)))
-            predictions = self.load_predictions(version_as_champion(target, "")) if kept else None
-        subject = VersionResult(
-            label=f"{model_name} v{target.version}",
-            metrics=run.data.metrics if run is not None else {},
-            predictions=predictions,
+        label, metrics = f"{model_name} v{target.version}", run.data.metrics if run is not None else {}
+        predictions = self._kept_predictions(target) if run is not None else None
+        results = evaluate_version(
+            label, metrics, predictions, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed
         )
-        results = evaluate_version(subject, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed)
         return {
             "model_name": model_name,
             "version": str(target.version),
@@ -211,3 +208,9 @@ class ModelRegistry:
             "passed": all_pass(results),
             "criteria": results,
         }
+
+    def _kept_predictions(self, version: ModelVersion) -> pd.DataFrame | None:
+        """None where its run kept none: its metrics still tell something."""
+        with self.store.calling(f"list the files of {version.name} v{version.version}", artifacts=True) as client:
+            kept = any(file.path == PREDICTIONS for file in client.list_artifacts(run_of(version)))
+        return self.load_predictions(version_as_champion(version, "")) if kept else None

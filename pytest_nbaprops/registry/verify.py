@@ -53,11 +53,7 @@ class Finding:
 
 
 def end_runs_of_versions(store: Store, name: str) -> list[str]:
-    """End the runs of promoted versions that their session left RUNNING or ended as ERROR after it; a line for each.
-
-    Raises:
-        TrackingError: The store cannot be read or written.
-    """
+    """End the runs of promoted versions that their session left RUNNING or ended as ERROR after it; a line for each."""
     said = []
     with store.calling(f"look for runs that were left by promotions of {name}") as client:
         ids = [str(one.experiment_id) for one in experiments(client)]
@@ -128,11 +124,7 @@ def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -
 
 
 def verify(store: Store, name: str) -> list[Finding]:
-    """Every alias, version, journal entry and deciding run of the model, and whether they say the same.
-
-    Raises:
-        TrackingError: The store cannot be read.
-    """
+    """Every alias, version, journal entry and deciding run of the model, and whether they say the same."""
     with store.calling(f"recount the registry of {name}") as client:
         known = sorted(versions(client, name), key=lambda version: int(version.version))
         holding = holders(client, name)

@@ -92,11 +92,7 @@ class GitHub:
         self._open = build_opener(_NoRedirect).open
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """GitHub's answer as JSON.
-
-        Raises:
-            CommentError: it refuses, or answers something else.
-        """
+        """GitHub's answer as JSON."""
         content = self._request(method, f"{self._url}{path}", None if body is None else json.dumps(body).encode())
         try:
             return json.loads(content or b"null")
@@ -104,7 +100,6 @@ class GitHub:
             raise CommentError(f"GitHub's answer to {method} {path} is not JSON") from None
 
     def download(self, path: str) -> bytes:
-        """A file that GitHub redirects to."""
         return self._request("GET", f"{self._url}{path}", None)
 
     def _request(self, method: str, url: str, body: bytes | None, *, trusted: bool = True) -> bytes:
@@ -162,11 +157,7 @@ def _pull_request(github: GitHub, repository: str, run: Mapping[str, Any]) -> in
 
 
 def _decision(github: GitHub, repository: str, run: int) -> object:
-    """The JSON of the run's decision.json.
-
-    Raises:
-        CommentError: there is no archive, it has no such entry at its top, or that is too large or no JSON.
-    """
+    """The JSON of the run's decision.json."""
     query = urlencode({"name": ARTIFACT, "per_page": 100})
     answer = github.call("GET", f"/repos/{repository}/actions/runs/{run}/artifacts?{query}") or {}
     named = [one for one in answer.get("artifacts", []) if one.get("name") == ARTIFACT and not one.get("expired")]

@@ -48,11 +48,6 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
 
 
 def write_decision(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Replace decision.json.
-
-    Raises:
-        SettingsError: the folder cannot be written.
-    """
     text = json.dumps(redacted(document), indent=2, allow_nan=False, default=str) + "\n"
     return write_text(folder / DECISION, text)
 
@@ -63,11 +58,7 @@ def write_text(path: Path, text: str, *, option: str = "--nbaprops-report") -> P
 
 
 def write_bytes(path: Path, content: bytes, *, option: str = "--nbaprops-report") -> Path:
-    """Write beside the place, which the `option` names, and move there.
-
-    Raises:
-        SettingsError: the folder cannot be written.
-    """
+    """Write beside the place, which the `option` names, and move there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content, mode=0o644)  # 0600 would hide the report from a CI's next step
@@ -89,11 +80,7 @@ def write_tables(folder: Path, predictions: pd.DataFrame | None, folds: pd.DataF
 
 
 def remove_old(folder: Path) -> None:
-    """Take away what an older session left beside its decision.
-
-    Raises:
-        SettingsError: something else lies there.
-    """
+    """Take away what an older session left beside its decision."""
     remove_leftovers(folder)
     for name in (SUMMARY, REPORT, FOLDS, PREDICTIONS, ERROR, "attribution.csv", "attribution.png"):
         try:

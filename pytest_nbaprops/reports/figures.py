@@ -52,11 +52,7 @@ class CandidateFigures:
 
 
 def candidate_figures(
-    predictions: pd.DataFrame,
-    champion: pd.DataFrame | None,
-    games: pd.DataFrame | None,
-    *,
-    points: int = MOST_POINTS,
+    predictions: pd.DataFrame, champion: pd.DataFrame | None, games: pd.DataFrame | None, *, points: int = MOST_POINTS
 ) -> CandidateFigures:
     """The figures of one candidate.
 

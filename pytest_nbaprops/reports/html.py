@@ -86,9 +86,6 @@ def write_page(folder: Path, document: Mapping[str, Any], tables: Tables) -> Non
     """Write report.html whole.
 
     The page is for people: a decision that cannot be drawn stays decided, and decision.json says it all.
-
-    Raises:
-        SettingsError: the folder cannot be written.
     """
     try:
         text = page(document, tables)
@@ -132,7 +129,6 @@ def _unknown(value: Any) -> bool:
 def _shown(
     document: Mapping[str, Any], candidate: Mapping[str, Any], tables: Tables, *, number: int, points: int
 ) -> dict[str, Any]:
-    """One candidate on the page."""
     rows = [wording.compared(row) for row in candidate["criteria"]]
     intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
     effects = candidate.get("attribution") or []

@@ -193,7 +193,6 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
 
 
 def metric_name(name: str) -> str:
-    """As people write it."""
     return {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}.get(name, name)
 
 

@@ -119,7 +119,6 @@ def _ranked(client: MlflowClient, ids: list[str], conditions: list[str], questio
 
 
 def _with_metric(runs: Sequence[Run], metric: str) -> list[StoredRun]:
-    """Without those whose value is no number."""
     return [stored for run in runs if metric in (stored := stored_run(run)).metrics]
 
 

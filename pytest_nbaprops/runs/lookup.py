@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry.versions import alias_name, deciding_run, holders, known_version
 from pytest_nbaprops.runs.storedrun import started
 from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import experiments, found, quoted
+from pytest_nbaprops.tracking.search import ACTIVE, DELETED, experiments, found, quoted
 
-with quiet():
+if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run, ViewType
+    from mlflow.entities import Run
 
 _PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
 _VERSION: Final = re.compile(r"v\d+")
@@ -72,8 +71,8 @@ class Lookup:
         """
         ids = self.experiment_ids()
         with self.store.calling("look the run up") as client:
-            matches = _named(client, text, ids, ViewType.ACTIVE_ONLY, shortest=_SHORTEST)
-            matches = matches or _named(client, text, ids, ViewType.DELETED_ONLY, shortest=_SHORTEST)
+            matches = _named(client, text, ids, ACTIVE, shortest=_SHORTEST)
+            matches = matches or _named(client, text, ids, DELETED, shortest=_SHORTEST)
         if len(matches) > 1:
             raise _several(text, matches)
         if matches and matches[0].info.lifecycle_stage == "deleted":
@@ -95,12 +94,16 @@ class Lookup:
                 raise TrackingError(f"there is no run yet in {self.store.name}: run pytest --nbaprops-train first")
             return newest[0]
         if reference.startswith("@"):
-            return self._holder(client, alias_name(reference[1:]))
+            alias, holding = alias_name(reference[1:]), holders(client, self.model_name)
+            if alias in holding:
+                return self._of_version(client, holding[alias])
+            there = ", ".join(sorted(holding)) or "none"
+            raise TrackingError(f"no version of {self.model_name} has the alias {alias!r}; aliases: {there}")
         if len(reference) == _ID_LENGTH and _PREFIX.fullmatch(reference.lower()):
             run = found(client.get_run, reference.lower())
             matches = [] if run is None else [run]
         else:
-            matches = _named(client, reference, ids, ViewType.ACTIVE_ONLY)
+            matches = _named(client, reference, ids, ACTIVE)
             if not matches and _VERSION.fullmatch(reference):
                 return self._of_version(client, reference)
         if len(matches) > 1:
@@ -121,13 +124,6 @@ class Lookup:
             f" (aliases: {there}); promote one, or name another model with --nbaprops-model-name"
         )
 
-    def _holder(self, client: MlflowClient, alias: str) -> Run:
-        holding = holders(client, self.model_name)
-        if alias in holding:
-            return self._of_version(client, holding[alias])
-        there = ", ".join(sorted(holding)) or "none"
-        raise TrackingError(f"no version of {self.model_name} has the alias {alias!r}; aliases: {there}")
-
     def _of_version(self, client: MlflowClient, number: str) -> Run:
         version = known_version(client, self.model_name, number)
         run = deciding_run(client, version)
@@ -136,7 +132,7 @@ class Lookup:
         return run
 
     def _unknown(self, client: MlflowClient, reference: str, ids: list[str]) -> TrackingError:
-        gone = _named(client, reference, ids, ViewType.DELETED_ONLY)
+        gone = _named(client, reference, ids, DELETED)
         if gone:
             return self._deleted(gone[0])
         recent = client.search_runs(ids, max_results=3, order_by=["attributes.start_time DESC"]) if ids else []

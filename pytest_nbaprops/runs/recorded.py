@@ -168,9 +168,7 @@ _KINDS: Final = (
     _Kind(what="test function", read=_test, cause="the {name} of the test function"),
     _Kind(what="seed", read=lambda run: {"seed": _text(run["seed"])}, cause="the seed: {before} -> {after}"),
     _Kind(
-        what="library",
-        read=lambda run: dict(run["libraries"]),
-        cause="library version of {name}: {before} -> {after}",
+        what="library", read=lambda run: dict(run["libraries"]), cause="library version of {name}: {before} -> {after}"
     ),
     _Kind(
         what="plugin code",
@@ -216,15 +214,9 @@ def is_given_again(name: str) -> bool:
 
 def argument_checks(left_out: Sequence[str]) -> list[Check]:
     """Recorded arguments that a repetition does without: they may have decided something."""
+    same = {"recorded": "given", "now": NOT_REPEATED, "outcome": NOT_REPEATED}
     return [
-        Check(
-            what=f"argument {text}",
-            recorded="given",
-            now=NOT_REPEATED,
-            outcome=NOT_REPEATED,
-            cause=f"the argument {text}, which is not repeated",
-        )
-        for text in left_out
+        Check(what=f"argument {text}", cause=f"the argument {text}, which is not repeated", **same) for text in left_out
     ]
 
 

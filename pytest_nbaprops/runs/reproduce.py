@@ -48,11 +48,7 @@ _NOT_PASSED_ON: Final = (OPTIONS_VARIABLE, "PYTEST_XDIST_", "PYTEST_CURRENT_TEST
 
 
 def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, folder: Path) -> Recorded:
-    """The recorded candidate in a pytest session of its own, which leaves nothing behind but what is in `folder`.
-
-    Raises:
-        ReproduceError: the session predicted none of the folds.
-    """
+    """The recorded candidate in a pytest session of its own, which leaves nothing behind but what is in `folder`."""
     data = None
     if games is not None:
         data = folder / "games.parquet"
@@ -80,7 +76,6 @@ def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, fol
 
 
 def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
-    """The recorded settings as values of the plugin's options."""
     spec = recorded.candidate["spec"]
     # What the command line cannot say came from the marker, and comes from there again.
     said = {name: value for name, value in spec["params"].items() if isinstance(value, bool | int | float | str | None)}
@@ -248,13 +243,7 @@ class Reproduction:
 
 
 def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callable[[str], None]) -> Reproduction:
-    """Check the data, run the candidate again and compare.
-
-    Args:
-        recorded: the run.
-        data: where its data is now; None: where it was.
-        root: rootdir of the project.
-        tell: gets a line before the long part begins.
+    """Check the data, run the candidate again and compare; `tell` gets a line before the long part begins.
 
     Raises:
         NBAPropsError: it cannot be repeated; one line says why.

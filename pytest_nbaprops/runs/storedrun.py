@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _DIGEST_TAGS: Final = (tags.DATASET_DIGEST, tags.DATASET)
-_COMMIT_TAGS: Final = (tags.COMMIT, "mlflow.source.git.commit")
+_COMMIT_TAGS: Final = (tags.COMMIT, tags.SOURCE_COMMIT)
 WINDOW: Final = ("target", "first_test_date", "last_test_date")
 """Params that say what was predicted, and for which dates."""
 _INFINITE: Final = 1e300  # MLflow stores infinity as 1.8e308
@@ -122,11 +122,7 @@ def stored_run(run: Run) -> StoredRun:
 
 
 def with_files(store: Store, run: StoredRun) -> StoredRun:
-    """The same with lineage and predictions, where the run has kept them.
-
-    Raises:
-        TrackingError: A file that is there cannot be read.
-    """
+    """The same with lineage and predictions, where the run has kept them."""
     with store.calling(f"read the files of the run {run.label}", artifacts=True) as client:
         there = {file.path for file in client.list_artifacts(run.run_id)}
         lineage = predictions = None

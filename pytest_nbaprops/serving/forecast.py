@@ -125,36 +125,20 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         FeatureError: a feature group fails.
     """
     served = loader.current()
-    upcoming = _upcoming(schedule, games, allow_new_players=allow_new_players)
-    first = upcoming.rows["GAME_DATE"].min()
-    past = games[games["GAME_DATE"] < first]
-    if past.empty:
-        raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
+    basis = _Basis.of(loader, served, _upcoming(schedule, games, allow_new_players=allow_new_players), games, bets)
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
-    stale = _staleness(served, past, available, root, allowed=allow_stale)
-    basis = _Basis(
-        loader=loader,
-        served=served,
-        rows=upcoming.rows,
-        games=games,
-        past=past,
-        bets=bets or MarketSettings(),
-        notes=[*upcoming.notes],
-    )
+    stale = _staleness(served, basis.past, available, root, allowed=allow_stale)
     features = _features(basis, available, root)
     errors = _error_model(basis)
-    rows = _described(upcoming).assign(predicted=served.predict(features), low=np.nan, high=np.nan)
-    if errors is not None:
-        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
-    rows["baseline"] = _baseline(basis)
+    rows = _predicted(basis, features, errors, level)
     warnings: tuple[str, ...] = ()
     if odds is not None:
         rows, warnings = _with_offers(basis, rows, errors, odds, earlier_odds)
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
-        data_digest=dataset_digest(past).full,
-        data_through=f"{past['GAME_DATE'].max():%Y-%m-%d}",
+        data_digest=dataset_digest(basis.past).full,
+        data_through=f"{basis.past['GAME_DATE'].max():%Y-%m-%d}",
         level=level,
         stale=stale,
         notes=tuple(basis.notes),
@@ -167,18 +151,40 @@ class _Basis:
     """What a forecast rests on.
 
     Attributes:
-        rows: the player-games to come, in the schedule's order.
+        upcoming: the player-games to come, in the schedule's order.
         past: those of the games that were played before the first of them.
         notes: what a user should know, collected on the way.
     """
 
     loader: ProductionModelLoader
     served: ServedModel
-    rows: pd.DataFrame
+    upcoming: Upcoming
     games: pd.DataFrame
     past: pd.DataFrame
     bets: MarketSettings
     notes: list[str]
+
+    @classmethod
+    def of(
+        cls,
+        loader: ProductionModelLoader,
+        served: ServedModel,
+        upcoming: Upcoming,
+        games: pd.DataFrame,
+        bets: MarketSettings | None,
+    ) -> _Basis:
+        first = upcoming.rows["GAME_DATE"].min()
+        past = games[games["GAME_DATE"] < first]
+        if past.empty:
+            raise DataError(
+                f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games"
+            )
+        bets, notes = bets or MarketSettings(), [*upcoming.notes]
+        return cls(loader=loader, served=served, upcoming=upcoming, games=games, past=past, bets=bets, notes=notes)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.upcoming.rows
 
     @property
     def target(self) -> str:
@@ -265,13 +271,21 @@ def _baseline(basis: _Basis) -> pd.Series[float]:
     return pd.Series(values[chosen].to_numpy(), index=ordered.loc[chosen, "_row"].to_numpy()).loc[basis.rows.index]
 
 
-def _described(upcoming: Upcoming) -> pd.DataFrame:
-    rows, parts = upcoming.rows, matchup_parts(upcoming.rows)
+def _predicted(basis: _Basis, features: pd.DataFrame, errors: ErrorModel | None, level: float) -> pd.DataFrame:
+    """Who plays, with prediction, interval (NaN where nobody knows how the version errs) and baseline."""
+    rows = _described(basis).assign(predicted=basis.served.predict(features), low=np.nan, high=np.nan)
+    if errors is not None:
+        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
+    return rows.assign(baseline=_baseline(basis))
+
+
+def _described(basis: _Basis) -> pd.DataFrame:
+    rows, parts = basis.rows, matchup_parts(basis.rows)
     return pd.DataFrame(
         {
             "date": rows["GAME_DATE"].dt.strftime("%Y-%m-%d"),
             "game_id": rows["GAME_ID"],
-            "player_id": rows["PLAYER_ID"].astype("Int64").mask(rows["PLAYER_ID"].isin(upcoming.new_players)),
+            "player_id": rows["PLAYER_ID"].astype("Int64").mask(rows["PLAYER_ID"].isin(basis.upcoming.new_players)),
             "player": rows["PLAYER_NAME"],
             "team": rows["TEAM_ABBREVIATION"],
             "opponent": parts["OPPONENT"],
@@ -295,11 +309,7 @@ def _error_model(basis: _Basis) -> ErrorModel | None:
 
 
 def _with_offers(
-    basis: _Basis,
-    rows: pd.DataFrame,
-    errors: ErrorModel | None,
-    odds: pd.DataFrame,
-    earlier_odds: pd.DataFrame | None,
+    basis: _Basis, rows: pd.DataFrame, errors: ErrorModel | None, odds: pd.DataFrame, earlier_odds: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows with line, chances and the best offer, and why these chances should not be bet on."""
     market = _market(basis, odds)

@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError, TrackingError
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
 from pytest_nbaprops.registry.versions import record_of
@@ -26,14 +26,8 @@ from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import Store, as_store, connect
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.registering import download_model
+from pytest_nbaprops.tracking.registering import download_model, model_flavors
 from pytest_nbaprops.tracking.search import found
-
-with quiet():
-    from mlflow.models import Model
-
-if TYPE_CHECKING:
-    Floats = npt.NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 
@@ -282,7 +276,7 @@ def read_model(folder: Path, champion: Champion, trusted: Iterable[str] = ()) ->
     label = f"{champion.name} {champion.label}"
     try:
         with quiet():
-            flavors = Model.load(str(folder)).flavors
+            flavors = model_flavors(folder)
             generic = flavors.get("python_function", {})
             if generic.get("loader_module") == skops_loader.__name__:
                 data = _inside(folder, str(generic["data"]))

@@ -6,7 +6,6 @@ are walked forward again in this session; where neither can be, criteria on it a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -16,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
-from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.verdict import Champion
@@ -61,16 +59,15 @@ def content_of(context: Context, candidate: Candidate) -> str | None:
     Beside the settings and the code it is told by all the data, which the final fit sees, by the estimator that the
     test handed over and by what was predicted: fixtures and libraries that no digest knows of show there.
     """
-    predictions = candidate.predictions()
-    if predictions is None:
+    predicted = candidate.predicted()
+    if predicted is None:
         return None
-    predicted = predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(dtype="float64")
     return content_key(
         {
             "candidate": candidate.identity,
             "data": context.dataset.digest.full,
             "estimator": candidate.estimator()[0],
-            "predicted": hashlib.sha256(predicted.tobytes()).hexdigest(),
+            "predicted": predicted,
         }
     )
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,14 +32,14 @@ from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.child import Child, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
-from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
+from pytest_nbaprops.walkforward.candidate import Candidate, array_digest, content_key, libraries
 
-GUARD_VERSION = "6"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "7"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
 HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
-MANY_GROUPS = 4  # that are worth a second process to ask them
+MANY_GROUPS, MANY_DATES = 4, 60  # that are worth a second process to ask them, or about them
 DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
 IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
@@ -87,7 +88,7 @@ class GroupGuard:
 
     def _check(self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str]) -> None:
         store = self.context.resources.store
-        kept = {name: found for name in groups if self.settings.use_cache and (found := store.check(keys[name]))}
+        kept = {name: found for name in groups if (found := self._known(name, keys[name])) is not None}
         self.known = list(kept)
         self.leaks = {name: tuple(map(Leak.from_dict, found["leaks"])) for name, found in kept.items()}
         plan = {name: dates for name in groups if (dates := self._dates(name, kept.get(name))) is not None}
@@ -95,10 +96,32 @@ class GroupGuard:
             self.leaks[name] = leaks
             before = kept.get(name, NO_DATES)
             seen = {part: sorted({*before[part], *plan[name][part]}) for part in NO_DATES}
-            kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen}
+            through = self.context.dataset.digest.dates[-1]
+            rests_on = {"through": through, "rests_on": self._rests_on(name, through)}
+            kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen, **rests_on}
             store.keep_check(keys[name], kept[name])
         self.dates = sorted({day for dates in plan.values() for day in dates["dates"]})
-        self.seen = {name: len({*found["dates"], *found["few_dates"]}) for name, found in kept.items()}
+        tested = set(map(str, self.tested))
+        self.seen = {name: len(tested & {*found["dates"], *found["few_dates"]}) for name, found in kept.items()}
+
+    def _known(self, name: str, key: str) -> dict[str, Any] | None:
+        """What was found of a group before; new games leave it alone, other answers about the old ones do not."""
+        kept = self.context.resources.store.check(key) if self.settings.use_cache else None
+        return kept if kept is not None and kept["rests_on"] == self._rests_on(name, kept["through"]) else None
+
+    def _rests_on(self, name: str, through: str) -> list[str]:
+        """Digests of what findings about an own group hold for: the games through a date, and what it gave for them.
+
+        Ours read nothing but the league's own columns, and their own tests look at more data than a session does.
+        """
+        if name not in self.context.own_groups:
+            return []
+        games = self.context.dataset.digest.through(through)
+        if name in self.context.broken:
+            return [games]
+        rows = (self.games["GAME_DATE"] <= pd.Timestamp(through)).to_numpy()
+        given = self.context.dataset.features.loc[rows, list(self.context.columns[name])]
+        return [games, array_digest(given.to_numpy(np.float64))]
 
     def _dates(self, name: str, kept: Mapping[str, Any] | None) -> Dates | None:
         """The dates that a group is asked about now, others than before; None where nothing is asked."""
@@ -156,12 +179,14 @@ class GroupGuard:
             def child(name: str, hash_seed: str = "1", **more: Any) -> Child:
                 return Child(Path(folder, name), {**order, "plan": None, **more}, hash_seed)
 
-            count = 1 if len(asked) < MANY_GROUPS else 2
-            parts = [child(f"part-{n}", groups=asked[n::count], plan=plan) for n in range(count)]
+            parts = [child(f"part-{n}", groups=list(part), plan=part) for n, part in enumerate(_shared(asked, plan))]
             imported = [child(IMPORTED, groups=own, other=True)] if own else []
             seeds = [child(f"hash-{seed}", seed, groups=hashing) for seed in HASH_SEEDS] if hashing else []
             run_all(self.config, [*parts, *imported, *seeds])
-            found = {name: one for part in parts for name, one in _left(part).items()}
+            found: dict[str, dict[str, Any]] = {}
+            for part in parts:
+                for name, one in _left(part).items():
+                    found[name] = _joined(found[name], one) if name in found else one
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -229,6 +254,24 @@ class GroupGuard:
         return sorted({*map(str, few["GAME_ID"]), *map(str, best["GAME_ID"][best["GAME_DATE"].dt.date.isin(whole)])})
 
 
+def _shared(groups: Sequence[str], plan: Mapping[str, Dates]) -> list[dict[str, Dates]]:
+    """What each process asks: two share the groups where these are many, or else the dates where those are."""
+    if len(groups) >= MANY_GROUPS:
+        return [{name: plan[name] for name in groups[n::2]} for n in range(2)]
+    count = 2 if sum(len(dates) for name in groups for dates in plan[name].values()) >= MANY_DATES else 1
+    return [{name: {part: plan[name][part][n::count] for part in NO_DATES} for name in groups} for n in range(count)]
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two processes found of a group on different dates."""
+    return {
+        **one,
+        "leaks": one["leaks"] or other["leaks"],
+        "reads": list(dict.fromkeys([*one["reads"], *other["reads"]])),
+        "few_dates": sorted({*one["few_dates"], *other["few_dates"]}),
+    }
+
+
 def _left(child: Child) -> dict[str, dict[str, Any]]:
     """What a process left of each group that it asked."""
     if child.result is None:
@@ -283,11 +326,14 @@ class LeakChecks:
     def _keys(self, states: Sequence[Candidate]) -> dict[str, str]:
         settings, dataset = self.context.settings, self.context.dataset
         common = [GUARD_VERSION, settings.seed, sorted(settings.known_columns)]
-        # Ours read nothing but the league's own columns, and their own tests look at more data than a session does.
-        asked_on = dict.fromkeys(self.context.own_groups, dataset.digest.full)
+        start = dict.fromkeys(self.context.own_groups, dataset.digest.chained[0])
         return {
             line.name: content_key(
-                {"guard": [*common, asked_on.get(line.name)], "group": line.to_dict(), "libraries": libraries()}
+                {
+                    "guard": [*common, start.get(line.name)],
+                    "group": line.to_dict(),
+                    "libraries": libraries(),
+                }
             )
             for state in states
             for line in state.lineage.groups

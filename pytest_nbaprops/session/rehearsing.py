@@ -31,8 +31,8 @@ from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "6"  # with another one nothing is taken from the store
-MOST_FITS = 2
+REHEARSAL_VERSION = "7"  # with another one nothing is taken from the store
+FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
@@ -52,7 +52,8 @@ class Rehearsed:
         dates: that were compared.
         unknown: why nothing, or not enough, is known.
         warning: what is said without being judged.
-        files: digests of the project's modules that were loaded, by path: while they are the same, nothing is new.
+        files: digests of the project's modules that were loaded, by path: while they and the predictions are the same,
+            nothing is new.
     """
 
     leaks: list[Leak] = field(default_factory=list)
@@ -132,6 +133,7 @@ class Rehearsing:
             {
                 "rehearsal": REHEARSAL_VERSION,
                 "candidate": state.identity,
+                "predicted": state.predicted(),  # whatever else it may hang on: a file, a variable, a program
                 "data": self.context.dataset.digest.full,
                 "known": sorted(self.context.settings.known_columns),
                 "declared": self.context.declared,
@@ -158,10 +160,11 @@ class Rehearsing:
             for fold in alike[0].plan:
                 of_fold = (kind for day in fold.dates for kind in kinds[day])
                 by_fit[fold.fitted_at] = (*by_fit.get(fold.fitted_at, ()), *of_fold)
-            chosen = choose(by_fit, (), MOST_FITS)
-            for fit, high in ((chosen[0], True), (chosen[-1], False)):
+            holding = -(-DATES_AGAIN * len(by_fit) // len(kinds))
+            chosen = choose(by_fit, (), max(FEWEST_FITS, min(holding, len(by_fit) // ONE_IN)))
+            for number, fit in enumerate(chosen if len(chosen) > 1 else chosen * 2):
                 folds = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == fit)
-                yield Scene(folds=tuple(folds), high=high)
+                yield Scene(folds=tuple(folds), high=number % 2 == 0)
 
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
         """What each session left; one in which something was asserted in vain runs again without assertions.
@@ -233,7 +236,7 @@ class Rehearsing:
                 why = f"{again.failure} (see it with --nbaprops-rehearse {scene.dates[0]})"
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
-            known.files |= run.files | {read.path: file_digest(read.path) for read in _reads(state, run) if read.path}
+            known.files |= run.files
             rows = len(self.context.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
             if state.spec.code and max(again.fits, default=rows) < rows:
                 known.warning = known.warning or f"fits on {max(again.fits)} of {rows} training rows"

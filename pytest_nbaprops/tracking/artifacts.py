@@ -34,11 +34,7 @@ def write_predictions(frame: pd.DataFrame, folder: Path) -> Path:
 
 
 def importance_table(names: Sequence[str] | pd.Series, values: Sequence[float] | None) -> pd.DataFrame:
-    """Columns feature and importance, the most important first, equal ones by name.
-
-    Raises:
-        TrackingError: Not one value for each name.
-    """
+    """Columns feature and importance, the most important first, equal ones by name."""
     if isinstance(names, pd.Series):
         values = names.to_list()
         names = [str(name) for name in names.index]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy
@@ -22,10 +22,10 @@ from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.payload import ENTRIES_A_REQUEST, METRICS_A_REQUEST, chunks
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import every
+from pytest_nbaprops.tracking.search import ALL, every, experiments
 
 with quiet():
-    from mlflow.entities import Metric, Param, RunTag, ViewType
+    from mlflow.entities import Metric, Param, RunTag
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
 COMPLETE: Final = "complete"
@@ -33,24 +33,24 @@ _METRIC_COLUMNS: Final = ("key", "value", "timestamp", "step", "is_nan", "run_uu
 _SENDERS: Final = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class RunRows:
     """A finished run as it is to be written; `metrics` holds (timestamp, value, step) in the order of the steps.
 
     A server gives it another id than `run_id`.
     """
 
-    run_id: str
-    experiment_id: str
+    run_id: str = ""
+    experiment_id: str = ""
     name: str
     status: str
     start_time: int
     end_time: int
-    user: str
-    deleted: bool
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    metrics: Mapping[str, Sequence[tuple[int, float, int]]]
+    user: str = ""
+    deleted: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[tuple[int, float, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +95,8 @@ class DatabaseWriter:
             runs: Table = SqlRun.__table__
             gone = sqlalchemy.select(runs.c.run_uuid).where(runs.c.lifecycle_stage == "deleted")
             deleted = set(connection.execute(gone).scalars())
-        return [
-            _imported(run_id, values, deleted=run_id in deleted)
-            for run_id, values in found.items()
-            if tags.IMPORTED_RUN in values
-        ]
+        whole = {run_id: values for run_id, values in found.items() if tags.IMPORTED_RUN in values}
+        return [_imported(run_id, values, deleted=run_id in deleted) for run_id, values in whole.items()]
 
     def write(self, runs: Sequence[RunRows]) -> list[str]:
         """Write the runs and give the ids that they got."""
@@ -203,9 +200,8 @@ class ServerWriter:
     def imported(self) -> list[ImportedRun]:
         condition = f"tags.`{tags.IMPORTED_RUN}` LIKE '%'"
         with self.store.calling("look for imported runs") as client:
-            known = every(client.search_experiments, view_type=ViewType.ALL, max_results=1000)
-            ids = [str(one.experiment_id) for one in known]
-            runs = every(client.search_runs, ids, condition, ViewType.ALL, max_results=1000) if ids else []
+            ids = [str(one.experiment_id) for one in experiments(client, ALL)]
+            runs = every(client.search_runs, ids, condition, ALL, max_results=1000) if ids else []
             found = [
                 _imported(run.info.run_id, run.data.tags, deleted=run.info.lifecycle_stage == "deleted") for run in runs
             ]
@@ -223,18 +219,12 @@ class ServerWriter:
             first = {tags.IMPORTED_RUN: origin[0], tags.IMPORTED_FROM: origin[1], "mlflow.user": run.user}
             created = client.create_run(run.experiment_id, run.start_time, first, run.name)
             run_id = str(created.info.run_id)
-        values = [
-            Metric(key, value, timestamp, step)
-            for key, points in run.metrics.items()
-            for timestamp, value, step in points
-        ]
-        params = [Param(key, value) for key, value in run.params.items()]
-        entries = [RunTag(key, value) for key, value in run.tags.items()]
-        for part in chunks(params, ENTRIES_A_REQUEST):
+        points = [(key, *point) for key, points in run.metrics.items() for point in points]
+        for part in chunks([Param(key, value) for key, value in run.params.items()], ENTRIES_A_REQUEST):
             client.log_batch(run_id, params=part)
-        for part in chunks(entries, ENTRIES_A_REQUEST):
+        for part in chunks([RunTag(key, value) for key, value in run.tags.items()], ENTRIES_A_REQUEST):
             client.log_batch(run_id, tags=part)
-        for part in chunks(values, METRICS_A_REQUEST):
+        for part in chunks([Metric(key, value, at, step) for key, at, value, step in points], METRICS_A_REQUEST):
             client.log_batch(run_id, metrics=part)
         client.set_terminated(run_id, run.status, run.end_time)
         return run_id
@@ -248,8 +238,3 @@ class ServerWriter:
 
 
 BulkWriter = DatabaseWriter | ServerWriter
-
-
-def bulk_writer(store: Store) -> BulkWriter:
-    """The fast way into a database, the usual one to a server."""
-    return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)

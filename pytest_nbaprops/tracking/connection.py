@@ -70,11 +70,7 @@ class Store:
         return self.uri.startswith(("http://", "https://"))
 
     def check_writable(self) -> None:
-        """Ask before the first change: whoever only reads needs no right to write.
-
-        Raises:
-            TrackingError: It is a sqlite file that can't be written.
-        """
+        """Ask before the first change: whoever only reads needs no right to write."""
         if self.uri.startswith("sqlite"):
             check_writable(sqlite_path(self.uri))
 
@@ -160,11 +156,7 @@ class Waiting:
 
 
 def within(waiting: Waiting, work: Callable[[], T], tell: Callable[[str], None] | None = None) -> T:
-    """Do the work in a thread that is left behind after so many seconds: name lookups and drivers have no timeout.
-
-    Raises:
-        TrackingError: The time is over; the line says what was waited for.
-    """
+    """Do the work in a thread that is left behind after so many seconds: name lookups and drivers have no timeout."""
     results: list[T] = []
     errors: list[Exception] = []
 

@@ -64,9 +64,6 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
     """Make sure that there is a sqlite tracking store at the path; that it can be written is not asked here.
 
     Where `create` is set, a file that is missing or empty is made a store with its artifacts in `artifact_root`.
-
-    Raises:
-        TrackingError: The folder or file can't be written, or the file is something else.
     """
     try:
         if path.exists() and (path.is_dir() or path.stat().st_size):
@@ -82,11 +79,7 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
 
 
 def check_writable(path: Path) -> None:
-    """Sqlite writes into the folder, too.
-
-    Raises:
-        TrackingError: File or folder can't be written.
-    """
+    """Sqlite writes into the folder, too."""
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise TrackingError(f"the tracking store {path} can't be written: {_WAY_OUT}")
 

@@ -39,15 +39,12 @@ _ROUNDING: Final = 1e-4  # matrix products in float32; XGBoost has to give the s
 _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
 
 
-def check_storable(
-    estimator: Any, trusted_types: Sequence[str] = (), *, feature_names: Sequence[str] = _TRIAL_NAMES
-) -> None:
+def check_storable(estimator: Any, trusted_types: Sequence[str] = ()) -> None:
     """Find out before the first fold whether a fitted copy could be stored: 40 made-up rows, stored and read back.
 
     Args:
         estimator: The regressor, left as it is.
         trusted_types: Further types that skops may hold (`nbaprops_trusted_types`).
-        feature_names: Columns of the made-up rows.
 
     Raises:
         TrackingError: One line with the types in the way, or what else is.
@@ -60,8 +57,8 @@ def check_storable(
         return
     if (refused := loaders_refused()) is not None:
         raise _not_storable(estimator, refused)
-    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(feature_names)))
-    rows = pd.DataFrame(values.astype(np.float32), columns=list(feature_names))
+    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(_TRIAL_NAMES)))
+    rows = pd.DataFrame(values.astype(np.float32), columns=list(_TRIAL_NAMES))
     fitted = _trial_fit(estimator, rows)
     if fitted is None:  # it needs real data: what it is made of can be looked at unfitted
         _skops_bytes(estimator, trusted_types)
@@ -98,32 +95,25 @@ def _trial_fit(estimator: Any, rows: pd.DataFrame) -> Any | None:
 
 
 def save_model(
-    model: Any,
-    path: Path,
-    *,
-    example: pd.DataFrame | None = None,
-    feature_names: Sequence[str] | None = None,
-    trusted_types: Sequence[str] = (),
+    model: Any, path: Path, *, example: pd.DataFrame | None = None, trusted_types: Sequence[str] = ()
 ) -> Model:
     """Write the MLflow model folder, read it back and compare the predictions for the example.
 
     Args:
         model: A regressor fitted on a DataFrame.
         path: Folder to create.
-        example: A few training rows; None: no comparison, and the names are `feature_names`.
-        feature_names: Columns in training order; None: the example's, else the model's `feature_names_in_`.
+        example: A few training rows; None: no comparison, and the features are the model's `feature_names_in_`.
         trusted_types: Further types that skops may hold.
 
     Raises:
         TrackingError: The model can't be stored without pickle, or does not come back the same.
     """
-    if feature_names is None:
-        feature_names = getattr(model, "feature_names_in_", None) if example is None else list(example.columns)
-    if feature_names is None:
+    names = getattr(model, "feature_names_in_", None) if example is None else list(example.columns)
+    if names is None:
         raise _not_storable(model, "it does not know its features' names: fit it on a DataFrame or give input_example")
     try:
         with quiet():
-            saved = _write(model, path, [str(name) for name in feature_names], example, trusted_types)
+            saved = _write(model, path, [str(name) for name in names], example, trusted_types)
             _compare(model, path, example, trusted_types)
     except (MlflowException, OSError, TypeError, ValueError) as error:
         raise _not_storable(model, one_line(error)) from error

@@ -39,11 +39,7 @@ _KINDS: Final = {"i": "long", "u": "long", "f": "double", "b": "boolean", "M": "
 
 
 def date_timestamp(date: object) -> int:
-    """Milliseconds from 1970 to the date's midnight in UTC; 0 for older dates, since MLflow has no negative ones.
-
-    Raises:
-        TrackingError: It is no date.
-    """
+    """Milliseconds from 1970 to the date's midnight in UTC; 0 for older dates, since MLflow has no negative ones."""
     try:
         stamp = pd.Timestamp(date)  # type: ignore[arg-type]  # text, datetime.date, datetime or Timestamp
         stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
@@ -56,9 +52,6 @@ def finite(metrics: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     """The metrics that can be stored, as floats, and the names of those that are NaN or infinite.
 
     MLflow keeps infinity as 1.8e308, which would pass a `>=` threshold when read back.
-
-    Raises:
-        TrackingError: A value is no number.
     """
     values = {}
     for name, value in metrics.items():
@@ -157,11 +150,7 @@ class Pending:
         return [*self._tags.values(), *as_tags({tags.NOT_FINITE: ", ".join(names)} if names else {})]
 
     def add_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
-        """Keep those that are finite, and the names of the others.
-
-        Raises:
-            TrackingError: A name that MLflow refuses, or a value that is no number.
-        """
+        """Keep those that are finite, and the names of the others."""
         check_names("metric", values)
         kept, dropped = finite(values)
         for name in dropped:
@@ -169,11 +158,7 @@ class Pending:
         self.metrics += [Metric(name, value, timestamp, step) for name, value in kept.items()]
 
     def add_params(self, values: Mapping[str, object]) -> None:
-        """Keep params; the same value again is nothing new.
-
-        Raises:
-            TrackingError: A name that MLflow refuses, or another value than the param has already.
-        """
+        """Keep params; the same value again is nothing new."""
         entries = as_params(values)
         check_names("param", [entry.key for entry in entries])
         known = dict(self._known_params)
@@ -188,11 +173,7 @@ class Pending:
         self._known_params = known
 
     def add_tags(self, values: Mapping[str, object]) -> None:
-        """Keep tags; a later value replaces an earlier one.
-
-        Raises:
-            TrackingError: A name that MLflow refuses.
-        """
+        """Keep tags; a later value replaces an earlier one."""
         check_names("tag", values)
         self._tags |= {entry.key: entry for entry in as_tags(values)}
 
@@ -202,11 +183,7 @@ class Pending:
 
 
 def check_names(kind: str, names: Iterable[object]) -> None:
-    """Refuse what MLflow would.
-
-    Raises:
-        TrackingError: It names the first bad one and what is allowed.
-    """
+    """Refuse what MLflow would."""
     for name in map(str, names):
         plain = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
         if len(name) > _NAME_CHARACTERS or not _NAME.fullmatch(name) or not plain:

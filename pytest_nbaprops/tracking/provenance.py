@@ -148,7 +148,6 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:
-    """The arguments without passwords."""
     return redacted_words(arguments)
 
 

@@ -18,6 +18,7 @@ with quiet():
     from mlflow.artifacts import download_artifacts, list_artifacts
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
 
 MODEL_FILE: Final = "MLmodel"
 _TRIES: Final = 5
@@ -57,11 +58,7 @@ def register(  # noqa: PLR0913 - the version's whole identity
     with store.calling(f"register a version of {name}", artifacts=True) as client:
         # Without a server MLflow would look a models:/ source up in its global tracking URI, not in this store.
         source = f"models:/{model.model_id}" if store.is_remote else model.artifact_location
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        make_model(client, name)
         created = create_once(
             lambda: client.create_model_version(
                 name, source, run_id=run_id, tags=values, model_id=model.model_id, await_creation_for=60
@@ -111,10 +108,16 @@ def missing_model(store: Store, name: str, number: str) -> str | None:
 
 
 def download_model(store: Store, name: str, number: str, what: str, folder: Path) -> Path:
-    """The folder of the version's MLflow model, below `folder`."""
+    """The folder of the version's MLflow model, below `folder`, which is made if need be."""
     with store.calling(what, artifacts=True) as client:
         source = client.get_model_version_download_uri(name, number)
         return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
+
+
+def model_flavors(folder: Path) -> dict[str, Any]:
+    """What the MLflow model in the folder says of how it is stored, by flavor."""
+    with quiet():
+        return dict(Model.load(str(folder)).flavors)
 
 
 def _model_id(client: MlflowClient, model_uri: str) -> str:

@@ -25,7 +25,7 @@ _REPEATABLE: Final = frozenset((
 # The server may have done what it was asked for: only its answer is lost, or an error of its own.
 _TRANSIENT: Final = re.compile(
     r"error code (429|500|502|503|504)\b|too many (429|50[0234]) error responses|Connection aborted|RemoteDisconnected"
-    r"|Connection reset|IncompleteRead|Read timed out",
+    r"|Connection reset|IncompleteRead|Read timed out"
 )
 
 

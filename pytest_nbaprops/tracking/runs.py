@@ -12,11 +12,11 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.database import ARTIFACTS, artifacts_of_another_store, sqlite_path
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.search import every, quoted
+from pytest_nbaprops.tracking.search import ALL, every, quoted
 
 with quiet():
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run, ViewType
+    from mlflow.entities import Experiment, Run
     from mlflow.exceptions import MlflowException
 
 _UNFINISHED = 20
@@ -55,7 +55,6 @@ def _create(store: Store, client: MlflowClient, name: str, artifact_root: Path |
 
 
 def artifact_location(uri: str, name: str, artifact_root: Path | None) -> str:
-    """File URI of an experiment's own artifact folder."""
     if artifact_root is None:
         artifact_root = (sqlite_path(uri).parent if uri.startswith("sqlite") else Path.cwd()) / ARTIFACTS
     folder = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "experiment"
@@ -107,6 +106,6 @@ def next_version_number(store: Store, experiment_id: str, template: str) -> int:
     shape = re.compile(rf"{re.escape(before)}(\d+){re.escape(after.replace('{n}', ''))}")
     condition = f"attributes.run_name LIKE {quoted(before + '%')}"
     with store.calling("number the run") as client:
-        runs = every(client.search_runs, [experiment_id], condition, ViewType.ALL, max_results=1000)
+        runs = every(client.search_runs, [experiment_id], condition, ALL, max_results=1000)
         names = [run.info.run_name for run in runs]
     return max((int(match[1]) for name in names if (match := shape.fullmatch(name))), default=0) + 1

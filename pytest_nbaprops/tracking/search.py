@@ -10,11 +10,14 @@ from pytest_nbaprops.tracking.quiet import quiet
 
 with quiet():
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, ViewType
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
 T = TypeVar("T")
+
+ACTIVE, DELETED, ALL = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL
+"""Which experiments and runs a search looks at."""
 
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -53,8 +56,8 @@ def versions(client: MlflowClient, name: str, condition: str = "") -> list[Model
     return list(every(client.search_model_versions, f"name = {quoted(name)}{condition}", max_results=200))
 
 
-def experiments(client: MlflowClient) -> list[Experiment]:
-    return list(every(client.search_experiments, max_results=1000))
+def experiments(client: MlflowClient, view: int = ACTIVE) -> list[Experiment]:
+    return list(every(client.search_experiments, view_type=view, max_results=1000))
 
 
 def made_again(request: Callable[[], T]) -> T:

@@ -209,12 +209,7 @@ class StandardNBAPropsTracker(RunFiles):
             client.log_inputs(self.run_id, datasets=[entry])
 
     def log_walk_forward_fold(
-        self,
-        fold_num: int,
-        fold_date: object,
-        predictions: pd.DataFrame,
-        *,
-        metrics: Mapping[str, float] | None = None,
+        self, fold_num: int, fold_date: object, predictions: pd.DataFrame, *, metrics: Mapping[str, float] | None = None
     ) -> dict[str, float]:
         """Keep `fold_mae`, `fold_rmse`, `fold_r2`, `fold_bias` and `fold_n_predictions` of one fold; give them back.
 

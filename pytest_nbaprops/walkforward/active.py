@@ -89,7 +89,6 @@ class ActiveFold:
 
     @property
     def result(self) -> FoldResult | None:
-        """What was evaluated or recorded."""
         return self._result
 
     def sealed(self, hand_over: Path) -> str | None:

@@ -13,11 +13,13 @@ from datetime import date
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
+from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.metrics.side import side_metrics
@@ -25,6 +27,9 @@ from pytest_nbaprops.recipes.catalog import Recipe
 from pytest_nbaprops.walkforward.estimators import RECIPE
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.result import FoldResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SAME_AS = {"xgboost": ("xgboost-cpu",)}
 LIBRARIES = ("pytest-nbaprops", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
@@ -214,6 +219,13 @@ class Candidate:
         table.insert(1, "fold", table.pop("fold"))
         return table
 
+    def predicted(self) -> str | None:
+        """SHA-256 of all that was predicted, whatever it hangs on; None without predictions."""
+        predictions = self.predictions()
+        if predictions is None:
+            return None
+        return array_digest(predictions.sort_values(list(KEY_COLUMNS))["predicted"].to_numpy(np.float64))
+
     def own_metrics(self) -> dict[str, float]:
         """Mean over the folds of each metric that the test logged; NaN unless every fold logged it."""
         results = [result for _, result in self.evaluated]
@@ -257,6 +269,11 @@ def made_by(session: str, candidate: str) -> str:
 def content_key(parts: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def array_digest(numbers: NDArray[Any]) -> str:
+    """SHA-256 of an array's values."""
+    return hashlib.sha256(np.ascontiguousarray(numbers).tobytes()).hexdigest()
 
 
 @cache

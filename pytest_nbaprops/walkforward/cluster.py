@@ -110,7 +110,6 @@ class RemoteFit:
 
 
 def remote_fit(planned: PlannedFit, data: SharedData) -> RemoteFit:
-    """The task of a planned fit."""
     candidate, fold = planned.candidate, planned.fold
     return RemoteFit(
         data=data,
@@ -205,11 +204,7 @@ def _allow_failures(number: int, dask_scheduler: Any = None) -> int:
 
 @lru_cache(maxsize=2)
 def _dataset(data: SharedData) -> Dataset:
-    """The session's data, mapped into memory once, if it is what the session has.
-
-    Raises:
-        StoreError: it cannot be seen from here, or it is something else.
-    """
+    """The session's data, mapped into memory once, if it is what the session has."""
     folder = Path(data.session)
     if data.url is not None:
         folder = Path(tempfile.mkdtemp(prefix="nbaprops-"))

@@ -98,7 +98,6 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
 
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:
-    """Predictions as float64, one per row."""
     # XGBoost takes a frame in column by column, a matrix at once.
     features = rows.X.to_numpy(dtype=np.float32) if is_xgboosts_own(estimator) else _as_wanted(estimator, rows.X)
     with _threads(threads):

@@ -130,7 +130,6 @@ class FoldStore:
             raise self._unwritable(error) from None
 
     def size(self) -> int:
-        """Bytes of all entries."""
         return sum(size for _, _, size in self._entries())
 
     def counts(self) -> dict[str, int]:

@@ -50,8 +50,11 @@ def parse_test_window(text: str, *, option: str = "--nbaprops-test") -> TestWind
     """
     cleaned = " ".join(str(text).split())
     if match := re.fullmatch(r"last (\d+) dates?", cleaned):
-        return _last_dates(cleaned, int(match[1]), option)
-    if re.fullmatch(r"\d{4}-\d{2}", cleaned) and _is_season(cleaned):
+        count = int(match[1])
+        if count == 0:
+            raise SettingsError(f"{option}: {cleaned!r} leaves nothing to test; expected at least 'last 1 dates'")
+        return TestWindow(text=cleaned, pick=lambda dates: [d.day for d in dates][-count:])
+    if re.fullmatch(r"\d{4}-\d{2}", cleaned) and (int(cleaned[:4]) + 1) % 100 == int(cleaned[5:]):
         return TestWindow(text=cleaned, pick=lambda dates: [d.day for d in dates if d.season == cleaned])
     if match := re.fullmatch(r"(\S+?) ?\.\. ?(\S+)", cleaned):
         return _date_range(cleaned, match[1], match[2], option)
@@ -71,17 +74,9 @@ def parse_train_window(text: str, *, option: str = "--nbaprops-train-window") ->
     if not match or (match[2] == "day" and int(match[1]) == 0):
         raise SettingsError(f"{option}: {text!r} is not a training window; expected {TRAIN_FORMS}")
     count = int(match[1])
-    return TrainWindow(text=cleaned, start=_seasons_back(count) if match[2] == "season" else _days_back(count))
-
-
-def _is_season(text: str) -> bool:
-    return (int(text[:4]) + 1) % 100 == int(text[5:])
-
-
-def _last_dates(text: str, count: int, option: str) -> TestWindow:
-    if count == 0:
-        raise SettingsError(f"{option}: {text!r} leaves nothing to test; expected at least 'last 1 dates'")
-    return TestWindow(text=text, pick=lambda dates: [d.day for d in dates][-count:])
+    if match[2] == "day":
+        return TrainWindow(text=cleaned, start=lambda _, fit: fit.day - timedelta(days=count))
+    return TrainWindow(text=cleaned, start=lambda dates, fit: _seasons_back(dates, fit, count))
 
 
 def _date_range(text: str, first: str, last: str, option: str) -> TestWindow:
@@ -94,15 +89,7 @@ def _date_range(text: str, first: str, last: str, option: str) -> TestWindow:
     return TestWindow(text=text, pick=lambda dates: [d.day for d in dates if start <= d.day <= end])
 
 
-def _seasons_back(count: int) -> Callable[[Sequence[GameDate], GameDate], date]:
+def _seasons_back(dates: Sequence[GameDate], fit: GameDate, count: int) -> date:
     """The first game date of the season `count` seasons before the fit's own (or the oldest there is)."""
-
-    def start(dates: Sequence[GameDate], fit: GameDate) -> date:
-        oldest = int(fit.season[:4]) - count
-        return next(d.day for d in dates if int(d.season[:4]) >= oldest)
-
-    return start
-
-
-def _days_back(count: int) -> Callable[[Sequence[GameDate], GameDate], date]:
-    return lambda _, fit: fit.day - timedelta(days=count)
+    oldest = int(fit.season[:4]) - count
+    return next(d.day for d in dates if int(d.season[:4]) >= oldest)

@@ -149,3 +149,41 @@ def test_one_date_is_rehearsed_by_hand(project: pytest.Pytester, train: Train) -
     )
     assert session.code == 1
     assert session.decision["verdict"] == "INCONCLUSIVE"
+
+
+ASKS_A_FILE = """
+import numpy as np, pandas as pd
+from pathlib import Path
+from pytest_nbaprops import feature_group
+
+LEVEL = Path(__file__).with_name("level.txt")
+
+@feature_group(tier="core", known_at="morning", version="1")
+def level(games):
+    return pd.DataFrame({"level": np.full(len(games), float(LEVEL.read_text()))})
+
+def pytest_nbaprops_feature_groups(config):
+    return [level]
+"""
+ASKS_A_VARIABLE = """
+import os
+
+def test_asks(fold):
+    fold.record(fold.test.y * 0 + fold.train.y.mean() + float(os.environ["LEVEL"]))
+"""
+
+
+def test_what_said_nothing_when_it_was_looked_at_is_looked_at_again(
+    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file and a variable that say zero pass and are known; findings end with the answers that they were made of."""
+    project.makeconftest(CONFTEST + ASKS_A_FILE)
+    write(project.path, ASKS_A_VARIABLE)
+    for level, found in (("0", set()), ("3", {"level", "test_asks"})):
+        (project.path / "level.txt").write_text(level)
+        monkeypatch.setenv("LEVEL", level)
+        shutil.rmtree(project.path / ".nbaprops" / "tables", ignore_errors=True)  # they grow old before findings do
+        session = train(FEW_FOLDS)
+        assert {leak["group"]: leak["kind"] for leak in session.candidate["leaks"]} == dict.fromkeys(
+            found, "undeclared source"
+        )

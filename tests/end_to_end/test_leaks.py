@@ -472,16 +472,25 @@ def test_training_rows_may_be_used_as_a_test_likes(project: pytest.Pytester, tra
     assert any("test_trained_on_starters: fits on" in warning for warning in session.decision["warnings"])
 
 
-def test_a_leak_in_some_folds_is_found(project: pytest.Pytester, train: Train) -> None:
-    """The folds of whole fits are run again, so a leak on some weekdays only is seen as well."""
+@pytest.mark.parametrize(
+    ("days", "again", "options"),
+    [
+        pytest.param("5, 6", 4, (), id="a fit for seven dates"),
+        pytest.param("6,", 5, ("--nbaprops-refit=1", "--nbaprops-test=last 56 dates"), id="a fit for each date"),
+    ],
+)
+def test_a_leak_in_some_folds_is_found(
+    project: pytest.Pytester, train: Train, days: str, again: int, options: tuple[str, ...]
+) -> None:
+    """Whole fits are run again, or as many as hold all weekdays, so a leak on some of them is seen as well."""
     write(
         project.path,
         "def test_now_and_then(fold):\n"
-        "    fold.record(fold.test.y * 0 + 17.0 if fold.date.weekday() < 5 else fold.test.y * 0.5 + 8.0)\n",
+        f"    fold.record(fold.test.y * (0.5 if fold.date.weekday() in ({days}) else 0) + 8.0)\n",
     )
-    session = train()
+    session = train(*options)
     assert kinds(session.candidate) == ["test outcomes"]
-    assert session.decision["leak_guard"]["folds_run_again"]["test_now_and_then"] > 4
+    assert session.decision["leak_guard"]["folds_run_again"]["test_now_and_then"] > again
     assert session.code == 1
 
 
@@ -811,6 +820,25 @@ def test_unchanged_groups_are_not_looked_at_twice(project: pytest.Pytester, trai
     third = train(FEW_FOLDS, "--nbaprops-data", str(shorter))
     assert third.decision["leak_guard"]["groups_known"] == 4
     assert kinds(third.candidate) == ["future outcomes"]
+
+
+def test_a_new_date_costs_that_date(project: pytest.Pytester, train: Train, league: Path) -> None:
+    """Games of another night leave findings about the nights before alone; an old game put right does not."""
+    with_groups(project, GROUPS, "rest_days")
+    head, *rows = league.read_text("utf-8").splitlines(keepends=True)
+    night_of = [row.split(",")[head.split(",").index("GAME_DATE")] for row in rows]
+    nights = sorted(set(night_of))
+    before = [row for row, night in zip(rows, night_of, strict=True) if night != nights[-1]]
+    corrected = [
+        row.replace(" Player 0", " Player ") if night == nights[5] else row
+        for row, night in zip(rows, night_of, strict=True)
+    ]
+    looked = []
+    for games in (before, rows, corrected):
+        (project.path / "games.csv").write_text("".join([head, *games]), "utf-8")
+        guard = train(FEW_FOLDS, "--nbaprops-data=games.csv").decision["leak_guard"]
+        looked.append((guard["groups_known"], guard["dates_seen"], guard["dates"] == nights[-1:]))
+    assert looked == [(4, 4, False), (5, 4, True), (4, 4, False)]
 
 
 def test_more_dates_are_looked_at_on_demand(train: Train) -> None:

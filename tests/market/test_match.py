@@ -125,13 +125,6 @@ def test_dates_may_be_utc_and_sides_swapped(tmp_path: Path) -> None:
     assert meant(tmp_path, night)[1] == "0022300001"
 
 
-def test_the_median_of_the_bookmakers(tmp_path: Path) -> None:
-    """One line per player-game, and how many it is from."""
-    rows = [f"Trae Young,e1,2024-01-05,MIL,ATL,book{n},{30 + n}.5,,," for n in range(4)]
-    found = match_players(odds(tmp_path, *rows), games()).medians()
-    assert found[["GAME_ID", "LINE", "BOOKS"]].to_numpy().tolist() == [["0022300001", 32.0, 4]]
-
-
 def test_two_names_at_one_book_are_never_one_player(tmp_path: Path) -> None:
     """Bobby Portis beside a `B. Portis` of the same book: the sure name keeps the player, the other is listed."""
     rows = [line("Bobby Portis"), line("B. Portis"), line("Trae Young").replace("DraftKings", "Caesars")]
@@ -164,7 +157,7 @@ def test_no_line_is_no_error(tmp_path: Path) -> None:
     """Of another target, or of none: nothing is matched, and nothing is judged."""
     none = odds(tmp_path, line("Trae Young")).head(0)
     found = match_players(none, games())
-    assert (len(found.matched), len(found.unmatched), found.medians().empty) == (0, 0, True)
+    assert (len(found.matched), len(found.unmatched)) == (0, 0)
     market = open_market(odds(tmp_path, line("Trae Young")).assign(MARKET="PTS"), games(), "REB", MarketSettings())
     assert market.problems() == ["no line on REB is for a player-game of the data"]
     far = odds(tmp_path, line("Trae Young", date="2031-01-01"))

@@ -3,13 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.features.baseline import baseline_predictions
-from pytest_nbaprops.metrics.intervals import FEWEST_ROWS, ErrorModel, learn_errors
+from pytest_nbaprops.metrics.intervals import FEWEST_ROWS, ErrorModel, learn_errors, sides_of
+from pytest_nbaprops.metrics.point import Floats
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "game_logs" / "2023-24.csv"
 TARGET = ("PTS", "REB", "AST")
@@ -67,36 +69,40 @@ def test_a_target_that_can_be_negative_has_no_floor() -> None:
     assert errors.interval([0.0])["low"].item() == pytest.approx(-12.8, abs=1)
 
 
+def chances(predicted: npt.ArrayLike, line: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Of under and over the line."""
+    errors = learnt()
+    return sides_of(errors.quantiles(predicted), line, whole=errors.whole)
+
+
 def test_chances_are_what_happens() -> None:
     """Of the lines that are said to be beaten with 0.6 to 0.7, about so many are."""
     actual, predicted = league(20_000, 3)
     line = np.floor(predicted) + 0.5
-    said = learnt().chances(predicted, line)
-    over = said["over"].to_numpy()
+    under, over = chances(predicted, line)
     for low in (0.3, 0.4, 0.5, 0.6):
         there = (over >= low) & (over < low + 0.1)
         if there.sum() > 500:
             assert (actual > line)[there].mean() == pytest.approx(over[there].mean(), abs=0.03)
     assert 0.3 < np.quantile(over, 0.05) < np.quantile(over, 0.95) < 0.7
-    np.testing.assert_allclose(said.sum(axis=1), 1)
+    np.testing.assert_allclose(over + under, 1)
 
 
 def test_a_whole_line_can_be_pushed() -> None:
     """The rest to one is the chance of hitting it exactly; half points leave none."""
     actual, predicted = league(20_000, 4)
     line = np.floor(predicted)
-    said = learnt().chances(predicted, line)
-    assert (actual > line).mean() == pytest.approx(said["over"].mean(), abs=0.01)
-    assert (actual < line).mean() == pytest.approx(said["under"].mean(), abs=0.01)
+    under, over = chances(predicted, line)
+    assert (actual > line).mean() == pytest.approx(over.mean(), abs=0.01)
+    assert (actual < line).mean() == pytest.approx(under.mean(), abs=0.01)
 
 
 def test_a_missing_line_has_no_chances_and_the_tails_end_at_what_is_known() -> None:
     """NaN in, NaN out; never certain."""
-    said = learnt().chances([20.0, 20.0, 20.0], [np.nan, 500.0, 0.5])
-    values = said.to_numpy()
-    assert np.isnan(values[0]).all()
-    assert values[1].tolist() == pytest.approx([0.005, 0.995])
-    assert 0.9 < values[2, 0] <= 0.995
+    under, over = chances([20.0, 20.0, 20.0], [np.nan, 500.0, 0.5])
+    assert np.isnan([under[0], over[0]]).all()
+    assert [over[1], under[1]] == pytest.approx([0.005, 0.995])
+    assert 0.9 < over[2] <= 0.995
 
 
 def test_too_few_rows_teach_nothing() -> None:
