@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.features.syntax import dotted_names, local_imports, tree_of
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ def is_project(obj: Any) -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _outside_libraries(file: str) -> bool:
+    if file.startswith(own_packages()):
+        return True
     path = Path(file)
     libraries = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
     return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import time_machine
 
+from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import caller_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def another_outside(
 
 def install(listener: Listener, *, other: bool) -> None:
     """Listen from now on; `other`: files, clock and generators answer otherwise while modules are imported, too."""
+    own_packages()  # it looks into folders, and what looks into folders is heard from here on
     sys.addaudithook(listener)
     listener.other = NUMBERS if other else None
     real = io.open

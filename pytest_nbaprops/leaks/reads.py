@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.leak import Leak
 
 if TYPE_CHECKING:
@@ -31,6 +32,22 @@ SYSTEM = (
     "/etc/localtime",
     "/usr/share/zoneinfo/",
 )
+PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
+TABLES = {
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".feather",
+    ".arrow",
+    ".xlsx",
+    ".xls",
+    ".h5",
+    ".hdf5",
+    ".db",
+    ".sqlite",
+    ".sqlite3",
+}
+TABLES |= {".duckdb", ".npy", ".npz", ".pkl", ".pickle", ".joblib", ".ubj"}
 # Functions of these may be groups too, and they stay libraries.
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
@@ -101,7 +118,7 @@ def caller_of(
         name = frame.f_code.co_filename
         if name.startswith(IMPORTERS if imports else IMPORTERS[1:]):
             return Caller(who="import", itself=itself)
-        if not is_library_file(name) or name.startswith(project or ("\0",)):
+        if not is_library_file(name) or name.startswith(project):
             return Caller(who="project", line=f"{Path(name).name}:{frame.f_lineno}", itself=itself)
         itself = itself and _is_standard(name) and (through is None or _stem(name) in through)
         frame = frame.f_back
@@ -121,14 +138,24 @@ def folders_of(function: object) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=2048)
 def is_library_file(name: str) -> bool:
     """Whether code from this file is Python's, an installed package's or this package's own."""
-    return name.startswith(("<frozen", *_library_folders(), OWN_FOLDER))
+    return name.startswith(("<frozen", *_library_folders(), OWN_FOLDER)) and not name.startswith(own_packages())
 
 
 def is_harmless(path: str, project: tuple[str, ...] = (), *, read_as_text: bool = False) -> bool:
-    """Whether an absolute path tells nothing about games: code, unless it is `read_as_text`, and files of libraries."""
+    """Whether an absolute path tells nothing about games: code, unless it is `read_as_text`, and files of libraries.
+
+    Tables tell something wherever they lie.
+    """
     if path.endswith(CODE_SUFFIXES) and not read_as_text:
         return True
-    return path.startswith((*SYSTEM, *_library_folders())) and not path.startswith(project or ("\0",))
+    of_libraries = path.startswith(_library_folders()) and not path.startswith((*project, *own_packages()))
+    return path.startswith(SYSTEM) or (of_libraries and not _is_table(path))
+
+
+def _is_table(path: str) -> bool:
+    """Whether a file holds a table or something that was learnt, by its name."""
+    *_, last = ("", *(suffix for suffix in Path(path.lower()).suffixes if suffix not in PACKED))
+    return last in TABLES
 
 
 def absolute(path: Any) -> str:
