@@ -39,8 +39,8 @@ def nbaprops_games(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
-    """Every built feature column, float32, with the index of `nbaprops_games`."""
-    return _dataset(request.config).features
+    """Every built feature column, float64 as in `fold.train.X`, with the index of `nbaprops_games`."""
+    return _dataset(request.config).features.astype("float64")
 
 
 def _dataset(config: pytest.Config) -> Dataset:

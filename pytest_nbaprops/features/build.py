@@ -82,21 +82,29 @@ def build_features(
 
 
 def build_as_of(
-    games: pd.DataFrame, groups: Sequence[FeatureGroup], *, dates: Sequence[pd.Timestamp], root: Path | None = None
+    games: pd.DataFrame,
+    groups: Sequence[FeatureGroup],
+    *,
+    dates: Sequence[pd.Timestamp],
+    root: Path | None = None,
+    unknown: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Features of the rows of `dates` as known on the morning of the first of them, in canonical order.
 
-    The groups get all rows of earlier dates and the rows of `dates` with their outcomes emptied; float32 columns.
+    The groups get all rows of earlier dates and the rows of `dates` with their outcomes and the columns `unknown`
+    emptied; float32 columns.
     """
     wanted = games["GAME_DATE"].isin(list(dates))
     known = games.loc[wanted | (games["GAME_DATE"] < min(dates))].sort_values(list(KEY_COLUMNS), ignore_index=True)
     tonight = known["GAME_DATE"].isin(list(dates))
-    return build_features(without_outcomes(known, tonight), groups, root=root).frame.loc[tonight].reset_index(drop=True)
+    emptied = without_outcomes(known, tonight, unknown)
+    return build_features(emptied, groups, root=root).frame.loc[tonight].reset_index(drop=True)
 
 
-def without_outcomes(games: pd.DataFrame, rows: pd.Series[bool]) -> pd.DataFrame:
-    """A copy with all outcome columns empty in `rows`, as if these games were not yet played."""
-    return games.assign(**{name: games[name].mask(rows) for name in OUTCOME_COLUMNS if name in games})
+def without_outcomes(games: pd.DataFrame, rows: pd.Series[bool], unknown: Sequence[str] = ()) -> pd.DataFrame:
+    """A copy with all outcome columns and `unknown` ones empty in `rows`, as if these games were not yet played."""
+    names = (name for name in (*OUTCOME_COLUMNS, *unknown) if name in games)
+    return games.assign(**{name: games[name].mask(rows) for name in names})
 
 
 def compute_group(games: pd.DataFrame, group: FeatureGroup, *, root: Path | None = None) -> pd.DataFrame:

@@ -56,6 +56,7 @@ def world(  # noqa: PLR0913 - what is changed, and how
     seed: int = 0,
     known: Collection[str] = (),
     start: str = "1900-01-01",
+    hide: Collection[str] | None = None,
 ) -> World:
     """A world that is another one from `cutoff` on; `last` is the last date whose predictions are compared.
 
@@ -63,7 +64,8 @@ def world(  # noqa: PLR0913 - what is changed, and how
     in one of the two; rows of a third of the players of these dates are hidden, half of the rest have others' features
     (the other half in the other of the two, so that no row is a neighbour in both), and later rows are others. What is
     handed out is from `start` on and older than `fitted`, as what is learnt from, and drawn date by date: a date looks
-    the same, whatever else is compared.
+    the same, whatever else is compared. Rows are hidden on the dates of `hide`, if there are such: in a fold of several
+    dates the later ones are told who plays on the earlier ones.
     """
     days = (np.datetime64(day, "D") for day in (start, fitted, cutoff, last))
     maker = _Maker(dataset, *days, seed=seed)
@@ -74,7 +76,7 @@ def world(  # noqa: PLR0913 - what is changed, and how
         scene = Cutoff(games, maker.last, seed=seed, unknown=Unknown(outcomes=())).future_rows()
         games, origin = scene.frame, scene.origin
     if PRESENCE in changes:
-        there = ~np.isin(origin, maker.hidden())
+        there = ~np.isin(origin, maker.hidden(hide))
         games, origin = games[there].reset_index(drop=True), origin[there]
     others = maker.others(origin, first=high) if NEIGHBOURS in changes else {}
     baseline = dataset.targets["baseline"].take(np.maximum(origin, 0)).set_axis(games.index)
@@ -131,10 +133,12 @@ class _Maker:
         count = max(1, len(order) // TENTH)
         return order[-count:] if high else order[:count]
 
-    def hidden(self) -> Positions:
+    def hidden(self, days: Collection[str] | None) -> Positions:
         """A third of the rows to predict; one of each side stays, since the schedule is public."""
-        hidden = []
+        hidden = [np.empty(0, dtype=np.intp)]
         for day, tested in self._tested.items():
+            if days is not None and str(np.datetime64(day, "D")) not in days:
+                continue
             rng = self._rng(day, 2)
             rows = rng.permutation(tested)
             others = self.dataset.games[["GAME_ID", "TEAM_ABBREVIATION"]].iloc[rows].duplicated().to_numpy()

@@ -28,7 +28,7 @@ from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_of
 from pytest_nbaprops.features.sources import source_path
-from pytest_nbaprops.leaks.columns import named_columns
+from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
 from pytest_nbaprops.session.sources import refuse_games
@@ -232,6 +232,7 @@ def _context(
         target_columns=stored["target_columns"],
         root=Path(settings.rootdir),
     )
+    dataset = replace(dataset, undeclared=undeclared_columns(dataset.games, settings.known_columns))
     return Context(
         settings=settings,
         folder=folder,

@@ -194,6 +194,7 @@ class Rehearsing:
             "fitted": min(fold.fold.fitted_at for _, fold in scene.folds).isoformat(),
             "cutoff": scene.dates[0].isoformat(),
             "last": scene.dates[-1].isoformat(),
+            "hide": [fold.fold.dates[-1].isoformat() for _, fold in scene.folds],
             "changes": scene.changes,
             "high": scene.high,
             "seed": self.context.settings.seed,

@@ -50,7 +50,10 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The session's data. `games` is sorted by date; `features` and `targets` (actual, baseline) share its index."""
+    """The session's data. `games` is sorted by date; `features` and `targets` (actual, baseline) share its index.
+
+    `undeclared` are columns of the user's own that nobody has said to be known before the game.
+    """
 
     games: pd.DataFrame
     features: pd.DataFrame
@@ -58,6 +61,7 @@ class Dataset:
     target_columns: tuple[str, ...]
     digest: DatasetDigest
     root: Path
+    undeclared: tuple[str, ...] = ()
 
     @cached_property
     def game_dates(self) -> tuple[GameDate, ...]:
@@ -108,7 +112,7 @@ class Dataset:
         # A later date of the fold would otherwise see the outcomes of an earlier one: everything used is older
         # than the cutoff.
         days = [pd.Timestamp(day) for day in fold.dates]
-        features = build_as_of(self.games, groups, dates=days, root=self.root)
+        features = build_as_of(self.games, groups, dates=days, root=self.root, unknown=self.undeclared)
         features.index = self.games.index[self.games["GAME_DATE"].isin(days)]  # both in canonical order
         known = self.games.iloc[: int(np.searchsorted(self._days, np.datetime64(fold.dates[-1]) + 1))].copy()
         outcomes = [column for column in OUTCOME_COLUMNS if column in known]

@@ -84,16 +84,17 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     Raises:
         FoldError: it needs the games of rows that are to be predicted.
     """
-    needed, more = getattr(estimator, "needs_games", ()), {}
+    *_, (step, last) = getattr(estimator, "steps", [("", estimator)])  # behind an imputer it is a pipeline's last
+    needed, more = getattr(last, "needs_games", ()), {}
     with _threads(threads), autologging_off():
         features = _as_wanted(estimator, rows.X)
         if needed and rows.games is None:
             raise FoldError(
-                f"{type(estimator).__name__} needs {', '.join(needed)} of the rows that it is fitted on, "
+                f"{type(last).__name__} needs {', '.join(needed)} of the rows that it is fitted on, "
                 "and only training rows have them: fit it on fold.train"
             )
         if needed and rows.games is not None:
-            more = {"games": rows.games(needed)}
+            more = {f"{step}__games" if step else "games": rows.games(needed)}
         return estimator.fit(features, rows.y, **more)
 
 
