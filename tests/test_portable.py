@@ -27,6 +27,7 @@ WITH_A_TWIN = {
     "processes.py": {"os.kill"},  # kernel32
     "runs/replay.py": {"os.sched_getaffinity"},  # PYTEST_XDIST_WORKER_COUNT
     "session/context.py": {"os.sched_getaffinity"},  # os.cpu_count
+    "session/sandbox.py": {"os.WNOHANG", "os.waitpid"},  # in a fork; elsewhere nothing forks
     "walkforward/store.py": {"os.geteuid"},  # a profile's folders are its user's
 }
 

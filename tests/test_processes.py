@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from pytest_nbaprops.processes import ACCESS_DENIED, STILL_ACTIVE, alive_on_windows, is_alive
+from pytest_nbaprops.processes import ACCESS_DENIED, STILL_ACTIVE, alive_on_windows, end_offspring, is_alive
 
 
 def test_this_process_is_alive_and_a_finished_one_is_not() -> None:
@@ -72,3 +74,23 @@ def test_on_windows_it_is_asked_without_a_signal(kernel: Kernel, error: int, *, 
     """The exit code says it; a process that may not be looked at is alive; no handle stays open."""
     assert alive_on_windows(7, kernel, lambda: error) is alive
     assert kernel.closed == ([kernel.handle] if kernel.handle else [])
+
+
+STARTS = """
+import subprocess, sys
+waits = "import time; print(1, flush=True); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(1, flush=True)
+print(child.wait())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell who started whom")
+def test_offspring_is_ended_and_the_process_itself_is_not() -> None:
+    """It hears that its child was ended."""
+    with subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end_offspring(process.pid)
+        assert int(process.stdout.readline()) == -signal.SIGTERM

@@ -8,6 +8,7 @@ import os
 from importlib import metadata
 
 OURS = "pytest_nbaprops"
+INSTALLED = ("site-packages", "dist-packages")  # folders of these names hold installed packages
 
 
 @functools.cache

@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.code.installed import own_packages
+from pytest_nbaprops.code.installed import INSTALLED, own_packages
 from pytest_nbaprops.features.syntax import dotted_names, local_imports, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OWN_PACKAGE = __name__.partition(".")[0]
-INSTALLED = ("site-packages", "dist-packages")
 # In the keys of fits and folds (walkforward/candidate.py), or nothing that computes.
 KNOWN_ELSEWHERE = frozenset(
     {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}

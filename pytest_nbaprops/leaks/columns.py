@@ -11,10 +11,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, OUTCOME_COLUMNS
 
+# Whose name it is: who has another one from game to game has no name there.
+NAMES = {"TEAM_NAME": "TEAM_ABBREVIATION", "PLAYER_NAME": "PLAYER_ID"}
+SPELLINGS = 6
 KINDS_OF_GAMES = 6  # preseason, regular season, all-star, playoffs, play-in, in-season cup
 
 
@@ -45,15 +49,28 @@ def named_columns(games: pd.DataFrame, lines: Collection[str]) -> tuple[str, ...
 
 def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
     """The columns of the user's own that count as not known before the game."""
-    league = (
-        CANONICAL_COLUMNS if _is_of_the_league(games) else [name for name in CANONICAL_COLUMNS if name != "SEASON_ID"]
-    )
+    told = {
+        name for name, of in NAMES.items() if name in games and of in games and _changes(games, name, of) > SPELLINGS
+    }
+    if "SEASON_ID" in games and games.groupby("SEASON")["SEASON_ID"].nunique().max() > KINDS_OF_GAMES:
+        told.add("SEASON_ID")
+    league = set(CANONICAL_COLUMNS) - told
     return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
 
 
-def _is_of_the_league(games: pd.DataFrame) -> bool:
-    """Whether SEASON_ID is what it says: a season has one for each kind of game, and no more."""
-    return "SEASON_ID" not in games or bool(games.groupby("SEASON")["SEASON_ID"].nunique().max() <= KINDS_OF_GAMES)
+def written(names: Collection[str]) -> str:
+    """Names as the ini file takes them: in one line, or on a line each where one has a space."""
+    spaced = any(len(name.split()) > 1 for name in names)
+    return f"{'; '.join(names)} (without the semicolons, on a line each)" if spaced else " ".join(names)
+
+
+def _changes(games: pd.DataFrame, name: str, of: str) -> int:
+    """How often the name changes from row to row, of the one who changes it most often in a season."""
+    whose = games.groupby([of, "SEASON"], sort=False).ngroup().to_numpy()
+    order = np.argsort(whose, kind="stable")
+    values, whose = pd.factorize(games[name])[0][order], whose[order]
+    changed = (values[1:] != values[:-1]) & (whose[1:] == whose[:-1])
+    return int(np.bincount(whose[1:][changed], minlength=1).max())
 
 
 def _lasts(games: pd.DataFrame, name: str) -> bool:

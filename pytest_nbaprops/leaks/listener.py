@@ -35,7 +35,8 @@ NEVER_THEIR_OWN = {
 }
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
-EVENTS_OF_FILES = ("open", "os.utime", *LISTINGS)
+TOUCHES = ("os.utime", "os.truncate")
+EVENTS_OF_FILES = ("open", *TOUCHES, *LISTINGS)
 SEES_COMPILED = sys.platform.startswith("linux")
 NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".pytest_cache", ".hypothesis", ".tox"}
 NEVER |= {".mypy_cache", ".ruff_cache"}
@@ -91,8 +92,9 @@ class Listener:
             frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
             if event == "open":
                 self._open(arguments[0], int(arguments[2] or 0), frame)
-            elif event == "os.utime":
-                self._touched.add(absolute(arguments[0]))
+            elif event in TOUCHES:
+                if isinstance(arguments[0], str | bytes | os.PathLike):
+                    self._touched.add(absolute(arguments[0]))
             elif event in LISTINGS:
                 if not getattr(self._busy, "in_front", None):
                     self.lists(arguments[0] or ".", frame, tried=False)
@@ -115,7 +117,7 @@ class Listener:
             return
         if not Path(full).is_file():
             return
-        if flags & os.O_APPEND:
+        if flags & (os.O_APPEND | os.O_WRONLY | os.O_RDWR):  # what is written there is not all that it holds
             self._touched.add(full)
         if not flags & os.O_WRONLY:
             self.reads(path, frame, tried=False)
@@ -132,7 +134,7 @@ class Listener:
                 self._compiled |= self._watched.take() - {full}
 
     def _asked(self, event: str, what: str, arguments: tuple[Any, ...], caller: Caller) -> None:
-        if not caller.itself and (event in THEIR_OWN or caller.who != "project"):
+        if not caller.itself and (event in THEIR_OWN or not self._concerns(caller)):
             return
         self._ran = self._ran or event in PROGRAMS
         path = arguments[0] if event == "sqlite3.connect" else None
@@ -150,11 +152,13 @@ class Listener:
         if is_harmless(full, self.project, read_as_text=tried) or self._is_own(full):
             return False
         caller = caller_of(frame, self.project, imports=full.endswith(CODE))
-        # A thread that the project has started has no frame of it.
-        concerns = caller.who == "project" or (caller.who == "library" and threading.get_ident() != self._main)
-        if concerns:
+        if concerns := self._concerns(caller):
             self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
+
+    def _concerns(self, caller: Caller) -> bool:
+        """Whether the project asks: a thread that it has started has no frame of it."""
+        return caller.who == "project" or (caller.who == "library" and threading.get_ident() != self._main)
 
     def runs(self, frame: FrameType | None) -> Read | None:
         """What is noted where the project runs a program; until its output is `tried`, asking counts."""

@@ -33,7 +33,7 @@ MORE_OFTEN, ERRORS, USUAL, FEWEST_SIDES = 0.03, 4.0, 0.01, 8
 COUNTED = ("PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF", "PRA")
 LEAST_MINUTES, LEAST_OF_REGULARS = 1.0, 4.0
 HIGHEST = {"PTS": 45.0, "PRA": 55.0, "MIN": 44.0}
-WHOLE_TEAM, LARGEST_SIDE = 13, 10
+WHOLE_TEAM, LARGEST_SIDE, CUT = 13, 10, 0.25  # a quarter of the sides at that end: a sample of rows has few there
 # 40 points + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
 LARGEST_DEVIATION, LARGEST_MARGIN, OVERTIME_MINUTES = 25.0, 25.0, 250.0
 
@@ -153,8 +153,9 @@ def _missing_ends(played: pd.DataFrame, sides: pd.DataFrame) -> Iterator[str]:
     for name, highest in HIGHEST.items():
         if played[name].max() < highest:
             yield f"no row has {name} above {played[name].max():g}"
-    if sides["players"].max() <= LARGEST_SIDE and whole_teams:
-        yield f"no side has more than {sides['players'].max()} players"
+    largest = sides["players"].max()
+    if largest <= LARGEST_SIDE and whole_teams and (sides["players"] == largest).mean() >= CUT:
+        yield f"no side has more than {largest} players"
     deviation = (played["PRA"] - played.groupby("PLAYER_ID")["PRA"].transform("mean")).abs().max()
     if deviation < LARGEST_DEVIATION:
         yield f"no row is more than {deviation:.0f} points + rebounds + assists away from the player's mean"

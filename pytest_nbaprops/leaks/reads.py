@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_nbaprops.code.installed import own_packages
+from pytest_nbaprops.code.installed import INSTALLED, own_packages
 from pytest_nbaprops.leaks.leak import Leak
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ TABLES |= {".duckdb", ".npy", ".npz", ".pkl", ".pickle", ".joblib", ".ubj"}
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 STABLE = "let it depend on nothing but its arguments"
+IF_STATIC = "(if nothing in it was learnt from the tested games)"
 IN_A_FILE = "keep it in a file that is declared: nbaprops_sources, or sources={...} of a feature group"
 
 
@@ -88,7 +89,7 @@ def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str,
     paths = [Path(read.path) for read in reads if read.path is not None]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
-    remedy = f"nbaprops_sources = {' '.join(near)}" if near else IN_A_FILE if held else STABLE
+    remedy = f"nbaprops_sources = {' '.join(near)} {IF_STATIC}" if near else IN_A_FILE if held else STABLE
     return Leak.undeclared(name, detail, remedy, columns)
 
 
@@ -179,7 +180,18 @@ def _is_standard(name: str) -> bool:
 
 @functools.cache
 def _library_folders() -> tuple[str, ...]:
-    return (*_folders("stdlib", "platstdlib", "purelib", "platlib"), *(f"{path}{os.sep}" for path in zoneinfo.TZPATH))
+    return (
+        *_folders("stdlib", "platstdlib", "purelib", "platlib"),
+        *_installed(),
+        *(f"{path}{os.sep}" for path in zoneinfo.TZPATH),
+    )
+
+
+def _installed() -> tuple[str, ...]:
+    """The user's site, another environment's below this one, Debian's own: wherever Python finds installed packages."""
+    folders = [path for path in sys.path if any(part in Path(path).parts for part in INSTALLED)]
+    both = (place for plain in folders for place in (os.path.abspath(plain), os.path.realpath(plain)))  # noqa: PTH100
+    return tuple(dict.fromkeys(place.rstrip(os.sep) + os.sep for place in both))
 
 
 @functools.cache

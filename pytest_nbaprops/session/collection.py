@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,13 +208,17 @@ class FoldCollector:
 
     def _register(self, items: Sequence[pytest.Item]) -> None:
         """Candidates by name, with their whole plan, also the folds that were not collected."""
+        one_of_each = {_stem(item.nodeid, _param(item)): item for item in items}
+        shorts = Counter(map(_short_name, one_of_each.values()))
         for item in items:
             param = _param(item)
             item.extra_keyword_matches.update(day.isoformat() for day in param.fold.dates)
             stem = _stem(item.nodeid, param)
             if stem in self.names:
                 continue
-            name = self.names[stem] = self._name(item, param)
+            # With the path where two would clash, whichever is collected first.
+            clashes = shorts[_short_name(item)] > 1 and not _built_in(item)
+            name = self.names[stem] = _without_date(item.nodeid, param) if clashes else _short_name(item)
             spec = self._spec(item, param.spec.recipe, self._arguments(item))
             if self.context.plan(spec) != param.folds:
                 raise SettingsError(
@@ -223,13 +228,6 @@ class FoldCollector:
             candidate = self.context.candidate(replace(spec, name=name))
             nodeids = [f"{stem}{fold.id}]" for fold in param.folds]
             self.candidates[name] = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
-
-    def _name(self, item: pytest.Item, param: FoldParam) -> str:
-        """The id without its date, or just the recipe in the built-in suite; with the path where two would clash."""
-        if _built_in(item):
-            return param.spec.recipe or ""
-        name = _without_date(item.name, param)
-        return _without_date(item.nodeid, param) if name in self.candidates else name
 
     def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
         """The fold that this item runs."""
@@ -303,6 +301,12 @@ def _stem(nodeid: str, param: FoldParam) -> str:
 def _without_date(text: str, param: FoldParam) -> str:
     stem = _stem(text, param)
     return stem.removesuffix("[") if stem.endswith("[") else f"{stem.removesuffix('-')}]"
+
+
+def _short_name(item: pytest.Item) -> str:
+    """The id without path and date, or just the recipe in the built-in suite."""
+    param = _param(item)
+    return param.spec.recipe or "" if _built_in(item) else _without_date(item.name, param)
 
 
 def _built_in(node: Any) -> bool:

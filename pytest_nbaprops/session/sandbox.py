@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ import pytest
 from pytest_nbaprops.leaks.answers import Found, difference
 from pytest_nbaprops.leaks.groups import ALL, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import detail_of
+from pytest_nbaprops.processes import end_offspring
 from pytest_nbaprops.session.child import Child, Order, run_all
 from pytest_nbaprops.session.context import read_context
 
@@ -139,3 +141,7 @@ def _send(pipe: Connection, material: Material, call: Call) -> None:
         pipe.send(material.heard(call))
     except BaseException as error:  # noqa: BLE001 - told to the process that waits
         pipe.send(detail_of(error)["detail"])
+    finally:
+        with contextlib.suppress(ChildProcessError):  # there are none
+            os.waitpid(-1, os.WNOHANG)
+            end_offspring(os.getpid())  # a fork ends without a word to the workers that a group has started

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.leaks.reads import IF_STATIC
 from tests.end_to_end.conftest import CONFTEST, Session, Train
 from tests.end_to_end.test_fail_closed import untouched
 
@@ -749,12 +750,12 @@ HONEST_OUTSIDE = {
     "looks_at_a_file",
 }  # fmt: skip
 UNDECLARED = {
-    "opens_a_table": "nbaprops_sources = answers.json",
-    "read_at_import": "nbaprops_sources = answers.json answers.npy",
-    "array_of_numpy": "nbaprops_sources = answers.json answers.npy",
-    "compiled_reader": "nbaprops_sources = answers.parquet",
-    "front_of_a_compiled_reader": "nbaprops_sources = answers.feather",
-    "database_file": "nbaprops_sources = answers.db",
+    "opens_a_table": f"nbaprops_sources = answers.json {IF_STATIC}",
+    "read_at_import": f"nbaprops_sources = answers.json answers.npy {IF_STATIC}",
+    "array_of_numpy": f"nbaprops_sources = answers.json answers.npy {IF_STATIC}",
+    "compiled_reader": f"nbaprops_sources = answers.parquet {IF_STATIC}",
+    "front_of_a_compiled_reader": f"nbaprops_sources = answers.feather {IF_STATIC}",
+    "database_file": f"nbaprops_sources = answers.db {IF_STATIC}",
     "hangs_on_the_day": "let it depend on nothing but its arguments",
 }
 
