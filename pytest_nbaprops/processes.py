@@ -43,9 +43,8 @@ def end_offspring(pid: int) -> None:
     started: dict[int, list[int]] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            started.setdefault(int(file.read_text("utf-8", "replace").rpartition(")")[2].split()[1]), []).append(
-                int(file.parent.name)
-            )
+            parent = int(file.read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+            started.setdefault(parent, []).append(int(file.parent.name))
     waiting = [pid]
     while waiting:
         for child in started.get(waiting.pop(), ()):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,8 +64,12 @@ class Listener:
         project: tuple[str, ...] = (),
         declared: Collection[str] = (),
         ignored: Collection[str] = (),
+        data: Path | None = None,
     ) -> None:
-        """`root`: where to watch what compiled code opens, but for paths that begin with one of `ignored`."""
+        """`root` (with all below) and `data`: folders in which to watch what compiled code and other processes open.
+
+        But for paths that begin with one of `ignored`.
+        """
         self.project = project
         self.declared = frozenset([*declared, *map(os.path.realpath, declared)])
         self._read: set[str] = set()
@@ -77,7 +81,8 @@ class Listener:
         self._ran = False  # a program, which may have written whatever is new
         self._ignored = tuple(ignored)
         self._compiled: set[str] = set()
-        self._watched = _Watched(root) if root is not None and SEES_COMPILED else None
+        folders = [*(_below(root) if root is not None else ()), *filter(None, [data])]
+        self._watched = _Watched(folders) if folders and SEES_COMPILED else None
         self._began = time.time()
         self._main = threading.get_ident()
         self._busy = threading.local()
@@ -230,16 +235,16 @@ class Listener:
 
 
 class _Watched:
-    """Names of the files below a folder and the working directory that anything opens: inotify, by its C functions."""
+    """Names of the files in some folders and the working directory that anything opens: inotify, by its C functions."""
 
     OPEN, NONBLOCK, CLOEXEC = 0x20, 0x800, 0x80000
     HEADER = struct.Struct("iIII")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, folders: Sequence[Path]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._handle = libc.inotify_init1(self.NONBLOCK | self.CLOEXEC)
-        folders = dict.fromkeys([*_below(root), Path.cwd()])
-        self._folders = {libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): str(one) for one in folders}
+        every = dict.fromkeys([*folders, Path.cwd()])
+        self._folders = {libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): str(one) for one in every}
 
     def take(self) -> set[str]:
         """Absolute paths since the last time, without folders and code."""

@@ -75,7 +75,13 @@ def main() -> None:
     file = Path(os.environ[REHEARSAL])
     told = pickle.loads(file.read_bytes())  # noqa: S301 - written by the session that started this one
     ignored = (str(file.parent), told["context"], *told["ignored"])
-    listener = Listener(Path(told["root"]), project=told["project"], declared=told["declared"], ignored=ignored)
+    listener = Listener(
+        Path(told["root"]),
+        project=told["project"],
+        declared=told["declared"],
+        ignored=ignored,
+        data=Path(told["data"]) if told["data"] else None,
+    )
     install(listener, other=told["other"])
     if not told.get("asserts", True):
         sys.meta_path.insert(0, _Unasserted())
@@ -233,11 +239,21 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         "context": str(context.folder),
         "root": str(root),
         "project": (),
+        "data": _folder_of(settings.data),
         "declared": context.declared,
         "ignored": [str(context.resources.store.folder), *filter(None, [database])],
         "other": False,
         **more,
     }
+
+
+def _folder_of(data: str | None) -> str | None:
+    """Where the games lie; None where a hook brings them."""
+    if data is None:
+        return None
+    path = Path(data)
+    folders = (folder for folder in (path, *path.parents) if folder.is_dir())
+    return str(next(folders, None) or "") or None
 
 
 def file_digest(path: str) -> str | None:

@@ -31,7 +31,7 @@ from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "7"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "8"  # with another one nothing is taken from the store
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
