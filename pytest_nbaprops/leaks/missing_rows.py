@@ -1,4 +1,4 @@
-"""Rows that the games themselves lack because of what happened in them: a side of five tells when players are missing.
+"""Rows that the games lack because of what happened in them, or that were changed: a side of five tells who is missing.
 
 A side's box scores add up, to 240 minutes and more and to five times the margin in PLUS_MINUS. Sides that do so less
 often on the tested dates than before lack rows that nobody has explained. In whole NBA seasons an end of a distribution
@@ -28,6 +28,13 @@ WHOLE, TEAM_MINUTES = 0.95, 237.0
 # How much more often sides must lack players than before: the share of it, and its standard errors.
 MORE_OFTEN, ERRORS, USUAL, FEWEST_SIDES = 0.03, 4.0, 0.01, 8
 
+# Of nine real seasons every row adds up, and no season has more than two names of several players.
+SUMS = {"PTS": {"FGM": 2, "FG3M": 1, "FTM": 1}, "REB": {"OREB": 1, "DREB": 1}}
+ENOUGH_ROWS, CHANGED, NAMESAKES = 50, 0.01, 4
+KNOWN_CHANGE = (
+    "outcomes or players were changed; load the games as they are, or say why with nbaprops_known_gaps = REASON"
+)
+
 # What nine real seasons reach, and then some room. Somebody has none of what is counted, one minute (four, of the
 # regulars alone), 60 points, 73 points + rebounds + assists, 51 minutes; sides have 13 players and more.
 COUNTED = ("PTS", "REB", "AST", "FGA", "FGM", "FTA", "STL", "TOV", "PF", "PRA")
@@ -53,10 +60,27 @@ def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None
         return Gaps(picked=picked)
     if known:
         return Gaps(said=[f"rows are missing from the games, as is known: {known}"])
-    problem, share = _more_often(games, tested), incomplete_sides(games)
+    problem, share = _changed(games, tested) or _more_often(games, tested), incomplete_sides(games)
     if problem is not None or share <= 1 - WHOLE:
         return Gaps(problem=problem)
     return Gaps(said=[f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison"])
+
+
+def _changed(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
+    """How the tested rows are no box scores any more: outcomes that do not add up, or players of several ids."""
+    rows = games[games["GAME_DATE"].isin([pd.Timestamp(day) for day in tested])]
+    for name, parts in SUMS.items():
+        if name in rows and set(parts) <= set(rows):
+            total = sum(times * rows[part] for part, times in parts.items())
+            known = rows[name].notna() & pd.notna(total)
+            if known.sum() >= ENOUGH_ROWS and (share := (rows[name] != total)[known].mean()) > CHANGED:
+                made = " + ".join(f"{times if times > 1 else ''} {part}".strip() for part, times in parts.items())
+                return f"{share:.0%} of the tested rows have {name} that are not {made}: {KNOWN_CHANGE}"
+    if "PLAYER_NAME" in rows:
+        ids = rows.groupby("PLAYER_NAME")["PLAYER_ID"].nunique()
+        if len(ids) and (several := int((ids > 1).sum())) > max(NAMESAKES, CHANGED * len(ids)):
+            return f"{several} of {len(ids)} players on the tested dates have several PLAYER_IDs: {KNOWN_CHANGE}"
+    return None
 
 
 def picked_games(games: pd.DataFrame) -> str | None:
