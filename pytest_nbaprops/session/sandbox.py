@@ -137,11 +137,12 @@ def _only_thread() -> bool:
 
 def _send(pipe: Connection, material: Material, call: Call) -> None:
     gc.disable()
+    answer: object
     try:
-        pipe.send(material.heard(call))
+        answer = material.heard(call)
     except BaseException as error:  # noqa: BLE001 - told to the process that waits
-        pipe.send(detail_of(error)["detail"])
-    finally:
-        with contextlib.suppress(ChildProcessError):  # there are none
-            os.waitpid(-1, os.WNOHANG)
-            end_offspring(os.getpid())  # a fork ends without a word to the workers that a group has started
+        answer = detail_of(error)["detail"]
+    with contextlib.suppress(ChildProcessError):  # there are none
+        os.waitpid(-1, os.WNOHANG)
+        end_offspring(os.getpid())  # before this process is ended, without a word to the workers that a group started
+    pipe.send(answer)
