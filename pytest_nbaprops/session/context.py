@@ -148,6 +148,7 @@ class Context:
             target="+".join(self.dataset.target_columns),
             groups=groups,
             columns=tuple(column for group in groups for column in columns[group.name]),
+            undeclared=self.dataset.undeclared,
             lineage=self._lineages[key],
             recipe=recipe,
         )

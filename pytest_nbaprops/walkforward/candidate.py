@@ -103,6 +103,7 @@ class Candidate:
 
     First it has a spec with its names looked up: target, groups, columns and, unless the test brings its own
     estimator, the recipe. `planned` gives it folds and an identity, reports fill the folds, and the gate its decision.
+    `undeclared` are the columns of the games that are empty in the rows to predict of folds of several dates.
     """
 
     spec: CandidateSpec
@@ -111,6 +112,7 @@ class Candidate:
     columns: tuple[str, ...]
     lineage: Lineage
     recipe: Recipe | None
+    undeclared: tuple[str, ...] = ()
     folds: list[FoldState] = field(default_factory=list)
     identity: str = ""
     """Same candidate, same data, same folds: same identity, in any session, known before the first fit."""
@@ -179,7 +181,9 @@ class Candidate:
         The rows of the fold alone would not do: features of a date read every earlier one, also those after the fit.
         """
         dates = [day.isoformat() for day in fold.dates]
-        return content_key({"fit": self.fit_key(fold, digest), "dates": dates, "data": digest.through(fold.dates[-1])})
+        emptied = {"undeclared": list(self.undeclared)} if len(dates) > 1 and self.undeclared else {}
+        data = digest.through(fold.dates[-1])
+        return content_key({"fit": self.fit_key(fold, digest), "dates": dates, "data": data, **emptied})
 
     def own_key(self, fold: Fold, digest: DatasetDigest, result: FoldResult) -> str:
         """Key of a result that is the test's own: its content, bound to this candidate and this fold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pytest_nbaprops.data.sample import sample_league
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import feature_group
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, targets_of, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
@@ -76,6 +78,26 @@ def test_nothing_of_the_fold_or_later_moves_its_features(
     pd.testing.assert_frame_equal(ours.X, theirs.X, check_exact=True)
     pd.testing.assert_series_equal(ours.baseline, theirs.baseline, check_exact=True)
     assert not np.array_equal(ours.y, theirs.y)
+
+
+def test_columns_of_ones_own_are_empty_in_a_fold_of_several_dates(games: pd.DataFrame, dataset: Dataset) -> None:
+    """What nobody has said to be known before the game is not known of the fold's earlier dates either."""
+
+    @feature_group(tier="core")
+    def last_target(games: pd.DataFrame) -> pd.DataFrame:
+        return games.groupby("PLAYER_ID")["PRA"].shift(1).to_frame("last_target")
+
+    own = games.assign(PRA=games["PTS"] + games["REB"] + games["AST"])
+    features = build_features(own, [last_target]).frame
+    fold = folds_of(dataset, 3)[1]
+    known = replace(dataset, games=own, features=features)
+    played_before = known.test(fold, ["last_target"], [last_target]).X["last_target"].notna()
+    unknown = replace(known, undeclared=("PRA",)).test(fold, ["last_target"], [last_target])
+    earlier = unknown.keys["GAME_DATE"] == pd.Timestamp(fold.cutoff)
+    again = unknown.keys["PLAYER_ID"].isin(unknown.keys["PLAYER_ID"][earlier]) & ~earlier
+    assert again.any()
+    assert played_before[again].all()
+    assert unknown.X["last_target"][again].isna().all()
 
 
 def test_rows_not_yet_played_are_neither_trained_nor_tested(games: pd.DataFrame, tmp_path: Path) -> None:
