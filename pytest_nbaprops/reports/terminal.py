@@ -47,6 +47,14 @@ def remark(config: pytest.Config, text: str) -> None:
         reporter.write_line(f"nbaprops: {text}")
 
 
+def tell(config: pytest.Config, text: str) -> None:
+    """Say what takes its time; the end of a line of dots comes first."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.verbosity >= 0:
+        reporter.ensure_newline()
+        reporter.write_line(text)
+
+
 def header(context: Context) -> list[str]:
     """Two lines on data and mode."""
     settings, dates = context.settings, context.dataset.game_dates
