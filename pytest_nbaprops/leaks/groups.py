@@ -37,6 +37,7 @@ SEED = 1946
 BUILT_IN = "built-in groups"  # asked as one: they are this package's own
 ALL, FEW = "all", "few"  # the leagues to ask about
 MOST_SUSPECTS = 4
+SCENES_KEPT = 1 << 26  # bytes of games: all dates of a few, but one of all seasons' games
 # Kinds of leaks by the change that shows them; a column gets the first that moves it.
 KINDS = (
     ("future source rows", "source_rows"),
@@ -84,13 +85,14 @@ class Heard:
 
 
 class League:
-    """Games to ask about, with the change that was made of them last."""
+    """Games to ask about, with the changes that were made of them last: as many as take little memory."""
 
     def __init__(self, games: pd.DataFrame, *, seed: int, known: Collection[str]) -> None:
         self.games = games.reset_index(drop=True)
         self._seed = seed
         self._unknown = unknown_columns(self.games, known)
-        self._last: tuple[Any, Scene] | None = None  # one at a time: a season's games take memory
+        self._scenes: dict[Any, Scene] = {}
+        self._most = max(1, SCENES_KEPT // max(1, int(self.games.memory_usage().sum())))
 
     def cutoff(self, date: str) -> Cutoff:
         return Cutoff(self.games, np.datetime64(date, "D"), seed=self._seed, unknown=self._unknown)
@@ -99,9 +101,11 @@ class League:
         if date is None:
             rows = np.arange(len(self.games))
             return Scene(frame=self.games, origin=rows, judged=rows)
-        if self._last is None or self._last[0] != (change, date):
-            self._last = (change, date), getattr(self.cutoff(date), change)()
-        return self._last[1]
+        if (change, date) not in self._scenes:
+            if len(self._scenes) >= self._most:
+                self._scenes.clear()
+            self._scenes[change, date] = getattr(self.cutoff(date), change)()
+        return self._scenes[change, date]
 
 
 @dataclass(kw_only=True)
