@@ -33,21 +33,12 @@ SYSTEM = (
     "/usr/share/zoneinfo/",
 )
 PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
-TABLES = {
-    ".csv",
-    ".tsv",
-    ".parquet",
-    ".feather",
-    ".arrow",
-    ".xlsx",
-    ".xls",
-    ".h5",
-    ".hdf5",
-    ".db",
-    ".sqlite",
-    ".sqlite3",
-}
-TABLES |= {".duckdb", ".npy", ".npz", ".pkl", ".pickle", ".joblib", ".ubj"}
+TABLES = frozenset(
+    """
+    .csv .tsv .parquet .feather .arrow .xlsx .xls .h5 .hdf5 .db .sqlite .sqlite3 .duckdb .npy .npz .pkl .pickle .joblib
+    .ubj
+    """.split()  # noqa: SIM905 - twenty quoted names are no easier to read
+)
 # Functions of these may be groups too, and they stay libraries.
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep

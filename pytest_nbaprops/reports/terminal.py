@@ -41,10 +41,8 @@ def say(config: pytest.Config, doing: str) -> None:
 
 def remark(config: pytest.Config, text: str) -> None:
     """One line before the first fold; nothing under -q or --collect-only."""
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and reporter.verbosity >= 0 and not config.option.collectonly:
-        reporter.ensure_newline()
-        reporter.write_line(f"nbaprops: {text}")
+    if not config.option.collectonly:
+        tell(config, f"nbaprops: {text}")
 
 
 def tell(config: pytest.Config, text: str) -> None:

@@ -19,7 +19,7 @@ from pytest_nbaprops.code.reached import texts_of
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import hashes
-from pytest_nbaprops.leaks.columns import undeclared_columns, written
+from pytest_nbaprops.leaks.columns import written
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of
@@ -223,7 +223,7 @@ class GroupGuard:
     def _with_column(self, leak: Leak) -> Leak:
         """A leak that comes by columns of one's own is only not known: nobody has said what they hold."""
         said = texts_of(self._functions[leak.group])
-        used = [name for name in undeclared_columns(self.games, self.settings.known_columns) if name in said]
+        used = [name for name in self.context.dataset.undeclared if name in said]
         if not used or leak.remedy is not None or leak.kind in ("not deterministic", "keeps state", "changes rows"):
             return leak
         return replace(leak, remedy=f"nbaprops_known_columns = {written(used)} (if known before the game)")

@@ -14,14 +14,13 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-import numpy.testing
-import pandas.testing
 import pytest
 
 from pytest_nbaprops.leaks.leak import detail_of
@@ -85,13 +84,13 @@ def main() -> None:
     install(listener, other=told["other"])
     if not told.get("asserts", True):
         sys.meta_path.insert(0, _Unasserted())
-        _assert_nothing(numpy.testing, pandas.testing)
+        _assert_nothing("numpy.testing", "pandas.testing")
     order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
     raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
 
 
-def _assert_nothing(*modules: ModuleType) -> None:
-    for module in modules:
+def _assert_nothing(*modules: str) -> None:
+    for module in map(import_module, modules):
         for name in filter(lambda name: name.startswith("assert"), dir(module)):
             setattr(module, name, lambda *_, **__: None)
 
