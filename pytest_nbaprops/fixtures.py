@@ -26,7 +26,7 @@ on_demand_key: pytest.StashKey[Context] = pytest.StashKey()
 def fold(request: pytest.FixtureRequest) -> ActiveFold:
     """One fold of the walk-forward validation; a test that asks for it runs under --nbaprops-train only."""
     collector = request.config.stash[collector_key]
-    active = collector.activate(request.node, request.param)
+    active = collector.activate(request.node)
     request.node.stash[active_fold_key] = active
     return active
 

@@ -72,3 +72,5 @@ STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     **{f"within_{k}_pct": _mean(f"within_{k}", 100.0) for k in WITHIN},
     "n_predictions": lambda sums: sums[..., _AT["n"]],
 }
+FOLD_METRICS = ("mae", "rmse", "r2", "bias", "n_predictions")
+"""What is logged and shown of every fold."""

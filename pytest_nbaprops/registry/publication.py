@@ -171,10 +171,10 @@ class Publication:
         tracker.log_dataset_info(games, Path(source).name, source, digest=digest)
         tracker.flush()
 
-    def fold(self, candidate: str, number: int, day: date, predictions: pd.DataFrame, own: Mapping[str, float]) -> None:
+    def fold(self, candidate: str, number: int, day: date, metrics: Mapping[str, float]) -> None:
         """Keep one fold's metrics; what is kept is sent every few seconds, now and then with a sign of life."""
         run = self._runs[candidate]
-        run.tracker.log_walk_forward_fold(number, day, predictions, metrics=own)
+        run.tracker.log_fold_metrics(number, day, metrics)
         if time.monotonic() - run.flushed > FLUSH_SECONDS:
             if time.time() - run.owner.at > BEAT_SECONDS:
                 run.owner = run.owner.beat()

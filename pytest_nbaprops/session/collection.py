@@ -22,13 +22,14 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned, write_plan
 from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.walkforward.active import ActiveFold
-from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec
+from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
 from pytest_nbaprops.walkforward.plan import Fold
 
 SUITE = "nbaprops"
 OWN_HOOKS = "pytest_nbaprops_"
 
+planned_key = pytest.StashKey[tuple[Candidate, FoldState]]()
 called_key = pytest.StashKey[bool]()
 raised_key = pytest.StashKey[str]()
 
@@ -57,7 +58,6 @@ class FoldCollector:
         self.in_time = frozenset(in_time)
         self.problems: list[str] = []
         self.candidates: dict[str, Candidate] = {}
-        self.names: dict[str, str] = {}  # what a candidate's node ids start with -> its name
 
     # collection
 
@@ -181,16 +181,14 @@ class FoldCollector:
             for state in candidate.folds
         }
         mine = set(list(fits)[share - 1 :: shares])
-        return [item for item in folds if (self._name_of(item), _param(item).fold.fitted_at) in mine]
+        planned = ((item, *item.stash[planned_key]) for item in folds)
+        return [item for item, candidate, state in planned if (candidate.name, state.fold.fitted_at) in mine]
 
     def _check_metrics(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         by_hooks = bool(config.hook.pytest_nbaprops_metrics.get_hookimpls())
-        checked: set[str] = set()
-        for item in items:
-            name = self._name_of(item)
-            if name not in checked:
-                checked.add(name)
-                refuse_unknown_metrics(self.candidates[name], item, self.context.settings, by_hooks=by_hooks)
+        first_of_each = {item.stash[planned_key][0].name: item for item in reversed(items)}
+        for name, candidate in self.candidates.items():
+            refuse_unknown_metrics(candidate, first_of_each[name], self.context.settings, by_hooks=by_hooks)
 
     def _built_in_items(self, session: pytest.Session) -> list[pytest.Item]:
         module = pytest.Module.from_parent(session, path=Path(suite.__file__), nodeid=SUITE)
@@ -207,18 +205,17 @@ class FoldCollector:
         return chosen
 
     def _register(self, items: Sequence[pytest.Item]) -> None:
-        """Candidates by name, with their whole plan, also the folds that were not collected."""
-        one_of_each = {_stem(item.nodeid, _param(item)): item for item in items}
-        shorts = Counter(map(_short_name, one_of_each.values()))
+        """Candidates by name, with their whole plan, also folds that were not collected; each item gets its own."""
+        one_of_each: dict[str, pytest.Item] = {}
         for item in items:
+            one_of_each.setdefault(_stem(item.nodeid, _param(item)), item)
+        shorts = Counter(map(_short_name, one_of_each.values()))
+        by_stem: dict[str, Candidate] = {}
+        for stem, item in one_of_each.items():
             param = _param(item)
-            item.extra_keyword_matches.update(day.isoformat() for day in param.fold.dates)
-            stem = _stem(item.nodeid, param)
-            if stem in self.names:
-                continue
             # With the path where two would clash, whichever is collected first.
             clashes = shorts[_short_name(item)] > 1 and not _built_in(item)
-            name = self.names[stem] = _without_date(item.nodeid, param) if clashes else _short_name(item)
+            name = _without_date(item.nodeid, param) if clashes else _short_name(item)
             spec = self._spec(item, param.spec.recipe, self._arguments(item))
             if self.context.plan(spec) != param.folds:
                 raise SettingsError(
@@ -227,24 +224,21 @@ class FoldCollector:
                 )
             candidate = self.context.candidate(replace(spec, name=name))
             nodeids = [f"{stem}{fold.id}]" for fold in param.folds]
-            self.candidates[name] = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
+            planned = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
+            self.candidates[name] = by_stem[stem] = planned
+        for item in items:
+            param = _param(item)
+            item.extra_keyword_matches.update(day.isoformat() for day in param.fold.dates)
+            candidate = by_stem[_stem(item.nodeid, param)]
+            item.stash[planned_key] = candidate, candidate.folds[param.fold.number - 1]
 
-    def activate(self, item: pytest.Item, param: FoldParam) -> ActiveFold:
+    def activate(self, item: pytest.Item) -> ActiveFold:
         """The fold that this item runs."""
-        candidate = self.candidates[self._name_of(item)]
+        candidate, state = item.stash[planned_key]
         broken = [group.name for group in candidate.groups if group.name in self.context.broken]
         if broken:
             pytest.skip(self.context.broken[broken[0]])
-        state = candidate.folds[param.fold.number - 1]
         return ActiveFold(state=state, candidate=candidate, resources=self.context.resources)
-
-    def candidate_named(self, item: pytest.Item) -> Candidate | None:
-        """The candidate whose fold this item runs; None for any other test."""
-        return self.candidates[self._name_of(item)] if asks_for_fold(item) and self.names else None
-
-    def _name_of(self, item: pytest.Item) -> str:
-        """Name of the candidate whose fold this item runs."""
-        return self.names[_stem(item.nodeid, _param(item))]
 
     # running
 

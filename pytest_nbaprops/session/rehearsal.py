@@ -17,6 +17,7 @@ from pytest_nbaprops.leaks.fits import fits_counted
 from pytest_nbaprops.leaks.reads import Read, is_library_file
 from pytest_nbaprops.leaks.world import world
 from pytest_nbaprops.session.child import Order, file_digest
+from pytest_nbaprops.session.collection import planned_key
 from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.evidence import first_line
 from pytest_nbaprops.session.worker import register_collector
@@ -94,9 +95,9 @@ class Rehearsal:
                 fold.predictions = self.world.judged(active.result.predictions)
 
     def _held(self, item: Any) -> list[Read]:
-        candidate = self.collector.candidate_named(item)
-        if candidate is None:
+        if planned_key not in item.stash:
             return []
+        candidate, _ = item.stash[planned_key]
         if candidate.name not in self._holding:
             own = [item.function] if candidate.spec.code is not None else []
             recipe = [] if candidate.recipe is None else [unfitted(candidate, threads=1)]

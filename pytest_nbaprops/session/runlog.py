@@ -13,6 +13,7 @@ import pandas as pd
 
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.effect import Effect
+from pytest_nbaprops.metrics.point import FOLD_METRICS
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication, RunRecord
 from pytest_nbaprops.reports.attribution import write_attribution
@@ -22,8 +23,6 @@ from pytest_nbaprops.session.evidence import PLANS
 from pytest_nbaprops.tracking import provenance, tags
 from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
-
-FOLD_COLUMNS = ("mae", "rmse", "r2", "bias", "n_predictions")
 
 
 class RunLog:
@@ -58,8 +57,7 @@ class RunLog:
             self._started.add(candidate.name)
         for fold in folds:
             if (result := fold.result) is not None:
-                own = {**result.own, **result.beside}
-                self.publication.fold(candidate.name, fold.fold.number, fold.fold.cutoff, result.predictions, own)
+                self.publication.fold(candidate.name, fold.fold.number, fold.fold.cutoff, result.logged)
 
     def results(self, candidate: Candidate, metrics: Mapping[str, float], reference: Lineage | None) -> None:
         """Overall metrics, tables and importance of a candidate."""
@@ -210,9 +208,9 @@ def fold_table(candidates: list[Candidate]) -> pd.DataFrame:
     rows = []
     for candidate in candidates:
         for fold in candidate.folds:
-            values = dict.fromkeys(FOLD_COLUMNS, float("nan"))
+            values = dict.fromkeys(FOLD_METRICS, float("nan"))
             if fold.result is not None:
-                values = {name: fold.result.metrics[name] for name in FOLD_COLUMNS}
+                values = {name: fold.result.metrics[name] for name in FOLD_METRICS}
             kind = "failed" if fold.failure else "missing" if fold.reason_missing else "passed"
             rows.append(
                 {

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Self, get_args
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.metrics.point import FOLD_METRICS, point_metrics
 from pytest_nbaprops.tracking import artifacts, payload, tags
 from pytest_nbaprops.tracking.artifacts import RunFiles
 from pytest_nbaprops.tracking.connection import Store, as_store
@@ -24,7 +24,6 @@ from pytest_nbaprops.tracking.runs import ensure_experiment
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
-_FOLD_METRICS = ("mae", "rmse", "r2", "bias", "n_predictions")
 DEFAULT_EXPERIMENT = "NBA_Props_Model/Phase1_Features"
 
 
@@ -214,10 +213,21 @@ class StandardNBAPropsTracker(RunFiles):
         """Keep `fold_mae`, `fold_rmse`, `fold_r2`, `fold_bias` and `fold_n_predictions` of one fold; give them back.
 
         Args:
-            fold_num: Step of the metrics.
-            fold_date: First game date, the timestamp of the metrics (midnight UTC), so that logging again is harmless.
+            fold_num: As in `log_fold_metrics`.
+            fold_date: As in `log_fold_metrics`.
             predictions: Columns `actual` and `predicted`, in the target's units; one row for each player-game.
             metrics: Further ones of this fold, logged as `fold_<name>`.
+        """
+        _ = self.run_id
+        return self.log_fold_metrics(fold_num, fold_date, _fold_metrics(predictions) | dict(metrics or {}))
+
+    def log_fold_metrics(self, fold_num: int, fold_date: object, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Keep metrics of one fold that are computed already, as `fold_<name>`; give them back.
+
+        Args:
+            fold_num: Step of the metrics.
+            fold_date: First game date, the timestamp of the metrics (midnight UTC), so that logging again is harmless.
+            metrics: By name, such as `mae`.
         """
         _ = self.run_id
         try:
@@ -225,8 +235,7 @@ class StandardNBAPropsTracker(RunFiles):
         except (TypeError, ValueError):
             raise TrackingError(f"a fold's number must be one, not {fold_num!r:.60}") from None
         timestamp = payload.date_timestamp(fold_date)
-        values = _fold_metrics(predictions) | dict(metrics or {})
-        named = {f"fold_{name}": value for name, value in values.items()}
+        named = {f"fold_{name}": value for name, value in metrics.items()}
         self._keep_metrics(named, step=step, timestamp=timestamp)
         return named
 
@@ -331,4 +340,4 @@ def _fold_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     except (TypeError, ValueError) as error:
         raise TrackingError(f"predictions of a fold must be numbers: {error}") from None
     values = point_metrics(actual, predicted)
-    return {name: values[name] for name in _FOLD_METRICS}
+    return {name: values[name] for name in FOLD_METRICS}

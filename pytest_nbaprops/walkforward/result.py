@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.metrics.point import point_metrics
+from pytest_nbaprops.metrics.point import FOLD_METRICS, STATISTICS, point_metrics
 from pytest_nbaprops.metrics.side import side_metrics
 
 
@@ -48,9 +48,10 @@ class FoldResult:
         return own
 
     @property
-    def beside(self) -> Mapping[str, float]:
-        """Metrics of what the recipe predicts beside the target."""
-        return side_metrics([self.details.get("side", {})])
+    def logged(self) -> Mapping[str, float]:
+        """What MLflow gets of it: metrics of the target, of what is predicted beside it, and of the test's own."""
+        left_out = STATISTICS.keys() - set(FOLD_METRICS)
+        return {**self.own, **{name: value for name, value in self.metrics.items() if name not in left_out}}
 
     def __getattr__(self, name: str) -> float:
         if not name.startswith("_") and "details" in self.__dict__ and name in self.metrics:
