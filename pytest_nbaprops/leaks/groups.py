@@ -55,7 +55,8 @@ KINDS = (
 CONTENTS, TEXTS = "files or variables", "the words of files"
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
-    "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
+    "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS, "servers": False},
+    "a server": {"servers": False},
     "the clock": {"clock": ANOTHER_DAY},
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},

@@ -2,7 +2,7 @@
 
 Where a read can be answered otherwise (a file opened by Python, the clock, the generators, an environment variable),
 only a moved answer counts. Programs, the network, databases and what compiled code opens cannot be answered otherwise
-here: there, asking counts.
+here: there, asking counts. Who asks a server unheard finds none.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time_machine
 
 from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import caller_of
+from pytest_nbaprops.leaks.sealed import reach_no_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,9 +48,17 @@ NUMBERS, WORDS = "numbers", "words"  # worlds in which files say something else
 
 @contextmanager
 def another_outside(
-    listener: Listener, *, clock: dt.datetime | None = None, draws: bool = False, files: str | None = None
+    listener: Listener,
+    *,
+    clock: dt.datetime | None = None,
+    draws: bool = False,
+    files: str | None = None,
+    servers: bool = True,
 ) -> Iterator[None]:
-    """Ask in a world with another time, other draws of the global generators, or other content of undeclared files."""
+    """Ask in a world with another time, other draws of the global generators, or other content of undeclared files.
+
+    One without `servers` cannot be left again.
+    """
     with ExitStack() as stack:
         if clock is not None:
             stack.enter_context(time_machine.travel(clock, tick=True))
@@ -57,6 +66,8 @@ def another_outside(
             stack.enter_context(_other_draws())
         stack.callback(setattr, listener, "other", listener.other)
         listener.other = listener.other or files
+        if not servers:
+            reach_no_server()
         yield
 
 

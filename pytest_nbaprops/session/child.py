@@ -170,6 +170,7 @@ class Child:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_XDIST", "COV_CORE"))},
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # no server answers, and minutes would be spent on asking again
             REHEARSAL: str(self.folder / ORDER),
             "PYTHONHASHSEED": self.hash_seed,
             "ARROW_DEFAULT_MEMORY_POOL": "system",  # jemalloc has a thread of its own

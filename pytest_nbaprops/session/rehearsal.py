@@ -15,6 +15,7 @@ from pytest_nbaprops.fixtures import active_fold_key
 from pytest_nbaprops.leaks.at_hand import data_at_hand, held_value
 from pytest_nbaprops.leaks.fits import fits_counted
 from pytest_nbaprops.leaks.reads import Read, is_library_file
+from pytest_nbaprops.leaks.sealed import reach_no_server
 from pytest_nbaprops.leaks.world import world
 from pytest_nbaprops.session.child import Order, file_digest
 from pytest_nbaprops.session.collection import planned_key
@@ -44,13 +45,14 @@ class FoldAgain:
 class Again:
     """What a rehearsal leaves: its folds by node id, what was read around them, and the project's files by digest.
 
-    `failure` says why a fold is not there.
+    `failure` says why a fold is not there, `offline` whether no server could be reached.
     """
 
     folds: dict[str, FoldAgain] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
     files: dict[str, str | None] = field(default_factory=dict)
     failure: str = "it did not run"
+    offline: bool = False
 
 
 class Rehearsal:
@@ -78,6 +80,8 @@ class Rehearsal:
             self._held(item)
         if others:
             config.hook.pytest_deselected(items=others)
+        if self.order.told["other"]:  # not earlier, since plugins have servers of their own
+            self.again.offline = reach_no_server()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Any:

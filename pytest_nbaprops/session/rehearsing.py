@@ -5,6 +5,7 @@ An honest test predicts the same. Where it does not, sessions that change one th
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "8"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "9"  # with another one nothing is taken from the store
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
 MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
@@ -39,6 +40,7 @@ STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
     "let every fold stand on its own"
 )
+CONNECTING = re.compile("connect|denied|://", re.IGNORECASE)  # in the words of all kinds of drivers
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
 Move = Mapping[str, object] | None
@@ -234,7 +236,8 @@ class Rehearsing:
             known = self.found[state.name]
             again = run.folds.get(fold.nodeid) or FoldAgain(failure=run.failure)
             if again.predictions.empty:
-                why = f"{again.failure} (see it with --nbaprops-rehearse {scene.dates[0]})"
+                offline = "no server is reached there; " if run.offline and CONNECTING.search(again.failure) else ""
+                why = f"{again.failure} ({offline}see it with --nbaprops-rehearse {scene.dates[0]})"
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
             known.files |= run.files

@@ -148,16 +148,16 @@ def test_a_killed_sessions_run_is_resumed_only_where_no_param_differs(
 
 
 def test_a_flush_now_and_then_carries_a_sign_of_life(
-    start: Callable[..., Publication], predictions: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Publication], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the same request as the fold's metrics."""
     session = start("c")
     monkeypatch.setattr(publication, "FLUSH_SECONDS", -1.0)
     before = owners(stored(session).data.tags)
-    session.fold("c", 1, date(2024, 1, 5), predictions, {})
+    session.fold("c", 1, date(2024, 1, 5), {"mae": 5.8})
     assert owners(stored(session).data.tags) == before
     monkeypatch.setattr(publication, "BEAT_SECONDS", -1.0)
-    session.fold("c", 2, date(2024, 1, 6), predictions, {})
+    session.fold("c", 2, date(2024, 1, 6), {"mae": 5.7})
     (owner,) = owners(stored(session).data.tags)
     assert (owner.key, owner.at > before[0].at) == (before[0].key, True)
 

@@ -1,0 +1,46 @@
+"""A world without servers, by the kernel's own word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ASKING = """
+import socket, subprocess, sys, threading
+from pytest_nbaprops.leaks.sealed import reach_no_server
+
+server = socket.create_server(("127.0.0.1", 0))
+ask = f"import socket; socket.create_connection({server.getsockname()})"
+
+def said(ask):
+    try:
+        ask()
+    except OSError as error:
+        return type(error).__name__
+    return "reached"
+
+def everybody():
+    answers = []
+    asked = lambda: socket.create_connection(server.getsockname()).close()
+    thread = threading.Thread(target=lambda: answers.append(said(asked)))
+    thread.start()
+    thread.join()
+    other = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stderr.strip()
+    return [said(asked), *answers, other.rpartition("\\n")[2].partition(":")[0] or "reached"]
+
+before = everybody()
+sealed = reach_no_server()
+pair = socket.socketpair()
+pair[0].send(b"pipes stay")
+print(sealed, before, everybody(), pair[1].recv(20))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock is Linux's")
+def test_no_thread_and_no_other_process_reaches_a_server() -> None:
+    """TCP alone is refused, to all that are started afterwards; nothing is, where the kernel cannot."""
+    said = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True, check=True).stdout.strip()
+    reached, refused = ["reached"] * 3, ["PermissionError"] * 3
+    assert said in (f"True {reached} {refused} b'pipes stay'", f"False {reached} {reached} b'pipes stay'")
