@@ -55,6 +55,11 @@ class DatasetDigest:
         """The digest of all rows up to and on a date."""
         return self._first(bisect_right(self.dates, _iso_day(date)))
 
+    def first_date(self, start: str | dt.date) -> str | None:
+        """The first date with rows from a date on, as ISO text; None where there is none."""
+        position = bisect_left(self.dates, _iso_day(start))
+        return self.dates[position] if position < len(self.dates) else None
+
     def _first(self, count: int) -> str:
         return self.chained[count - 1] if count else EMPTY_DIGEST
 

@@ -157,6 +157,7 @@ class Candidate:
     def fit_key(self, fold: Fold, digest: DatasetDigest, estimator: str | None = None) -> str:
         """Everything that decides a fitted model: data before the fit, window, features, estimator, libraries.
 
+        Days without a game do not count: the model that was registered last night is the one for the next night.
         `estimator` is the content digest of an estimator that the test brings; None means the recipe's.
         """
         known = (fold.fitted_at, fold.train_start, digest.full, estimator)
@@ -164,8 +165,7 @@ class Candidate:
             self._fit_keys[known] = content_key(
                 {
                     "data": digest.before(fold.fitted_at),
-                    "fitted_at": fold.fitted_at.isoformat(),
-                    "train_start": fold.train_start.isoformat(),
+                    "since": digest.first_date(fold.train_start),
                     "target": self.target,
                     "features": self.lineage.to_dict(),
                     "estimator": estimator or (self.recipe.identity() if self.recipe else None),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,20 @@ def test_what_the_store_has_is_not_fitted_again(
     begun = expecting(candidate, folds, fresh)
     evaluated(candidate, fresh)
     assert len(begun) == len(set(begun)) > 1
+
+
+def test_days_without_games_make_no_other_fit(dataset: Dataset, candidate: Candidate, folds: tuple[Fold, ...]) -> None:
+    """The model that is fitted after the last game is the one for the next night, whenever that is."""
+
+    def key(**changes: Any) -> str:
+        return candidate.fit_key(replace(folds[0], **changes), dataset.digest)
+
+    played = [day.day for day in dataset.game_dates]
+    last, following = max(pairwise(played), key=lambda pair: pair[1] - pair[0])
+    assert following - last > timedelta(days=1)
+    assert key(fitted_at=last + timedelta(days=1)) == key(fitted_at=following)
+    assert len({key(fitted_at=day) for day in (last, following, following + timedelta(days=1))}) == 3
+    assert key(train_start=played[0] - timedelta(days=90)) == key(train_start=played[0]) != key(train_start=played[1])
 
 
 @pytest.mark.parametrize("error", [ValueError("no trees today"), StoreError("the disk is full")])
