@@ -171,6 +171,7 @@ class Child:
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_XDIST", "COV_CORE"))},
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # no server answers, and minutes would be spent on asking again
+            "JOBLIB_MULTIPROCESSING": "0",  # what its workers read would not be heard
             REHEARSAL: str(self.folder / ORDER),
             "PYTHONHASHSEED": self.hash_seed,
             "ARROW_DEFAULT_MEMORY_POOL": "system",  # jemalloc has a thread of its own
@@ -206,6 +207,7 @@ class Child:
             yield f"--randomly-seed={seed}"
         # Listening begins before pytest, and some of what it takes has a plugin of pytest's.
         yield from ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        yield from ("-W", "ignore:joblib backend:UserWarning")  # there are no workers
         if not self.order.get("asserts", True):
             yield "--assert=plain"
 

@@ -1,7 +1,8 @@
-"""Servers that only compiled drivers ask, of which Python hears nothing: whoever needs them is not known."""
+"""Servers that only compiled drivers ask, and files that only workers read: whoever needs them is not known."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from tests.end_to_end.conftest import CONFTEST, Train
 
+PYTHON = sys.executable  # not one that is warm: joblib looks at the environment when it is imported
 KERNEL_REFUSES = "import sys; from pytest_nbaprops.leaks.sealed import reach_no_server; sys.exit(not reach_no_server())"
 DRIVER = """
 import ctypes, socket, struct
@@ -25,6 +27,7 @@ def ask(port):
 """
 GROUPS = """
 import pandas as pd
+from joblib import Parallel, delayed
 from pytest_nbaprops import feature_group
 from driver import ask
 
@@ -39,8 +42,13 @@ def warehouse(games):
 def lately(games):
     return usual(games, "lately")
 
+@feature_group(tier="core", known_at="morning", version="1")
+def workers(games):
+    (table,) = Parallel(n_jobs=2, backend="loky")([delayed(pd.read_csv)("{file}")])
+    return usual(games, "workers") + table["PTS"].mean()
+
 def pytest_nbaprops_feature_groups(config):
-    return [warehouse, lately]
+    return [warehouse, lately, workers]
 """
 TESTS = """
 import pytest
@@ -53,6 +61,10 @@ def test_driver(fold):
 @pytest.mark.walk_forward(features="warehouse")
 def test_group(fold):
     fold.record(fold.test.X["warehouse"].fillna(10.0) + 7.0)
+
+@pytest.mark.walk_forward(features="workers")
+def test_workers(fold):
+    fold.record(fold.test.X["workers"].fillna(20.0) - 3.0)
 
 @pytest.mark.walk_forward(features="lately")
 def test_games_alone(fold):
@@ -69,15 +81,26 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_who_asks_a_server_is_not_known(project: pytest.Pytester, train: Train, port: int) -> None:
-    """A group by its answer, a test by what it does without the server; who asks none is left alone."""
+def test_who_needs_what_lies_elsewhere_is_not_known(
+    project: pytest.Pytester,
+    train: Train,
+    port: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A group by its answer, a test by what it does without the server; who asks for nothing is left alone."""
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    file = tmp_path_factory.mktemp("elsewhere") / "levels.csv"
+    file.write_text("PTS\n10\n12\n")
+    os.utime(file, (1_700_000_000, 1_700_000_000))  # nobody wrote it in this session
     (project.path / "driver.py").write_text(DRIVER)
-    (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port))
+    (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port, file=file))
     (project.path / "test_mine.py").write_text(TESTS.format(port=port))
     session = train("--nbaprops-test=last 4 dates", process=True)
     found = {candidate["name"]: candidate["reasons"] for candidate in session.decision["candidates"]}
     assert any("asks a server" in reason for reason in found["test_group"])
     assert any("no server is reached there" in reason for reason in found["test_driver"])
-    assert not any("server" in reason for reason in found["test_games_alone"])
+    assert any(f"nbaprops_sources = {file}" in reason for reason in found["test_workers"])
+    assert not any("declare" in reason or "server" in reason for reason in found["test_games_alone"])
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}
-    assert verdicts["test_group"] == verdicts["test_driver"] == "INCONCLUSIVE"
+    assert verdicts["test_group"] == verdicts["test_driver"] == verdicts["test_workers"] == "INCONCLUSIVE"
