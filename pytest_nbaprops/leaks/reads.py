@@ -42,6 +42,7 @@ TABLES = frozenset(
 # Functions of these may be groups too, and they stay libraries.
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
+MOST_SAID = 5
 STABLE = "let it depend on nothing but its arguments"
 IF_STATIC = "(if nothing in it was learnt from the tested games)"
 IN_A_FILE = "keep it in a file that is declared: nbaprops_sources, or sources={...} of a feature group"
@@ -76,7 +77,8 @@ def confirmed(reads: Sequence[Read], again: Sequence[Read]) -> list[Read]:
 
 def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:
     """The leak of who hangs on what nothing declares, with the line that would declare it."""
-    detail = "; ".join(dict.fromkeys(map(str, reads)))
+    said = list(dict.fromkeys(map(str, reads)))
+    detail = "; ".join([*said[:MOST_SAID], *([f"{len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else [])])
     paths = [Path(read.path) for read in reads if read.path is not None]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import joblib
 import pytest
 
 from pytest_nbaprops.leaks.leak import detail_of
@@ -82,11 +83,22 @@ def main() -> None:
         data=Path(told["data"]) if told["data"] else None,
     )
     install(listener, other=told["other"])
+    _remember_nothing()
     if not told.get("asserts", True):
         sys.meta_path.insert(0, _Unasserted())
         _assert_nothing("numpy.testing", "pandas.testing")
     order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
     raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+
+
+def _remember_nothing() -> None:
+    """What joblib keeps on disk is computed anew: a cache that is right changes nothing, and a stale one shows."""
+    real = joblib.Memory.__init__
+
+    def __init__(self: joblib.Memory, location: Any = None, *rest: Any, **named: Any) -> None:  # noqa: ARG001, N807
+        real(self, None, *rest, **named)
+
+    joblib.Memory.__init__ = __init__
 
 
 def _assert_nothing(*modules: str) -> None:

@@ -70,7 +70,7 @@ class Closing:
         """See that every recipe could be stored, and which candidates may have nothing new to log.
 
         Raises:
-            SettingsError: a recipe's model could not be registered.
+            SettingsError: a recipe's model could not be registered, or the date to rehearse is not tested.
         """
         self.evidence = evidence
         self.decision = DecisionDocument(
@@ -92,6 +92,11 @@ class Closing:
                     raise SettingsError(f"--nbaprops-recipe: {recipe.name!r}: {error}") from None
         if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
             terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
+        tested = {str(day) for candidate in evidence.candidates for day in candidate.dates}
+        if (day := self.settings.rehearse) is not None and day not in tested:
+            raise SettingsError(
+                f"--nbaprops-rehearse: {day} is none of the test dates; see them with --collect-only -q"
+            )
         self.leaks.look(evidence.candidates)
         if (champion := self.champion.at_start) is not None:
             made_by = record_of(champion).identity

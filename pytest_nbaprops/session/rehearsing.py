@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.code.reached import is_project, objects_reached
-from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
@@ -121,10 +120,6 @@ class Rehearsing:
     def by_hand(self, states: Sequence[Candidate], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""
         chosen = tuple((state, fold) for state in states for fold in state.folds if day in fold.fold.dates)
-        if not chosen:
-            raise SettingsError(
-                f"--nbaprops-rehearse: {day} is none of the test dates; see them with --collect-only -q"
-            )
         return self._judged(states, [Scene(folds=chosen, high=high) for high in (True, False)])
 
     # what is known

@@ -52,6 +52,10 @@ def pytest_nbaprops_feature_groups(config):
 """
 TESTS = """
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from driver import ask
 
 @pytest.mark.walk_forward(features="lately")
@@ -69,6 +73,11 @@ def test_workers(fold):
 @pytest.mark.walk_forward(features="lately")
 def test_games_alone(fold):
     fold.record(fold.test.X["lately"].fillna(10.0) + 7.0)
+
+@pytest.mark.walk_forward(features="lately")
+def test_cache_of_joblib(fold):
+    model = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(), memory="cache")
+    fold.record(model.fit(fold.train.X, fold.train.y).predict(fold.test.X))
 """
 
 
@@ -101,6 +110,8 @@ def test_who_needs_what_lies_elsewhere_is_not_known(
     assert any("asks a server" in reason for reason in found["test_group"])
     assert any("no server is reached there" in reason for reason in found["test_driver"])
     assert any(f"nbaprops_sources = {file}" in reason for reason in found["test_workers"])
-    assert not any("declare" in reason or "server" in reason for reason in found["test_games_alone"])
+    for honest in ("test_games_alone", "test_cache_of_joblib"):
+        assert not any("declare" in reason or "server" in reason for reason in found[honest])
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}
     assert verdicts["test_group"] == verdicts["test_driver"] == verdicts["test_workers"] == "INCONCLUSIVE"
+    assert {verdicts["test_games_alone"], verdicts["test_cache_of_joblib"]} == {"PASSED", "PROMOTE"}

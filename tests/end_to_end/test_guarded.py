@@ -149,6 +149,9 @@ def test_one_date_is_rehearsed_by_hand(project: pytest.Pytester, train: Train) -
     )
     assert session.code == 1
     assert session.decision["verdict"] == "INCONCLUSIVE"
+    refused = train("--nbaprops-rehearse=1999-01-01", FEW_FOLDS)
+    assert refused.code == 4
+    refused.result.stderr.fnmatch_lines(["ERROR: --nbaprops-rehearse: 1999-01-01 is none of the test dates; see*"])
 
 
 ASKS_A_FILE = """
