@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.code.reached import texts_of
+from pytest_nbaprops.errors import FeatureError, NBAPropsError
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import hashes
@@ -79,7 +80,8 @@ class GroupGuard:
         try:
             self._check(groups, keys)
         except Exception as error:  # noqa: BLE001 - the gate fails closed, whatever a user's group does
-            self.problem = f"the leak guard could not finish: {detail_of(error)['detail']}"
+            why = error if isinstance(error, NBAPropsError) else detail_of(error)["detail"]
+            self.problem = f"the leak guard could not finish: {why}"
         self.seconds = time.perf_counter() - started
 
     def _check(self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str]) -> None:
@@ -271,6 +273,6 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def _left(child: Child) -> dict[str, dict[str, Any]]:
     """What a process left of each group that it asked."""
     if child.result is None:
-        raise RuntimeError(child.failure)
+        raise FeatureError(child.failure)
     left: dict[str, dict[str, Any]] = child.result
     return left

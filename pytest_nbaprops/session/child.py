@@ -24,6 +24,7 @@ from typing import Any
 import joblib
 import pytest
 
+from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
@@ -59,7 +60,8 @@ class Order:
 
     def fail(self, error: BaseException) -> None:
         """Say why there is no result."""
-        (self.folder / ERROR).write_text(str(detail_of(error)["detail"]), encoding="utf-8")
+        why = error if isinstance(error, NBAPropsError) else detail_of(error)["detail"]
+        (self.folder / ERROR).write_text(str(why), encoding="utf-8")
 
     def tick(self) -> None:
         """One more piece is done, or nearly: the session that waits counts them to tell the time left."""

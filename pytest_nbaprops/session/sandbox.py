@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.leaks.answers import Found, difference
 from pytest_nbaprops.leaks.groups import ALL, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import detail_of
@@ -51,6 +52,11 @@ class Sandbox:
         told, self.imported = self.order.told, self.order.listener.take()
         context = read_context(self.config, Path(told["context"]), threads=1)
         games = context.dataset.games
+        if missing := sorted(context.columns.keys() - {group.name for group in context.groups}):
+            raise FeatureError(
+                f"{', '.join(missing)}: no such feature group where the command is started again; "
+                "bring groups by a conftest.py or a plugin that -p names"
+            )
         self.material = Material.with_built_in(
             context.own_groups,
             groups=context.groups,
