@@ -111,7 +111,10 @@ class Cutoff:
         return self._exchanged(self._everything(), ~self._is(self.earlier))
 
     def tables(self, group: FeatureGroup, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        """Declared tables with the rows not yet known on the cutoff date thinned out and their values exchanged."""
+        """Declared tables with half of the rows not yet known on the cutoff date, each on another one's as-of date.
+
+        Whole rows change places, so that keys that are unique stay so.
+        """
         return {key: self._changed(table, group.sources[key].as_of) for key, table in tables.items()}
 
     def _all_at_once(self, tonight: Positions) -> Scene:
@@ -227,7 +230,7 @@ class Cutoff:
     def _changed(self, table: pd.DataFrame, as_of: str) -> pd.DataFrame:
         unknown = days_of(table, as_of) >= self.date
         rng, source = self._rng(7), np.arange(len(table))
-        source[unknown] = rng.choice(max(1, len(table)), int(unknown.sum()))
+        source[unknown] = rng.permutation(np.flatnonzero(unknown))
         others = {name: table[name].take(source).to_numpy() for name in table.columns if name != as_of}
         dropped = unknown & (rng.random(len(table)) < 0.5)  # noqa: PLR2004 - a half
         return table.assign(**others).loc[~dropped].reset_index(drop=True)

@@ -183,8 +183,8 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
                 f"nbaprops_known_columns: {name!r} is no column of your own in the games (there: "
                 f"{', '.join(own) or 'none'}); what is known of the league's columns is settled"
             )
-    refuse_games(settings, games.frame, target_columns)
     groups = available_groups(config, settings)
+    refuse_games(settings, games.frame, target_columns, groups.all)
     folder = _session_folder(store.folder)
     try:
         table = tables.features(games, groups.all, declared_files(settings), threads=threads)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS, target_values
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.features.group import FeatureGroup
+from pytest_nbaprops.features.sources import read_sources
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.dataset import game_dates
 from pytest_nbaprops.walkforward.windows import parse_test_window
@@ -23,24 +25,43 @@ READERS: Mapping[str, Callable[[Path], Any]] = {
 SHARE = 0.5  # of the rows of a table that say what the games say
 FEW_ROWS = 20
 KEYS = ["player", "game"]
+EARLIEST = pd.Timedelta(days=60)  # before the first test date: that early no table tells of it
 
 
-def refuse_games(settings: Settings, games: pd.DataFrame, target: Sequence[str]) -> None:
+def refuse_games(
+    settings: Settings, games: pd.DataFrame, target: Sequence[str], groups: Sequence[FeatureGroup] = ()
+) -> None:
     """See that no declared file is the games' own, or a table of outcomes of the test window.
+
+    Tables of the groups may tell outcomes, but not before the games.
 
     Raises:
         SettingsError: one is.
+        FeatureError: a group's table cannot be read.
     """
+    with_tables = [group for group in groups if group.sources]
+    if not (settings.sources or with_tables):
+        return
     dates = game_dates(games, tuple(target))
-    tested = parse_test_window(settings.test).pick(dates) if settings.sources else []
-    games = games[games["GAME_DATE"] >= pd.Timestamp(min(tested, default=dates[-1].day))]
+    tested = parse_test_window(settings.test).pick(dates)
+    start = pd.Timestamp(min(tested, default=dates[-1].day))
+    games = games[games["GAME_DATE"] >= start]
+    for group in with_tables:
+        for key, table in read_sources(group, Path(settings.rootdir)).items():
+            as_of = group.sources[key].as_of
+            late = table[table[as_of] >= start - EARLIEST]
+            if (column := _outcome_in(late, games, target, as_of=as_of)) is not None:
+                raise SettingsError(
+                    f"feature group {group.name!r}, source {key!r}: column {column!r} holds outcomes of games that are "
+                    f"still to come on its date {as_of}; leave it out, or date each row when it was known"
+                )
     for path in map(Path, settings.sources):
         if settings.data is not None and Path(settings.data) in (path, *path.parents):
             raise SettingsError(
                 f"nbaprops_sources: {path} holds the games themselves; they are not declared but loaded"
             )
-        table = _table(path)
-        if table is not None and (column := _outcome_in(table, games, target)) is not None:
+        file = _table(path)
+        if file is not None and (column := _outcome_in(file, games, target)) is not None:
             raise SettingsError(
                 f"nbaprops_sources: {path} holds outcomes of the games (column {column!r} by player and game); declare "
                 "such a table as the source of a feature group, with an as-of date: sources={...}"
@@ -55,9 +76,16 @@ def _table(path: Path) -> pd.DataFrame | None:
     return table.reset_index() if isinstance(table, pd.DataFrame) else None
 
 
-def _outcome_in(table: pd.DataFrame, games: pd.DataFrame, target: Sequence[str]) -> str | None:
-    """A column that says what happened in games, by a column of players and one of games or dates; None without."""
-    texts = table.apply(_text)
+def _outcome_in(
+    table: pd.DataFrame, games: pd.DataFrame, target: Sequence[str], as_of: str | None = None
+) -> str | None:
+    """A column that says what happened in games, by a column of players and one of games or dates; None without.
+
+    With `as_of` only what a row says of games that are later than its own date.
+    """
+    if table.empty:
+        return None
+    texts = table.drop(columns=[as_of] if as_of else []).apply(_text)
     ids, days, players = (_text(games[name]) for name in ("GAME_ID", "GAME_DATE", "PLAYER_ID"))
     texts = texts[texts.isin({*ids, *days}).any(axis=1)]  # earlier games may be declared
     player = _like(texts, players)
@@ -66,14 +94,17 @@ def _outcome_in(table: pd.DataFrame, games: pd.DataFrame, target: Sequence[str])
         return None
     names = [name for name in OUTCOME_COLUMNS if name in games and games[name].dtype.kind in "iuf"]
     key = ids if texts[game].isin({*ids}).any() else days
-    truth = games[names].assign(target=target_values(games, target), player=players, game=key).drop_duplicates(KEYS)
+    truth = games[[*names, "GAME_DATE"]].assign(target=target_values(games, target), player=players, game=key)
     numbers = table.drop(columns=[player, game]).select_dtypes("number")
     said = texts[[player, game]].set_axis(KEYS, axis=1).join(numbers.add_prefix("said "))
-    both = said.merge(truth, on=KEYS)
-    for column in numbers if len(both) >= FEW_ROWS else ():
-        off = both[[*names, "target"]].sub(both[f"said {column}"], axis=0).abs()
-        if ((off < 1e-6).mean() > SHARE).any():  # noqa: PLR2004 - the same number
-            return str(column)
+    said["known"] = table[as_of] if as_of else pd.NaT
+    both = said.merge(truth.drop_duplicates(KEYS), on=KEYS)
+    both = both[~(both["known"] >= both["GAME_DATE"])]
+    for outcome in [*names, "target"] if len(both) >= FEW_ROWS else ():
+        telling = both[both[outcome] != both[outcome].mode()[0]]  # most players have no block, and no flag either
+        for column in numbers:
+            if ((telling[f"said {column}"] - telling[outcome]).abs() < 1e-6).mean() > SHARE:  # noqa: PLR2004 - the same
+                return str(column)
     return None
 
 

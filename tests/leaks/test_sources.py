@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from pytest_nbaprops.data.sample import sample_league
 from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.features.group import feature_group
 from pytest_nbaprops.session.sources import refuse_games
 
 TARGET = ("PTS", "REB", "AST")
@@ -60,6 +62,7 @@ ALLOWED: dict[str, tuple[Table, str]] = {
     ),
     "arenas": (lambda games: pd.DataFrame({"TEAM": games["TEAM_ABBREVIATION"].unique(), "ALTITUDE": 1.0}), "a.csv"),
     "heights": (lambda games: games[["PLAYER_ID"]].drop_duplicates().assign(HEIGHT=195), "h.csv"),
+    "a flag that few have": (lambda games: answers(games).assign(GUESS=0.0), "flags.csv"),
     "what is expected": (lambda games: answers(games).assign(GUESS=11.25), "expected.csv"),
     "the schedule": (lambda games: late(games)[["GAME_ID", "GAME_DATE", "PLAYER_ID"]], "schedule.parquet"),
 }
@@ -73,6 +76,24 @@ def test_outcomes_of_the_test_window_cannot_be_declared(games: pd.DataFrame, tmp
         SettingsError, match="declare such a table as the source of a feature group, with an as-of date"
     ):
         refuse(games, written(table(games), tmp_path / file))
+
+
+STILL_TO_COME = pytest.raises(SettingsError, match="'GUESS' holds outcomes of games that are still to come")
+
+
+@pytest.mark.parametrize(("days", "expected"), [(-1, STILL_TO_COME), (0, nullcontext()), (1, nullcontext())])
+def test_a_groups_table_tells_no_outcome_before_the_game(
+    games: pd.DataFrame, tmp_path: Path, days: int, expected: AbstractContextManager[Any]
+) -> None:
+    """A closing line that carries the result of its game, on the date of the line; a log of results is well."""
+    table = answers(games).assign(LINE=11.5, AS_OF=late(games)["GAME_DATE"] + pd.Timedelta(days=days))
+    path = written(table, tmp_path / "lines.csv")
+    group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
+        lambda games, lines: (games, lines)[0][["GAME_ID"]]
+    )
+    declared: Any = SimpleNamespace(sources=(), data=None, test="last 20 dates", rootdir=str(tmp_path))
+    with expected:
+        refuse_games(declared, games, TARGET, [group])
 
 
 @pytest.mark.parametrize("name", ALLOWED)
