@@ -191,7 +191,7 @@ def _changes(handed: pd.DataFrame, games: pd.DataFrame) -> str | None:
     if handed.columns.equals(games.columns) and handed.index.equals(games.index) and handed.equals(games):
         return None
     names = [str(name) for name in handed.columns if name not in games or not handed[name].equals(games[name])]
-    return f"changed the games handed over: {', '.join(names) or 'its rows'}"
+    return f"changed the games handed over: {', '.join(names) or 'its rows'}; begin with games = games.copy()"
 
 
 class Examination:

@@ -84,7 +84,10 @@ def with_imputer(estimator: Any) -> Any:
     from sklearn.impute import SimpleImputer  # noqa: PLC0415 - scikit-learn is slow to import
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - as above
 
-    return estimator if _takes_nan(estimator) else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
+    if _takes_nan(estimator):
+        return estimator
+    # A frame stays one: what picks columns by name finds them.
+    return make_pipeline(SimpleImputer(keep_empty_features=True).set_output(transform="pandas"), estimator)
 
 
 def _takes_nan(estimator: Any) -> bool:

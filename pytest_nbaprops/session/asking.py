@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -42,6 +42,7 @@ DRAWN = Read(what="holds what its module drew, or a time that it asked for, when
 IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
 
 Dates = dict[str, list[str]]
+NOT_BY_COLUMNS = ("not deterministic", "keeps state", "changes rows")
 NO_DATES: Dates = {"dates": [], "few_dates": []}
 
 
@@ -156,7 +157,7 @@ class GroupGuard:
         results = self._results(asked, own, plan)
         for name in own:
             plan[name]["few_dates"] = results[name]["few_dates"]
-            found[name] = tuple(map(self._with_column, self._leaks(name, results[name])))
+            found[name] = tuple(_by(results[name]["by_columns"], leak) for leak in self._leaks(name, results[name]))
         for name in ours:  # were asked together: each has the leaks of the columns that it made
             leaks = [
                 (leak, [one for one in leak.columns if one in self.context.columns[name]])
@@ -191,8 +192,25 @@ class GroupGuard:
                 run_all(self.config, [alone])
                 for name, again in _left(alone).items():
                     found[name]["reads"] = confirmed(found[name]["reads"], again["reads"])
+            for name in own:
+                found[name]["by_columns"] = self._by_columns(name, found[name]["leaks"], child, plan[name])
             others = {one.folder.name: one.result for one in (*imported, *seeds)}
             return {name: {**one, "others": others} for name, one in found.items()}
+
+    def _by_columns(
+        self, name: str, leaks: Sequence[Leak], child: Callable[..., Child], plan: Dates
+    ) -> tuple[str, ...]:
+        """The undeclared columns that a group leaks by: those which, if they were known, would leave no leak."""
+        said = texts_of(self._functions[name])
+        used = tuple(column for column in self.context.dataset.undeclared if column in said)
+        if not used or all(leak.remedy is not None or leak.kind in NOT_BY_COLUMNS for leak in leaks):
+            return ()
+        sets = [*((column,) for column in used), *([used] if len(used) > 1 else [])]
+        runs = [
+            child(f"known-{name}-{n}", groups=[name], plan={name: plan}, known=known) for n, known in enumerate(sets)
+        ]
+        run_all(self.config, runs)
+        return next((known for known, run in zip(sets, runs, strict=True) if not _left(run)[name]["leaks"]), ())
 
     def _leaks(self, name: str, result: Mapping[str, Any]) -> list[Leak]:
         """What was found of a group, and what its reads and its answers in other interpreters add."""
@@ -221,14 +239,6 @@ class GroupGuard:
         found = changed_rows(self.games, group, root=self.context.root)
         example = detail_of(self.context.broken[group.name])
         return found or (Leak(group=group.name, columns=(), kind="changes rows", example=example),)
-
-    def _with_column(self, leak: Leak) -> Leak:
-        """A leak that comes by columns of one's own is only not known: nobody has said what they hold."""
-        said = texts_of(self._functions[leak.group])
-        used = [name for name in self.context.dataset.undeclared if name in said]
-        if not used or leak.remedy is not None or leak.kind in ("not deterministic", "keeps state", "changes rows"):
-            return leak
-        return replace(leak, remedy=f"nbaprops_known_columns = {written(used)} (if known before the game)")
 
     @cached_property
     def _functions(self) -> dict[str, Any]:
@@ -268,6 +278,13 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         "reads": list(dict.fromkeys([*one["reads"], *other["reads"]])),
         "few_dates": sorted({*one["few_dates"], *other["few_dates"]}),
     }
+
+
+def _by(columns: Sequence[str], leak: Leak) -> Leak:
+    """A leak that comes by columns of one's own is only not known: nobody has said what they hold."""
+    if not columns or leak.remedy is not None or leak.kind in NOT_BY_COLUMNS:
+        return leak
+    return replace(leak, remedy=f"nbaprops_known_columns = {written(columns)} (if known before the game)")
 
 
 def _left(child: Child) -> dict[str, dict[str, Any]]:

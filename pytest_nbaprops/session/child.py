@@ -37,6 +37,7 @@ ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "tic
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
 REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--report-log", "log_file": "--log-file"}
 REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
+NOT_IN_CHILDREN = ("PYTEST_XDIST", "COV_CORE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 NOT_AGAIN = ("--pdb", "--trace", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--nf")
 
 
@@ -182,7 +183,8 @@ class Child:
         self.folder.mkdir(parents=True)
         (self.folder / ORDER).write_bytes(pickle.dumps(self.order))
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_XDIST", "COV_CORE"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(NOT_IN_CHILDREN)},
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder / 'mlflow.db'}",  # what a test logs itself is logged once
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # no server answers, and minutes would be spent on asking again
             "JOBLIB_MULTIPROCESSING": "0",  # what its workers read would not be heard

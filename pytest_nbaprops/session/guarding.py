@@ -12,13 +12,15 @@ import pytest
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import SEES_COMPILED
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
-from pytest_nbaprops.leaks.plausible import too_good
+from pytest_nbaprops.leaks.plausible import too_good, too_telling
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
+
+MINUTES = "who knew tonight's minutes would explain 34%"
 
 
 class LeakChecks:
@@ -38,6 +40,27 @@ class LeakChecks:
             return
         self.gaps = gaps_of(self.context.dataset.games, tested, known=self.context.settings.known_gaps)
         self.groups.check(used, self._keys(states), tested, fits=any(map(self._fits, states)))
+        if self.context.settings.known_good is None:
+            self._look_at_columns(tested)
+
+    def _look_at_columns(self, tested: Sequence[date]) -> None:
+        """Columns of the user's own that tell too much, whatever way it came in."""
+        dataset = self.context.dataset
+        rows = dataset.games["GAME_DATE"].dt.date.isin(set(tested)).to_numpy()
+        for name, leaks in self.groups.leaks.items():
+            if not leaks and name in self.context.own_groups:
+                columns = dataset.features[list(self.context.columns[name])]
+                telling = too_telling(columns, dataset.games, dataset.targets, rows)
+                self.groups.leaks[name] = tuple(
+                    Leak(
+                        group=name,
+                        columns=(column,),
+                        kind="too good to be true",
+                        example=detail_of(f"alone it explains {share:.0%} of what the baseline gets wrong; {MINUTES}"),
+                        remedy="look at where it comes from, or say why with nbaprops_known_good = REASON",
+                    )
+                    for column, share in telling.items()
+                )
 
     def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
@@ -45,11 +68,13 @@ class LeakChecks:
 
     def rehearse_by_hand(self, states: Sequence[Candidate], day: str) -> int:
         """Rehearse one date and say what differs: exit code 1 where something does; nothing is decided or kept."""
-        found = self._rehearsing.by_hand(states, date.fromisoformat(day))
+        found, writer = self._rehearsing.by_hand(states, date.fromisoformat(day)), self.config.get_terminal_writer()
+        writer.line()
         for name, one in found.items():
             said = [leak_text(leak.to_dict()) for leak in one.leaks] or [one.unknown or "its predictions are the same"]
             for text in said:
-                terminal.tell(self.config, f"rehearsal of {day}: {name}: {text.removeprefix(f'{name}: ')}")
+                # What was asked for is said however quiet the session is.
+                writer.line(f"rehearsal of {day}: {name}: {text.removeprefix(f'{name}: ')}")
         return int(any(one.leaks or one.unknown for one in found.values()))
 
     def _fits(self, state: Candidate) -> bool:

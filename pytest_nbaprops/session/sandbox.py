@@ -66,7 +66,7 @@ class Sandbox:
             root=context.root,
             listener=self.order.listener,
             seed=context.settings.seed,
-            known=context.settings.known_columns,
+            known=(*context.settings.known_columns, *told.get("known", ())),
             few=games["GAME_ID"].isin(told["few_games"]),
         )
         if "call" in told:

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.end_to_end.conftest import CONFTEST, Train
 
-PYTHON = sys.executable  # not one that is warm: joblib looks at the environment when it is imported
+PYTHON = sys.executable
 KERNEL_REFUSES = "import sys; from pytest_nbaprops.leaks.sealed import reach_no_server; sys.exit(not reach_no_server())"
 DRIVER = """
 import ctypes, socket, struct
@@ -47,8 +49,13 @@ def workers(games):
     (table,) = Parallel(n_jobs=2, backend="loky")([delayed(pd.read_csv)("{file}")])
     return usual(games, "workers") + table["PTS"].mean()
 
+@feature_group(tier="core", known_at="morning", version="1", sources={{"lines": "lines.csv"}})
+def closing(games, lines):
+    lines["GAME_DATE"] = pd.to_datetime(lines["GAME_DATE"])
+    return games.merge(lines, on=["PLAYER_ID", "GAME_DATE"], how="left", validate="many_to_one")[["LINE", "OVER"]]
+
 def pytest_nbaprops_feature_groups(config):
-    return [warehouse, lately, workers]
+    return [warehouse, lately, workers, closing]
 """
 TESTS = """
 import pytest
@@ -70,6 +77,10 @@ def test_group(fold):
 def test_workers(fold):
     fold.record(fold.test.X["workers"].fillna(20.0) - 3.0)
 
+@pytest.mark.walk_forward(features="closing")
+def test_lines(fold):
+    fold.record(fold.test.X["LINE"].fillna(20.0) + fold.test.X["OVER"].fillna(0.0))
+
 @pytest.mark.walk_forward(features="lately")
 def test_games_alone(fold):
     fold.record(fold.test.X["lately"].fillna(10.0) + 7.0)
@@ -90,28 +101,41 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_who_needs_what_lies_elsewhere_is_not_known(
-    project: pytest.Pytester,
-    train: Train,
-    port: int,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A group by its answer, a test by what it does without the server; who asks for nothing is left alone."""
-    monkeypatch.setattr(sys, "executable", PYTHON)
+@pytest.fixture
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file outside of the project, which nobody wrote in this session."""
     file = tmp_path_factory.mktemp("elsewhere") / "levels.csv"
     file.write_text("PTS\n10\n12\n")
-    os.utime(file, (1_700_000_000, 1_700_000_000))  # nobody wrote it in this session
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    return file
+
+
+@pytest.fixture
+def cold(train: Train, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """With interpreters that are not warm: joblib looks at the environment when it is imported."""
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    return train
+
+
+def test_who_needs_what_lies_elsewhere_is_not_known(
+    project: pytest.Pytester, cold: Train, port: int, league: Path, elsewhere: Path
+) -> None:
+    """A group by its answer, a test by what it does without the server; who asks for nothing is left alone."""
+    games = pd.read_csv(league, parse_dates=["GAME_DATE"])
+    result, day_before = games[["PTS", "REB", "AST"]].sum(axis=1), games["GAME_DATE"] - pd.Timedelta(days=1)
+    lines = games[["PLAYER_ID", "GAME_DATE"]].assign(AS_OF=day_before, LINE=result.mean(), OVER=result > result.mean())
+    lines.to_csv(project.path / "lines.csv", index=False)
     (project.path / "driver.py").write_text(DRIVER)
-    (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port, file=file))
+    (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port, file=elsewhere))
     (project.path / "test_mine.py").write_text(TESTS.format(port=port))
-    session = train("--nbaprops-test=last 4 dates", process=True)
+    session = cold("--nbaprops-test=last 4 dates", process=True)
     found = {candidate["name"]: candidate["reasons"] for candidate in session.decision["candidates"]}
     assert any("asks a server" in reason for reason in found["test_group"])
     assert any("no server is reached there" in reason for reason in found["test_driver"])
-    assert any(f"nbaprops_sources = {file}" in reason for reason in found["test_workers"])
+    assert any(f"nbaprops_sources = {elsewhere}" in reason for reason in found["test_workers"])
+    assert any("OVER: alone it explains" in reason for reason in found["test_lines"])  # whatever its date says
     for honest in ("test_games_alone", "test_cache_of_joblib"):
         assert not any("declare" in reason or "server" in reason for reason in found[honest])
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}
-    assert verdicts["test_group"] == verdicts["test_driver"] == verdicts["test_workers"] == "INCONCLUSIVE"
+    assert {verdicts[f"test_{name}"] for name in ("group", "driver", "workers", "lines")} == {"INCONCLUSIVE"}
     assert {verdicts["test_games_alone"], verdicts["test_cache_of_joblib"]} == {"PASSED", "PROMOTE"}

@@ -68,23 +68,27 @@ def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, tr
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
     """A mean over the test window hangs on the player and looks like his height; a declared column may be used."""
     project.makeconftest(
-        CONFTEST
-        + "\nfrom pytest_nbaprops import feature_group\nfrom pytest_nbaprops.data.sample import sample_league\n\n"
+        CONFTEST + "\nimport pandas as pd\nfrom pytest_nbaprops import feature_group\n"
+        "from pytest_nbaprops.data.sample import sample_league\n\n"
         "def pytest_nbaprops_load_games(config):\n"
         "    games = sample_league(seasons=1, players=60)\n"
         "    means = games.groupby('PLAYER_ID')['PTS'].transform('mean')\n"
         "    return games.assign(MEAN=means, HEIGHT=190 + games['PLAYER_ID'] % 25, NIGHT=games['PTS'])"
         ".assign(AGE=20 + games['PLAYER_ID'] % 15)\n\n"
-        "@feature_group(tier='core')\ndef mean(games):\n    return games[['MEAN']]\n\n"
+        "@feature_group(tier='core')\ndef mean(games):\n"
+        "    return games[['MEAN']].assign(night_before=games.groupby('PLAYER_ID')['NIGHT'].shift(1))\n\n"
+        "@feature_group(tier='core')\ndef tonight(games):\n"
+        "    before = games.groupby('PLAYER_ID')['NIGHT'].shift(1)\n"
+        "    return pd.DataFrame({'tonight': games['PTS'] + before})\n\n"
         "@feature_group(tier='core')\ndef height(games):\n    return games[['HEIGHT', 'AGE']].astype(float)\n\n"
         "@feature_group(tier='core')\ndef night(games):\n"
         "    return games.groupby('PLAYER_ID')['NIGHT'].shift(1).to_frame('night')\n\n"
-        "def pytest_nbaprops_feature_groups(config):\n    return [mean, height, night]\n"
+        "def pytest_nbaprops_feature_groups(config):\n    return [mean, height, night, tonight]\n"
     )
     session = train("-o", "nbaprops_known_columns=HEIGHT AGE", FEW_FOLDS)
     found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
-    assert found == {"mean": "nbaprops_known_columns = MEAN (if known before the game)"}
-    assert session.candidate["verdict"] == "INCONCLUSIVE"
+    assert found == {"mean": "nbaprops_known_columns = MEAN (if known before the game)", "tonight": None}
+    assert session.candidate["verdict"] == "REJECT"
 
 
 def test_an_interpreter_for_every_question_finds_the_same(

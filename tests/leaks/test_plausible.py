@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
-from pytest_nbaprops.leaks.plausible import too_good, too_good_folds
+from pytest_nbaprops.leaks.plausible import too_good, too_good_folds, too_telling
 
 RNG = np.random.default_rng(5)
 MINUTES = RNG.integers(0, 40, 3000)
@@ -71,3 +71,39 @@ def test_who_is_better_than_tonights_minutes_allow_is_too_good() -> None:
     assert said is not None
     assert "nbaprops_known_good" in said
     assert too_good(usual.assign(predicted=POINTS).head(50)) is None  # luck
+
+
+def league(players: int = 50, nights: int = 60) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Games in the order of their dates, with what the baseline says and what came of it."""
+    rng, count = np.random.default_rng(8), players * nights
+    games = pd.DataFrame({"PLAYER_ID": np.tile(np.arange(players), nights), "MIN": rng.integers(5, 40, count)})
+    strength = np.tile(rng.normal(20, 8, players), nights)
+    return games, pd.DataFrame({"actual": strength + rng.normal(0, 6, count), "baseline": strength})
+
+
+def test_a_column_that_tells_more_than_anything_can_stands_out() -> None:
+    """Whether a line was passed, or the result itself with noise; a sharp closing line does not."""
+    rng, (games, targets) = np.random.default_rng(9), league()
+    wrong = targets["actual"] - targets["baseline"]
+    noise = rng.normal(0, 6, len(games))
+    columns = pd.DataFrame(
+        {
+            "over": (wrong > 0).astype(float),
+            "result": (targets["actual"] + noise / 2).where(rng.random(len(games)) < 0.5),
+            "line": targets["baseline"] + 0.25 * wrong + noise / 2,
+            "again": targets["baseline"] * 2 - 5,
+            "level": 1.0,
+            "empty": np.nan,
+        }
+    )
+    found = too_telling(columns, games, targets, np.ones(len(games), dtype=bool))
+    assert found == {"over": pytest.approx(0.64, abs=0.05), "result": pytest.approx(0.8, abs=0.05)}
+
+
+def test_newcomers_and_those_who_did_not_play_are_not_asked_about() -> None:
+    """Their baseline is easily mended: by what somebody was before, or by who is out."""
+    games, targets = league()
+    result = targets[["actual"]]
+    assert too_telling(result, games, targets, np.arange(len(games)) < 50 * 10) == {}
+    assert too_telling(result, games.assign(MIN=0), targets, np.ones(len(games), dtype=bool)) == {}
+    assert too_telling(result, games, targets, np.ones(len(games), dtype=bool)) == {"actual": pytest.approx(1.0)}

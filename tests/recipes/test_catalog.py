@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -70,6 +71,14 @@ def test_estimator_without_nan_gets_an_imputer() -> None:
     holes = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [np.nan] * 3})
     recipe.estimator.fit(holes, [1, 2, 3])
     assert np.isfinite(recipe.estimator.predict(holes)).all()
+
+
+def test_behind_the_imputer_a_frame_stays_a_frame() -> None:
+    """What picks columns by name finds them."""
+    mine = ColumnTransformer([("scaled", StandardScaler(), ["b"])], remainder="passthrough")
+    recipe = resolve("mine", registered={"mine": make_pipeline(mine, Ridge())})
+    holes = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [2.0, 1.0, np.nan]})
+    assert np.isfinite(recipe.estimator.fit(holes, [1, 2, 3]).predict(holes)).all()
 
 
 def test_pipeline_and_forest_that_take_nan_stay_as_they_are() -> None:
