@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import FunctionType
@@ -23,11 +23,12 @@ from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
-from pytest_nbaprops.leaks.world import KINDS, NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
+from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
+from pytest_nbaprops.session.scenes import CHANGES, NOTHING, Change, Move, Scene, Trial, merged
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
@@ -41,8 +42,6 @@ STATE = (
 )
 CONNECTING = re.compile("connect|denied|://", re.IGNORECASE)  # in the words of all kinds of drivers
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
-
-Move = Mapping[str, object] | None
 
 
 @dataclass(kw_only=True)
@@ -70,20 +69,6 @@ class Rehearsed:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Rehearsed:
         return cls(**{**plain, "leaks": [Leak.from_dict(leak) for leak in plain["leaks"]]})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One session to run: which folds of which candidates, on what world."""
-
-    folds: tuple[tuple[Candidate, FoldState], ...]
-    high: bool
-    changes: tuple[str, ...] = KINDS
-    other: bool = True  # files answer otherwise, too
-
-    @property
-    def dates(self) -> list[date]:
-        return sorted({day for _, fold in self.folds for day in fold.fold.dates})
 
 
 class Rehearsing:
@@ -164,15 +149,14 @@ class Rehearsing:
                 yield Scene(folds=tuple(folds), high=number % 2 == 0)
 
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
-        """What each session left; one in which something was asserted in vain runs again without assertions.
+        """What each session left; candidates that asserted something in vain run again without assertions.
 
         They judge what a test is given and do not predict, and a world that could be is no world that was.
         """
         runs = self._left_by(scenes)
-        asserted = [number for number, run in enumerate(runs) if any(fold.asserted for fold in run.folds.values())]
-        for number, again in zip(
-            asserted, self._left_by([scenes[number] for number in asserted], asserts=False), strict=True
-        ):
+        vain = {number: names for number, run in enumerate(runs) if (names := _asserting(scenes[number], run))}
+        again_of = [scenes[number].of(names) for number, names in vain.items()]
+        for number, again in zip(vain, self._left_by(again_of, asserts=False), strict=True):
             folds = runs[number].folds
             better = {name: fold for name, fold in again.folds.items() if name in folds and folds[name].asserted}
             runs[number].folds |= better
@@ -205,13 +189,19 @@ class Rehearsing:
         suspects = self._moving(scenes, runs)
         for name, reads in self._learnt(states, scenes, runs).items():
             self.found[name].leaks = [undeclared(name, reads, self.context.root)] if reads else []
-        # In a world of its own date alone, a test that learns from the nights before is honest again.
-        alone = _merged([scene for moving in suspects.values() for scene, _ in moving[:MOST_AGAIN]])
-        moving = self._moving(alone, self._run(alone))
-        moves = {name: move for name, ((_, move), *_) in moving.items()}
-        for scene in _merged([first for (first, _), *_ in moving.values()]):
-            self._name(scene, moves)
+        self._name(self._moving_alone(suspects))
         return self.found
+
+    def _moving_alone(self, suspects: Mapping[str, Sequence[tuple[Scene, Move]]]) -> dict[str, tuple[Scene, Move]]:
+        """Those that move in a world of one date alone, too: there, who learns from the nights before is honest again.
+
+        More dates are looked at where nothing moves on the first.
+        """
+        moving: dict[str, tuple[Scene, Move]] = {}
+        for some in (slice(1), slice(1, MOST_AGAIN)):
+            alone = merged([one for name, ones in suspects.items() if name not in moving for one, _ in ones[some]])
+            moving |= {name: first for name, (first, *_) in self._moving(alone, self._run(alone)).items()}
+        return moving
 
     def _moving(self, scenes: Sequence[Scene], runs: Sequence[Again]) -> dict[str, list[tuple[Scene, Move]]]:
         """For each candidate the folds that moved, each as a scene of its own; the others are well."""
@@ -264,42 +254,51 @@ class Rehearsing:
             heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
         return heard
 
-    def _name(self, scene: Scene, moves: Mapping[str, Move]) -> None:
-        """Name what moves predictions on one date, one change at a time; as they are they must not move at all."""
-        plain = replace(scene, changes=(), other=False)
-        # Who chooses by outcomes may choose the same among the high ones, but not among the low ones, too.
-        kinds = [(kind, replace(plain, changes=(kind,))) for kind in KINDS]
-        kinds.insert(1, (OUTCOMES, replace(plain, changes=(OUTCOMES,), high=not scene.high)))
-        runs = self._run([plain, plain, replace(plain, other=True), *(one for _, one in kinds)])
-        still, _, outside, *by_kind = [{state.name: move for state, _, move in self._moves(scene, run)} for run in runs]
-        for state, fold in scene.folds:
-            name, known = state.name, self.found[state.name]
-            if name not in still:
-                continue
-            if still[name] is not None:
-                one, other = (run.folds[fold.nodeid].predictions for run in runs[:2])
-                known.unknown = NOISE if moved_prediction(self.games, one, other) else STATE
-                continue
-            moving = [(kind, moved[name]) for (kind, _), moved in zip(kinds, by_kind, strict=True) if moved.get(name)]
-            if moving:
-                kind, move = moving[0]
-                # A recipe is handed nothing but rows.
-                kind = NEIGHBOURS if kind == PRESENCE and state.spec.code is None else kind
-                known.leaks.append(_leak(name, kind, move))
-            elif outside.get(name) is not None:
-                tried = [read for read in _reads(state, runs[2]) if read.tried]
-                known.leaks = known.leaks or [undeclared(name, tried or [OTHERWISE], self.context.root)]
-            else:
-                known.leaks.append(_leak(name, OUTCOMES, moves[name]))
+    def _name(self, moving: Mapping[str, tuple[Scene, Move]]) -> None:
+        """Name what moves predictions on one date, by the first change that does; who is named is not run again."""
+        left = {name: scene for name, (scene, _) in moving.items()}
+        for changes in CHANGES:
+            trials = self._trials(left, changes)
+            unstable = {name: trial for name, trial in trials.get(NOTHING, {}).items() if trial.move is not None}
+            self._tell_noise_from_state({name: left[name] for name in unstable}, unstable)
+            for name in [*left]:
+                moved = [change for change in changes if name in trials[change] and trials[change][name].move]
+                if moved and name not in unstable:
+                    self._tell(name, moved[0], trials[moved[0]][name])
+                if moved or (NOTHING in changes and name not in trials[NOTHING]):
+                    del left[name]
+        for name in left:
+            self.found[name].leaks.append(_leak(name, OUTCOMES, moving[name][1]))
+
+    def _trials(self, suspects: Mapping[str, Scene], changes: Sequence[Change]) -> dict[Change, dict[str, Trial]]:
+        """What each change did to each candidate that could be run again with it."""
+        scenes = [(change, scene.changed(change)) for change in changes for scene in merged([*suspects.values()])]
+        trials: dict[Change, dict[str, Trial]] = {change: {} for change in changes}
+        for (change, scene), run in zip(scenes, self._run([scene for _, scene in scenes]), strict=True):
+            for state, fold, move in self._moves(scene, run):
+                predictions = run.folds[fold.nodeid].predictions
+                trials[change][state.name] = Trial(state=state, run=run, predictions=predictions, move=move)
+        return trials
+
+    def _tell_noise_from_state(self, scenes: Mapping[str, Scene], before: Mapping[str, Trial]) -> None:
+        """What moves though nothing is changed is not known; why is seen where it is run once more."""
+        for name, trial in self._trials(scenes, (NOTHING,))[NOTHING].items():
+            noise = moved_prediction(self.games, before[name].predictions, trial.predictions)
+            self.found[name].unknown = NOISE if noise else STATE
+
+    def _tell(self, name: str, change: Change, trial: Trial) -> None:
+        known = self.found[name]
+        if change.kind is None:
+            tried = [read for read in _reads(trial.state, trial.run) if read.tried]
+            known.leaks = known.leaks or [undeclared(name, tried or [OTHERWISE], self.context.root)]
+        else:
+            of_rows = change.kind == PRESENCE and trial.state.spec.code is None  # a recipe is handed nothing but rows
+            known.leaks.append(_leak(name, NEIGHBOURS if of_rows else change.kind, trial.move))
 
 
-def _merged(scenes: Sequence[Scene]) -> list[Scene]:
-    """The folds of several candidates on the same world, in one session."""
-    together: dict[tuple[Any, ...], list[tuple[Candidate, FoldState]]] = {}
-    for scene in scenes:
-        fitted = {fold.fold.fitted_at for _, fold in scene.folds}
-        together.setdefault((*scene.dates, *fitted, scene.high), []).extend(scene.folds)
-    return [Scene(folds=tuple(folds), high=key[-1]) for key, folds in together.items()]
+def _asserting(scene: Scene, run: Again) -> set[str]:
+    """Candidates of whose folds one ended because an assertion did not hold."""
+    return {state.name for state, fold in scene.folds if fold.nodeid in run.folds and run.folds[fold.nodeid].asserted}
 
 
 def _reads(state: Candidate, run: Again) -> list[Read]:
