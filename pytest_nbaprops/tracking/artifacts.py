@@ -24,6 +24,7 @@ LINEAGE = "feature_lineage.json"
 IMPORTANCE_TABLE = "feature_importance.csv"
 IMPORTANCE_PLOT = "feature_importance.png"
 _BARS = 30
+_BARS_WIDTH, _DPI = 6.2, 100  # of the plot: inches beside the names, pixels an inch
 
 
 def write_predictions(frame: pd.DataFrame, folder: Path) -> Path:
@@ -55,14 +56,25 @@ def write_importance(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  0.3 s
         from matplotlib.figure import Figure  # noqa: PLC0415
 
-        # Labels are fitted by saving: a layout engine would draw the figure several times.
-        figure = Figure(figsize=(8, 1 + 0.25 * len(shown)))
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        axes.barh(shown["feature"].astype(str).to_list(), shown["importance"].to_numpy())
-        axes.set_xlabel("importance")
-        axes.set_title(f"The {len(shown)} most important features")
-        figure.savefig(png, dpi=100, bbox_inches="tight", metadata={"Software": None})
+        # Drawn once, and names as plain text: a tight box draws all twice, and thirty ticks take as long as all else.
+        height = 1 + 0.25 * len(shown)
+        figure = Figure(figsize=(_BARS_WIDTH, height), dpi=_DPI)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        axes = figure.add_axes((0.0, 0.6 / height, 1.0, 1 - 1 / height))
+        axes.hlines(range(len(shown)), 0.0, shown["importance"], linewidth=14, capstyle="butt")
+        axes.set(xlabel="importance", title=f"The {len(shown)} most important features", ylim=(-0.6, len(shown) - 0.4))
+        axes.set_xlim(left=min(0.0, shown["importance"].min()))
+        axes.yaxis.set_visible(False)
+        beside = axes.get_yaxis_transform()
+        names = [
+            axes.text(-0.01, place, str(name), transform=beside, ha="right", va="center", parse_math=False)
+            for place, name in enumerate(shown["feature"])
+        ]
+        margin = 0.2 + max((name.get_window_extent(renderer).width for name in names), default=0.0) / _DPI
+        width = margin + _BARS_WIDTH
+        figure.set_figwidth(width)
+        axes.set_position((margin / width, 0.6 / height, (_BARS_WIDTH - 0.2) / width, 1 - 1 / height))
+        figure.savefig(png, metadata={"Software": None})
     return csv, png
 
 
