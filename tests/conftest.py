@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the end of every session within a test would look through it for garbage ten times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -98,14 +98,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def leak_checks(tmp_path_factory: pytest.TempPathFactory, league: Path, python: str) -> Path:
-    """What the leak guard finds of the built-in groups on the league: looking takes seconds, copying does not."""
-    folder = tmp_path_factory.mktemp("checks")
+def known(tmp_path_factory: pytest.TempPathFactory, league: Path, python: str) -> Path:
+    """Tables of the league, and what the leak guard finds of the built-in groups on it: made once, copied in no time."""
+    folder = tmp_path_factory.mktemp("known")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text(INI.format(data=league))
     command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / ".nbaprops" / "checks"
+    return folder / ".nbaprops"
 
 
 # In-process sessions forget what they import: what is imported here is imported once.
@@ -125,13 +125,14 @@ def started_warm(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(
-    pytester: pytest.Pytester, league: Path, migrated: Path, leak_checks: Path, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, league: Path, migrated: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """An empty project with the quick recipe and the league; its leak guard knows the built-in groups already."""
+    """An empty project with the quick recipe and the league, of which tables and leak checks are known already."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTEST_ADDOPTS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     shutil.copy(migrated, pytester.path / "mlflow.db")
-    shutil.copytree(leak_checks, pytester.path / ".nbaprops" / "checks")
+    for kind in ("checks", "tables"):
+        shutil.copytree(known / kind, pytester.path / ".nbaprops" / kind)
     pytester.makeconftest(CONFTEST)
     pytester.makefile(".ini", pytest=INI.format(data=league))
     return pytester

@@ -50,7 +50,7 @@ def named(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def page(
-    tmp_path_factory: pytest.TempPathFactory, league: Path, migrated: Path, leak_checks: Path, python: str
+    tmp_path_factory: pytest.TempPathFactory, league: Path, migrated: Path, known: Path, python: str
 ) -> Iterator[Page]:
     """One session that promotes, logged on a server."""
     folder = tmp_path_factory.mktemp("page")
@@ -59,7 +59,7 @@ def page(
     (folder / "pytest.ini").write_text(
         INI.format(data=league).replace("nbaprops_tracking_uri = sqlite:///mlflow.db", "")
     )
-    shutil.copytree(leak_checks, folder / ".nbaprops" / "checks")
+    shutil.copytree(known / "checks", folder / ".nbaprops" / "checks")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_", "GITHUB_"))}
     with running(Path(database), folder) as server:
         command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=enforce"]
