@@ -84,8 +84,10 @@ def _without(text: str, secrets: Sequence[str]) -> str:
 
 def _of_the_environment() -> list[str]:
     """The longest first, since one may be part of another; no paths, which say where a secret is."""
-    found = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
-    for value in os.environ.values():
+    found = set()
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name):
+            found.add(value)
         if "://" in value and (password := _ADDRESS_PASSWORD.search(value)) is not None:
             found |= {password[1], unquote(password[1])}
     known = {text for text in found if text.startswith(("/", "~", _MASK)) or text.lower() in ("disabled", "enabled")}

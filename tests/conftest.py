@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import gc
 import shutil
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pytest_nbaprops.tracking.connection import Store, connect
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # Files stay together (`--dist loadfile`): the longest begin first, or a worker is left alone with one at the end.
@@ -39,12 +41,36 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+class Once:
+    """Folders that workers of xdist share: the first that needs one makes it, others find it or wait."""
+
+    def __init__(self, shared: Path) -> None:
+        self.shared = shared
+
+    def __call__(self, name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = self.shared / name, self.shared / f"{name}.made"
+        with (self.shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of one that broke off
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if hasattr(request.config, "workerinput") else base) / "once"
+    shared.mkdir(exist_ok=True)
+    return Once(shared)
+
+
+@pytest.fixture(scope="session")
+def migrated(once: Once) -> Path:
     """A sqlite store, migrated once: every test gets a copy."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
+    return once("store", lambda folder: connect(f"sqlite:///{folder / 'mlflow.db'}")) / "mlflow.db"
 
 
 @pytest.fixture

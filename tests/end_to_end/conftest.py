@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.data.sample import write_sample
+from tests.conftest import Once
 from tests.warm import MODULES, warm_python
 
 # A recipe that fits in milliseconds; what is tested here is the session, not the model.
@@ -83,11 +84,10 @@ class Session(Report):
 
 
 @pytest.fixture(scope="session")
-def league(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def league(once: Once) -> Path:
     """Game logs of a simulated league of 60 players, one season."""
-    path = tmp_path_factory.mktemp("league") / "league.csv"
-    write_sample(path, seasons=1, players=60)
-    return path
+    made = once("league", lambda folder: write_sample(folder / "league.csv", seasons=1, players=60))
+    return made / "league.csv"
 
 
 @pytest.fixture(scope="session")
@@ -98,14 +98,16 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def known(tmp_path_factory: pytest.TempPathFactory, league: Path, python: str) -> Path:
-    """Tables of the league, and what the leak guard finds of the built-in groups on it: made once, copied in no time."""
-    folder = tmp_path_factory.mktemp("known")
-    (folder / "conftest.py").write_text(CONFTEST)
-    (folder / "pytest.ini").write_text(INI.format(data=league))
-    command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / ".nbaprops"
+def known(once: Once, league: Path, python: str) -> Path:
+    """Tables of the league, and what the leak guard finds of the built-in groups on it: copying takes no time."""
+
+    def make(folder: Path) -> None:
+        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "pytest.ini").write_text(INI.format(data=league))
+        command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    return once("known", make) / ".nbaprops"
 
 
 # In-process sessions forget what they import: what is imported here is imported once.
