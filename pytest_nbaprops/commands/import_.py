@@ -44,7 +44,7 @@ def import_(  # noqa: PLR0913 - its options
 
     Example: nbaprops import ../old-project/mlruns --dry-run
     """
-    from pytest_nbaprops.importing.importer import Importer, Options  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.importing.importer import Importer  # noqa: PLC0415 - MLflow takes 1.5 s
     from pytest_nbaprops.importing.opening import open_source  # noqa: PLC0415
     from pytest_nbaprops.importing.predictions import GamesIndex  # noqa: PLC0415
     from pytest_nbaprops.importing.registering import import_models  # noqa: PLC0415
@@ -57,8 +57,9 @@ def import_(  # noqa: PLR0913 - its options
     try:
         store = _target(target, opened, dry_run=dry_run)
         with _progress() as progress:
-            options = Options(pattern=experiment, dry_run=dry_run)
-            importer = Importer(opened, store, redact(target), options, games=games, progress=progress)
+            importer = Importer(
+                opened, store, redact(target), pattern=experiment, dry_run=dry_run, games=games, progress=progress
+            )
             importer.import_runs()
             import_models(importer)
     finally:

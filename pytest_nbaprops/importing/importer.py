@@ -9,7 +9,6 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from pytest_nbaprops.importing.prepared import LONG_VALUES, Prepared, prepare, s
 from pytest_nbaprops.importing.source import Source, SourceExperiment
 from pytest_nbaprops.importing.summary import Summary
 from pytest_nbaprops.tracking.artifacts import write_predictions
-from pytest_nbaprops.tracking.bulk import BulkWriter, DatabaseWriter, ImportedRun, RunRows, ServerWriter
+from pytest_nbaprops.tracking.bulk import BulkWriter, DatabaseWriter, ImportedRun, ServerWriter
 from pytest_nbaprops.tracking.runs import next_version_number
 
 if TYPE_CHECKING:
@@ -33,29 +32,26 @@ _RUNS_AT_ONCE: Final = 50
 _VALUES_AT_ONCE: Final = 200_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What is imported: `pattern` is a shell pattern for names of experiments, None for all."""
-
-    pattern: str | None = None
-    dry_run: bool = False
-
-
 class Importer:
-    """Brings a source into a store. `store` is None only for a dry run where there is no store yet."""
+    """Brings a source into a store. `store` is None only for a dry run where there is no store yet.
+
+    `pattern` is a shell pattern for names of experiments, None for all.
+    """
 
     def __init__(  # noqa: PLR0913 - from where, to where, what, with what, and who looks on
         self,
         source: Source,
         store: Store | None,
         target: str,
-        options: Options,
         *,
+        pattern: str | None = None,
+        dry_run: bool = False,
         games: GamesIndex | None = None,
         progress: Callable[[int, int], object] = lambda done, total: None,  # noqa: ARG005 - nobody looks
     ) -> None:
-        self.source, self.store, self.options, self.games, self.progress = source, store, options, games, progress
-        self.summary = Summary(source=source.place, target=target, dry_run=options.dry_run)
+        self.source, self.store, self.games, self.progress = source, store, games, progress
+        self.pattern, self.dry_run = pattern, dry_run
+        self.summary = Summary(source=source.place, target=target, dry_run=dry_run)
         self.findings = source.findings
         self.summary.findings = self.findings.found
         self.experiments = Experiments(source, store, self.summary)
@@ -76,12 +72,17 @@ class Importer:
             return None
         return ServerWriter(store) if store.is_remote or store.uri.startswith("databricks") else DatabaseWriter(store)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store has failed for good."""
+        return self.store is not None and self.store.lost is not None
+
     # the runs
 
     def import_runs(self) -> None:
         """All runs of the experiments asked for."""
         known, every_one = self._known, self.source.experiments()
-        chosen, pattern = every_one, self.options.pattern
+        chosen, pattern = every_one, self.pattern
         if pattern is not None:
             chosen = [one for one in every_one if fnmatchcase(one.name.lower(), pattern.lower())]
             if not chosen:
@@ -125,7 +126,7 @@ class Importer:
         self._count(prepared)
         if not prepared.deleted:
             self.seen.add(run_id)
-        if self.options.dry_run:
+        if self.dry_run:
             self._release(prepared)
         elif known is not None:  # interrupted after its rows were written: its files are still to come
             self._finish([(prepared, known.run_id)])
@@ -179,6 +180,7 @@ class Importer:
         """Written together; where the store refuses something, one by one, so that only that one is left out.
 
         The ids are new: MLflow remembers in a process where a run's files are by the id alone, whatever store it is in.
+        Where the store refuses all of several, it is at fault, not a run.
         """
         ids = [uuid.uuid4().hex for _ in waiting]
         self._planned |= {one.origin: run_id for one, run_id in zip(waiting, ids, strict=True)}
@@ -191,14 +193,8 @@ class Importer:
         try:
             return list(zip(waiting, writer.write(rows), strict=True))
         except TrackingError:
-            if self.store is None or self.store.lost is not None:
+            if self.is_lost:
                 raise
-        return self._one_by_one(writer, waiting, rows)
-
-    def _one_by_one(
-        self, writer: BulkWriter, waiting: list[Prepared], rows: list[RunRows]
-    ) -> list[tuple[Prepared, str]]:
-        """Those that the store takes; where it refuses all of several, the store is at fault, not a run."""
         found: list[tuple[Prepared, str]] = []
         refused = 0
         for row, one in zip(rows, waiting, strict=True):
@@ -206,8 +202,7 @@ class Importer:
                 found.append((one, writer.write([row])[0]))
             except TrackingError as error:
                 refused += 1
-                is_lost = self.store is not None and self.store.lost is not None
-                if is_lost or refused == len(rows) > 1:
+                if self.is_lost or refused == len(rows) > 1:
                     raise
                 self.findings.left_out(f"run {one.origin[:40]}", "refused by the store", str(error)[:300])
                 self._count(one, -1)

@@ -43,8 +43,8 @@ def import_models(importer: Importer) -> None:
     for model in importer.source.models():
         if tags.JOURNAL_OF in model.tags or model.name.endswith(JOURNAL_SUFFIX):
             continue  # this tool's own: who held which alias is told by the aliases
-        chosen = [one for one in model.versions if importer.options.pattern is None or one.run_id in importer.seen]
-        if chosen or (importer.options.pattern is None and not model.versions):
+        chosen = [one for one in model.versions if importer.pattern is None or one.run_id in importer.seen]
+        if chosen or (importer.pattern is None and not model.versions):
             _Model(importer, model, chosen).bring()
 
 
@@ -69,7 +69,7 @@ class _Model:
             for one in there or ()
         }
         (self.counts.present if there is not None else self.counts.imported)["models"] += 1
-        if store is not None and there is None and not self.importer.options.dry_run:
+        if store is not None and there is None and not self.importer.dry_run:
             self._create(store)
         for version in self.chosen:
             with self._leaving_out("versions", f"model {self.name} v{version.number}", "could not be registered"):
@@ -84,8 +84,7 @@ class _Model:
         try:
             yield
         except Exception as error:  # whatever a strange file does
-            store = self.importer.store
-            if store is not None and store.lost is not None:
+            if self.importer.is_lost:
                 raise
             reason = str(error) if isinstance(error, NBAPropsError) else f"{type(error).__name__}: {error}"
             self.counts.left_out[kind] += 1
@@ -120,7 +119,7 @@ class _Model:
         elif version.run_id is None:
             self.findings.repaired(where, "it names no run", "a run was made that holds it")
         store, number = self.importer.store, str(version.number)
-        if store is not None and not self.importer.options.dry_run:
+        if store is not None and not self.importer.dry_run:
             number = self._register(store, version, files, file, why_not)
         self.counts.imported["versions"] += 1
         self.numbers[version.number] = number
@@ -225,8 +224,13 @@ class _Model:
         holders = [number for number in tenures.holders if number in self.numbers]
         if not holders or holders[-1] != tenures.holders[-1]:
             return  # its version was left out
-        store, wanted = self.importer.store, str(tenures.holders[-1])
-        done, holder = self._alias_here(store, tenures.alias)
+        store, wanted, model = self.importer.store, str(tenures.holders[-1]), None
+        if store is not None:
+            with store.calling(f"read the aliases of {self.name}") as client:
+                model = found(client.get_registered_model, self.name)
+        done = None if model is None else model.tags.get(tags.IMPORTED_ALIAS + tenures.alias)  # its number there
+        held = None if model is None else model.aliases.get(tenures.alias)
+        holder = None if held is None else str(held)
         if done == wanted:
             self.counts.present["aliases"] += 1
             return
@@ -238,7 +242,7 @@ class _Model:
             where = f"model {self.name} alias {tenures.alias}"
             self.findings.left_out(where, f"v{wanted} had it there", f"v{holder} has it here, and keeps it")
             return
-        if store is not None and not self.importer.options.dry_run:
+        if store is not None and not self.importer.dry_run:
             self._promote(store, tenures, holders, holder)
         self.counts.imported["aliases"] += 1
 
@@ -252,17 +256,6 @@ class _Model:
             registry.promote_model(self.name, self.numbers[number], tenures.alias, reason=reason)
         with store.calling(f"mark the alias {tenures.alias} of {self.name}") as client:
             client.set_registered_model_tag(self.name, tags.IMPORTED_ALIAS + tenures.alias, str(holders[-1]))
-
-    def _alias_here(self, store: Store | None, alias: str) -> tuple[str | None, str | None]:
-        """The version that an earlier import gave the alias to (its number there), and who has it here."""
-        if store is None:
-            return None, None
-        with store.calling(f"read the aliases of {self.name}") as client:
-            model = found(client.get_registered_model, self.name)
-        if model is None:
-            return None, None
-        holder = model.aliases.get(alias)
-        return model.tags.get(tags.IMPORTED_ALIAS + alias), None if holder is None else str(holder)
 
 
 def _short(values: Mapping[str, str]) -> dict[str, str]:

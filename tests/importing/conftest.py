@@ -13,7 +13,7 @@ import pytest
 from mlflow.entities import ViewType
 from xgboost import XGBRegressor
 
-from pytest_nbaprops.importing.importer import Importer, Options
+from pytest_nbaprops.importing.importer import Importer
 from pytest_nbaprops.importing.opening import open_source
 from pytest_nbaprops.importing.predictions import GamesIndex
 from pytest_nbaprops.importing.registering import import_models
@@ -79,8 +79,7 @@ def games() -> pd.DataFrame:
 def bring(source: Path | str, store: Store | None, *, pattern: str | None = None, dry_run: bool = False) -> Summary:
     opened = open_source(str(source))
     try:
-        options = Options(pattern=pattern, dry_run=dry_run)
-        importer = Importer(opened, store, "here", options, games=GamesIndex(games))
+        importer = Importer(opened, store, "here", pattern=pattern, dry_run=dry_run, games=GamesIndex(games))
         importer.import_runs()
         import_models(importer)
     finally:
