@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,14 +25,10 @@ BANKROLL: Final = 100.0
 def offered_lines(
     lines: pd.DataFrame, rows: pd.DataFrame, quantiles: Floats, target: str, *, whole: bool
 ) -> pd.DataFrame:
-    """Every line that is bet on, with the chances of model and market at it.
+    """Every line of a board that is bet on, with the chances of model and market at it.
 
-    Args:
-        lines: A board's.
-        rows: KEYS, centre, and what else is to be known of an offer; one row per player-game.
-        quantiles: The model's distributions, shape (rows, levels).
-        target: What the lines are on.
-        whole: Whether the target only takes whole numbers.
+    `rows` has KEYS, centre, and what else is to be known of an offer, one row per player-game; `quantiles` are the
+    model's distributions (rows, levels), `whole` says whether the target only takes whole numbers.
     """
     offered = lines[lines["WHY"] == ""].merge(rows.assign(_row=np.arange(len(rows))), on=KEYS)
     line = offered["LINE"].to_numpy()
@@ -55,9 +52,8 @@ def make_offers(lines: pd.DataFrame) -> pd.DataFrame:
     """
     beat = np.sign(lines["actual"] - lines["LINE"])
     kept = [name for name in (*KEYS, "BOOKMAKER", "LINE", "TIMESTAMP", "CLOSE_CENTRE", "kind") if name in lines]
-    parts = []
-    for side, other, sign in (("over", "under", 1), ("under", "over", -1)):
-        part = lines[kept].assign(
+    parts = [
+        lines[kept].assign(
             SIDE=side,
             PRICE=lines[f"{side.upper()}_PRICE"],
             win=lines[side],
@@ -66,7 +62,8 @@ def make_offers(lines: pd.DataFrame) -> pd.DataFrame:
             market_lose=lines[f"market_{other}"],
             result=sign * beat,
         )
-        parts.append(part)
+        for side, other, sign in (("over", "under", 1), ("under", "over", -1))
+    ]
     offers = pd.concat(parts, ignore_index=True)
     offers["value"] = expected_return(offers["win"], offers["lose"], offers["PRICE"])
     offers["market_value"] = expected_return(offers["market_win"], offers["market_lose"], offers["PRICE"])
@@ -88,10 +85,7 @@ def allowed(offers: pd.DataFrame, settings: MarketSettings) -> pd.DataFrame:
 def choose(offers: pd.DataFrame, by: str, *, min_edge: float | None) -> pd.DataFrame:
     """Of each player-game the offer worth most by `value` or `market_value`, where it is worth betting on.
 
-    Args:
-        offers: What `allowed` left.
-        by: The column that says what an offer is worth.
-        min_edge: Lowest expected return; None: bet on every player-game, as blind controls do.
+    `min_edge` is the lowest expected return; None: bet on every player-game, as blind controls do.
     """
     known = offers[offers[by].notna()]
     if min_edge is not None:
@@ -132,9 +126,8 @@ def control_bets(offers: pd.DataFrame, settings: MarketSettings) -> dict[str, pd
         "under": looked[looked["SIDE"] == "under"],
         "coin": drawn[drawn["SIDE"] == drawn["_side"]].drop(columns="_side"),
     }
-    found = {name: choose(part, "market_value", min_edge=None).assign(stake=1.0) for name, part in blind.items()}
-    for name, bets in found.items():
-        found[name] = bets.assign(profit=bet_profits(bets["stake"], bets["PRICE"], bets["result"]))
+    flat = replace(settings, kelly=None)
+    found = {name: staked(choose(part, "market_value", min_edge=None), flat) for name, part in blind.items()}
     by_market = choose(looked, "market_value", min_edge=settings.min_edge)
     found["market"] = staked(by_market, settings, win="market_win", lose="market_lose")
     return found

@@ -84,13 +84,10 @@ class Board:
 def make_board(
     matched: pd.DataFrame, target: str, *, snapshot: Snapshot = "last", actual: pd.DataFrame | None = None
 ) -> Board:
-    """The board of matched lines on one target.
+    """The board of what `match_players` matched, of the target's markets only.
 
-    Args:
-        matched: What `match_players` matched, of the target's markets only.
-        target: The target's stat columns, for what a point of line is worth.
-        snapshot: Which of a book's snapshots before tip-off counts.
-        actual: KEYS and actual of games that were played, to see whether the books' own prices come true.
+    `snapshot` says which of a book's snapshots before tip-off counts; `actual` has KEYS and actual of games that were
+    played, to see whether the books' own prices come true.
     """
     # Lines without a time count; those with one must be older than the tip-off, or the latest that there can be.
     latest = (matched["GAME_DATE"] + LATEST_TIPOFF).dt.tz_localize("UTC")
@@ -199,12 +196,7 @@ def spread(target: str, line: Any) -> Any:
 
 
 def off_the_others(lines: pd.DataFrame, target: str) -> npt.NDArray[np.bool_]:
-    """Boolean (rows,): the implied centre is too far from the median of three or more books.
-
-    Args:
-        lines: KEYS, BOOKMAKER and CENTRE, one row per player-game and book.
-        target: What the lines are on.
-    """
+    """Boolean (rows,), a row per player-game and book: the centre is too far from the median of three or more books."""
     grouped = lines.groupby(KEYS, sort=False)["CENTRE"]
     median = grouped.transform("median").to_numpy()
     enough = grouped.transform("size").to_numpy() >= FEWEST_BOOKS
@@ -241,10 +233,6 @@ def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
     That needs no second book to compare with, but the outcomes. z = sum (y - p)(1 - 2p) over its standard deviation if
     the chances p are true (Spiegelhalter, "Probabilistic prediction in patient management and clinical trials",
     Statistics in Medicine 5 (1986) 421-433).
-
-    Args:
-        lines: KEYS, BOOKMAKER, LINE and CHANCE (of over, margin taken out).
-        actual: KEYS and actual.
     """
     both = lines.merge(actual, on=KEYS)
     both = both[(both["actual"] != both["LINE"]) & both["CHANCE"].notna() & both["actual"].notna()]

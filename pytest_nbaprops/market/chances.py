@@ -106,10 +106,7 @@ def _intercept(offset: Floats, came: Floats) -> float:
 def walked_quantiles(rows: pd.DataFrame, wanted: npt.NDArray[np.bool_], predicted: str) -> Floats:
     """Outcome quantiles (wanted rows, levels) from the errors of earlier dates; NaN where there are too few.
 
-    Args:
-        rows: GAME_DATE, actual and the column `predicted`, out of fold.
-        wanted: which rows are asked for, in the order of the rows.
-        predicted: the column that plays the prediction: a model's, or the market's centre.
+    `predicted` names the column that plays the prediction, out of fold: a model's, or the market's centre.
     """
     dates = rows["GAME_DATE"].to_numpy()
     actual, expected = rows["actual"].to_numpy(dtype=np.float64), rows[predicted].to_numpy(dtype=np.float64)
@@ -140,10 +137,7 @@ def moved(quantiles: Floats, line: npt.ArrayLike, chance: npt.ArrayLike) -> Floa
 def recalibrated(dates: npt.NDArray[np.datetime64], said: Floats, came: Floats) -> tuple[Floats, Recalibration | None]:
     """Each row's chance from the lines of earlier dates, NaN where these are too few; and what all lines teach.
 
-    Args:
-        dates: game dates, shape (rows,).
-        said: the chances of the error model, given no push.
-        came: 1 over, 0 under, NaN push.
+    `said` are the chances of the error model, given no push; `came` is 1 over, 0 under, NaN push.
     """
     found = np.full(len(said), np.nan)
     for date in np.unique(dates):

@@ -58,7 +58,10 @@ def judge(
     rows = merged[lined].reset_index(drop=True)
     views = _Views.of(merged, lined, rows)
     rows = _scored(rows, views)
-    offers = _offers(rows, views, market)
+    # What could be bet on: only where earlier lines have taught how to read the model's chances.
+    sure = rows["kind"].to_numpy() == "recalibrated"
+    told = rows.loc[sure, [*KEYS, "actual", "centre", "kind"]]
+    offers = make_offers(offered_lines(market.board.lines, told, views.used[sure], market.target, whole=views.whole))
     chosen = choose(allowed(offers, market.settings), "value", min_edge=market.settings.min_edge)
     bets = _with_clv(staked(chosen, market.settings), market.target)
     return MarketReport(
@@ -76,13 +79,6 @@ def _with_consensus(predictions: pd.DataFrame, market: Market) -> pd.DataFrame:
     every = every.assign(GAME_DATE=every["GAME_DATE"].astype("datetime64[ns]"))
     board = market.board.consensus.assign(GAME_DATE=market.board.consensus["GAME_DATE"].astype("datetime64[ns]"))
     return every.merge(board, on=KEYS, how="left", validate="one_to_one")
-
-
-def _offers(rows: pd.DataFrame, views: _Views, market: Market) -> pd.DataFrame:
-    """What could be bet on: only where earlier lines have taught how to read the model's chances."""
-    sure = rows["kind"].to_numpy() == "recalibrated"
-    told = rows.loc[sure, [*KEYS, "actual", "centre", "kind"]]
-    return make_offers(offered_lines(market.board.lines, told, views.used[sure], market.target, whole=views.whole))
 
 
 def _with_money(rows: pd.DataFrame, bets: pd.DataFrame) -> pd.DataFrame:

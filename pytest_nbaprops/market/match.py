@@ -104,10 +104,8 @@ def match_players(odds: pd.DataFrame, games: pd.DataFrame, *, roster: pd.DataFra
     short first name, a last name that only one of them has, at last a small typing error. A name that is somebody
     else's in the league is never bent to fit, and where one book has two names for one player only a sure one counts.
 
-    Args:
-        odds: What `read_odds` gives.
-        games: Canonical rows, played or not, of the games that lines may be for.
-        roster: Canonical rows that say who is with which team; None: those of `games`.
+    `odds` is what `read_odds` gives, `games` the canonical rows, played or not, of the games that lines may be for, and
+    `roster` those that say who is with which team (None: the same).
     """
     finder = _Finder(games, games if roster is None else pd.concat([roster, games], ignore_index=True))
     event = odds.groupby(EVENT, sort=False, dropna=False).ngroup()
@@ -117,20 +115,19 @@ def match_players(odds: pd.DataFrame, games: pd.DataFrame, *, roster: pd.DataFra
     pairs = odds[["PLAYER", "BOOKMAKER"]].assign(_event=event).drop_duplicates()
     for player, book, number in pairs.itertuples(index=False):
         names.setdefault(number, {}).setdefault(str(player), set()).add(str(book))
-    found = []
+    found: list[tuple[int, str, _Game | None, _Answer]] = []
     for number, (_, date, home, away) in zip(firsts.index, firsts.itertuples(index=False), strict=True):
         tipoff, stamp = times.loc[number]
-        game, kind, why = finder.game(date, str(home), str(away), tipoff, stamp)
-        found += [(number, name, game, answer) for name, answer in _answers(finder, game, names[number], kind, why)]
+        game = finder.game(date, str(home), str(away), tipoff, stamp)
+        if isinstance(game, _Answer):
+            found += [(number, name, None, game) for name in names[number]]
+        else:
+            found += [(number, name, game, answer) for name, answer in _answers(finder, game, names[number]).items()]
     return _lines(odds.assign(_event=event), found)
 
 
-def _answers(
-    finder: _Finder, game: _Game | None, names: Mapping[str, set[str]], kind: str, why: str
-) -> list[tuple[str, _Answer]]:
+def _answers(finder: _Finder, game: _Game, names: Mapping[str, set[str]]) -> dict[str, _Answer]:
     """Who each of an event's names means; `names` has the books that use it."""
-    if game is None:
-        return [(name, _Answer(kind=kind, reason=why)) for name in names]
     answers = {name: finder.player(name, game) for name in names}
     by_player: dict[int, list[str]] = {}
     for name, answer in answers.items():
@@ -144,7 +141,7 @@ def _answers(
         if others:
             reason = f"would be the player of {', '.join(others)}, at the same book"
             answers[name] = _Answer(kind=UNCLEAR, reason=reason)
-    return list(answers.items())
+    return answers
 
 
 def _lines(odds: pd.DataFrame, found: Sequence[tuple[int, str, _Game | None, _Answer]]) -> Lines:
@@ -196,16 +193,16 @@ class _Finder:
 
     def game(
         self, date: pd.Timestamp, home: str, away: str, tipoff: pd.Timestamp, stamp: pd.Timestamp
-    ) -> tuple[_Game | None, str, str]:
-        """The game, or what kind of reason there is for none, and the reason."""
+    ) -> _Game | _Answer:
+        """The game, or why there is none."""
         for team in (home, away):
             if _plain_team(team) not in self.teams:
-                return None, NO_GAME, f"no team {team!r} in the data"
+                return _Answer(kind=NO_GAME, reason=f"no team {team!r} in the data")
         pair = frozenset({self.teams[_plain_team(home)], self.teams[_plain_team(away)]})
         days = [day for day in (date, date - pd.Timedelta(days=1)) if (day, pair) in self.games]
         if not days:
             said = f"no game {' - '.join(sorted(pair))} on {date:%Y-%m-%d} or, as that may be UTC, the day before"
-            return None, NO_GAME, said
+            return _Answer(kind=NO_GAME, reason=said)
         day, when = days[0], stamp if pd.isna(tipoff) else tipoff
         if len(days) > 1 and not pd.isna(when):
             # Of two games on two days running the one of the tip-off or else of the line's last change.
@@ -215,7 +212,7 @@ class _Finder:
         names: dict[int, _Name] = {}
         for team in sorted(pair):
             names |= self.rosters.get((season, team), {})
-        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names), "", ""
+        return _Game(game_id=game_id, date=day, playing=frozenset(self.playing[game_id]), roster=names)
 
     def player(self, text: str, game: _Game) -> _Answer:
         """Who is meant, or why nobody is."""

@@ -222,11 +222,8 @@ class MarketReport:
     def scores(self) -> pd.DataFrame:
         """Model, its chances before the recalibration, and market on the same rows: every probability metric."""
         rows = []
-        for who, prefix, scored in (
-            ("model", "used_", ""),
-            ("errors alone", "", "said_"),
-            ("market", "market_", "market_"),
-        ):
+        named = (("model", "used_", ""), ("errors alone", "", "said_"), ("market", "market_", "market_"))
+        for who, prefix, scored in named:
             means = {
                 "n": int(self.rows["judged"].sum()),
                 "brier": self.rows[f"{scored}brier"].mean(),

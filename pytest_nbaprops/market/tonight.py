@@ -65,11 +65,7 @@ def priced(
     fair_over and fair_under (American prices without a margin), and the offer worth most under the bet rule: bet
     (`over` or `under`), book, bet_line, price (American), value (expected return per unit); books.
 
-    Args:
-        rows: KEYS and predicted, one row per player-game.
-        market: What `open_market` gives for these games.
-        errors: How the model errs; None: no chances.
-        recalibration: What earlier lines made of its chances; None: the errors alone.
+    `rows` has KEYS and predicted, one row per player-game. Without `errors` there are no chances.
     """
     merged = rows[[*KEYS, "predicted"]].reset_index().merge(market.board.consensus, on=KEYS, how="left")
     merged = merged.set_index("index").loc[rows.index]
@@ -105,7 +101,7 @@ def _fill(
     for name, value in values.items():
         found.loc[lined.index, name] = value
     best = _best(lined, used, market, whole=errors.whole)
-    for name in ("bet", "book", "bet_line", "price", "value"):
+    for name in best.columns:
         found.loc[best.index, name] = best[name]
 
 
@@ -115,12 +111,5 @@ def _best(lined: pd.DataFrame, used: Any, market: Market, *, whole: bool) -> pd.
     offers = make_offers(offered_lines(market.board.lines, told, used, market.target, whole=whole))
     chosen = choose(allowed(offers, market.settings), "value", min_edge=None)
     best = chosen.merge(lined[KEYS].assign(_index=lined.index), on=KEYS).set_index("_index")
-    return pd.DataFrame(
-        {
-            "bet": best["SIDE"],
-            "book": best["BOOKMAKER"],
-            "bet_line": best["LINE"],
-            "price": to_american(best["PRICE"]),
-            "value": best["value"],
-        }
-    )
+    named = best.rename(columns={"SIDE": "bet", "BOOKMAKER": "book", "LINE": "bet_line"})
+    return named.assign(price=to_american(best["PRICE"]))[["bet", "book", "bet_line", "price", "value"]]
