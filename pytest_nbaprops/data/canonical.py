@@ -53,16 +53,7 @@ CONVERTERS: Final[dict[str, Callable[[cells.Cells], object]]] = {
     **dict.fromkeys(ID_COLUMNS, cells.whole_ids),
     **dict.fromkeys(NUMBER_COLUMNS, cells.counts),
     **dict.fromkeys(SHARE_COLUMNS, partial(cells.numbers_within, low=0, high=1, problem=cells.SHARE)),
-    **dict.fromkeys(
-        SIGNED_COLUMNS,
-        partial(
-            cells.numbers_within,
-            low=-cells.LARGEST_COUNT,
-            high=cells.LARGEST_COUNT,
-            problem=cells.SIGNED,
-            unreadable=cells.NUMERIC,
-        ),
-    ),
+    **dict.fromkeys(SIGNED_COLUMNS, cells.signed),
     # A larger number is seconds, or another column.
     "MIN": partial(cells.numbers_within, low=0, high=cells.LONGEST_GAME, problem=cells.MINUTES),
     "GAME_ID": cells.game_ids,

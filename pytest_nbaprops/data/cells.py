@@ -210,12 +210,17 @@ def numbers(cells: Cells, problem: Problem = NUMERIC) -> NDArray[np.float64]:
     return values
 
 
-def numbers_within(
-    cells: Cells, low: float, high: float, problem: Problem, *, unreadable: Problem | None = None
-) -> NDArray[np.float64]:
-    """Numbers from low to high; DataError with ``problem``, or with ``unreadable`` where a cell is no number."""
-    values = numbers(cells, unreadable or problem)
+def numbers_within(cells: Cells, low: float, high: float, problem: Problem) -> NDArray[np.float64]:
+    """Numbers from low to high; DataError with ``problem`` for any other cell."""
+    values = numbers(cells, problem)
     cells.require(~((values < low) | (values > high)), problem)
+    return values
+
+
+def signed(cells: Cells) -> NDArray[np.float64]:
+    """Numbers of either sign, not too large for one game."""
+    values = numbers(cells, NUMERIC)
+    cells.require(~(np.abs(values) > LARGEST_COUNT), SIGNED)
     return values
 
 

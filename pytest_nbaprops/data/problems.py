@@ -79,7 +79,7 @@ def reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def listed(names: list[str]) -> str:
+def listed(names: list[str], most: int = MORE_NAMES) -> str:
     """A few names, and how many more there are."""
-    rest = f" and {len(names) - MORE_NAMES} more" if len(names) > MORE_NAMES else ""
-    return ", ".join(names[:MORE_NAMES]) + rest
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

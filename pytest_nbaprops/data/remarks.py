@@ -78,9 +78,8 @@ def _odd(what: str, cells: Cells, odd: NDArray[np.bool_]) -> Iterator[Oddity]:
 def _other_season(columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
     """Rows whose GAME_ID, in the league's own numbering, counts another year than SEASON."""
     ids, seasons = columns["GAME_ID"].dictionary_encode(), columns["SEASON"].dictionary_encode()
-    by_id = [
-        int(word[3:5]) if word.startswith("00") and word[2] in KINDS else -1 for word in ids.dictionary.to_pylist()
-    ]
+    words = ids.dictionary.to_pylist()
+    by_id = [int(word[3:5]) if word.startswith("00") and word[2] in KINDS else -1 for word in words]
     by_season = [int(season[2:4]) for season in seasons.dictionary.to_pylist()]
     left, right = (np.array(year)[np.asarray(coded.indices)] for year, coded in ((by_id, ids), (by_season, seasons)))
     return np.asarray((left >= 0) & (left != right))

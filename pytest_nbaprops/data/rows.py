@@ -47,7 +47,8 @@ def ordered_table(parts: list[Part]) -> tuple[pa.Table, list[Oddity]]:
     games.require_one_row_each()
     games.require_one_date_and_pair_each()
     games.require_two_teams()
-    return _in_order(table, games.order), games.two_a_day()
+    order = np.lexsort((games.player, games.game, games.date))
+    return _in_order(table, order), games.two_a_day()
 
 
 def _in_order(table: pa.Table, order: NDArray[np.int64]) -> pa.Table:
@@ -81,10 +82,6 @@ class _Games:
         self.player = table["PLAYER_ID"].to_numpy()
         self.team = table["TEAM_ID"].to_numpy()
         self.date = table["GAME_DATE"].to_numpy().astype("datetime64[ns]").view(np.int64)
-
-    @property
-    def order(self) -> NDArray[np.int64]:
-        return np.lexsort((self.player, self.game, self.date))
 
     def require_one_row_each(self) -> None:
         order = np.lexsort((self.player, self.game))

@@ -6,7 +6,7 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
@@ -89,20 +89,16 @@ def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players:
     return Upcoming(rows=canonical, notes=tuple(notes), new_players=frozenset(new_ids.values()))
 
 
-@dataclass
 class _Reader:
     """Reads a schedule's rows and collects what is wrong with them, as (row, line)."""
 
-    schedule: Schedule
-    games: pd.DataFrame
-    allow_new_players: bool = field(kw_only=True)
-    problems: list[tuple[int, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.players = Players.of(self.games)
-        columns = [name for name in ("TEAM_ABBREVIATION", "TEAM_ID", "TEAM_NAME") if name in self.games]
-        latest = self.games[columns].drop_duplicates("TEAM_ABBREVIATION", keep="last")
+    def __init__(self, schedule: Schedule, games: pd.DataFrame, *, allow_new_players: bool) -> None:
+        self.schedule, self.allow_new_players = schedule, allow_new_players
+        self.problems: list[tuple[int, str]] = []
+        self.notes: list[str] = []
+        self.players = Players.of(games)
+        columns = [name for name in ("TEAM_ABBREVIATION", "TEAM_ID", "TEAM_NAME") if name in games]
+        latest = games[columns].drop_duplicates("TEAM_ABBREVIATION", keep="last")
         self.teams = latest.set_index("TEAM_ABBREVIATION")
 
     def row(self, number: int) -> _Row | None:
@@ -127,16 +123,11 @@ class _Reader:
         sides: dict[tuple[dt.date, frozenset[str]], dict[str, bool]] = {}
         for number, row in rows.items():
             who = row.name if row.player_id is None else row.player_id
+            other = "an opponent that plays one team a date"
             once: list[tuple[object, object, str, str, str]] = [
                 (("player", who, row.date), number, "player", "each player once a date", "drop one of the rows"),
                 (("team", row.team, row.date), row.opponent, "opponent", "one opponent a date", CORRECT),
-                (
-                    ("team", row.opponent, row.date),
-                    row.team,
-                    "opponent",
-                    "an opponent that plays one team a date",
-                    CORRECT,
-                ),
+                (("team", row.opponent, row.date), row.team, "opponent", other, CORRECT),
             ]
             if row.game_id:
                 once.append((("game", row.pair), row.game_id, "game_id", "one id a game", CORRECT))
