@@ -25,14 +25,10 @@ _OWN: Final = ("event", "state", "alias", "previous_version", "reason", "at")
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One change of an alias, as told on the version that got it.
+    """One change of an alias, `promote` or `rollback`, as told on the version that got it.
 
-    Attributes:
-        key: name of the tag.
-        kind: `promote` or `rollback`.
-        previous: version that had the alias before, None for no one.
-        at: when, ISO 8601 in UTC.
-        details: verdict, metrics and criteria (JSON), git_commit, forced and whatever else the promotion was given.
+    `key` is the tag's name, `previous` who had the alias before (None for no one), `at` ISO 8601 in UTC, and `details`
+    are verdict, metrics and criteria (JSON), git_commit, forced and whatever else the promotion was given.
     """
 
     key: str

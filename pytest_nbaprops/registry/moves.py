@@ -44,10 +44,8 @@ class Promotion:
 class Move:
     """An alias to be moved.
 
-    Attributes:
-        kind: `promote` or `rollback`.
-        conditions: version that each of these aliases must hold, None for no one; else ChampionMovedError.
-        details: more for the event; metrics and commit of the version's run are added where they are not in it.
+    `conditions` are the versions that some aliases must hold, None for no one, else it is a ChampionMovedError.
+    `details` are more for the event; metrics and commit of the version's run are added where they are not in it.
     """
 
     name: str
@@ -95,21 +93,18 @@ def _carried_out(client: MlflowClient, move: Move) -> Promotion:
         last = recover(client, move.name)
         holding = holders(client, move.name)
         before = holding.get(move.alias)
+        changed = before != move.version
         done = Promotion(
-            name=move.name,
-            alias=move.alias,
-            version=move.version,
-            previous_version=before,
-            changed=before != move.version,
+            name=move.name, alias=move.alias, version=move.version, previous_version=before, changed=changed
         )
-        if not done.changed:  # a killed session may have left something on it
+        if not changed:  # a killed session may have left something on it
             target = known_version(client, move.name, move.version)
             last_event = next(iter(events_of(target, move.alias)[::-1]), None)
             unfinished = last_event if last_event is not None and last_event.state == INTENDED else None
             finish_event(client, target, move.alias, unfinished, keep=last_event.key if last_event is not None else "")
             return done
         _check_conditions(move, holding)
-        if (entry := _entered(client, move, done.previous_version, last)) is not None:
+        if (entry := _entered(client, move, before, last)) is not None:
             apply(client, move.name, entry)
             return done
         # The winner may still be about to set the alias: what it has entered counts already.

@@ -80,8 +80,12 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     if not passed and not request.force:
         why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
         return replace(result, said=f"{name} v{number} is not promoted: {why}")
-    if not passed:
-        _refuse_lost_model(registry.store, name, number)
+    if not passed and (source := missing_model(registry.store, name, number)) is not None:
+        # Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
+        raise TrackingError(
+            f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
+            " with StandardNBAPropsTracker.log_model and register it again"
+        )
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""
     forced = "" if passed else " (forced: not every criterion holds)"
@@ -113,15 +117,6 @@ def _promote(  # noqa: PLR0913 - what was judged, and against whom
         expected_aliases={champion_alias: holding.get(champion_alias)},
         details={**record.to_tags(), FORCED: str(not passed).lower()},
     )
-
-
-def _refuse_lost_model(store: Store, name: str, number: str) -> None:
-    """Force overrules criteria, not that there must be a model: whoever serves the alias would have none."""
-    if (source := missing_model(store, name, number)) is not None:
-        raise TrackingError(
-            f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
-            " with StandardNBAPropsTracker.log_model and register it again"
-        )
 
 
 def _number(registry: ModelRegistry, request: PromotionRequest, holding: Mapping[str, str]) -> str:

@@ -89,7 +89,7 @@ def deciding_runs(version: ModelVersion) -> set[str]:
     An earlier session may have registered it that ended as ERROR before the alias moved: its run stays that.
     """
     kept = {event.details.get(RUN) for event in events_of(version) if event.state != INTENDED}
-    return {run_id for run_id in kept if run_id} or {run_id for run_id in (run_of(version),) if run_id}
+    return {run_id for run_id in kept if run_id} or set(filter(None, [run_of(version)]))
 
 
 def _end(store: Store, run: Run, version: ModelVersion, record: VersionRecord) -> None:
@@ -187,16 +187,15 @@ def _version(client: MlflowClient, version: ModelVersion, holding: Mapping[str, 
 
 def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None:
     """What the run says otherwise; a session or script that lives may not have said it yet."""
-    label, verdict = f"its run {run.info.run_id[:8]}", run.data.tags.get(tags.VERDICT)
+    label, verdict, is_left = f"its run {run.info.run_id[:8]}", run.data.tags.get(tags.VERDICT), _is_left(run)
     if tags.INTENT in version.tags or record.verdict is None:
         return None
-    if run.info.status == "RUNNING" and not _is_left(run):
-        return None
     if run.info.status == "RUNNING":
-        return f"{label} is still RUNNING, though its session lives no more (the next session ends it)"
+        why = "is still RUNNING, though its session lives no more (the next session ends it)"
+        return f"{label} {why}" if is_left else None
     if verdict == record.verdict:
         return None
-    mended = " (the next session mends it)" if _is_left(run) else ""
+    mended = " (the next session mends it)" if is_left else ""
     return f"it says {record.verdict}, {label} says {verdict or 'nothing'}{mended}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_nbaprops.options import OPTIONS
 
@@ -63,12 +63,11 @@ class Arguments:
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Word:
+class _Word(NamedTuple):
     """An option with its value, or a place with an empty option."""
 
     option: str
-    value: str | None
+    value: str | None = None
 
     @property
     def text(self) -> str:
@@ -104,14 +103,14 @@ def _parsed(words: Sequence[str]) -> Iterator[_Word]:
     while left:
         word = left.pop()
         if not word.startswith("-") or word == "-":
-            yield _Word(option="", value=word)
+            yield _Word("", word)
         elif word.startswith("--"):
             name, equals, value = word.partition("=")
-            yield _Word(option=name, value=value if equals else _following(name, left))
+            yield _Word(name, value if equals else _following(name, left))
         elif word[:2] in _VALUES:
-            yield _Word(option=word[:2], value=word[2:].removeprefix("=") or (left.pop() if left else None))
+            yield _Word(word[:2], word[2:].removeprefix("=") or (left.pop() if left else None))
         else:
-            yield from (_Word(option=f"-{letter}", value=None) for letter in word[1:])
+            yield from (_Word(f"-{letter}") for letter in word[1:])
 
 
 def _following(name: str, left: list[str]) -> str | None:

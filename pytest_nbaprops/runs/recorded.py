@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -153,8 +153,7 @@ def _git(document: Mapping[str, Any]) -> dict[str, str]:
     return {"commit": (git["commit"] or "none")[:SHORT], "uncommitted changes": diff[:SHORT] if diff else "none"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Kind:
+class _Kind(NamedTuple):
     """One kind of thing: its name in the table, how a record tells it by name, and how a cause reads."""
 
     what: str
@@ -163,25 +162,15 @@ class _Kind:
 
 
 _KINDS: Final = (
-    _Kind(what="feature group", read=_groups, cause="code or sources of the feature group {name}"),
-    _Kind(what="recipe", read=_recipe, cause="the recipe's {name}: {before} -> {after}"),
-    _Kind(what="test function", read=_test, cause="the {name} of the test function"),
-    _Kind(what="seed", read=lambda run: {"seed": _text(run["seed"])}, cause="the seed: {before} -> {after}"),
-    _Kind(
-        what="library", read=lambda run: dict(run["libraries"]), cause="library version of {name}: {before} -> {after}"
-    ),
-    _Kind(
-        what="plugin code",
-        read=lambda run: {"code": run["plugin_code"][:SHORT]},
-        cause="the code of pytest-nbaprops itself",
-    ),
-    _Kind(
-        what="threads",
-        read=lambda run: {"threads": _text(run["threads"])},
-        cause="the number of threads: {before} -> {after}",
-    ),
-    _Kind(what="platform", read=lambda run: dict(run["platform"]), cause="the machine ({name}): {before} -> {after}"),
-    _Kind(what="git", read=_git, cause="the checkout ({name}): {before} -> {after}"),
+    _Kind("feature group", _groups, "code or sources of the feature group {name}"),
+    _Kind("recipe", _recipe, "the recipe's {name}: {before} -> {after}"),
+    _Kind("test function", _test, "the {name} of the test function"),
+    _Kind("seed", lambda run: {"seed": _text(run["seed"])}, "the seed: {before} -> {after}"),
+    _Kind("library", lambda run: dict(run["libraries"]), "library version of {name}: {before} -> {after}"),
+    _Kind("plugin code", lambda run: {"code": run["plugin_code"][:SHORT]}, "the code of pytest-nbaprops itself"),
+    _Kind("threads", lambda run: {"threads": _text(run["threads"])}, "the number of threads: {before} -> {after}"),
+    _Kind("platform", lambda run: dict(run["platform"]), "the machine ({name}): {before} -> {after}"),
+    _Kind("git", _git, "the checkout ({name}): {before} -> {after}"),
 )
 
 

@@ -112,11 +112,10 @@ class Replay:
         games = yield
         if games is None:
             return None
-        from pytest_nbaprops.runs.games import recorded_games  # noqa: PLC0415 - heavy: only where it is needed
+        from pytest_nbaprops.runs.games import HOOK, recorded_games  # noqa: PLC0415 - heavy: only where it is needed
 
         target, kinds = self.request.options["nbaprops_target"], parse_kinds(config.getini(GAMES_OPTION))
-        source = "pytest_nbaprops_load_games"
-        return recorded_games(games, self.request.digest, source=source, target=target, kinds=kinds)
+        return recorded_games(games, self.request.digest, source=HOOK, target=target, kinds=kinds)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:

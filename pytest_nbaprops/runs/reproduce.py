@@ -86,7 +86,7 @@ def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
             " called like a secret: it can't be repeated"
         )
     groups = [group["name"] for group in recorded.document["lineage"]["groups"]]
-    options: dict[str, Any] = {
+    return {
         "nbaprops_target": recorded.settings["target"],
         "nbaprops_test": spec["test"],
         "nbaprops_train_window": spec["train_window"],
@@ -96,9 +96,8 @@ def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
         "nbaprops_features": ",".join(groups),
         "nbaprops_param": [f"{name}={value!r}" for name, value in params.items()] or None,
         "nbaprops_data": str(data) if data is not None else None,
+        **({"nbaprops_recipe": [spec["recipe"]]} if spec["code"] is None else {}),  # of the built-in suite
     }
-    built_in = spec["code"] is None
-    return {**options, "nbaprops_recipe": [spec["recipe"]]} if built_in else options
 
 
 def _pytest(recorded: Recorded, *, root: Path, folder: Path, columns_given: bool) -> str:
@@ -173,8 +172,7 @@ def _complaint(said: str) -> str:
 class FoldComparison:
     """One fold then and now.
 
-    Attributes:
-        difference: largest absolute one of a prediction, in the target's units; None where the rows differ.
+    `difference` is the largest absolute one of a prediction, in the target's units; None where the rows differ.
     """
 
     date: str
@@ -186,9 +184,7 @@ class FoldComparison:
 def compare_folds(recorded: pd.DataFrame, again: pd.DataFrame) -> tuple[FoldComparison, ...]:
     """Compare the predictions of each recorded fold, to the bit, with those of the repetition.
 
-    Args:
-        recorded: columns fold, GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted and baseline; a row per player-game.
-        again: the same of the repetition.
+    Both have fold, GAME_DATE, GAME_ID, PLAYER_ID, actual, predicted and baseline, a row per player-game.
     """
     by_fold = dict(iter(again.groupby("fold")))
     return tuple(_compared(before, by_fold.get(number)) for number, before in recorded.groupby("fold"))
@@ -206,8 +202,7 @@ def _compared(before: pd.DataFrame, after: pd.DataFrame | None) -> FoldCompariso
     unequal = (old.view(np.int64) != new.view(np.int64)) & ~(np.isnan(old) & np.isnan(new))
     apart = np.abs(old[unequal] - new[unequal])
     largest = float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
-    close = CLOSE if largest <= TOLERANCE else DIFFERENT
-    outcome = close if unequal.any() else IDENTICAL
+    outcome = IDENTICAL if not unequal.any() else CLOSE if largest <= TOLERANCE else DIFFERENT
     return FoldComparison(date=date, rows=len(before), outcome=outcome, difference=largest)
 
 
