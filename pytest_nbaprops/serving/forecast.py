@@ -125,9 +125,17 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         FeatureError: a feature group fails.
     """
     served = loader.current()
-    basis = _Basis.of(loader, served, _upcoming(schedule, games, allow_new_players=allow_new_players), games, bets)
+    if not isinstance(schedule, Upcoming):
+        read = schedule_of(schedule) if isinstance(schedule, pd.DataFrame) else read_schedule(schedule)
+        schedule = upcoming_rows(read, games, allow_new_players=allow_new_players)
+    first = schedule.rows["GAME_DATE"].min()
+    past = games[games["GAME_DATE"] < first]
+    if past.empty:
+        raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
+    bets, notes = bets or MarketSettings(), [*schedule.notes]
+    basis = _Basis(loader=loader, served=served, upcoming=schedule, games=games, past=past, bets=bets, notes=notes)
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
-    stale = _staleness(served, basis.past, available, root, allowed=allow_stale)
+    stale = _staleness(served, past, available, root, allowed=allow_stale)
     features = _features(basis, available, root)
     errors = _error_model(basis)
     rows = _predicted(basis, features, errors, level)
@@ -137,11 +145,11 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
-        data_digest=dataset_digest(basis.past).full,
-        data_through=f"{basis.past['GAME_DATE'].max():%Y-%m-%d}",
+        data_digest=dataset_digest(past).full,
+        data_through=f"{past['GAME_DATE'].max():%Y-%m-%d}",
         level=level,
         stale=stale,
-        notes=tuple(basis.notes),
+        notes=tuple(notes),
         warnings=warnings,
     )
 
@@ -164,24 +172,6 @@ class _Basis:
     bets: MarketSettings
     notes: list[str]
 
-    @classmethod
-    def of(
-        cls,
-        loader: ProductionModelLoader,
-        served: ServedModel,
-        upcoming: Upcoming,
-        games: pd.DataFrame,
-        bets: MarketSettings | None,
-    ) -> _Basis:
-        first = upcoming.rows["GAME_DATE"].min()
-        past = games[games["GAME_DATE"] < first]
-        if past.empty:
-            raise DataError(
-                f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games"
-            )
-        bets, notes = bets or MarketSettings(), [*upcoming.notes]
-        return cls(loader=loader, served=served, upcoming=upcoming, games=games, past=past, bets=bets, notes=notes)
-
     @property
     def rows(self) -> pd.DataFrame:
         return self.upcoming.rows
@@ -194,15 +184,6 @@ class _Basis:
     def known(self) -> pd.DataFrame:
         """The games played, and after them those to come."""
         return pd.concat([self.past, self.rows], ignore_index=True)
-
-
-def _upcoming(
-    schedule: Upcoming | pd.DataFrame | str | Path, games: pd.DataFrame, *, allow_new_players: bool
-) -> Upcoming:
-    if isinstance(schedule, Upcoming):
-        return schedule
-    read = schedule_of(schedule) if isinstance(schedule, pd.DataFrame) else read_schedule(schedule)
-    return upcoming_rows(read, games, allow_new_players=allow_new_players)
 
 
 def _staleness(

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.data.problems import listed
 from pytest_nbaprops.errors import FeatureError, TrackingError
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.metrics.point import Floats
@@ -80,12 +81,14 @@ class ServedModel:
         if missing:
             raise FeatureError(
                 f"the frame lacks {len(missing)} of the {len(self.columns)} feature columns of {self.label}: "
-                f"{_some(missing)}; build them with predict_upcoming or with the groups of its lineage"
+                f"{listed(missing, SHOWN_NAMES)}; build them with predict_upcoming or with the groups of its lineage"
             )
         chosen = frame.loc[:, list(self.columns)]
         texts = [name for name in self.columns if not pd.api.types.is_numeric_dtype(chosen[name].dtype)]
         if texts:
-            raise FeatureError(f"the frame's columns {_some(texts)} do not hold numbers, as {self.label} needs")
+            raise FeatureError(
+                f"the frame's columns {listed(texts, SHOWN_NAMES)} do not hold numbers, as {self.label} needs"
+            )
         if chosen.empty:
             return np.empty(0)
         return np.asarray(self.model.predict(chosen), dtype=np.float64)
@@ -105,11 +108,6 @@ class ServedModel:
             "feature_version": record.lineage.feature_version if record.lineage else None,
             "features": list(self.columns),
         }
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - SHOWN_NAMES
-    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 class ProductionModelLoader:
