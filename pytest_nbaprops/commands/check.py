@@ -41,15 +41,9 @@ def check(**asked: Any) -> None:
         _check_games(asked["data"], asked["style"])
         return
     from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas only where it is needed
-    from pytest_nbaprops.data.problems import RowsError  # noqa: PLC0415
 
     arguments = [] if asked["data"] is None else [f"--nbaprops-data={asked['data']}"]
-    try:
-        found = visit(arguments, lambda config, settings: _inspected(config, settings, asked["odds"]))
-    except RowsError as error:
-        for problem in error.problems:
-            click.echo(f"Error: {problem}", err=True)
-        raise SystemExit(1) from None
+    found = visit(arguments, lambda config, settings: _inspected(config, settings, asked["odds"]))
     show(_report(found), asked["style"])
     raise SystemExit(1 if any(one.problems for one in found) else 0)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
-import iniconfig
 
-from pytest_nbaprops.rootdir import INI_TABLES
+from pytest_nbaprops.commands.project import pytest_table
 
 KEYS: Final = {
     "nbaprops_model_name": ("NBAPropsModel",),
@@ -169,25 +167,10 @@ def find_settings(folder: Path) -> PytestSettings:
     """The settings that pytest reads in this folder, else a pytest.ini that is not there yet."""
     for name in ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
         path = folder / name
-        if path.is_file() and (found := _read(path)) is not None:
-            return found
+        try:
+            section, known = pytest_table(path) if path.is_file() else ("", None)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        if known is not None:
+            return PytestSettings(path=path, section=section, known=known)
     return PytestSettings(path=folder / "pytest.ini", section="pytest", known={})
-
-
-def _read(path: Path) -> PytestSettings | None:
-    section, is_toml = INI_TABLES[path.name], path.suffix == ".toml"
-    found: Any
-    try:
-        if is_toml:
-            found = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("pytest")
-        else:
-            found = iniconfig.IniConfig(str(path)).sections.get(section)
-    except (OSError, ValueError, iniconfig.ParseError) as error:
-        raise click.ClickException(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-    if found is None and path.name in ("pytest.ini", ".pytest.ini"):
-        found = {}  # pytest takes it without its section for the project's settings all the same
-    if not isinstance(found, Mapping):
-        return None
-    if is_toml and "ini_options" in found:
-        section, found = f"{section}.ini_options", found["ini_options"]
-    return PytestSettings(path=path, section=section, known=dict(found))

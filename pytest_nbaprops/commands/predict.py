@@ -75,17 +75,10 @@ def predict(**asked: Any) -> None:
     if asked["out"] is not None:
         _check_out(asked["out"], [asked["schedule"], asked["odds"], asked["data"]])
     from pytest_nbaprops.commands.visit import visit  # noqa: PLC0415 - pandas and MLflow only where they are needed
-    from pytest_nbaprops.data.problems import RowsError  # noqa: PLC0415
 
     options = {"data": asked["data"], "model-name": asked["model"], "tracking-uri": asked["tracking_uri"]}
     arguments = [f"--nbaprops-{name}={value}" for name, value in options.items() if value is not None]
-    try:
-        forecast = visit(arguments, lambda config, settings: _forecast(config, settings, asked))
-    except RowsError as error:
-        for problem in error.problems:
-            click.echo(f"Error: {problem}", err=True)
-        raise SystemExit(1) from None
-    _tell(forecast, asked)
+    _tell(visit(arguments, lambda config, settings: _forecast(config, settings, asked)), asked)
 
 
 def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) -> Forecast:

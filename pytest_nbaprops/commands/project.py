@@ -67,27 +67,36 @@ class Project:
 def find_project(start: Path) -> Project:
     """The project that pytest would find from this folder."""
     for folder in (start, *start.parents):
-        for name, table in INI_TABLES.items():
+        for name in INI_TABLES:
             path = folder / name
-            if path.is_file() and (values := _values(path, table)) is not None:
+            try:
+                values = pytest_table(path)[1] if path.is_file() else None
+            except ValueError as error:
+                raise SettingsError(f"{error}; mend the file") from None
+            if values is not None:
                 return Project(root=folder, ini=values)
     return Project(root=start, ini={})
 
 
-def _values(path: Path, table: str) -> Mapping[str, Any] | None:
-    """What pytest's table of the file holds; None where the file is not pytest's."""
+def pytest_table(path: Path) -> tuple[str, Mapping[str, Any] | None]:
+    """Name and content of the table that pytest reads in the file; None where the file is not pytest's.
+
+    Raises:
+        ValueError: the file cannot be read; the line says why.
+    """
+    table = INI_TABLES[path.name]
     found: Any
     try:
         text = path.read_text(encoding="utf-8")
         found = tomllib.loads(text) if path.suffix == ".toml" else iniconfig.IniConfig(path, text).sections
     except (tomllib.TOMLDecodeError, iniconfig.ParseError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}; mend the file") from None
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     for part in table.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
-        return {} if path.name in _ALWAYS else None
+    if not isinstance(found, Mapping):  # pytest takes some for the project's settings without their table all the same
+        return table, {} if path.name in _ALWAYS else None
     older = found.get("ini_options")
-    return older if isinstance(older, Mapping) else dict(found)
+    return (f"{table}.ini_options", older) if isinstance(older, Mapping) else (table, dict(found))
 
 
 def tracking_option(command: click.decorators.FC) -> click.decorators.FC:

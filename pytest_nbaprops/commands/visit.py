@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import click
 import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
@@ -26,12 +27,19 @@ def visit(arguments: Sequence[str], work: Callable[[pytest.Config, Settings], T]
     Raises:
         SettingsError: the project's settings or conftests cannot be used.
         NBAPropsError: whatever `work` raises.
+        SystemExit: rows that it read cannot be used, which is told, a line each.
     """
+    from pytest_nbaprops.data.problems import RowsError  # noqa: PLC0415 - pandas only where it is needed
+
     visitor = _Visitor(work)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         # Captured text would be written to where stdout was before it was redirected.
         pytest.main(["--capture=no", *arguments], plugins=[visitor])
+    if isinstance(visitor.error, RowsError):
+        for problem in visitor.error.problems:
+            click.echo(f"Error: {problem}", err=True)
+        raise SystemExit(1)
     if visitor.error is not None:
         raise visitor.error
     if not visitor.answers:
