@@ -163,14 +163,14 @@ class FileStore:
         found: dict[str, list[Point]] = {}
         for name, content in self.files.text_files(folder / "metrics"):
             where, history = self.files.name_of(folder / "metrics" / name), read_history(content)
-            if history.broken:
-                self.findings.repaired(where, f"{_lines(history.broken)} half-written or no numbers", "left these out")
-            if history.repeated:
-                self.findings.repaired(where, f"{_lines(history.repeated)} repeated", "kept once")
-            if history.unsorted:
-                self.findings.repaired(where, "lines out of order", "sorted by step")
-            if history.seconds:
-                self.findings.repaired(where, "times in seconds, as before MLflow 1.0", "made milliseconds")
+            for is_so, what, done in (
+                (history.broken, f"{_lines(history.broken)} half-written or no numbers", "left these out"),
+                (history.repeated, f"{_lines(history.repeated)} repeated", "kept once"),
+                (history.unsorted, "lines out of order", "sorted by step"),
+                (history.seconds, "times in seconds, as before MLflow 1.0", "made milliseconds"),
+            ):
+                if is_so:
+                    self.findings.repaired(where, what, done)
             if history.points:
                 found[name] = history.points
             else:
@@ -236,14 +236,12 @@ class FileStore:
         return found
 
     def _version(self, folder: Path) -> SourceVersion | None:
-        match = _VERSION_FOLDER.fullmatch(folder.name)
+        match, where = _VERSION_FOLDER.fullmatch(folder.name), self.files.name_of(folder)
         if match is None:
             if folder.name not in ("tags", "aliases"):
-                self.findings.left_out(
-                    self.files.name_of(folder), "a folder with nothing of a version", "not a version"
-                )
+                self.findings.left_out(where, "a folder with nothing of a version", "not a version")
             return None
-        meta, where = self.files.meta(folder), self.files.name_of(folder)
+        meta = self.files.meta(folder)
         if meta is None:
             self.findings.repaired(where, "a version without meta.yaml", "registered without its files and its run")
             meta = {}

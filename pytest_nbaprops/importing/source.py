@@ -153,14 +153,8 @@ def ending(
 ) -> tuple[str, int] | None:
     """How a run ended as far as it is known, and when something was last heard of it, in milliseconds.
 
-    None for one that seems to run at this moment.
-
-    Args:
-        findings: gets what was repaired.
-        where: the run, for the findings.
-        said: its status in the store, a name or MLflow's number.
-        start: when it began, in milliseconds.
-        metrics: its metrics, each in the order of its steps.
+    None for one that seems to run at this moment. `said` is its status in the store, a name or MLflow's number, `start`
+    is in milliseconds, and each of the metrics is in the order of its steps.
     """
     last = max([start or 0, *(points[-1].timestamp for points in metrics.values() if points)])
     status = _STATUSES.get(said, said)

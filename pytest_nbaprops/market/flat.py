@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from pytest_nbaprops.data.cells import Cells, clean_cells, filled_texts, game_da
 from pytest_nbaprops.data.problems import Place, Problem, RowsError, file_problem, header_problem, listed, reason
 from pytest_nbaprops.data.tables import parse_csv
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.market.prices import PROBLEMS, Notation, decimal_price, notation_of
+from pytest_nbaprops.market.prices import PROBLEMS, decimal_price, notation_of
 
 # Ours first, then what others call the same.
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
@@ -53,7 +53,7 @@ def read_flat(name: str, content: bytes, *, parquet: bool) -> pd.DataFrame:
     table, place = _table(name, content, parquet=parquet)
     if table.num_rows == 0:
         raise file_problem(name, "a header without rows", "one row per line", "export the file again")
-    columns = _Columns.of(table, place)
+    columns = _Columns(table, place)
     found: list[str] = []
     values: dict[str, Any] = {}
     for ours, read in columns.readers().items():
@@ -78,25 +78,18 @@ def _table(name: str, content: bytes, *, parquet: bool) -> tuple[pa.Table, Place
     return table, Place(name=name)
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Columns:
     """A table's columns by our names, and how their cells are read."""
 
-    cells: Mapping[str, Cells]
-    rows: int
-    place: Place
-    notation: Notation
-
-    @classmethod
-    def of(cls, table: pa.Table, place: Place) -> _Columns:
+    def __init__(self, table: pa.Table, place: Place) -> None:
         header = {name.strip().lower().replace(" ", "_"): name for name in reversed(table.column_names)}
         # The first alias that is there.
         theirs = {ours: header[name] for ours, names in ALIASES.items() for name in reversed(names) if name in header}
         _check_header(theirs, table.column_names, place)
-        cells = {ours: clean_cells(column, table.column(column), place) for ours, column in theirs.items()}
-        priced = [cells[name].array for name in ("over_price", "under_price", "price") if name in cells]
-        values = (value for array in priced for value in array.drop_null().to_pylist())
-        return cls(cells=cells, rows=table.num_rows, place=place, notation=notation_of(values))
+        self.rows = table.num_rows
+        self.cells = {ours: clean_cells(column, table.column(column), place) for ours, column in theirs.items()}
+        priced = [self.cells[name].array for name in ("over_price", "under_price", "price") if name in self.cells]
+        self.notation = notation_of(value for array in priced for value in array.drop_null().to_pylist())
 
     def readers(self) -> dict[str, Callable[[Cells], Any]]:
         every: dict[str, Callable[[Cells], Any]] = {
