@@ -84,12 +84,15 @@ class Closing:
             command=self.command,
             commit=self.log.commit,
         )
+        refusals: dict[str, None] = {}
         for recipe in (candidate.recipe for candidate in evidence.candidates):
             if recipe is not None and self.decides:
                 try:
                     check_storable(recipe.estimator, self.settings.trusted_types)
                 except NBAPropsError as error:
-                    raise SettingsError(f"--nbaprops-recipe: {recipe.name!r}: {error}") from None
+                    refusals[f"--nbaprops-recipe: {recipe.name!r}: {error}"] = None
+        if refusals:
+            raise SettingsError("; ".join(refusals))
         if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
             terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
         tested = {str(day) for candidate in evidence.candidates for day in candidate.dates}
@@ -145,7 +148,11 @@ class Closing:
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
         document = self._write_decided(judgement, effects)
-        self.config.hook.pytest_nbaprops_decision(config=self.config, decision=document)
+        try:
+            self.config.hook.pytest_nbaprops_decision(config=self.config, decision=document)
+        except Exception as error:
+            error.add_note("raised by pytest_nbaprops_decision, which gets decision.json as a dict")
+            raise
         return judgement.decision.exit_code
 
     def _only_log(self, session: pytest.Session) -> int | None:
@@ -172,7 +179,8 @@ class Closing:
     def _broke(self, error: Exception) -> int:
         """Fail closed on what should not happen; the traceback goes to the report folder, not over the summary."""
         trace = self.report / ERROR
-        reason = f"the session could not be finished: {type(error).__name__}: {one_line(error)} (see {trace})"
+        said = "; ".join([f"{type(error).__name__}: {one_line(error)}", *getattr(error, "__notes__", ())])
+        reason = f"the session could not be finished: {said} (see {trace})"
         so_far = self.document or {}  # what was promoted before it broke stays said
         self.document = self._undecided(reason) | so_far | {"reasons": [reason, *so_far.get("reasons", [])]}
         self.document |= {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}

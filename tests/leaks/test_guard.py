@@ -157,6 +157,21 @@ def test_a_declared_source_joined_as_of_is_honest(league: pd.DataFrame, tmp_path
     assert checked(league, group_of(rated, sources={"ratings": "r.csv"}), tmp_path) == []
 
 
+@pytest.mark.parametrize(("known_at", "kinds"), [("tipoff", []), ("morning", ["future source rows"])])
+def test_what_is_dated_on_the_day_is_known_at_tip_off(
+    league: pd.DataFrame, tmp_path: Path, known_at: str, kinds: list[str]
+) -> None:
+    """A line or an injury report of the afternoon; not in the morning."""
+
+    def line(games: pd.DataFrame, lines: pd.DataFrame) -> Any:
+        return join_as_of(games, lines, by="PLAYER_ID", same_day=True)[["LINE"]]
+
+    table = league[["PLAYER_ID"]].assign(AS_OF=league["GAME_DATE"], LINE=league.index % 17)
+    table.to_csv(tmp_path / "lines.csv", index=False)
+    group = group_of(line, sources={"lines": "lines.csv"}, known_at=known_at)
+    assert [leak.kind for leak in checked(league, group, tmp_path)] == kinds
+
+
 def test_a_declared_source_used_whole_is_a_leak(league: pd.DataFrame, tmp_path: Path) -> None:
     """Rows of a table that were not known on the cutoff date must not move anything."""
 
