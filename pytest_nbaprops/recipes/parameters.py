@@ -81,13 +81,17 @@ def seeded(estimator: Any, *, seed: int, threads: int) -> Any:
 
 def with_imputer(estimator: Any) -> Any:
     """The estimator, behind an imputer of means if its scikit-learn tags say that it takes no missing values."""
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415 - scikit-learn is slow to import
+    from sklearn.compose import ColumnTransformer  # noqa: PLC0415 - scikit-learn is slow to import
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415 - as above
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - as above
 
     if _takes_nan(estimator):
         return estimator
-    # A frame stays one: what picks columns by name finds them.
-    return make_pipeline(SimpleImputer(keep_empty_features=True).set_output(transform="pandas"), estimator)
+    imputer = SimpleImputer(keep_empty_features=True)
+    parts = (estimator, *estimator.get_params(deep=True).values())
+    if any(isinstance(part, ColumnTransformer) for part in parts):  # it may pick columns by their names
+        imputer.set_output(transform="pandas")
+    return make_pipeline(imputer, estimator)
 
 
 def _takes_nan(estimator: Any) -> bool:

@@ -29,6 +29,7 @@ class LeakChecks:
     def __init__(self, config: pytest.Config, context: Context) -> None:
         self.config, self.context = config, context
         self.groups, self.gaps = GroupGuard(config, context), Gaps()
+        self.empty: list[str] = []
         self.rehearsed: dict[str, Rehearsed] = {}
         self._rehearsing = Rehearsing(config, context, tell=partial(terminal.tell, config))
 
@@ -40,16 +41,18 @@ class LeakChecks:
             return
         self.gaps = gaps_of(self.context.dataset.games, tested, known=self.context.settings.known_gaps)
         self.groups.check(used, self._keys(states), tested, fits=any(map(self._fits, states)))
-        if self.context.settings.known_good is None:
-            self._look_at_columns(tested)
+        self._look_at_columns(tested)
 
     def _look_at_columns(self, tested: Sequence[date]) -> None:
-        """Columns of the user's own that tell too much, whatever way it came in."""
+        """Columns of the user's own that tell too much, whatever way it came in, or nothing at all."""
         dataset = self.context.dataset
         rows = dataset.games["GAME_DATE"].dt.date.isin(set(tested)).to_numpy()
         for name, leaks in self.groups.leaks.items():
-            if not leaks and name in self.context.own_groups:
-                columns = dataset.features[list(self.context.columns[name])]
+            if name not in self.context.own_groups or name in self.context.broken:
+                continue
+            columns = dataset.features[list(self.context.columns[name])]
+            self.empty += [f"{name}: the column {one} is empty" for one in columns if columns[one].isna().all()]
+            if not leaks and self.context.settings.known_good is None:
                 telling = too_telling(columns, dataset.games, dataset.targets, rows)
                 self.groups.leaks[name] = tuple(
                     Leak(
@@ -137,7 +140,7 @@ class LeakChecks:
     def warnings(self) -> list[str]:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
-        said += self.gaps.said
+        said += [*self.empty, *self.gaps.said]
         if reason := self.context.settings.known_good:
             said.append(f"an error far below the baseline's is no leak, as is known: {reason}")
         if not SEES_COMPILED and any(name in self.context.own_groups for name in self.groups.leaks):

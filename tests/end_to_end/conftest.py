@@ -84,10 +84,10 @@ class Session(Report):
 
 
 @pytest.fixture(scope="session")
-def league(once: Once) -> Path:
-    """Game logs of a simulated league of 60 players, one season."""
+def league(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Game logs of a simulated league of 60 players, one season; each worker's own: what others read there is seen."""
     made = once("league", lambda folder: write_sample(folder / "league.csv", seasons=1, players=60))
-    return made / "league.csv"
+    return Path(shutil.copy2(made / "league.csv", tmp_path_factory.mktemp("league")))
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,8 @@ def workers(games):
 @feature_group(tier="core", known_at="morning", version="1", sources={{"lines": "lines.csv"}})
 def closing(games, lines):
     lines["GAME_DATE"] = pd.to_datetime(lines["GAME_DATE"])
-    return games.merge(lines, on=["PLAYER_ID", "GAME_DATE"], how="left", validate="many_to_one")[["LINE", "OVER"]]
+    found = games.merge(lines, on=["PLAYER_ID", "GAME_DATE"], how="left", validate="many_to_one")
+    return found[["LINE", "OVER"]].assign(NOTHING=float("nan"))
 
 def pytest_nbaprops_feature_groups(config):
     return [warehouse, lately, workers, closing]
@@ -134,6 +135,7 @@ def test_who_needs_what_lies_elsewhere_is_not_known(
     assert any("no server is reached there" in reason for reason in found["test_driver"])
     assert any(f"nbaprops_sources = {elsewhere}" in reason for reason in found["test_workers"])
     assert any("OVER: alone it explains" in reason for reason in found["test_lines"])  # whatever its date says
+    assert "closing: the column NOTHING is empty" in session.decision["warnings"]
     for honest in ("test_games_alone", "test_cache_of_joblib"):
         assert not any("declare" in reason or "server" in reason for reason in found[honest])
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}

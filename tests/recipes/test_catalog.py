@@ -73,8 +73,8 @@ def test_estimator_without_nan_gets_an_imputer() -> None:
     assert np.isfinite(recipe.estimator.predict(holes)).all()
 
 
-def test_behind_the_imputer_a_frame_stays_a_frame() -> None:
-    """What picks columns by name finds them."""
+def test_behind_the_imputer_columns_are_found_by_name() -> None:
+    """By who picks them so; everybody else gets an array, as behind any imputer."""
     mine = ColumnTransformer([("scaled", StandardScaler(), ["b"])], remainder="passthrough")
     recipe = resolve("mine", registered={"mine": make_pipeline(mine, Ridge())})
     holes = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [2.0, 1.0, np.nan]})
