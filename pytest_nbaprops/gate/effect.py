@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +38,6 @@ class Effect:
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "said": self.said}
-
-
-def effects_table(effects: Mapping[str, Sequence[Effect]]) -> pd.DataFrame:
-    """One row per candidate and group, for attribution.csv."""
-    return pd.DataFrame([{"candidate": name, **one.to_dict()} for name, some in effects.items() for one in some])
 
 
 def effect_text(effect: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_nbaprops.gate.effect import Effect, effects_table
+import pandas as pd
+
+from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.spreadsheet import without_formulas
 
 TABLE, PLOT = "attribution.csv", "attribution.png"
@@ -15,7 +17,8 @@ COLOURS = {"helps": "#2a7f3f", "hurts": "#b3302a", "not clear": "#8a8a8a"}
 def write_attribution(folder: Path, effects: Mapping[str, Sequence[Effect]]) -> None:
     """Write both files; the plot has a bar for each group whose difference is known, with its 95% interval."""
     folder.mkdir(parents=True, exist_ok=True)
-    without_formulas(effects_table(effects)).to_csv(folder / TABLE, index=False)
+    rows = [{"candidate": name, **effect.to_dict()} for name, some in effects.items() for effect in some]
+    without_formulas(pd.DataFrame(rows)).to_csv(folder / TABLE, index=False)
     bars = [
         (("" if len(effects) == 1 else f"{name}: ") + f"{effect.group} ({effect.change})", effect)
         for name, some in effects.items()
@@ -27,11 +30,9 @@ def write_attribution(folder: Path, effects: Mapping[str, Sequence[Effect]]) -> 
 
 
 def _plot(bars: Sequence[tuple[str, Effect]], path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - few sessions draw
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+    from matplotlib.figure import Figure  # noqa: PLC0415 - few sessions draw
 
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(bars)), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     values = [effect.difference or 0.0 for _, effect in bars]
     colours = [COLOURS.get(effect.said, COLOURS["not clear"]) for _, effect in bars]

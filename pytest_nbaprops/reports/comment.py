@@ -13,12 +13,12 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, urlopen
 
 from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.reports.untrusted import UntrustedError, checked_decision
@@ -33,8 +33,6 @@ MOST_DECISION: Final = 4_000_000
 MOST_CHARACTERS: Final = 60_000
 """GitHub takes 65,536."""
 MOST_PAGES: Final = 20
-
-Call = Callable[..., Any]
 
 
 class CommentError(Exception):
@@ -89,46 +87,31 @@ class GitHub:
 
     def __init__(self, url: str, token: str) -> None:
         self._url, self._token = url.rstrip("/"), token
-        self._open = build_opener(_NoRedirect).open
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """GitHub's answer as JSON."""
-        content = self._request(method, f"{self._url}{path}", None if body is None else json.dumps(body).encode())
+        content = self.content(method, path, None if body is None else json.dumps(body).encode())
         try:
             return json.loads(content or b"null")
         except ValueError:
             raise CommentError(f"GitHub's answer to {method} {path} is not JSON") from None
 
-    def download(self, path: str) -> bytes:
-        return self._request("GET", f"{self._url}{path}", None)
-
-    def _request(self, method: str, url: str, body: bytes | None, *, trusted: bool = True) -> bytes:
+    def content(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """GitHub's answer, or what it redirects to, where the token stays behind."""
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-        if trusted:
-            headers["Authorization"] = f"Bearer {self._token}"
-        if urlsplit(url).scheme not in ("https", "http"):
-            raise CommentError("GitHub points to something that is no web address")
-        request = Request(url, data=body, method=method, headers=headers)  # noqa: S310 - checked just above
+        request = Request(f"{self._url}{path}", data=body, method=method, headers=headers)  # noqa: S310 - the runner's
+        request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        where = urlsplit(request.full_url).path
         try:
-            with self._open(request, timeout=60) as answer:
+            with urlopen(request, timeout=60) as answer:  # noqa: S310 - redirects lead to web addresses only
                 content: bytes = answer.read(MOST_BYTES + 1)
         except HTTPError as error:
-            target = error.headers.get("Location")
-            if error.code in (301, 302, 303, 307, 308) and target and trusted:
-                return self._request("GET", target, None, trusted=False)
-            raise CommentError(f"GitHub answers {error.code} to {method} {urlsplit(url).path}") from None
+            raise CommentError(f"GitHub answers {error.code} to {method} {where}") from None
         except (URLError, OSError) as error:
             raise CommentError(f"GitHub cannot be reached: {error}") from None
         if len(content) > MOST_BYTES:
-            raise CommentError(f"{urlsplit(url).path} is larger than {MOST_BYTES:,} bytes")
+            raise CommentError(f"{where} is larger than {MOST_BYTES:,} bytes")
         return content
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect is followed by us, without the token."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 def _run(event: Mapping[str, Any], repository: str) -> Mapping[str, Any]:
@@ -167,7 +150,7 @@ def _decision(github: GitHub, repository: str, run: int) -> object:
     newest = max(own, key=lambda one: str(one.get("created_at", "")))
     if int(newest.get("size_in_bytes", 0)) > MOST_BYTES:
         raise CommentError(f"the artifact is larger than {MOST_BYTES:,} bytes")
-    archive = github.download(f"/repos/{repository}/actions/artifacts/{quote(str(int(newest['id'])))}/zip")
+    archive = github.content("GET", f"/repos/{repository}/actions/artifacts/{quote(str(int(newest['id'])))}/zip")
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as file, file.open(DECISION) as entry:
             content = entry.read(MOST_DECISION + 1)

@@ -15,12 +15,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
     from pytest_nbaprops.session.evidence import Evidence
     from pytest_nbaprops.walkforward.result import FoldResult
 
 NAME = "nbaprops-progress"
+_SAID = ("{task.fields[date]}", "mae {task.fields[mae]}", "{task.fields[speed]}")
 _FEWEST = 2
 """Of less than this no time left can be told."""
 
@@ -47,31 +48,21 @@ def work_progress(config: pytest.Config, what: str, total: int) -> Iterator[Call
     if total < _FEWEST or not _is_watched(config, most=2):
         yield lambda done: None  # noqa: ARG005 - the bar's signature
         return
-    from rich.console import Console  # noqa: PLC0415 - only where it is shown
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    console = Console(file=_Screen(config.get_terminal_writer()), force_terminal=True)  # type: ignore[arg-type] # all it uses
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False, transient=True) as bar:
+    with _drawn(config.get_terminal_writer(), *columns) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
-class _Screen:
-    """pytest's terminal as a file: its own stdout is captured while a test runs."""
+def _drawn(writer: Any, *columns: ProgressColumn | str) -> Progress:
+    """A bar on pytest's terminal, beside its own lines: stdout is captured while a test runs."""
+    from rich.console import Console  # noqa: PLC0415 - only where it is shown
+    from rich.progress import Progress  # noqa: PLC0415
 
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, text: str) -> int:
-        self._writer.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._writer.flush()
-
-    def isatty(self) -> bool:
-        return True
+    console = Console(file=writer, force_terminal=True)
+    return Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False, transient=True)
 
 
 class FoldProgress:
@@ -87,21 +78,11 @@ class FoldProgress:
     def _started(self) -> Progress:
         """The bar; rich is imported only where it is shown."""
         if self._bar is None:
-            from rich.console import Console  # noqa: PLC0415
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-            self._bar = Progress(
-                TextColumn("{task.fields[date]}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TextColumn("mae {task.fields[mae]}"),
-                TextColumn("{task.fields[speed]}"),
-                TimeRemainingColumn(),
-                console=Console(file=_Screen(self._writer), force_terminal=True),  # type: ignore[arg-type] # all it uses
-                redirect_stdout=False,  # pytest captures it, and its own lines are written beside the bar
-                redirect_stderr=False,
-                transient=True,
-            )
+            date, mae, speed = (TextColumn(said) for said in _SAID)
+            columns = (date, BarColumn(bar_width=None), MofNCompleteColumn(), mae, speed, TimeRemainingColumn())
+            self._bar = _drawn(self._writer, *columns)
             self._task = self._bar.add_task("folds", total=self._folds, date="…", mae="–", speed="")  # noqa: RUF001
             self._writer.line()
             self._bar.start()
