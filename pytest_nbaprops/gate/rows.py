@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -64,15 +64,10 @@ def keyed(frame: pd.DataFrame, what: str, *, numbers: tuple[str, ...]) -> pd.Dat
     if frame[KEYS].isna().any(axis=None):
         raise InconclusiveError(f"the {what} have rows without a key")
     try:
-        columns: dict[str, pd.Series[Any]] = {
-            "GAME_DATE": pd.to_datetime(frame["GAME_DATE"]).astype("datetime64[ns]").dt.normalize(),
-            "GAME_ID": frame["GAME_ID"].astype(str),
-            "PLAYER_ID": frame["PLAYER_ID"].astype("int64"),
-        }
-        columns |= {name: frame[name].astype("float64") for name in numbers}
+        rows = with_plain_keys(frame).assign(**{name: frame[name].astype("float64") for name in numbers})
     except (TypeError, ValueError, OverflowError) as error:
         raise InconclusiveError(f"the {what} cannot be read: {error}") from error
-    rows = frame.assign(**columns).sort_values(KEYS, kind="stable", ignore_index=True)
+    rows = rows.sort_values(KEYS, kind="stable", ignore_index=True)
     if rows.duplicated(KEYS).any():
         raise InconclusiveError(f"the {what} have one player-game twice: {_example(rows[rows.duplicated(KEYS)])}")
     for name in numbers:
@@ -81,6 +76,15 @@ def keyed(frame: pd.DataFrame, what: str, *, numbers: tuple[str, ...]) -> pd.Dat
                 f"{_count(len(bad), 'player-game')} of the {what} with {name} missing or not finite: {_example(bad)}"
             )
     return rows
+
+
+def with_plain_keys(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy with keys of one type, dates as midnights."""
+    return frame.assign(
+        GAME_DATE=pd.to_datetime(frame["GAME_DATE"]).astype("datetime64[ns]").dt.normalize(),
+        GAME_ID=frame["GAME_ID"].astype(str),
+        PLAYER_ID=frame["PLAYER_ID"].astype("int64"),
+    )
 
 
 def _same_keys(left: pd.DataFrame, right: pd.DataFrame) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.data.schema import KEY_COLUMNS
+from pytest_nbaprops.gate.rows import KEYS, with_plain_keys
 from pytest_nbaprops.metrics.intervals import learn_errors
 
 ROLLING: Final = 15
@@ -21,7 +21,6 @@ SHOWN, HIGHLIGHTS = 8, 5
 BINS: Final = 10
 FEWEST_IN_SLICE: Final = 30
 LEVEL: Final = 0.8
-KEYS: Final = list(KEY_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ def candidate_figures(
 
 def _rows(predictions: pd.DataFrame, champion: pd.DataFrame | None, games: pd.DataFrame | None) -> pd.DataFrame:
     """A row per player-game with error, and the references' absolute errors."""
-    rows = _keyed(predictions)
+    rows = with_plain_keys(predictions)
     rows = _with(rows, champion, {"predicted": "champion"})
     told = [] if games is None else [name for name in games.columns if name not in {*rows.columns, *KEYS}]
     rows = _with(rows, games, {name: name for name in told})
@@ -96,17 +95,10 @@ def _rows(predictions: pd.DataFrame, champion: pd.DataFrame | None, games: pd.Da
     return rows
 
 
-def _keyed(frame: pd.DataFrame) -> pd.DataFrame:
-    days = pd.to_datetime(frame["GAME_DATE"]).astype("datetime64[ns]").dt.normalize()
-    return frame.assign(
-        GAME_DATE=days, GAME_ID=frame["GAME_ID"].astype(str), PLAYER_ID=frame["PLAYER_ID"].astype("int64")
-    )
-
-
 def _with(rows: pd.DataFrame, other: pd.DataFrame | None, names: Mapping[str, str]) -> pd.DataFrame:
     if other is None or other.empty or not names:
         return rows
-    columns = _keyed(other[[*KEYS, *names]]).rename(columns=dict(names)).drop_duplicates(KEYS)
+    columns = with_plain_keys(other[[*KEYS, *names]]).rename(columns=dict(names)).drop_duplicates(KEYS)
     # Only what is tested: the games of ten seasons are many.
     columns = columns[columns["GAME_DATE"].isin(rows["GAME_DATE"].unique())]
     return rows.merge(columns, on=KEYS, how="left")

@@ -109,21 +109,17 @@ def _template() -> Any:
         finalize=lambda value: plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters |= {
-        "fixed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:,.{digits}f}",
-        "signed": lambda value, digits=2: wording.DASH if _unknown(value) else f"{value:+,.{digits}f}",
+        "fixed": lambda value, digits=2: wording.DASH if pd.isna(value) else f"{value:,.{digits}f}",
+        "signed": lambda value, digits=2: wording.DASH if pd.isna(value) else f"{value:+,.{digits}f}",
         "day": "{:%Y-%m-%d}".format,
-        "share": lambda value: wording.DASH if _unknown(value) else f"{value:.1%}",
-        "count": lambda value: wording.DASH if _unknown(value) else f"{value:,.0f}",
+        "share": lambda value: wording.DASH if pd.isna(value) else f"{value:.1%}",
+        "count": lambda value: wording.DASH if pd.isna(value) else f"{value:,.0f}",
         "short": plain,
         "interval": wording.interval,
         "records": lambda frame: frame.to_dict("records"),
         "metric": wording.metric_name,
     }
     return environment.get_template("report.html")
-
-
-def _unknown(value: Any) -> bool:
-    return value is None or bool(pd.isna(value))
 
 
 def _shown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,35 +19,19 @@ DASHES: Final = ("", "7 3", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A series: `pieces` are polylines, broken where a value is unknown."""
-
-    label: str
-    colour: str
-    dash: str
-    width: float
-    pieces: Sequence[str]
-    faint: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """A point with its range, in the picture's coordinates."""
-
-    x: float
-    y: float
-    top: float
-    bottom: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plot:
-    """One picture; ticks are (position, text)."""
+    """One picture.
+
+    Attributes:
+        lines: label, colour, dash, width, faint, and pieces: polylines, broken where a value is unknown.
+        ranges: a point x, y with its range from top to bottom, in the picture's coordinates.
+        x_ticks, y_ticks: (position, text).
+    """
 
     title: str
     description: str
-    lines: Sequence[Line] = ()
-    ranges: Sequence[Range] = ()
+    lines: Sequence[Mapping[str, Any]] = ()
+    ranges: Sequence[Mapping[str, float]] = ()
     x_ticks: Sequence[tuple[float, str]] = ()
     y_ticks: Sequence[tuple[float, str]] = ()
     zero: float | None = None
@@ -79,14 +63,14 @@ def over_time(
     scale = Scale.of(heights, with_zero=with_zero)
     xs = LEFT + (WIDTH - RIGHT - LEFT) * np.arange(len(labels)) / max(1, len(labels) - 1)
     lines = [
-        Line(
-            label=one.label,
-            colour=COLOURS[one.colour],
-            dash="" if one.faint else DASHES[one.colour],
-            width=1 if one.faint else 2,
-            pieces=_pieces(xs, scale.place(np.asarray(one.values, dtype="float64"))),
-            faint=one.faint,
-        )
+        {
+            "label": one.label,
+            "colour": COLOURS[one.colour],
+            "dash": "" if one.faint else DASHES[one.colour],
+            "width": 1 if one.faint else 2,
+            "pieces": _pieces(xs, scale.place(np.asarray(one.values, dtype="float64"))),
+            "faint": one.faint,
+        }
         for one in known
     ]
     return Plot(
@@ -109,11 +93,11 @@ def with_ranges(title: str, description: str, points: Sequence[tuple[float, floa
     scale = Scale.of(values[:, 1:].ravel(), with_zero=True)
     xs, ys = across.place(values[:, 0]), scale.place(values[:, 1])
     tops, bottoms = scale.place(values[:, 3]), scale.place(values[:, 2])
-    places = zip(xs, ys, tops, bottoms, strict=True)
+    places = zip(*(map(_at, ends) for ends in (xs, ys, tops, bottoms)), strict=True)
     return Plot(
         title=title,
         description=description,
-        ranges=[Range(x=_at(x), y=_at(y), top=_at(top), bottom=_at(bottom)) for x, y, top, bottom in places],
+        ranges=[{"x": x, "y": y, "top": top, "bottom": bottom} for x, y, top, bottom in places],
         x_ticks=across.ticks(),
         y_ticks=scale.ticks(),
         zero=_at(float(scale.place(0.0))),
@@ -182,43 +166,29 @@ def spread(count: int) -> list[int]:
     return sorted({round(step * (count - 1) / 4) for step in range(5)})
 
 
-# pictures in a table's cell
+Bar = dict[str, float | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """An interval with its point around `zero` (and the allowed margin), in a cell's coordinates."""
+def bars(
+    rows: Sequence[tuple[float | None, float | None, float | None, float]],
+) -> list[Bar | None]:
+    """A bar for each (difference, low, high, margin), all of a table on one scale; None where there is no interval.
 
-    zero: float
-    low: float
-    high: float
-    point: float
-    limit: float | None
-    width: int = 200
-    height: int = 18
-
-
-def bars(rows: Sequence[tuple[float | None, float | None, float | None, float]]) -> list[Bar | None]:
-    """A bar for each (difference, low, high, margin), all of a table on one scale; None where there is no interval."""
-    known = [row for row in rows if row[0] is not None and row[1] is not None and row[2] is not None]
-    if not known:
-        return [None for _ in rows]
-    values = [value for row in known for value in (*row[:3], row[3], 0.0) if value is not None]
-    low, high = min(values), max(values)
-    room = (high - low) * 0.04 or 1.0
+    It has the places of zero, point, low, high and the limit that is allowed, in a cell of 200 by 18.
+    """
+    values = [value for row in rows if None not in row for value in (*row, 0.0) if value is not None]
+    least, most = min(values, default=0.0), max(values, default=0.0)
+    room = (most - least) * 0.04 or 1.0
 
     def place(value: float) -> float:
-        return _at(200 * (value - low + room) / (high - low + 2 * room))
+        return _at(200 * (value - least + room) / (most - least + 2 * room))
 
-    return [
-        None
-        if row[0] is None or row[1] is None or row[2] is None
-        else Bar(
-            zero=place(0.0),
-            low=place(row[1]),
-            high=place(row[2]),
-            point=place(row[0]),
-            limit=place(row[3]) if row[3] else None,
-        )
-        for row in rows
-    ]
+    def bar(
+        point: float | None, low: float | None, high: float | None, margin: float
+    ) -> dict[str, float | None] | None:
+        if point is None or low is None or high is None:
+            return None
+        ends = {"zero": place(0.0), "point": place(point), "low": place(low), "high": place(high)}
+        return {**ends, "limit": place(margin) if margin else None}
+
+    return [bar(*row) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_nbaprops.errors import NBAPropsError
@@ -24,7 +24,7 @@ class Compared:
         reference: `champion`, `baseline`, `market`, or the number; `reference_value` without the margin.
         low, high: the 95% interval of the difference; against a number that of value minus number.
         margin: how much worse than the reference is still allowed, 0 where it must be better.
-        said: the outcome in words, which tell "not worse" from "better".
+        criterion: what the expression says, None where it cannot be read.
     """
 
     expression: str
@@ -36,15 +36,34 @@ class Compared:
     low: float | None
     high: float | None
     margin: float
-    wants_more: bool
     outcome: str
     reason: str
-    said: str
+    criterion: Criterion | None
 
     @property
     def digits(self) -> int:
         """How many decimals its numbers are shown with: counts have none."""
         return 0 if self.metric.startswith("n_") else 4
+
+    @property
+    def said(self) -> str:
+        """What the outcome says of the two models, in words that tell "not worse" from "better"."""
+        criterion = self.criterion
+        if self.outcome not in ("passed", "failed") or criterion is None:
+            return self.outcome.replace("_", " ")
+        if criterion.reference is None or self.low is None or self.high is None:
+            return "holds" if self.outcome == "passed" else "does not hold"
+        # positive: the candidate is better
+        gain = (self.low, self.high) if criterion.wants_more else (-self.high, -self.low)
+        allowed = abs(self.margin)
+        if gain[0] > 0:
+            return "better"
+        if self.outcome == "passed":
+            return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
+        unclear = "not clearly better" if criterion.strict else "may be worse"
+        if allowed and not criterion.strict:
+            unclear = f"may be worse by more than {allowed:g}"
+        return "worse" if gain[1] < 0 else unclear
 
 
 def compared(row: Mapping[str, Any]) -> Compared:
@@ -58,7 +77,7 @@ def compared(row: Mapping[str, Any]) -> Compared:
     other = None if threshold is None else threshold - margin
     low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
     named = criterion.reference if criterion is not None else None
-    known = Compared(
+    return Compared(
         expression=row["expression"],
         metric=row["metric"],
         reference=named or (DASH if other is None else f"{other:g}"),
@@ -68,30 +87,10 @@ def compared(row: Mapping[str, Any]) -> Compared:
         low=low,
         high=high,
         margin=margin,
-        wants_more=criterion is not None and criterion.wants_more,
         outcome=row["outcome"],
         reason=row["reason"],
-        said="",
+        criterion=criterion,
     )
-    return replace(known, said=_said(known, criterion))
-
-
-def _said(row: Compared, criterion: Criterion | None) -> str:
-    """What the outcome says of the two models."""
-    if row.outcome not in ("passed", "failed") or criterion is None:
-        return row.outcome.replace("_", " ")
-    if criterion.reference is None or row.low is None or row.high is None:
-        return "holds" if row.outcome == "passed" else "does not hold"
-    gain = (row.low, row.high) if row.wants_more else (-row.high, -row.low)  # positive: the candidate is better
-    allowed = abs(row.margin)
-    if gain[0] > 0:
-        return "better"
-    if row.outcome == "passed":
-        return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
-    unclear = "not clearly better" if criterion.strict else "may be worse"
-    if allowed and not criterion.strict:
-        unclear = f"may be worse by more than {allowed:g}"
-    return "worse" if gain[1] < 0 else unclear
 
 
 def leading(document: Document) -> Mapping[str, Any] | None:
@@ -186,32 +185,26 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
     _, bracket, rest = row.expression.partition("[")
     metric = metric_name(row.metric) + (f"[{rest.partition(']')[0]}]" if bracket else "")
     sure = "" if row.low is None or row.high is None else f" (95% interval {row.low:+.3f} to {row.high:+.3f})"
+    allowed = f"{abs(row.margin):g}"
+    concluded = {
+        "better": f"It is better than {other} beyond chance.",
+        "worse": f"It is worse than {other} beyond chance.",
+        "not clearly better": f"It may be no better than {other}.",
+        "not worse": f"It is not worse than {other}, and not clearly better.",
+        f"not worse by more than {allowed}, not clearly better": (
+            f"It is not worse than {other} by more than {allowed}, and not clearly better."
+        ),
+        "may be worse": f"It may be worse than {other}.",
+        f"may be worse by more than {allowed}": f"It may be worse than {other} by more than {allowed}.",
+    }
     return (
         f"{same}{candidate['name']} has {metric} {row.value:.3f}, {other} {row.reference_value:.3f}: "
-        f"a difference of {row.difference:+.3f}{sure}. {_conclusion(row, other)}"
+        f"a difference of {row.difference:+.3f}{sure}. {concluded.get(row.said, f'Against {other}: {row.said}.')}"
     )
 
 
 def metric_name(name: str) -> str:
     return {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}.get(name, name)
-
-
-def _conclusion(row: Compared, other: str) -> str:
-    told = {
-        "better": f"It is better than {other} beyond chance.",
-        "worse": f"It is worse than {other} beyond chance.",
-        "not clearly better": f"It may be no better than {other}.",
-        "not worse": f"It is not worse than {other}, and not clearly better.",
-    }
-    if row.said in told:
-        return told[row.said]
-    if row.said.startswith("not worse"):
-        return f"It is not worse than {other} by more than {abs(row.margin):g}, and not clearly better."
-    if row.said == "may be worse":
-        return f"It may be worse than {other}."
-    if row.said.startswith("may be worse"):
-        return f"It may be worse than {other} by more than {abs(row.margin):g}."
-    return f"Against {other}: {row.said}."
 
 
 # pieces of lines
