@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,17 +86,6 @@ class Criterion:
             return value > threshold if self.strict else value >= threshold
         return value < threshold if self.strict else value <= threshold
 
-    def to_dict(self) -> dict[str, str | float | None]:
-        return {
-            "expression": self.expression,
-            "metric": self.metric,
-            "bound": self.bound,
-            "slice": self.slice,
-            "operator": self.operator,
-            "reference": self.reference,
-            "number": self.number,
-        }
-
 
 OPTION = "--nbaprops-criterion"
 
@@ -152,7 +140,7 @@ def refuse_unknown_metric(criterion: Criterion, known: Iterable[str], *, own: bo
     ours_only = criterion.reference is not None or criterion.bound is not None or criterion.slice is not None
     if criterion.metric in names or (own and not ours_only):
         return
-    why = f"there is no metric {criterion.metric!r}{nearest(criterion.metric, names)}"
+    why = f"there is no metric {criterion.metric!r}{did_you_mean(criterion.metric, names)}"
     if own:
         why += ", and a metric of your own is one number, without interval, slice or reference"
     raise SettingsError(f"{option} {criterion.expression!r}: {why}; known: {', '.join(names)}")
@@ -167,12 +155,6 @@ def slice_names(expression: str) -> tuple[str, ...]:
     """Names of the columns that a parsed slice reads, in the order of appearance."""
     names = (node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
     return tuple(dict.fromkeys(names))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean ...?)`, or nothing where no known name is near."""
-    close = difflib.get_close_matches(name, sorted(known), n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def _bound(before: str | None, after: str | None) -> Bound | None:
@@ -191,15 +173,16 @@ def _term(term: str) -> tuple[Reference | None, float]:
     if match is None:
         raise _UnreadableError(f"{term!r} is neither a number nor a reference with a margin")
     if match["reference"] not in REFERENCES:
-        raise _UnreadableError(_not_a_reference(match["reference"]))
+        finite = match["reference"].lower() not in ("nan", "inf", "infinity")
+        close = did_you_mean(match["reference"], REFERENCES)
+        said = (
+            f"{match['reference']!r} is not a reference{close}"
+            if finite
+            else f"{match['reference']} is not a finite number"
+        )
+        raise _UnreadableError(said)
     margin = 0.0 if match["number"] is None else _number(match["sign"], match["number"])
     return cast("Reference", match["reference"]), margin
-
-
-def _not_a_reference(name: str) -> str:
-    if name.lower() in ("nan", "inf", "infinity"):
-        return f"{name} is not a finite number"
-    return f"{name!r} is not a reference{nearest(name, REFERENCES)}"
 
 
 def _number(sign: str, digits: str) -> float:
@@ -221,18 +204,14 @@ def _refuse_pointless(metric: str, bound: Bound | None, reference: Reference | N
 
 
 def _slice(expression: str) -> str:
-    tree = _slice_tree(expression)
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _UnreadableError(f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
     for node in ast.walk(tree):
         _check_slice_node(node)
     _check_truth(tree.body)
     return expression
-
-
-def _slice_tree(expression: str) -> ast.Expression:
-    try:
-        return ast.parse(expression, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _UnreadableError(f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
 
 
 def _check_slice_node(node: ast.AST) -> None:

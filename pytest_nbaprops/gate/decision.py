@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from pytest_nbaprops.errors import InconclusiveError
-from pytest_nbaprops.gate.compare import compare
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
-from pytest_nbaprops.gate.rows import checked_rows
+from pytest_nbaprops.gate.rows import KEYS, checked_rows
 from pytest_nbaprops.gate.verdict import (
     CandidateDecision,
     CandidateEvidence,
@@ -28,12 +30,12 @@ from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
-
 __all__ = [
     "CandidateDecision", "CandidateEvidence", "Champion", "CriterionResult", "FoldCounts", "Outcome", "SessionDecision",
     "Verdict", "decide", "judge", "judge_all", "tried_together",
 ]  # fmt: skip
+
+NAMED_DATES = 3
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
 
@@ -214,7 +216,7 @@ def _registrable(candidate: CandidateDecision) -> CandidateDecision:
 
 def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]) -> SessionDecision:
     """The lowest MAE wins, on the player-games that all of those that pass have in common."""
-    compared, remark = compare(passing)
+    compared, remark = _compare(passing)
     if not compared:
         reason = f"{', '.join(c.name for c in passing)} passed and cannot be compared: {remark}"
         standing = "passed, not chosen (nothing to compare it on)"
@@ -244,6 +246,38 @@ def _beaten(
     criteria = tuple(replace(result, reason=f"{standing}; {result.reason}") for result in candidate.criteria)
     reason = f"{standing}: {mae:.4f}, {winner.name} has {best:.4f}"
     return replace(candidate, reasons=(reason, *candidate.reasons), criteria=criteria, not_chosen=standing)
+
+
+def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, float], str | None]:
+    """MAE of each candidate by name, in the target's units, and what to say of the rows that it leaves out.
+
+    All MAEs are of the same player-games. Nothing but the reason where there is none that all have predicted.
+    """
+    own = {candidate.name: candidate.metrics["mae"] for candidate in candidates}
+    rows = {candidate.name: candidate.rows for candidate in candidates if candidate.rows is not None}
+    if len(candidates) == 1 or len(rows) < len(candidates):
+        return own if len(candidates) == 1 else {}, None if len(candidates) == 1 else "not all have their player-games"
+    keys = {name: pd.MultiIndex.from_frame(frame[KEYS]) for name, frame in rows.items()}
+    common = reduce(lambda one, other: one.intersection(other), keys.values())
+    if all(len(index) == len(common) for index in keys.values()):
+        return own, None
+    if not len(common):
+        return {}, "they have no player-game in common; give them the same test window"
+    same = {name: frame[keys[name].isin(common)] for name, frame in rows.items()}
+    compared = {name: point_metrics(frame["actual"], frame["predicted"])["mae"] for name, frame in same.items()}
+    # `candidates were compared on 1,204 player-games of 24 dates; left out: b 43 player-games of 2024-04-14`
+    parts = []
+    for name, frame in rows.items():
+        left = frame[~keys[name].isin(common)]
+        if len(left):
+            days = sorted({f"{day:%Y-%m-%d}" for day in left["GAME_DATE"]})
+            more = f" and {len(days) - NAMED_DATES} more" if len(days) > NAMED_DATES else ""
+            parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED_DATES])}{more}")
+    dates = common.get_level_values("GAME_DATE").nunique()
+    return compared, (
+        f"candidates were compared on the {len(common):,} player-games of {dates} dates that all of them predicted; "
+        f"left out: {'; '.join(parts)}"
+    )
 
 
 def _of(candidate: CandidateDecision, reason: str, judged: tuple[CandidateDecision, ...]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nbaprops.errors import InconclusiveError
-from pytest_nbaprops.gate.criteria import MARKET_METRICS, nearest
+from pytest_nbaprops.errors import InconclusiveError, did_you_mean
+from pytest_nbaprops.gate.criteria import MARKET_METRICS
 from pytest_nbaprops.gate.rows import KEYS, champion_predicted
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
@@ -75,14 +75,14 @@ def _applied(criterion: Criterion, subject: Subject) -> CriterionResult:
         return _own_metric(criterion, subject.own_metrics)
     if criterion.reference is None:
         return _against_number(criterion, _sliced(criterion, subject.rows), subject)
-    return _against_reference(criterion, subject)
+    return _against_reference(criterion, criterion.reference, subject.rows, subject)
 
 
 def _own_metric(criterion: Criterion, own: Mapping[str, float]) -> CriterionResult:
     name = criterion.metric
     if name not in own:
         known = (*STATISTICS, *own)
-        raise InconclusiveError(f"no metric {name}{nearest(name, known)}; known: {', '.join(known)}")
+        raise InconclusiveError(f"no metric {name}{did_you_mean(name, known)}; known: {', '.join(known)}")
     if criterion.needs_interval or criterion.slice is not None:
         raise InconclusiveError(f"{name} is one number for the whole test, it has no interval, slice or reference")
     value = _known(own[name], name)
@@ -133,13 +133,13 @@ def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) 
     return _judged(criterion, value, criterion.number, interval, f"{said}, {_described(interval, subject)}")
 
 
-def _against_reference(criterion: Criterion, subject: Subject) -> CriterionResult:
-    rows = _sliced(criterion, _with_reference(criterion, subject))
+def _against_reference(criterion: Criterion, name: str, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
+    rows = _sliced(criterion, _with_reference(name, rows, subject.champion))
     ours = _date_sums(rows, rows["predicted"])
     theirs = _date_sums(rows, rows["reference"])
     value = _known(float(statistic(criterion.metric, ours.sum(axis=0))), criterion.metric)
     other = float(statistic(criterion.metric, theirs.sum(axis=0)))
-    _known(other, f"{criterion.metric} of {criterion.reference}")
+    _known(other, f"{criterion.metric} of {name}")
     difference = paired_interval(criterion.metric, ours, theirs, seed=subject.seed, level=subject.level)
     return _compared(criterion, value, other, difference, subject)
 
@@ -177,12 +177,9 @@ def _judged(
     return _row(criterion, outcome, said, value=value, interval=interval, threshold=threshold)
 
 
-def _with_reference(criterion: Criterion, subject: Subject) -> pd.DataFrame:
-    rows, name = subject.rows, criterion.reference
-    if rows is None or name is None:  # the callers have made sure, this is for the type checker
-        raise InconclusiveError("there are no predictions")
-    if name == "champion" and subject.champion is not None:
-        return rows.assign(reference=champion_predicted(rows, subject.champion).to_numpy())
+def _with_reference(name: str, rows: pd.DataFrame, champion: Champion | None) -> pd.DataFrame:
+    if name == "champion" and champion is not None:
+        return rows.assign(reference=champion_predicted(rows, champion).to_numpy())
     if name not in rows.columns:
         raise InconclusiveError(f"there is no {name} to compare with" + (", no odds" if name == "market" else ""))
     if name == "market":

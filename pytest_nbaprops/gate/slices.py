@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
-from pytest_nbaprops.errors import InconclusiveError
-from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, nearest, slice_names
+from pytest_nbaprops.errors import InconclusiveError, did_you_mean
+from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, slice_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def slice_mask(expression: str, columns: pd.DataFrame) -> Mask:
             raise InconclusiveError(f"the slice reads {name}, which is known only after the game")
         if name not in allowed:
             raise InconclusiveError(
-                f"no column {name} to slice by{nearest(name, allowed)}; known: {', '.join(allowed)}"
+                f"no column {name} to slice by{did_you_mean(name, allowed)}; known: {', '.join(allowed)}"
             )
     mask = _truth(ast.parse(expression, mode="eval").body, columns)
     mask = mask & ~columns[list(names)].isna().to_numpy().any(axis=1)

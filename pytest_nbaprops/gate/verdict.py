@@ -140,8 +140,7 @@ class CriterionResult:
 
     def to_dict(self) -> dict[str, str | float | None]:
         numbers = {name: finite(getattr(self, name)) for name in ("value", "ci_low", "ci_high", "threshold")}
-        texts = {"expression": self.expression, "metric": self.metric, "slice": self.slice}
-        return {**texts, **numbers, "outcome": self.outcome.value, "reason": self.reason}
+        return {**asdict(self), **numbers, "outcome": self.outcome.value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,15 +222,6 @@ class SessionDecision:
             for candidate in self.candidates
         )
         return replace(self, candidates=candidates)
-
-    def to_dict(self) -> dict[str, Any]:
-        """verdict, exit_code, reasons and candidates as in decision.json."""
-        return {
-            "verdict": self.verdict.value,
-            "exit_code": self.exit_code,
-            "reasons": list(self.reasons),
-            "candidates": [candidate.to_dict() for candidate in self.candidates],
-        }
 
 
 def finite(value: float | None) -> float | None:

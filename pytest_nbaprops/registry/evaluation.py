@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from pytest_nbaprops.errors import InconclusiveError, SettingsError
-from pytest_nbaprops.gate.criteria import Criterion, nearest, parse_criterion
+from pytest_nbaprops.errors import InconclusiveError, SettingsError, did_you_mean
+from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
 from pytest_nbaprops.gate.evaluate import Subject
 from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
@@ -119,7 +119,7 @@ def _result(criterion: Criterion, metrics: Mapping[str, float]) -> dict[str, Any
     value = metrics.get(criterion.metric)
     reason = None
     if value is None:
-        reason = f"the run has no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}"
+        reason = f"the run has no metric {criterion.metric!r}{did_you_mean(criterion.metric, metrics)}"
     elif not (math.isfinite(value) and abs(value) < _STORED_INFINITY):
         reason = f"{criterion.metric} is not a finite number"
     if criterion.reference is not None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.gate.criteria import nearest
+from pytest_nbaprops.errors import TrackingError, did_you_mean
 from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.compare import unfairness
 from pytest_nbaprops.runs.lookup import Lookup
@@ -52,7 +51,7 @@ def best_runs(lookup: Lookup, question: Question) -> Ranking:
     metric = question.metric
     if metric not in LESS_IS_BETTER and metric not in MORE_IS_BETTER:
         known = (*LESS_IS_BETTER, *MORE_IS_BETTER)
-        hint = nearest(metric, known)
+        hint = did_you_mean(metric, known)
         raise TrackingError(f"runs can't be ranked by {metric!r}{hint}: choose one of {', '.join(known)}")
     ids = lookup.experiment_ids()
     with lookup.store.calling(f"find the runs with the best {metric}") as client:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.gate.criteria import MARKET_METRICS, POINT_METRICS, nearest, parse_criterion, refuse_unknown_metric
+from pytest_nbaprops.errors import SettingsError, did_you_mean
+from pytest_nbaprops.gate.criteria import MARKET_METRICS, POINT_METRICS, parse_criterion, refuse_unknown_metric
 from pytest_nbaprops.metrics.side import SIDE_STATISTICS
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate
@@ -62,7 +62,7 @@ def refuse_unknown_metrics(candidate: Candidate, item: pytest.Item, settings: Se
     for text in candidate.spec.criteria:
         criterion = parse_criterion(text)
         own = by_hooks or candidate.spec.code is not None
-        if own and criterion.metric not in names and nearest(criterion.metric, names):
+        if own and criterion.metric not in names and did_you_mean(criterion.metric, names):
             own = _is_said(criterion.metric, Path(settings.rootdir))
         refuse_unknown_metric(criterion, known, own=own, option=option)
 
