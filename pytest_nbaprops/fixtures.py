@@ -45,10 +45,8 @@ def nbaprops_features(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 def _dataset(config: pytest.Config) -> Dataset:
     collector = config.stash.get(collector_key, None)
-    return collector.context.dataset if collector is not None else _context_on_demand(config).dataset
-
-
-def _context_on_demand(config: pytest.Config) -> Context:
+    if collector is not None:
+        return collector.context.dataset
     if on_demand_key not in config.stash:
         from pytest_nbaprops.session.context import prepare  # noqa: PLC0415 - heavy, and most sessions never come here
         from pytest_nbaprops.settings import read_settings  # noqa: PLC0415
@@ -57,7 +55,7 @@ def _context_on_demand(config: pytest.Config) -> Context:
             config.stash[on_demand_key] = prepare(config, read_settings(config), threads=1)
         except NBAPropsError as error:
             pytest.fail(str(error), pytrace=False)
-    return config.stash[on_demand_key]
+    return config.stash[on_demand_key].dataset
 
 
 def forget_on_demand(config: pytest.Config) -> None:

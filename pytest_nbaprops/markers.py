@@ -1,4 +1,4 @@
-"""The `walk_forward` and `promotion` markers: their arguments, checked. Standard library only."""
+"""The `walk_forward` and `promotion` markers: their arguments, checked. Nothing heavier than pytest is imported."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import parse_criterion
+from pytest_nbaprops.options import MARKER_SIGNATURE
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
 MARKER_ARGUMENTS: Mapping[str, Literal["text", "texts", "whole", "mapping"]] = {
@@ -20,10 +21,6 @@ MARKER_ARGUMENTS: Mapping[str, Literal["text", "texts", "whole", "mapping"]] = {
     "refit": "whole",
     "seed": "whole",
 }
-MARKER_SIGNATURE = (
-    "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
-    "step=1, refit=7, seed=42)"
-)
 
 
 def marker_arguments(args: tuple[object, ...], kwargs: Mapping[str, object], where: str) -> dict[str, Any]:

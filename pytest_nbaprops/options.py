@@ -13,6 +13,10 @@ import pytest
 
 from pytest_nbaprops.errors import SettingsError
 
+MARKER_SIGNATURE = (
+    "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
+    "step=1, refit=7, seed=42)"
+)
 RUN_NAME_FIELDS = ("date", "phase", "feature_set", "recipe", "candidate", "n")
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,20 +15,13 @@ from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
 from pytest_nbaprops.processes import REHEARSAL, lasting
 
-if TYPE_CHECKING:
-    from pytest_nbaprops.session.child import Order
-
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
 waiting_key = pytest.StashKey[int]()
 SUITE_PREFIX = "nbaprops::"
-WALK_FORWARD = (
-    "walk_forward(recipe=None, params=None, features=None, test='last 160 dates', train_window='3 seasons', "
-    "step=1, refit=7, seed=42)"
-)
 MARKERS = (
-    f"{WALK_FORWARD}: configure the walk-forward validation of a test that asks for the fold fixture",
+    f"{options.MARKER_SIGNATURE}: configure the walk-forward validation of a test that asks for the fold fixture",
     "promotion(*criteria): criteria that decide the promotion of a walk-forward test's model",
 )
 
@@ -75,7 +68,11 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
         from pytest_nbaprops.session.child import order_key  # noqa: PLC0415 - only in the leak guard's own
 
         if (order := config.stash.get(order_key, None)) is not None:
-            return _guards_role(config, order, pasted)
+            # A process of the leak guard's asks feature groups, or runs a few folds again.
+            from pytest_nbaprops.session.rehearsal import Rehearsal  # noqa: PLC0415 - either of them
+            from pytest_nbaprops.session.sandbox import Sandbox  # noqa: PLC0415
+
+            return Sandbox(config, order) if order.told["nodeids"] is None else Rehearsal(config, order, pasted)
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         from pytest_nbaprops.session.worker import Worker  # noqa: PLC0415
@@ -85,14 +82,6 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
     from pytest_nbaprops.session.controller import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
 
     return Controller(config, settings, pasted=pasted)
-
-
-def _guards_role(config: pytest.Config, order: Order, pasted: tuple[str, ...]) -> Any:
-    """What a process of the leak guard's has to do: ask feature groups, or run a few folds again."""
-    from pytest_nbaprops.session.rehearsal import Rehearsal  # noqa: PLC0415 - either of them
-    from pytest_nbaprops.session.sandbox import Sandbox  # noqa: PLC0415
-
-    return Sandbox(config, order) if order.told["nodeids"] is None else Rehearsal(config, order, pasted)
 
 
 def _take_pasted_ids(config: pytest.Config) -> tuple[str, ...]:
@@ -120,13 +109,9 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | pytest.E
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - what pytest does with a usage error
         return final
     except SystemExit as exit_:
-        return _final_code(config, _code_of(exit_))
+        # What the interpreter would make of it.
+        return _final_code(config, exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1)
     return code if code is None else _final_code(config, int(code))
-
-
-def _code_of(exit_: SystemExit) -> int:
-    """The exit code that the interpreter would make of it."""
-    return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
 
 
 def _final_code(config: pytest.Config, code: int) -> int:

@@ -93,12 +93,10 @@ class Settings:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:
-        tuples = {
-            name: tuple(plain[name])
-            for name in ("games", "recipes", "params", "criteria", "known_columns", "sources", "trusted_types")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
         }
-        shard = plain["shard"] and tuple(plain["shard"])
-        return cls(**{**plain, **tuples, "shard": shard, "from_command_line": frozenset(plain["from_command_line"])})
+        return cls(**{**values, "from_command_line": frozenset(plain["from_command_line"])})
 
 
 def read_settings(config: pytest.Config) -> Settings:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.markers import MARKER_SIGNATURE, marker_arguments
+from pytest_nbaprops.markers import marker_arguments
 from pytest_nbaprops.options import OPTIONS
-from pytest_nbaprops.plugin import WALK_FORWARD
+from pytest_nbaprops.plugin import MARKERS
 from pytest_nbaprops.redaction import redacted
 from pytest_nbaprops.settings import Settings, read_settings
 
@@ -126,7 +126,9 @@ def test_the_readme_lists_every_option() -> None:
 
 def test_marker_help_is_the_signature() -> None:
     """The registered marker and the error messages show the same signature."""
-    assert WALK_FORWARD == MARKER_SIGNATURE
+    with pytest.raises(SettingsError) as problem:
+        marker_arguments((1,), {}, "t")
+    assert str(problem.value).endswith(f"write {MARKERS[0].partition(': ')[0]}")
 
 
 def test_marker_arguments_are_read() -> None:

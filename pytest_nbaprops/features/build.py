@@ -75,7 +75,11 @@ def build_features(
                     raise
                 broken[group.name], columns[group.name] = str(error), ()
                 continue
-            _refuse_clashes(group, part, columns)
+            for other, name in ((other, name) for other, names in columns.items() for name in names if name in part):
+                raise FeatureError(
+                    f"feature groups {other!r} and {group.name!r} both make the column {name!r}; "
+                    "rename it in one of them"
+                )
             columns[group.name] = tuple(part.columns)
             parts.append(part)
     return FeatureTable(parts=tuple(parts), index=games.index, columns=columns, broken=broken)
@@ -151,16 +155,6 @@ def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFr
     if not isinstance(answer, pd.DataFrame):
         found = type(answer).__name__
         raise FeatureError(f"feature group {group.name!r} gave a {found}; return a DataFrame on the index of games")
-    _refuse_other_rows(group, answer, games)
-    _refuse_bad_names(group, answer)
-    names = [str(name) for name in answer.columns]
-    values = np.empty((len(names), len(games)), dtype=np.float32)  # a column's numbers lie side by side
-    for place, name in enumerate(names):
-        values[place] = _numbers(group, name, answer[name])
-    return pd.DataFrame(values.T, index=games.index, columns=names, copy=False)
-
-
-def _refuse_other_rows(group: FeatureGroup, answer: pd.DataFrame, games: pd.DataFrame) -> None:
     if len(answer) != len(games):
         raise RowsChangedError(
             f"feature group {group.name!r} gave {len(answer)} rows for {len(games)} games; "
@@ -171,9 +165,6 @@ def _refuse_other_rows(group: FeatureGroup, answer: pd.DataFrame, games: pd.Data
             f"feature group {group.name!r} gave another index or order than that of games; "
             "end with .reindex(games.index)"
         )
-
-
-def _refuse_bad_names(group: FeatureGroup, answer: pd.DataFrame) -> None:
     names = list(answer.columns)
     if not names:
         raise FeatureError(f"feature group {group.name!r} gave no columns; return at least one")
@@ -182,17 +173,10 @@ def _refuse_bad_names(group: FeatureGroup, answer: pd.DataFrame) -> None:
             raise FeatureError(f"feature group {group.name!r} has a column called {name!r}; use non-empty text")
     for name in answer.columns[answer.columns.duplicated()]:
         raise FeatureError(f"feature group {group.name!r} gave the column {name!r} twice; rename one")
-
-
-def _refuse_clashes(group: FeatureGroup, part: pd.DataFrame, columns: Mapping[str, tuple[str, ...]]) -> None:
-    made = set(part.columns)
-    for other, names in columns.items():
-        for name in names:
-            if name in made:
-                raise FeatureError(
-                    f"feature groups {other!r} and {group.name!r} both make the column {name!r}; "
-                    "rename it in one of them"
-                )
+    values = np.empty((len(names), len(games)), dtype=np.float32)  # a column's numbers lie side by side
+    for place, name in enumerate(names):
+        values[place] = _numbers(group, name, answer[name])
+    return pd.DataFrame(values.T, index=games.index, columns=names, copy=False)
 
 
 def _numbers(group: FeatureGroup, name: str, column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -49,7 +49,10 @@ def select_groups(
     `default`. Without an expression `default` is read in its place. Raises SettingsError naming the option, the value
     and the way out, FeatureError when two groups have the same name.
     """
-    _refuse_twins(available)
+    seen: dict[str, FeatureGroup] = {}
+    for group in available:
+        if seen.setdefault(group.name, group) is not group:
+            raise FeatureError(f"two feature groups are called {group.name!r}; give one another name= in its decorator")
     items = list(default)
     if expression is not None:
         asked = [item.strip() for item in expression.split(",")]
@@ -81,11 +84,3 @@ def _named(name: str, available: Sequence[FeatureGroup], expression: str | None)
 
 def _allowed(available: Sequence[FeatureGroup]) -> str:
     return ", ".join(["all", *TIERS, *(group.name for group in available)])
-
-
-def _refuse_twins(available: Sequence[FeatureGroup]) -> None:
-    seen: dict[str, FeatureGroup] = {}
-    for group in available:
-        other = seen.setdefault(group.name, group)
-        if other is not group:
-            raise FeatureError(f"two feature groups are called {group.name!r}; give one another name= in its decorator")

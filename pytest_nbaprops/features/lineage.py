@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.features.group import FeatureGroup
 
-__all__ = ["GroupLineage", "Lineage", "code_digest", "lineage_difference", "lineage_of"]
-
 VERSION_LENGTH = 12
 
 

@@ -172,17 +172,12 @@ def _term(term: str) -> tuple[Reference | None, float]:
     match = _TERM_REFERENCE.fullmatch(term)
     if match is None:
         raise _UnreadableError(f"{term!r} is neither a number nor a reference with a margin")
-    if match["reference"] not in REFERENCES:
-        finite = match["reference"].lower() not in ("nan", "inf", "infinity")
-        close = did_you_mean(match["reference"], REFERENCES)
-        said = (
-            f"{match['reference']!r} is not a reference{close}"
-            if finite
-            else f"{match['reference']} is not a finite number"
-        )
-        raise _UnreadableError(said)
+    if (name := match["reference"]) not in REFERENCES:
+        if name.lower() in ("nan", "inf", "infinity"):
+            raise _UnreadableError(f"{name} is not a finite number")
+        raise _UnreadableError(f"{name!r} is not a reference{did_you_mean(name, REFERENCES)}")
     margin = 0.0 if match["number"] is None else _number(match["sign"], match["number"])
-    return cast("Reference", match["reference"]), margin
+    return cast("Reference", name), margin
 
 
 def _number(sign: str, digits: str) -> float:

@@ -7,8 +7,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import SettingsError, did_you_mean
-from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.recipes.parameters import plain_parameters, refuse_bad_values, refuse_unknown, seeded, with_imputer
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import SettingsError, did_you_mean
-from pytest_nbaprops.features.lineage import code_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

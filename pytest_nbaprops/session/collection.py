@@ -12,8 +12,8 @@ import pytest
 
 from pytest_nbaprops import suite
 from pytest_nbaprops.autologging import autologging_off
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
-from pytest_nbaprops.features.lineage import code_digest
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.recipes.catalog import parse_param

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import feature_group
-from pytest_nbaprops.features.lineage import Lineage, code_digest, lineage_difference, lineage_of
+from pytest_nbaprops.features.lineage import Lineage, lineage_difference, lineage_of
 
 CODE = '''
 """Features."""
