@@ -41,16 +41,23 @@ def lasting() -> Iterator[None]:
 def end_offspring(pid: int) -> None:
     """End all that the process has started, and what that has started; where the system does not tell, nothing."""
     started: dict[int, list[int]] = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # ended meanwhile
-            parent = int(file.read_text("utf-8", "replace").rpartition(")")[2].split()[1])
-            started.setdefault(parent, []).append(int(file.parent.name))
+    for folder in Path("/proc").glob("[0-9]*"):
+        if fields := stat_of(folder.name):  # else ended meanwhile
+            started.setdefault(int(fields[1]), []).append(int(folder.name))
     waiting = [pid]
     while waiting:
         for child in started.get(waiting.pop(), ()):
             waiting.append(child)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGTERM)
+
+
+def stat_of(pid: int | str) -> list[str]:
+    """Fields 3 and on of proc(5)'s stat, from behind the name, which may hold spaces; none where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def is_alive(pid: int) -> bool:

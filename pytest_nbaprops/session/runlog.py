@@ -14,7 +14,7 @@ import pandas as pd
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import FOLD_METRICS
-from pytest_nbaprops.redaction import redact, redacted
+from pytest_nbaprops.redaction import redact, redacted, redacted_words
 from pytest_nbaprops.registry.publication import Publication, RunRecord
 from pytest_nbaprops.reports.attribution import write_attribution
 from pytest_nbaprops.reports.decision_file import write_tables
@@ -158,7 +158,7 @@ class RunLog:
         workers = len(list((context.folder / PLANS).glob("gw*.json")))  # each xdist worker leaves its plan
         try:  # the session's command line, as decision.json has it since the start
             written = json.loads((Path(context.settings.report) / DECISION).read_text(encoding="utf-8"))["command"]
-            command = provenance.command_line(written)
+            command = redacted_words(written)
         except (OSError, ValueError, KeyError):
             command = []
         return {

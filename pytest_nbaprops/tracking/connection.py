@@ -8,8 +8,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TypeVar, cast
@@ -128,10 +129,11 @@ def connect(  # noqa: PLR0913 - where, how long, and what may be made
     _check_scheme(uri)
     with limits(max(1, round(timeout)), retries=0), quiet():
         try:
-            waiting = _waiting(uri, timeout)
+            seconds, what = _patience(uri, timeout)
             if uri.startswith(_DATABASES):
-                within(waiting, lambda: check_server_database(uri, timeout), tell)
-            return within(waiting, lambda: _opened(uri, artifact_root, create=create), tell)
+                within(seconds, lambda: check_server_database(uri, timeout), uri=uri, what=what, tell=tell)
+            opened = partial(_opened, uri, artifact_root, create=create)
+            return within(seconds, opened, uri=uri, what=what, tell=tell)
         except NBAPropsError:
             raise
         except Exception as error:
@@ -146,51 +148,41 @@ def _opened(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
     return store
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """What is waited for, and for how many seconds at most."""
-
-    uri: str
-    seconds: float
-    what: str
-
-
-def within(waiting: Waiting, work: Callable[[], T], tell: Callable[[str], None] | None = None) -> T:
+def within(
+    seconds: float, work: Callable[[], T], *, uri: str, what: str, tell: Callable[[str], None] | None = None
+) -> T:
     """Do the work in a thread that is left behind after so many seconds: name lookups and drivers have no timeout."""
-    results: list[T] = []
-    errors: list[Exception] = []
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            results.append(work())
+            answer.set_result(work())
         except Exception as error:  # noqa: BLE001  raised again in the caller's thread
-            errors.append(error)
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, name="nbaprops-probe", daemon=True)
     begun = time.monotonic()
-    thread.start()
-    left = waiting.seconds + 1  # whatever has a timeout of its own gives the better reason
-    while thread.is_alive() and left > 0:
-        thread.join(min(left, _TELL_SECONDS))
-        left = waiting.seconds + 1 - (time.monotonic() - begun)
-        if thread.is_alive() and left > 0 and tell is not None:
-            tell(f"waiting for {waiting.what} ({time.monotonic() - begun:.0f} s) ...")
-    if errors:
-        raise errors[0]
-    if not results:
-        raise _unreachable(waiting.uri, f"no answer within {waiting.seconds:g} seconds, waiting for {waiting.what}")
-    return results[0]
+    threading.Thread(target=run, name="nbaprops-probe", daemon=True).start()
+    left = seconds + 1  # whatever has a timeout of its own gives the better reason
+    while not answer.done() and left > 0:
+        wait([answer], min(left, _TELL_SECONDS))
+        left = seconds + 1 - (time.monotonic() - begun)
+        if not answer.done() and left > 0 and tell is not None:
+            tell(f"waiting for {what} ({time.monotonic() - begun:.0f} s) ...")
+    if not answer.done():
+        raise _unreachable(uri, f"no answer within {seconds:g} seconds, waiting for {what}")
+    return answer.result()
 
 
-def _waiting(uri: str, timeout: float) -> Waiting:
+def _patience(uri: str, timeout: float) -> tuple[float, str]:
+    """For how many seconds is waited at most, and for what."""
     if not uri.startswith("sqlite"):
-        return Waiting(uri=uri, seconds=timeout, what=f"an answer of the tracking store {redact(uri)}")
+        return timeout, f"an answer of the tracking store {redact(uri)}"
     path, is_new = sqlite_path(uri), False
     with suppress(OSError):
         is_new = not path.exists() or path.stat().st_size == 0
     if is_new:
-        return Waiting(uri=uri, seconds=_CREATING_SECONDS, what=f"the new tracking store {path} to be made")
-    return Waiting(uri=uri, seconds=_SQLITE_SECONDS, what=f"the tracking store {path} to be opened")
+        return _CREATING_SECONDS, f"the new tracking store {path} to be made"
+    return _SQLITE_SECONDS, f"the tracking store {path} to be opened"
 
 
 def _resolved(uri: str | None, root: Path) -> str:

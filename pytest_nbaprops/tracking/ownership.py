@@ -13,12 +13,13 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pytest_nbaprops.processes import is_alive
+from pytest_nbaprops.processes import is_alive, stat_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.runs import find_running
@@ -110,26 +111,19 @@ def _claimed(store: Store, run: Run, claim: Owner) -> bool:
 @cache
 def _machine() -> str:
     """Where process ids mean the same process: a container's are its own, and a new boot counts anew."""
-    names = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
-    try:
-        names.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - the link leads to no path
-    except OSError:
-        names.append("")
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:_DIGEST]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""
+    boot = processes = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii", errors="replace").strip()
+    with suppress(OSError):
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - the link leads to no path
+    return hashlib.sha256(f"{socket.gethostname()}\n{boot}\n{processes}".encode()).hexdigest()[:_DIGEST]
 
 
 def _born(pid: int) -> str:
     """Start time of the process in ticks since boot; empty where the system does not tell, and for a dead one.
 
-    Fields 3 and 22 of proc(5), counted from behind the name, which may hold spaces. A process that was killed stays in
-    the table until its parent asks for it, in containers for ever.
+    Fields 3 and 22 of proc(5). A process that was killed stays in the table until its parent asks for it, in containers
+    for ever.
     """
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = stat_of(pid)
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""  # noqa: PLR2004 - see above

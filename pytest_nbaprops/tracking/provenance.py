@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_nbaprops.redaction import redact, redacted_words
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.walkforward.candidate import libraries
 
 SCHEMA_VERSION: Final = 1
@@ -145,10 +145,6 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that can decide a result, as far as they are set; values of secrets are `***`."""
     named = sorted(name for name in variables if name in VARIABLES or name.startswith(PREFIXES))
     return {name: HIDDEN if _SECRET.search(name) else redact(variables[name]) for name in named}
-
-
-def command_line(arguments: Sequence[str]) -> list[str]:
-    return redacted_words(arguments)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.tracking.connection import Store, Waiting, connect, limits, within
+from pytest_nbaprops.tracking.connection import Store, connect, limits, within
 from pytest_nbaprops.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_a_probe_that_hangs_is_left_behind() -> None:
     """Work without any timeout of its own does not hold up the caller."""
     never = threading.Event()
     with pytest.raises(TrackingError, match=r"no answer within 0\.1 seconds"):
-        within(Waiting(uri="http://bob:hunter2@host", seconds=0.1, what="an answer"), never.wait)
+        within(0.1, never.wait, uri="http://bob:hunter2@host", what="an answer")
     never.set()
 
 
@@ -70,14 +70,13 @@ def test_waiting_is_shown_as_waiting_for_something(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("pytest_nbaprops.tracking.connection._TELL_SECONDS", 0.05)
     lines: list[str] = []
     done = threading.Event()
-    waiting = Waiting(uri="sqlite:///x.db", seconds=5, what="the store x.db to be made")
     threading.Timer(0.4, done.set).start()
-    assert within(waiting, done.wait, lines.append)
+    assert within(5, done.wait, uri="sqlite:///x.db", what="the store x.db to be made", tell=lines.append)
     assert lines
     assert lines[0].startswith("waiting for the store x.db to be made (")
     never = threading.Event()
     with pytest.raises(TrackingError, match="waiting for the store y"):
-        within(Waiting(uri="sqlite:///y", seconds=-0.9, what="the store y to be opened"), never.wait)
+        within(-0.9, never.wait, uri="sqlite:///y", what="the store y to be opened")
     never.set()
 
 

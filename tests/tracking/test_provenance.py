@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_nbaprops.redaction import redacted_words
 from pytest_nbaprops.tracking import provenance
-from pytest_nbaprops.tracking.provenance import checkout, command_line, environment, git_commit, machine, versions
+from pytest_nbaprops.tracking.provenance import checkout, environment, git_commit, machine, versions
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -149,7 +150,7 @@ def test_only_variables_that_matter_are_recorded_and_no_secret_is() -> None:
 
 def test_the_command_line_is_recorded_without_passwords() -> None:
     """Wherever they are in an argument."""
-    assert command_line(["pytest", "--nbaprops-tracking-uri=https://me:hunter2@host"]) == [
+    assert redacted_words(["pytest", "--nbaprops-tracking-uri=https://me:hunter2@host"]) == [
         "pytest",
         "--nbaprops-tracking-uri=https://me:***@host",
     ]
