@@ -30,10 +30,10 @@ class CandidateFigures:
     Attributes:
         dates: first, last, n, mae, rolling, baseline, champion, gap (cumulated error less the champion's), bias.
         bin_dates: game dates in each row of `dates`.
-        worst_dates: GAME_DATE, n, mae, baseline, bias.
+        worst_dates: GAME_DATE, n, mae, baseline, champion, bias.
         worst_misses: GAME_DATE, player, actual, predicted, error, minutes, line.
         residuals: low, high, n, predicted, bias, p10, p90, mae, by tenths of the prediction.
-        slices: what, slice, n, mae, baseline, champion.
+        slices: what, slice, n, mae, baseline, champion, bias.
         coverage: level, n, share of outcomes inside the 80% intervals learnt on the first half of the dates.
     """
 
@@ -63,13 +63,10 @@ def candidate_figures(
     """
     rows = _rows(predictions, champion, games)
     dates, size = _by_date(rows, points)
-    each = rows.groupby("GAME_DATE", sort=True).agg(
-        n=("size", "size"), mae=("size", "mean"), baseline=("baseline_size", "mean"), bias=("error", "mean")
-    )
     return CandidateFigures(
         dates=dates,
         bin_dates=size,
-        worst_dates=each.reset_index().nlargest(SHOWN, "mae", keep="first").reset_index(drop=True),
+        worst_dates=_means(rows, "GAME_DATE").reset_index().nlargest(SHOWN, "mae", keep="first").reset_index(drop=True),
         worst_misses=_worst_misses(rows),
         residuals=_residuals(rows),
         slices=_slices(rows),
@@ -131,13 +128,24 @@ def _by_date(rows: pd.DataFrame, points: int) -> tuple[pd.DataFrame, int]:
             "n": added["n"],
             "mae": added["size"] / added["n"],
             "rolling": ends["rolling"],
-            "baseline": (added["baseline"] / added["baseline_n"]).where(added["baseline_n"] > 0),
-            "champion": (added["champion"] / added["champion_n"]).where(added["champion_n"] > 0),
+            "baseline": added["baseline"] / added["baseline_n"],  # NaN where none of them has one
+            "champion": added["champion"] / added["champion_n"],
             "gap": ends["gap"] if both.any() else np.nan,
             "bias": added["error"] / added["n"],
         }
     )
     return table.reset_index(drop=True), size
+
+
+def _means(rows: pd.DataFrame, by: str | pd.Series[str]) -> pd.DataFrame:
+    """MAE of the candidate and the references in each group of rows."""
+    return rows.groupby(by, sort=True, observed=True).agg(
+        n=("size", "size"),
+        mae=("size", "mean"),
+        baseline=("baseline_size", "mean"),
+        champion=("champion_size", "mean"),
+        bias=("error", "mean"),
+    )
 
 
 def _worst_misses(rows: pd.DataFrame) -> pd.DataFrame:
@@ -192,12 +200,7 @@ def _slices(rows: pd.DataFrame) -> pd.DataFrame:
         parts["market's line"] = rows["market"].notna().map({True: "with a line", False: "without"})
     tables = []
     for what, labels in parts.items():
-        table = rows.groupby(labels, sort=True, observed=True).agg(
-            n=("size", "size"),
-            mae=("size", "mean"),
-            baseline=("baseline_size", "mean"),
-            champion=("champion_size", "mean"),
-        )
+        table = _means(rows, labels)
         table = table[table["n"] >= FEWEST_IN_SLICE].rename_axis("slice").reset_index()
         table.insert(0, "what", what)
         if len(table):

@@ -45,7 +45,8 @@ def tell_github(document: Mapping[str, Any], places: Places, environment: Mappin
     inside = root.relative_to(workspace).as_posix() if workspace and root.is_relative_to(workspace) else "."
     told = list(annotation_lines(document, places, prefix="" if inside == "." else f"{inside}/"))
     try:
-        _append(variables.get("GITHUB_STEP_SUMMARY"), short(_summary(report)))
+        summary = (report / SUMMARY).read_text(encoding="utf-8") if (report / SUMMARY).is_file() else ""
+        _append(variables.get("GITHUB_STEP_SUMMARY"), short(summary))
         _append(variables.get("GITHUB_OUTPUT"), outputs(document, report / DECISION))
     except OSError as error:
         told.append(f"::warning title=nbaprops::{_data(f'GitHub cannot be told: {error.strerror}: {error.filename}')}")
@@ -95,13 +96,6 @@ def _remarks(document: Mapping[str, Any], candidate: Mapping[str, Any]) -> Itera
         for reason in candidate["reasons"]:
             if reason not in told and not reason.startswith("leak in "):
                 yield "warning", candidate["name"], str(reason)
-
-
-def _summary(report: Path) -> str:
-    try:
-        return (report / SUMMARY).read_text(encoding="utf-8")
-    except OSError:
-        return ""
 
 
 def short(text: str) -> str:

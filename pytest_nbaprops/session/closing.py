@@ -20,8 +20,7 @@ from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.versions import record_of
 from pytest_nbaprops.reports import criteria_tests, terminal
-from pytest_nbaprops.reports.attribution import write_attribution
-from pytest_nbaprops.reports.decision_file import ERROR, write_decision, write_tables, write_text
+from pytest_nbaprops.reports.decision_file import ERROR, write_attribution, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.figures import worst_of
 from pytest_nbaprops.reports.html import Tables, write_page
 from pytest_nbaprops.reports.summary import summary_text

@@ -16,8 +16,7 @@ from pytest_nbaprops.gate.effect import Effect
 from pytest_nbaprops.metrics.point import FOLD_METRICS
 from pytest_nbaprops.redaction import redact, redacted, redacted_words
 from pytest_nbaprops.registry.publication import Publication, RunRecord
-from pytest_nbaprops.reports.attribution import write_attribution
-from pytest_nbaprops.reports.decision_file import write_tables
+from pytest_nbaprops.reports.decision_file import write_attribution, write_tables
 from pytest_nbaprops.session.context import Context, thread_share
 from pytest_nbaprops.session.evidence import PLANS
 from pytest_nbaprops.tracking import provenance, tags
