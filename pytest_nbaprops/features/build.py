@@ -5,24 +5,20 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS, closest
 from pytest_nbaprops.errors import FeatureError, RowsChangedError
+from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.history import shared_history
 from pytest_nbaprops.features.sources import known_sources, read_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from pytest_nbaprops.features.group import FeatureGroup
-
 
 COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3  # noqa: PLR2004 - from pandas 3 on a copy costs nothing
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from pytest_nbaprops.errors import FeatureError, SettingsError, did_you_mean
 from pytest_nbaprops.features import contextual, core, role, temporal
 from pytest_nbaprops.features.group import TIERS, FeatureGroup
 from pytest_nbaprops.features.last_ten import last_ten_group
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 OPTION = "--nbaprops-features"
 

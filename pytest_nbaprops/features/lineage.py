@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import FeatureError
+from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.sources import source_path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from pytest_nbaprops.features.group import FeatureGroup
 
 VERSION_LENGTH = 12
 

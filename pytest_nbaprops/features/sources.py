@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pytest_nbaprops.errors import FeatureError
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.features.group import FeatureGroup, Source
+from pytest_nbaprops.features.group import FeatureGroup, Source
 
 
 def source_path(source: Source, root: Path | None) -> Path:

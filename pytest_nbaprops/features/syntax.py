@@ -8,11 +8,9 @@ import importlib
 import linecache
 import os
 import sys
+from collections.abc import Iterator
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 
 def tree_of(obj: Any) -> ast.AST | None:

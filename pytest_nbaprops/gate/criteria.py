@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from pytest_nbaprops.errors import SettingsError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 Bound = Literal["low", "high"]
 Operator = Literal["<", "<=", ">", ">="]

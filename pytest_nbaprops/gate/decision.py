@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -26,9 +25,6 @@ from pytest_nbaprops.gate.verdict import (
 )
 from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "CandidateDecision", "CandidateEvidence", "Champion", "CriterionResult", "FoldCounts", "Outcome", "SessionDecision",

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, did_you_mean
-from pytest_nbaprops.gate.criteria import MARKET_METRICS
+from pytest_nbaprops.gate.criteria import MARKET_METRICS, Criterion
 from pytest_nbaprops.gate.rows import KEYS, champion_predicted
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
-from pytest_nbaprops.gate.verdict import CriterionResult, Outcome
+from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
 from pytest_nbaprops.metrics.point import STATISTICS, Floats, date_sums, moments, statistic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pandas as pd
-
-    from pytest_nbaprops.gate.criteria import Criterion
-    from pytest_nbaprops.gate.verdict import Champion
     from pytest_nbaprops.market.report import MarketReport
-
 
 ROUNDING = 1e-9
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import InconclusiveError
-
-if TYPE_CHECKING:
-    from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.gate.verdict import Champion
 
 KEYS = list(KEY_COLUMNS)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import operator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,7 @@ from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
 from pytest_nbaprops.errors import InconclusiveError, did_you_mean
 from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, slice_names
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Mask = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
 # The standard error of a MAE is about 0.5 points with this many player-games: less says nothing about a slice.
 MIN_SLICE_ROWS = 100
