@@ -67,7 +67,12 @@ def feature_group(  # noqa: PLR0913 - the contract's own arguments
     def decorate(function: Callable[..., Any]) -> FeatureGroup:
         if not callable(function):
             raise FeatureError(f"feature_group: expected a function games -> DataFrame, got {function!r}")
-        label = _checked_name(getattr(function, "__name__", "") if name is None else name)
+        label = getattr(function, "__name__", "") if name is None else name
+        if not isinstance(label, str) or not _NAME.fullmatch(label) or label in RESERVED_NAMES:
+            raise FeatureError(
+                f"feature_group: the name {label!r} cannot be used; give name= a word of letters, digits and "
+                f"underscores that is none of {', '.join(RESERVED_NAMES)}"
+            )
         return FeatureGroup(
             name=label,
             tier=_one_of("tier", tier, TIERS, label),
@@ -78,15 +83,6 @@ def feature_group(  # noqa: PLR0913 - the contract's own arguments
         )
 
     return decorate
-
-
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED_NAMES:
-        raise FeatureError(
-            f"feature_group: the name {name!r} cannot be used; give name= a word of letters, digits and underscores "
-            f"that is none of {', '.join(RESERVED_NAMES)}"
-        )
-    return name
 
 
 def _one_of(what: str, value: object, allowed: tuple[str, ...], label: str) -> str:

@@ -9,10 +9,17 @@ from typing import Any
 import pluggy
 import pytest
 
-from pytest_nbaprops.gate.verdict import CriterionResult, Outcome, SessionDecision
+from pytest_nbaprops.gate.verdict import Outcome, SessionDecision
 from pytest_nbaprops.leaks.leak import leak_text
 
 PREFIX, LEAK_PREFIX = "promotion", "leak"
+TOLD_AS = {
+    Outcome.PASSED: ("passed", ""),
+    Outcome.FAILED: ("failed", ""),
+    Outcome.INCONCLUSIVE: ("failed", "inconclusive: "),
+    Outcome.NOT_APPLICABLE: ("skipped", "not applicable: "),
+    Outcome.SKIPPED: ("skipped", "skipped: "),
+}
 # The cache of last failures must not hold what nobody can select, and pytest's own counts are closed by now.
 NOT_TOLD = ("lfplugin", "nfplugin", "stepwiseplugin", "session", "dsession")
 
@@ -50,9 +57,11 @@ def send(
         _tell(told, _report(test.name, outcome, said, prefix=LEAK_PREFIX))
     told = _caller(manager, (*NOT_TOLD, "terminalreporter")) if part else told
     for candidate in decision.candidates if decision is not None else ():
-        none = _report(f"{candidate.name}::no criteria", "failed", "inconclusive: there are no criteria")
-        for report in [_criterion(candidate.name, result) for result in candidate.criteria] or [none]:
-            _tell(told, report)
+        if not candidate.criteria:
+            _tell(told, _report(f"{candidate.name}::no criteria", "failed", "inconclusive: there are no criteria"))
+        for result in candidate.criteria:
+            outcome, said = TOLD_AS[result.outcome]
+            _tell(told, _report(f"{candidate.name}::{result.expression}", outcome, f"{said}{result.reason}"))
     if letters:
         reporter.write("\n")
 
@@ -69,16 +78,6 @@ def _tell(told: pluggy.HookCaller, report: pytest.TestReport) -> None:
 def _caller(manager: pytest.PytestPluginManager, left_out: Sequence[str]) -> pluggy.HookCaller:
     plugins = [plugin for name in left_out if (plugin := manager.getplugin(name)) is not None]
     return manager.subset_hook_caller("pytest_runtest_logreport", plugins)
-
-
-def _criterion(name: str, result: CriterionResult) -> pytest.TestReport:
-    label = f"{name}::{result.expression}"
-    if result.outcome is Outcome.PASSED:
-        return _report(label, "passed", result.reason)
-    if result.outcome in (Outcome.NOT_APPLICABLE, Outcome.SKIPPED):
-        return _report(label, "skipped", f"{result.outcome.value.replace('_', ' ')}: {result.reason}")
-    said = "inconclusive: " if result.outcome is Outcome.INCONCLUSIVE else ""
-    return _report(label, "failed", f"{said}{result.reason}")
 
 
 def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> pytest.TestReport:

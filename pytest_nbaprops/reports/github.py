@@ -28,12 +28,7 @@ def tell_github(document: Mapping[str, Any], places: Places, environment: Mappin
     """Append to the files that GitHub's runner names, and give the annotations, a line each to be printed.
 
     Nothing where the session does not run in GitHub Actions, or decides nothing. A file that cannot be written is
-    one more annotation, never an error.
-
-    Args:
-        document: decision.json.
-        places: file, relative to the rootdir, and line of feature groups and tests.
-        environment: variables, those of the process by default.
+    one more annotation, never an error. `places` are the file, relative to the rootdir, and line of groups and tests.
     """
     variables = os.environ if environment is None else environment
     if variables.get("GITHUB_ACTIONS") != "true" or document["promote_mode"] == "off":

@@ -42,9 +42,7 @@ _KINDS: Final = {"i": "long", "u": "long", "b": "boolean"}
 def check_storable(estimator: Any, trusted_types: Sequence[str] = ()) -> None:
     """Find out before the first fold whether a fitted copy could be stored: 40 made-up rows, stored and read back.
 
-    Args:
-        estimator: The regressor, left as it is.
-        trusted_types: Further types that skops may hold (`nbaprops_trusted_types`).
+    `trusted_types` are further ones that skops may hold (`nbaprops_trusted_types`).
 
     Raises:
         TrackingError: One line with the types in the way, or what else is.
@@ -97,13 +95,10 @@ def _trial_fit(estimator: Any, rows: pd.DataFrame) -> Any | None:
 def save_model(
     model: Any, path: Path, *, example: pd.DataFrame | None = None, trusted_types: Sequence[str] = ()
 ) -> Model:
-    """Write the MLflow model folder, read it back and compare the predictions for the example.
+    """Write the MLflow model folder of a regressor, read it back and compare the predictions for the example.
 
-    Args:
-        model: A regressor fitted on a DataFrame.
-        path: Folder to create.
-        example: A few training rows; None: no comparison, and the features are the model's `feature_names_in_`.
-        trusted_types: Further types that skops may hold.
+    Without an example, a few training rows, there is no comparison, and the features are the model's
+    `feature_names_in_`.
 
     Raises:
         TrackingError: The model can't be stored without pickle, or does not come back the same.

@@ -195,11 +195,7 @@ class StandardNBAPropsTracker(RunFiles):
     ) -> None:
         """Log the data as a dataset input of the run: 36 characters of its digest in MLflow's field, all in a tag.
 
-        Args:
-            df: The data, whole.
-            dataset_name: How it is called.
-            source_path: Where it was read from; passwords in it are masked.
-            digest: SHA-256 if already known.
+        Passwords in `source_path` are masked; `digest` is the SHA-256 of the whole data, if already known.
         """
         digest = digest or payload.frame_digest(df)
         entry = payload.dataset_input(df, dataset_name, str(source_path), digest)
@@ -212,11 +208,8 @@ class StandardNBAPropsTracker(RunFiles):
     ) -> dict[str, float]:
         """Keep `fold_mae`, `fold_rmse`, `fold_r2`, `fold_bias` and `fold_n_predictions` of one fold; give them back.
 
-        Args:
-            fold_num: As in `log_fold_metrics`.
-            fold_date: As in `log_fold_metrics`.
-            predictions: Columns `actual` and `predicted`, in the target's units; one row for each player-game.
-            metrics: Further ones of this fold, logged as `fold_<name>`.
+        `predictions` have the columns `actual` and `predicted`, in the target's units, one row for each player-game;
+        `metrics` are further ones of this fold, logged as `fold_<name>`. The rest is as in `log_fold_metrics`.
         """
         _ = self.run_id
         return self.log_fold_metrics(fold_num, fold_date, _fold_metrics(predictions) | dict(metrics or {}))
@@ -224,10 +217,7 @@ class StandardNBAPropsTracker(RunFiles):
     def log_fold_metrics(self, fold_num: int, fold_date: object, metrics: Mapping[str, float]) -> dict[str, float]:
         """Keep metrics of one fold that are computed already, as `fold_<name>`; give them back.
 
-        Args:
-            fold_num: Step of the metrics.
-            fold_date: First game date, the timestamp of the metrics (midnight UTC), so that logging again is harmless.
-            metrics: By name, such as `mae`.
+        The number is the metrics' step, the first game date (midnight UTC) their timestamp: logging again is harmless.
         """
         _ = self.run_id
         try:
@@ -248,14 +238,10 @@ class StandardNBAPropsTracker(RunFiles):
         *,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write `feature_lineage.json` and tag the run with the feature version.
+        """Write `feature_lineage.json` and tag the run with the feature version, the content id of the feature set.
 
-        Args:
-            feature_version: Content id of the feature set.
-            feature_categories: Columns of each group or tier.
-            new_features: What the lineage of `baseline_version` does not have.
-            baseline_version: Feature version it is compared with.
-            details: More to keep in the file, such as the groups' versions and code digests.
+        `feature_categories` are the columns of each group or tier, `new_features` those that the feature version
+        `baseline_version` does not have, `details` more to keep in the file, such as the groups' code digests.
         """
         self.set_tags({tags.FEATURE_VERSION: feature_version, tags.N_NEW_FEATURES: len(new_features)})
         self.log_params({"n_features": sum(len(names) for names in feature_categories.values())})
@@ -302,7 +288,7 @@ class StandardNBAPropsTracker(RunFiles):
         """Store a fitted regressor without pickle (UBJ for XGBoost, else skops) and give its `models:/m-…` URI.
 
         Args:
-            model: The regressor, fitted on a DataFrame.
+            model: Fitted on a DataFrame.
             model_type: What it is called in the tag `model_type`.
             registered_model_name: Register it, too, as a version without alias.
             input_example: A few training rows (names, order and float width of the features); None: the names come
