@@ -138,10 +138,5 @@ def _bare(tree: ast.Module) -> ast.Module:
         if isinstance(node, ast.arg):
             node.annotation = None
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
-            node.body = node.body[1:] if _has_docstring(node.body) else node.body
+            node.body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
     return tree
-
-
-def _has_docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
-    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)

@@ -150,7 +150,7 @@ def _shown(
         "market": market.get("metrics") or {},
         # As many rows in the curve's table as its plot has points at most, the last one among them.
         "curve": [*curve[: max(0, len(curve) - 1) : step], *curve[-1:]],
-        **_plots(figures, wording.champion_label(document)),
+        **(_plots(figures, wording.champion_label(document)) if figures is not None else {}),
         **_betting(curve, points),
     }
 
@@ -176,9 +176,7 @@ def _importance(values: pd.Series[float] | None) -> list[tuple[str, float, float
     return [(str(name), float(value), float(value / first.iloc[0])) for name, value in first.items()]
 
 
-def _plots(figures: CandidateFigures | None, champion: str) -> dict[str, plots.Plot | None]:
-    if figures is None:
-        return {"mae": None, "gap": None, "residuals": None}
+def _plots(figures: CandidateFigures, champion: str) -> dict[str, plots.Plot | None]:
     dates = figures.dates
     labels = [f"{day:%Y-%m-%d}" for day in dates["first"]]
     each = "each game date" if figures.bin_dates == 1 else f"each {figures.bin_dates} game dates"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_nbaprops.errors import NBAPropsError, TrackingError
@@ -58,12 +58,12 @@ class Store:
         self.name = redact(uri)
         self.lost: str | None = None
         # The registry is the same store: MLFLOW_REGISTRY_URI must not send versions elsewhere than the runs.
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
         if self.is_remote:
-            client = cast("MlflowClient", RetryingClient(client))
+            client = RetryingClient(client)
         elif uri.startswith("sqlite"):
-            client = cast("MlflowClient", PatientClient(client))
-        self.client = client
+            client = PatientClient(client)
+        self.client: MlflowClient = client
 
     @property
     def is_remote(self) -> bool:

@@ -35,7 +35,7 @@ IDENTITY = "nbaprops.identity"  # of the candidate that it came from, as far as 
 CONTENT = "nbaprops.content"  # identity of the model, by which a version is found again; of a model, too
 RUN = "nbaprops.run_id"  # the run that decided, also where the model was logged by another one
 INTENT = "nbaprops.intent"  # alias it was registered for, until that promotion is complete
-# <alias>.<time>-<id>: JSON for each time the alias was to move here; `state` is `intended` before it is set, then `done`
+# <alias>.<time>-<id>: JSON for each time the alias was to move here; its `state` is `intended`, and `done` once it is
 EVENT_PREFIX = "nbaprops.event."
 
 # journal: a registered model of its own, whose versions are the changes
