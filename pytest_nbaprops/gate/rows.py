@@ -20,7 +20,7 @@ def checked_rows(predictions: pd.DataFrame | None, expected: pd.DataFrame | None
         raise InconclusiveError("there are no predictions")
     planned = keyed(expected, "planned rows", numbers=("actual",))
     rows = keyed(predictions, "predictions", numbers=("actual", "predicted"))
-    if not _same_keys(rows, planned):
+    if not rows[KEYS].equals(planned[KEYS]):
         lost, added = _only_in(planned, rows), _only_in(rows, planned)
         if len(lost):
             of = f"{_count(len(lost), 'planned player-game')} of {len(planned):,}"
@@ -38,7 +38,7 @@ def champion_predicted(rows: pd.DataFrame, champion: Champion) -> pd.Series[floa
     theirs = keyed(champion.predictions, f"{label}'s predictions", numbers=("actual", "predicted"))
     # Other dates than ours may be there; other player-games of our dates would be another version of the data.
     theirs = theirs[theirs["GAME_DATE"].isin(rows["GAME_DATE"])].reset_index(drop=True)
-    if not _same_keys(theirs, rows):
+    if not theirs[KEYS].equals(rows[KEYS]):
         lost, added = _only_in(rows, theirs), _only_in(theirs, rows)
         if len(lost):
             of = f"{len(lost):,} of {len(rows):,} player-games"
@@ -81,12 +81,6 @@ def with_plain_keys(frame: pd.DataFrame) -> pd.DataFrame:
         GAME_ID=frame["GAME_ID"].astype(str),
         PLAYER_ID=frame["PLAYER_ID"].astype("int64"),
     )
-
-
-def _same_keys(left: pd.DataFrame, right: pd.DataFrame) -> bool:
-    if len(left) != len(right):
-        return False
-    return all(bool((left[key].to_numpy() == right[key].to_numpy()).all()) for key in KEYS)
 
 
 def _refuse_other_actuals(rows: pd.DataFrame, others: pd.DataFrame, whose: str) -> None:

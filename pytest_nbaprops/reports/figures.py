@@ -149,19 +149,11 @@ def _means(rows: pd.DataFrame, by: str | pd.Series[str]) -> pd.DataFrame:
 
 
 def _worst_misses(rows: pd.DataFrame) -> pd.DataFrame:
-    worst = rows.nlargest(SHOWN, "size", keep="first").reset_index(drop=True)
-    names = worst["PLAYER_NAME"] if "PLAYER_NAME" in worst else pd.Series(pd.NA, index=worst.index)
-    return pd.DataFrame(
-        {
-            "GAME_DATE": worst["GAME_DATE"],
-            "player": names.where(names.notna(), "player " + worst["PLAYER_ID"].astype(str)),
-            "actual": worst["actual"],
-            "predicted": worst["predicted"],
-            "error": worst["error"],
-            "minutes": pd.Series(worst.get("MIN", np.nan), index=worst.index, dtype="float64"),
-            "line": pd.Series(worst.get("market", np.nan), index=worst.index, dtype="float64"),
-        }
-    )
+    columns = ["GAME_DATE", "PLAYER_ID", "PLAYER_NAME", "actual", "predicted", "error", "MIN", "market"]
+    worst = rows.nlargest(SHOWN, "size", keep="first").reindex(columns=columns)  # NaN where nothing is known
+    names = worst["PLAYER_NAME"].astype(object)
+    player = names.where(names.notna(), "player " + worst["PLAYER_ID"].astype(str))
+    return worst.assign(player=player).rename(columns={"MIN": "minutes", "market": "line"})
 
 
 def _residuals(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
-from pytest_nbaprops.tracking.payload import ENTRIES_A_REQUEST, METRICS_A_REQUEST, chunks
+from pytest_nbaprops.tracking.payload import batches
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.search import ALL, every, experiments
 
@@ -219,13 +219,11 @@ class ServerWriter:
             first = {tags.IMPORTED_RUN: origin[0], tags.IMPORTED_FROM: origin[1], "mlflow.user": run.user}
             created = client.create_run(run.experiment_id, run.start_time, first, run.name)
             run_id = str(created.info.run_id)
-        points = [(key, *point) for key, points in run.metrics.items() for point in points]
-        for part in chunks([Param(key, value) for key, value in run.params.items()], ENTRIES_A_REQUEST):
-            client.log_batch(run_id, params=part)
-        for part in chunks([RunTag(key, value) for key, value in run.tags.items()], ENTRIES_A_REQUEST):
-            client.log_batch(run_id, tags=part)
-        for part in chunks([Metric(key, value, at, step) for key, at, value, step in points], METRICS_A_REQUEST):
-            client.log_batch(run_id, metrics=part)
+        params = [Param(key, value) for key, value in run.params.items()]
+        entries = [RunTag(key, value) for key, value in run.tags.items()]
+        metrics = [Metric(key, value, at, step) for key, points in run.metrics.items() for at, value, step in points]
+        for batch in batches(params, entries, metrics):
+            client.log_batch(run_id, **batch)
         client.set_terminated(run_id, run.status, run.end_time)
         return run_id
 

@@ -11,7 +11,8 @@ import math
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from itertools import zip_longest
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 
@@ -100,6 +101,19 @@ def chunks(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The entries in requests of at most `size`."""
     for start in range(0, len(entries), size):
         yield entries[start : start + size]
+
+
+def batches(
+    params: Sequence[Param], entries: Sequence[RunTag], metrics: Sequence[Metric]
+) -> Iterator[dict[str, Sequence[Any]]]:
+    """All of it as arguments of `log_batch`, in requests of at most 800 metrics, 100 params and 100 tags."""
+    parts = (
+        chunks(params, ENTRIES_A_REQUEST),
+        chunks(entries, ENTRIES_A_REQUEST),
+        chunks(metrics, METRICS_A_REQUEST),
+    )
+    for batch in zip_longest(*parts, fillvalue=()):
+        yield dict(zip(("params", "tags", "metrics"), batch, strict=True))
 
 
 def dataset_input(frame: pd.DataFrame, name: str, source: str, digest: str) -> DatasetInput:

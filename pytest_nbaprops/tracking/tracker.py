@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, get_args
@@ -145,15 +144,9 @@ class StandardNBAPropsTracker(RunFiles):
         """
         run_id = self.run_id
         pending = self._pending
-        batches = zip_longest(
-            payload.chunks(pending.params, payload.ENTRIES_A_REQUEST),
-            payload.chunks(pending.tags, payload.ENTRIES_A_REQUEST),
-            payload.chunks(pending.metrics, payload.METRICS_A_REQUEST),
-            fillvalue=(),
-        )
         with self.store.calling(f"log to the run {run_id}") as client:
-            for params, entries, metrics in batches:
-                client.log_batch(run_id, params=params, tags=entries, metrics=metrics)
+            for batch in payload.batches(pending.params, pending.tags, pending.metrics):
+                client.log_batch(run_id, **batch)
         pending.sent()
 
     def _keep_metrics(self, values: Mapping[str, float], *, step: int = 0, timestamp: int = 0) -> None:
