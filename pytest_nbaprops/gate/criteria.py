@@ -202,21 +202,17 @@ def _slice(expression: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _UnreadableError(f"the slice [{expression}] is not an expression like minutes >= 24 and home") from None
     for node in ast.walk(tree):
-        _check_slice_node(node)
+        if not isinstance(node, _SLICE_NODES):
+            said = f"comparisons of names, numbers and texts with and, or, not; {type(node).__name__} is none"
+            raise _UnreadableError(f"a slice is {said}")
+        if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float):
+            raise _UnreadableError(f"{node.value!r} has no place in a slice")
+        if isinstance(node, ast.Constant) and isinstance(node.value, float) and not math.isfinite(node.value):
+            raise _UnreadableError("a slice compares with finite numbers")
+        if isinstance(node, ast.Name) and node.id in OUTCOME_NAMES:
+            raise _UnreadableError(f"a slice may only use what is known before the game, and {node.id} is not")
     _check_truth(tree.body)
     return expression
-
-
-def _check_slice_node(node: ast.AST) -> None:
-    if not isinstance(node, _SLICE_NODES):
-        what = type(node).__name__
-        raise _UnreadableError(f"a slice is comparisons of names, numbers and texts with and, or, not; {what} is none")
-    if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float):
-        raise _UnreadableError(f"{node.value!r} has no place in a slice")
-    if isinstance(node, ast.Constant) and isinstance(node.value, float) and not math.isfinite(node.value):
-        raise _UnreadableError("a slice compares with finite numbers")
-    if isinstance(node, ast.Name) and node.id in OUTCOME_NAMES:
-        raise _UnreadableError(f"a slice may only use what is known before the game, and {node.id} is not")
 
 
 def _check_truth(node: ast.expr) -> None:

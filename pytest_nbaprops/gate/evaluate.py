@@ -81,7 +81,7 @@ def _own_metric(criterion: Criterion, own: Mapping[str, float]) -> CriterionResu
     if criterion.needs_interval or criterion.slice is not None:
         raise InconclusiveError(f"{name} is one number for the whole test, it has no interval, slice or reference")
     value = _known(own[name], name)
-    return _judged(criterion, value, criterion.number, None, f"{name} is {_number(value)}")
+    return _judged(criterion, value, None, f"{name} is {_number(value)}")
 
 
 def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
@@ -114,7 +114,7 @@ def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
     if criterion.bound is not None or (name != "n_bets" and rows["GAME_DATE"].nunique() >= MIN_DATES):
         interval = market.interval_of(measure, rows, level=subject.level if criterion.bound else LEVEL)
     described = f", {_described(interval, subject)}" if interval else ""
-    return _judged(criterion, value, criterion.number, interval, f"{name} is {_number(value)}{described}{remark}")
+    return _judged(criterion, value, interval, f"{name} is {_number(value)}{described}{remark}")
 
 
 def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
@@ -122,10 +122,10 @@ def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) 
     value = _known(float(statistic(criterion.metric, sums.sum(axis=0))), criterion.metric)
     said = f"{criterion.metric} is {_number(value)}"
     if criterion.metric == "n_predictions" or (criterion.bound is None and len(sums) < MIN_DATES):
-        return _judged(criterion, value, criterion.number, None, said)  # only for show, and cannot be had
+        return _judged(criterion, value, None, said)  # only for show, and cannot be had
     level = subject.level if criterion.bound else LEVEL
     interval = metric_interval(criterion.metric, sums, seed=subject.seed, level=level)
-    return _judged(criterion, value, criterion.number, interval, f"{said}, {_described(interval, subject)}")
+    return _judged(criterion, value, interval, f"{said}, {_described(interval, subject)}")
 
 
 def _against_reference(criterion: Criterion, name: str, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
@@ -161,15 +161,13 @@ def _compared(
     )
 
 
-def _judged(
-    criterion: Criterion, value: float, threshold: float, interval: Interval | None, said: str
-) -> CriterionResult:
+def _judged(criterion: Criterion, value: float, interval: Interval | None, said: str) -> CriterionResult:
     decisive = value
     if criterion.bound is not None:
         end = getattr(interval, criterion.bound, math.nan)
         decisive = _known(end, f"{criterion.metric}.{criterion.bound}")
-    outcome = Outcome.PASSED if criterion.holds(decisive, threshold) else Outcome.FAILED
-    return _row(criterion, outcome, said, value=value, interval=interval, threshold=threshold)
+    outcome = Outcome.PASSED if criterion.holds(decisive, criterion.number) else Outcome.FAILED
+    return _row(criterion, outcome, said, value=value, interval=interval)
 
 
 def _with_reference(name: str, rows: pd.DataFrame, champion: Champion | None) -> pd.DataFrame:

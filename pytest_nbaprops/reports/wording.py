@@ -78,17 +78,13 @@ def compared(row: Mapping[str, Any]) -> Compared:
     low, high = (None if other is None or row[end] is None else row[end] - other for end in ("ci_low", "ci_high"))
     named = criterion.reference if criterion is not None else None
     return Compared(
-        expression=row["expression"],
-        metric=row["metric"],
+        **{name: row[name] for name in ("expression", "metric", "value", "outcome", "reason")},
         reference=named or (DASH if other is None else f"{other:g}"),
-        value=value,
         reference_value=other,
         difference=None if value is None or other is None else value - other,
         low=low,
         high=high,
         margin=margin,
-        outcome=row["outcome"],
-        reason=row["reason"],
         criterion=criterion,
     )
 

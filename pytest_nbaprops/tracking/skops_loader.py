@@ -24,51 +24,32 @@ from pytest_nbaprops.errors import TrackingError
 
 MODEL_FILE: Final = "model.skops"
 FEATURES_FILE: Final = "features.json"
-_REVIEWED: Final = frozenset(
-    {
-        "numpy.dtype",  # what SimpleImputer remembers
-        # The recipes that are not XGBoost's own: numbers, names and XGBoost regressors.
-        "pytest_nbaprops.recipes.baseline.LastTenMean",
-        "pytest_nbaprops.recipes.two_stage.TwoStageRegressor",
-        # Links, losses and the bin mapper are in skops' own list in newer versions only.
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.loss.AbsoluteError",
-        "sklearn._loss.loss.HalfGammaLoss",
-        "sklearn._loss.loss.HalfPoissonLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn._loss.loss.HalfTweedieLoss",
-        "sklearn._loss.loss.HalfTweedieLossIdentity",
-        "sklearn._loss.loss.HuberLoss",
-        "sklearn._loss.loss.PinballLoss",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.DotProduct",
-        "sklearn.gaussian_process.kernels.Matern",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.RationalQuadratic",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._dist_metrics.EuclideanDistance32",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._ball_tree.BallTree32",
-        "sklearn.neighbors._ball_tree.BallTree64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neighbors._kd_tree.KDTree32",
-        "sklearn.neighbors._kd_tree.KDTree64",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-        "xgboost.core.Booster",  # its state is the UBJ text of the booster
-        "xgboost.sklearn.XGBRFRegressor",
-        "xgboost.sklearn.XGBRegressor",
-    }
-)
+_REVIEWED_IN: Final = {
+    "numpy": ("dtype",),  # what SimpleImputer remembers
+    # The recipes that are not XGBoost's own: numbers, names and XGBoost regressors.
+    "pytest_nbaprops.recipes.baseline": ("LastTenMean",),
+    "pytest_nbaprops.recipes.two_stage": ("TwoStageRegressor",),
+    # Links, losses and the bin mapper are in skops' own list in newer versions only.
+    "sklearn._loss.link": ("IdentityLink", "Interval", "LogLink"),
+    "sklearn._loss.loss": (
+        "AbsoluteError", "HalfGammaLoss", "HalfPoissonLoss", "HalfSquaredError", "HalfTweedieLoss",
+        "HalfTweedieLossIdentity", "HuberLoss", "PinballLoss",
+    ),
+    "sklearn.ensemble._hist_gradient_boosting.binning": ("_BinMapper",),
+    "sklearn.ensemble._hist_gradient_boosting.predictor": ("TreePredictor",),
+    "sklearn.gaussian_process.kernels": (
+        "ConstantKernel", "DotProduct", "Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel",
+    ),
+    "sklearn.metrics._dist_metrics": ("EuclideanDistance32", "EuclideanDistance64"),
+    "sklearn.neighbors._ball_tree": ("BallTree", "BallTree32", "BallTree64"),
+    "sklearn.neighbors._kd_tree": ("KDTree", "KDTree32", "KDTree64"),
+    "sklearn.neural_network._stochastic_optimizers": ("AdamOptimizer", "SGDOptimizer"),
+    "sklearn.tree._tree": ("Tree",),
+    "sklearn.utils._bunch": ("Bunch",),
+    "xgboost.core": ("Booster",),  # its state is the UBJ text of the booster
+    "xgboost.sklearn": ("XGBRFRegressor", "XGBRegressor"),
+}  # fmt: skip
+_REVIEWED: Final = frozenset(f"{module}.{name}" for module, names in _REVIEWED_IN.items() for name in names)
 
 ENVIRONMENT: Final = "NBAPROPS_TRUSTED_TYPES"
 """Further types, separated by commas, where a model is loaded outside a session. Never read from the model itself:
