@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,14 +82,19 @@ def _caller(manager: pytest.PytestPluginManager, left_out: Sequence[str]) -> plu
 
 
 def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> pytest.TestReport:
-    nodeid = f"{prefix}::{label}"
+    nodeid: Any = f"{prefix}::{label}"
     longrepr: Any = None
     if outcome == "failed":
         longrepr = reason
     elif outcome == "skipped":
         longrepr = (nodeid, None, f"Skipped: {reason}")  # a line number would be shown as part of the name
+    # Since 9.2 pytest takes a text apart at its first bracket and closes it at the end once more.
+    with suppress(ImportError):
+        from _pytest.nodeid import NodeId  # noqa: PLC0415 - there is no public way, and before 9.2 no need
+
+        nodeid = NodeId(path=prefix, names=tuple(label.split("::")))
     return pytest.TestReport(
-        nodeid=_whole(prefix, label),
+        nodeid=nodeid,
         # Not the end of the node id: pytest would turn the dots of "0.02" into "::".
         location=(prefix, None, f"{label} ({prefix})"),
         keywords={},
@@ -98,12 +104,3 @@ def _report(label: str, outcome: Any, reason: str, *, prefix: str = PREFIX) -> p
         sections=[("criterion" if prefix == PREFIX else "leak check", reason)] if outcome == "passed" else [],
         duration=0.0,
     )
-
-
-def _whole(prefix: str, label: str) -> Any:
-    """The node id; since 9.2 pytest takes a text apart at its first bracket and closes it at the end once more."""
-    try:
-        from _pytest.nodeid import NodeId  # noqa: PLC0415 - there is no public way, and before 9.2 no need
-    except ImportError:
-        return f"{prefix}::{label}"
-    return NodeId(path=prefix, names=tuple(label.split("::")))

@@ -223,8 +223,7 @@ def _betting(curve: Sequence[Mapping[str, Any]], points: int) -> dict[str, plots
         return {"betting": None, "drawdown": None}
     profit = pd.to_numeric(frame["profit"], errors="coerce")
     below = profit - np.maximum(profit.cummax(), 0.0)
-    at = list(range(0, len(frame), -(-len(frame) // points)))
-    at = at if at[-1] == len(frame) - 1 else [*at, len(frame) - 1]
+    at = [*range(0, len(frame) - 1, -(-len(frame) // points)), len(frame) - 1]
     labels = [str(frame["date"].iloc[place]) for place in at]
     controls = (("blind_over", "always over"), ("blind_under", "always under"), ("coin", "a coin"))
     series = [plots.Series(label="the model's bets", values=profit.iloc[at].to_numpy(), colour=0)]
