@@ -55,8 +55,8 @@ KINDS = (
 CONTENTS, TEXTS = "files or variables", "the words of files"
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
-    "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS, "servers": False},
-    "a server": {"servers": False},
+    "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
+    "a server": {},
     "the clock": {"clock": ANOTHER_DAY},
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
@@ -74,6 +74,11 @@ class Call:
     change: str = ""
     date: str | None = None
     times: int = 1
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether whoever answers must not reach a server, and never will again."""
+        return self.change in ("everything", "a server")
 
 
 @dataclass(frozen=True, kw_only=True)

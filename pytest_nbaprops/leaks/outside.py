@@ -23,7 +23,6 @@ import time_machine
 
 from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import caller_of
-from pytest_nbaprops.leaks.sealed import reach_no_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -53,12 +52,8 @@ def another_outside(
     clock: dt.datetime | None = None,
     draws: bool = False,
     files: str | None = None,
-    servers: bool = True,
 ) -> Iterator[None]:
-    """Ask in a world with another time, other draws of the global generators, or other content of undeclared files.
-
-    One without `servers` cannot be left again.
-    """
+    """Ask in a world with another time, other draws of the global generators, or other content of undeclared files."""
     with ExitStack() as stack:
         if clock is not None:
             stack.enter_context(time_machine.travel(clock, tick=True))
@@ -66,8 +61,6 @@ def another_outside(
             stack.enter_context(_other_draws())
         stack.callback(setattr, listener, "other", listener.other)
         listener.other = listener.other or files
-        if not servers:
-            reach_no_server()
         yield
 
 

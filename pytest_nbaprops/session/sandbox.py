@@ -22,6 +22,7 @@ from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.leaks.answers import Found, difference
 from pytest_nbaprops.leaks.groups import ALL, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import detail_of
+from pytest_nbaprops.leaks.sealed import reach_no_server
 from pytest_nbaprops.processes import end_offspring
 from pytest_nbaprops.session.child import Child, Order, run_all
 from pytest_nbaprops.session.context import read_context
@@ -70,7 +71,7 @@ class Sandbox:
             few=games["GAME_ID"].isin(told["few_games"]),
         )
         if "call" in told:
-            return self.material.heard(Call(**told["call"]))
+            return _answered(self.material, Call(**told["call"]))
         gc.freeze()  # forks copy what the collector touches
         # Windows cannot fork, and macOS with its frameworks should not.
         self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
@@ -141,11 +142,18 @@ def _only_thread() -> bool:
     return threading.active_count() == 1 and tasks.exists() and len(list(tasks.iterdir())) == 1
 
 
+def _answered(material: Material, call: Call) -> Heard:
+    """In a process that answers nothing else."""
+    if call.is_offline:
+        reach_no_server()
+    return material.heard(call)
+
+
 def _send(pipe: Connection, material: Material, call: Call) -> None:
     gc.disable()
     answer: object
     try:
-        answer = material.heard(call)
+        answer = _answered(material, call)
     except BaseException as error:  # noqa: BLE001 - told to the process that waits
         answer = detail_of(error)["detail"]
     with contextlib.suppress(ChildProcessError):  # there are none
