@@ -37,6 +37,7 @@ ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "PYTHONHASHSEED": HASH_SEED,
+    "JOBLIB_MULTIPROCESSING": "0",  # as in the guard's processes: joblib looks at it when it is imported
 }
 MODULES = (
     "hypothesis",

@@ -24,6 +24,7 @@ from tests.end_to_end.conftest import Train
 pytest.importorskip("distributed")
 from distributed import Client
 
+from pytest_nbaprops.walkforward import cluster as dask_cluster
 from pytest_nbaprops.walkforward.cluster import DaskExecutor
 
 
@@ -137,9 +138,10 @@ def test_it(fold):
 
 
 def test_a_scheduler_that_goes_away_leaves_the_rest_to_this_machine(
-    train: Train, project: pytest.Pytester, cluster: Cluster
+    train: Train, project: pytest.Pytester, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No hang, nothing lost: said, and made here."""
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 3)
     project.makepyfile(KILLS_THE_SCHEDULER.format(pid=cluster.scheduler.pid))
     started = time.monotonic()
     session = train(f"--nbaprops-dask={cluster.address}")

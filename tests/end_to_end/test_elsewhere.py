@@ -14,7 +14,6 @@ import pytest
 
 from tests.end_to_end.conftest import CONFTEST, Train
 
-PYTHON = sys.executable
 KERNEL_REFUSES = "import sys; from pytest_nbaprops.leaks.sealed import reach_no_server; sys.exit(not reach_no_server())"
 DRIVER = """
 import ctypes, socket, struct
@@ -111,15 +110,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def cold(train: Train, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """With interpreters that are not warm: joblib looks at the environment when it is imported."""
-    monkeypatch.setattr(sys, "executable", PYTHON)
-    return train
-
-
 def test_who_needs_what_lies_elsewhere_is_not_known(
-    project: pytest.Pytester, cold: Train, port: int, league: Path, elsewhere: Path
+    project: pytest.Pytester, train: Train, port: int, league: Path, elsewhere: Path
 ) -> None:
     """A group by its answer, a test by what it does without the server; who asks for nothing is left alone."""
     games = pd.read_csv(league, parse_dates=["GAME_DATE"])
@@ -129,7 +121,7 @@ def test_who_needs_what_lies_elsewhere_is_not_known(
     (project.path / "driver.py").write_text(DRIVER)
     (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port, file=elsewhere))
     (project.path / "test_mine.py").write_text(TESTS.format(port=port))
-    session = cold("--nbaprops-test=last 4 dates", process=True)
+    session = train("--nbaprops-test=last 4 dates", process=True)
     found = {candidate["name"]: candidate["reasons"] for candidate in session.decision["candidates"]}
     assert any("asks a server" in reason for reason in found["test_group"])
     assert any("no server is reached there" in reason for reason in found["test_driver"])
