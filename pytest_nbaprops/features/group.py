@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A table beside the games; a row of it is known from the day after its as-of date, at tip-off from that day.
+    """A table beside the games; a row of it is known from the day after its as-of date, whatever the group.
 
     `path` is a CSV or Parquet file, relative to the rootdir or absolute; `as_of` names its date column. Columns are
     those that pandas reads: GAME_ID of a CSV is a number.

@@ -25,24 +25,14 @@ def read_sources(group: FeatureGroup, root: Path | None) -> dict[str, pd.DataFra
 
 
 def known_sources(group: FeatureGroup, tables: dict[str, pd.DataFrame], date: pd.Timestamp) -> dict[str, pd.DataFrame]:
-    """The rows of the tables that the group knows on `date`: as-of dates before it, at tip-off also of that day."""
+    """The rows of the tables that are known on the morning of `date`: as-of dates before it."""
     return {
-        key: table.loc[~still_to_come(group, table[group.sources[key].as_of], date)].reset_index(drop=True)
-        for key, table in tables.items()
+        key: table.loc[table[group.sources[key].as_of] < date].reset_index(drop=True) for key, table in tables.items()
     }
 
 
-def still_to_come(group: FeatureGroup, dates: pd.Series[pd.Timestamp], date: pd.Timestamp) -> pd.Series[bool]:
-    """Which as-of dates are too late for the group to know their rows on `date`."""
-    return dates > date if group.known_at == "tipoff" else dates >= date
-
-
-def join_as_of(
-    games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str = "AS_OF", same_day: bool = False
-) -> pd.DataFrame:
+def join_as_of(games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str = "AS_OF") -> pd.DataFrame:
     """For each row of the games the newest row of `table` with the same `by` and an as-of date before the game's.
-
-    With `same_day` rows of the game's own date count, too, which only groups with `known_at="tipoff"` know.
 
     Columns of the table without `by` and `as_of`, on the index of the games; missing where nothing was known.
     """
@@ -50,7 +40,7 @@ def join_as_of(
     right = table.rename(columns={by: "key", as_of: "date"}).sort_values("date", kind="stable")
     right["date"] = right["date"].astype(keys["date"].dtype)
     left = keys.sort_values("date", kind="stable")
-    joined = pd.merge_asof(left, right, on="date", by="key", allow_exact_matches=same_day).sort_values("row")
+    joined = pd.merge_asof(left, right, on="date", by="key", allow_exact_matches=False).sort_values("row")
     return joined.drop(columns=["date", "key", "row"]).set_axis(games.index)
 
 

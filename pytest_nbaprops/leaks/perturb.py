@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.features.sources import still_to_come
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -117,11 +115,7 @@ class Cutoff:
 
         Whole rows change places, so that keys that are unique stay so.
         """
-        now = pd.Timestamp(self.date)
-        late = {key: still_to_come(group, table[group.sources[key].as_of], now) for key, table in tables.items()}
-        return {
-            key: self._changed(table, late[key].to_numpy(), group.sources[key].as_of) for key, table in tables.items()
-        }
+        return {key: self._changed(table, group.sources[key].as_of) for key, table in tables.items()}
 
     def _all_at_once(self, tonight: Positions) -> Scene:
         scene = self._scene([self.earlier, self._permuted(tonight), self._rest])
@@ -233,7 +227,8 @@ class Cutoff:
         judged = np.argsort(order)[scene.judged]
         return Scene(frame=frame.take(order).reset_index(drop=True), origin=origin[order], judged=judged)
 
-    def _changed(self, table: pd.DataFrame, unknown: Mask, as_of: str) -> pd.DataFrame:
+    def _changed(self, table: pd.DataFrame, as_of: str) -> pd.DataFrame:
+        unknown = days_of(table, as_of) >= self.date
         rng, source = self._rng(7), np.arange(len(table))
         source[unknown] = rng.permutation(np.flatnonzero(unknown))
         others = {name: table[name].take(source).to_numpy() for name in table.columns if name != as_of}

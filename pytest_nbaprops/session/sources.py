@@ -101,7 +101,8 @@ def _outcome_in(
     both = said.merge(truth.drop_duplicates(KEYS), on=KEYS)
     both = both[~(both["known"] >= both["GAME_DATE"])]
     for outcome in [*names, "target"] if len(both) >= FEW_ROWS else ():
-        telling = both[both[outcome] != both[outcome].mode()[0]]  # most players have no block, and no flag either
+        # Most players have no block, and no flag either.
+        telling = both[~both[outcome].isin(both[outcome].mode().head(1))]
         for column in numbers:
             if ((telling[f"said {column}"] - telling[outcome]).abs() < 1e-6).mean() > SHARE:  # noqa: PLR2004 - the same
                 return str(column)

@@ -122,16 +122,15 @@ def test_two_groups_cannot_make_the_same_column() -> None:
         build_features(GAMES, groups)
 
 
-def with_source(path: str, as_of: str = "AS_OF", known_at: str = "morning") -> FeatureGroup:
+def with_source(path: str, as_of: str = "AS_OF") -> FeatureGroup:
     def rating(games: pd.DataFrame, ctg: pd.DataFrame) -> pd.DataFrame:
-        same_day = known_at == "tipoff"
-        return join_as_of(games, ctg, by="PLAYER_ID", as_of=as_of, same_day=same_day).assign(rows=len(ctg))
+        return join_as_of(games, ctg, by="PLAYER_ID", as_of=as_of).assign(rows=len(ctg))
 
-    return feature_group(tier="core", known_at=known_at, sources={"ctg": Source(path=path, as_of=as_of)})(rating)
+    return feature_group(tier="core", sources={"ctg": Source(path=path, as_of=as_of)})(rating)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_source_rows_are_known_from_the_day_after_and_at_tipoff_on_the_day(tmp_path: Path, suffix: str) -> None:
+def test_source_rows_are_known_from_the_day_after(tmp_path: Path, suffix: str) -> None:
     """A table is cut before the last date, and joined with what was known on each date."""
     days = ["2023-12-31", "2024-01-02", "2024-01-03"]
     table = pd.DataFrame({"PLAYER_ID": 1, "AS_OF": days, "rating": [5.0, 6.0, 7.0]})
@@ -140,9 +139,6 @@ def test_source_rows_are_known_from_the_day_after_and_at_tipoff_on_the_day(tmp_p
     found = build_features(GAMES, [with_source(path.name)], root=tmp_path).frame
     assert found["rating"].tolist() == [5, 5, 6]
     assert found["rows"].tolist() == [2, 2, 2]
-    at_tipoff = build_features(GAMES, [with_source(path.name, known_at="tipoff")], root=tmp_path).frame
-    assert at_tipoff["rating"].tolist() == [5, 6, 7]
-    assert at_tipoff["rows"].tolist() == [3, 3, 3]
 
 
 @pytest.mark.parametrize(
