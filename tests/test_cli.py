@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,8 +115,9 @@ def test_init_takes_an_empty_pytest_ini(tmp_path: Path) -> None:
     assert (tmp_path / "pytest.ini").read_text().startswith("[pytest]\n")
 
 
-def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path) -> None:
+def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path, migrated: Path) -> None:
     """It trains as it is written, and its example of a feature group is no leak."""
+    shutil.copy(migrated, tmp_path / "mlflow.db")
     run("init", str(tmp_path))
     run("sample", "--seasons", "1", "--players", "40", "--out", str(tmp_path / "league.csv"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]

@@ -468,7 +468,7 @@ def test_leaks_in_tests_are_named(project: pytest.Pytester, train: Train) -> Non
 def test_training_rows_may_be_used_as_a_test_likes(project: pytest.Pytester, train: Train) -> None:
     """What a model learns from is the past, however it is picked; the number of rows is said."""
     write(project.path, *PICKING.values())
-    session = train("--nbaprops-test=last 3 dates")
+    session = train("--nbaprops-test=last 2 dates")
     assert {name: kinds(candidate) for name, candidate in by_name(session).items()} == {name: [] for name in PICKING}
     assert any("test_trained_on_starters: fits on" in warning for warning in session.decision["warnings"])
 
@@ -521,7 +521,7 @@ def test_a_leak_tells_whose_prediction_moved(project: pytest.Pytester, train: Tr
 def test_honest_tests_are_not_flagged(project: pytest.Pytester, train: Train) -> None:
     """Nothing moves in honest tests; what they leave out otherwise than by an outcome is said."""
     write(project.path, *HONEST.values())
-    session = train("--nbaprops-test=last 3 dates")
+    session = train("--nbaprops-test=last 2 dates")
     candidates = by_name(session)
     assert {name: kinds(candidate) for name, candidate in candidates.items()} == {name: [] for name in HONEST}
     assert all(candidate["verdict"] != "INCONCLUSIVE" for candidate in candidates.values())
