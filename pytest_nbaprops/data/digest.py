@@ -105,11 +105,14 @@ def dataset_digest(games: pd.DataFrame) -> DatasetDigest:
     days = ordered["GAME_DATE"].to_numpy().astype("datetime64[D]")
     starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]]) if len(days) else np.array([], dtype=np.int64)
     columns = [_column(name, ordered[name]) for name in sorted(ordered.columns)]
+    filled = [np.logical_or.reduceat(column.kinds, starts).tolist() if len(days) else [] for column in columns]
     dates, own, chained = tuple(str(day) for day in days[starts]), list[str](), [EMPTY_DIGEST]
-    for date, start, end in zip(dates, starts.tolist(), [*starts[1:].tolist(), len(days)], strict=False):
+    for place, (date, start) in enumerate(zip(dates, starts.tolist(), strict=True)):
+        end = int(starts[place + 1]) if place + 1 < len(starts) else len(days)
         digest = hashlib.sha256(f"{FORMAT} {end - start}".encode())
-        for column in columns:
-            column.update(digest, start, end)
+        for column, on_dates in zip(columns, filled, strict=True):
+            if on_dates[place]:
+                column.update(digest, start, end)
         own.append(digest.hexdigest())
         chained.append(hashlib.sha256(f"{chained[-1]} {date} {own[-1]}".encode()).hexdigest())
     return DatasetDigest(full=chained[-1], dates=dates, date_digests=tuple(own), chained=tuple(chained[1:]))
@@ -117,23 +120,24 @@ def dataset_digest(games: pd.DataFrame) -> DatasetDigest:
 
 @dataclass(frozen=True, kw_only=True)
 class _Column:
-    """A column as bytes that can be cut by rows: kinds, float64 values, and text with its offsets."""
+    """A column as bytes that can be cut by rows: kinds, float64 values, and text with its offsets, if there is any."""
 
     name: bytes
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
-    offsets: NDArray[np.int32]
+    offsets: NDArray[np.int32] | None
     text: memoryview
 
     def update(self, digest: hashlib._Hash, start: int, end: int) -> None:
-        """Add the rows to a digest, unless all are empty."""
-        if not self.kinds[start:end].any():
-            return
+        """Add the rows to a digest."""
         digest.update(self.name)
-        digest.update(self.kinds[start:end].tobytes())
-        digest.update(self.values[start:end].tobytes())
+        digest.update(self.kinds[start:end].data)
+        digest.update(self.values[start:end].data)
+        if self.offsets is None:
+            digest.update(bytes((end + 1 - start) * 4))
+            return
         offsets = self.offsets[start : end + 1]
-        digest.update((offsets - offsets[0]).tobytes())
+        digest.update((offsets - offsets[0]).data)
         digest.update(self.text[offsets[0] : offsets[-1]])
 
 
@@ -151,7 +155,7 @@ def _column(name: str, series: pd.Series[Any]) -> _Column:
         name=tag,
         kinds=np.where(empty, NOTHING, NUMBER).astype(np.uint8),
         values=np.where(empty, 0.0, values + 0.0).astype("<f8"),
-        offsets=np.zeros(len(values) + 1, dtype=np.int32),
+        offsets=None,
         text=memoryview(b""),
     )
 

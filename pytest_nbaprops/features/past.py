@@ -41,8 +41,8 @@ class Past:
         self.moments = moments[by_moment]
         self.rank: NDArray[np.int32] = ranks(event_keys[by_moment]).astype(np.int32)
         self.row_moments = row_keys * DAYS + row_days
-        first = np.searchsorted(self.moments, row_keys * DAYS)
-        after = np.searchsorted(self.moments, self.row_moments)
+        first = _places(self.moments, row_keys * DAYS)
+        after = _places(self.moments, self.row_moments)
         self.after: NDArray[np.int32] = after.astype(np.int32)
         self.seen: NDArray[np.int32] = (after - first).astype(np.int32)
 
@@ -63,7 +63,7 @@ class Past:
 
     def count_within(self, days: int) -> Floats:
         """How many events there were in the `days` days before the row's date."""
-        return (self.after - np.searchsorted(self.moments, self.row_moments - days)).astype(np.float64)
+        return (self.after - _places(self.moments, self.row_moments - days)).astype(np.float64)
 
     def last_days(self) -> Floats:
         """The day number of the last earlier event, NaN where there is none."""
@@ -72,5 +72,13 @@ class Past:
     def count_since(self, days: Floats) -> Floats:
         """How many events there were from these day numbers on (one per row, NaN gives NaN) to the row's date."""
         since = np.where(np.isnan(days), 0.0, days).astype(np.int64)
-        start = np.searchsorted(self.moments, self.row_moments // DAYS * DAYS + since)
+        start = _places(self.moments, self.row_moments // DAYS * DAYS + since)
         return np.where(np.isnan(days), np.nan, self.after - start)
+
+
+def _places(moments: Integers, wanted: Integers) -> Integers:
+    """`np.searchsorted`, looking in order: near places are in the processor's cache."""
+    order = np.argsort(wanted, kind="stable")
+    places = np.empty(len(wanted), dtype=np.int64)
+    places[order] = np.searchsorted(moments, wanted[order])
+    return places

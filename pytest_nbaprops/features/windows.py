@@ -41,7 +41,7 @@ def window_means(values: Floats, rank: Integers, windows: Sequence[int]) -> Iter
     """Mean of the last `window` values that are not NaN, for each window in ascending order."""
     known = ~np.isnan(values)
     sums = _window_sums(np.where(known, values, 0.0), rank, windows)
-    counts = _window_sums(known.astype(np.float64), rank, windows)
+    counts = _window_sums(_weights(known), rank, windows)
     for (window, total), (_, count) in zip(sums, counts, strict=True):
         yield window, _ratio(total, count)
 
@@ -52,10 +52,10 @@ def window_std(values: Floats, rank: Integers, window: int) -> Floats:
     total = np.zeros_like(values)
     count = np.zeros_like(values)
     for lag in range(min(window, len(values))):
-        off = (shifted(values, rank, lag) - mean) ** 2
-        known = ~np.isnan(off)
-        total += np.where(known, off, 0.0)
-        count += known
+        off = (values[: len(values) - lag] - mean[lag:]) ** 2
+        known = ~np.isnan(off) & (rank[lag:] >= lag)[:, None]
+        total[lag:] += np.where(known, off, 0.0)
+        count[lag:] += known
     spread: Floats = np.sqrt(_ratio(total, np.where(count > 1, count - 1, 0.0)))
     return spread
 
@@ -74,7 +74,7 @@ def decayed_means(values: Floats, rank: Integers, decay: float) -> Floats:
     known = ~np.isnan(values)
     steps = Steps(rank)
     total = steps.decayed_sums(np.where(known, values, 0.0), decay)
-    return _ratio(total, steps.decayed_sums(known.astype(np.float64), decay))
+    return _ratio(total, steps.decayed_sums(_weights(known), decay))
 
 
 class Steps:
@@ -101,6 +101,11 @@ class Steps:
             sums[start : start + size] += decay * sums[before : before + size]
         per_event: Floats = sums[self.place]
         return per_event
+
+
+def _weights(known: NDArray[np.bool_]) -> Floats:
+    """1 for each value that is known, else 0; one column for all where every value is."""
+    return np.ones((len(known), 1)) if known.all() else known.astype(np.float64)
 
 
 def _window_sums(values: Floats, rank: Integers, windows: Sequence[int]) -> Iterator[tuple[int, Floats]]:

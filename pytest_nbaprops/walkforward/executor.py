@@ -41,7 +41,8 @@ class FitsAhead:
         self._elsewhere: Callable[[Exception], object] | None = None
         self._expected: dict[str, list[PlannedFit]] = {}
         self._futures: dict[str, Future[float]] = {}
-        self._left, self._lock = 0, Lock()
+        self._planned = self._begun = self._left = 0
+        self._lock = Lock()
 
     def run_on(
         self,
@@ -68,7 +69,8 @@ class FitsAhead:
         planned = [fit for name in names for fit in self._expected.pop(name, ()) if fit.key not in self._futures]
         tasks = {fit.key: self._task(fit) for fit in planned}  # two candidates may share a fit
         with self._lock:
-            self._left += len(tasks)  # known before the first one begins
+            self._planned += len(tasks)  # known before the first one begins
+            self._left += len(tasks)
         executor = self._executor
         for key, task in tasks.items():
             try:
@@ -86,8 +88,16 @@ class FitsAhead:
             self._left -= 1
 
     def share(self, threads: int) -> int:
-        """Threads for a fit that begins now: one as long as there are as many fits as cores, all for a lone one."""
-        return max(1, threads // max(1, self._left))
+        """Threads for a fit that begins now: one as long as there are as many fits as cores, all for a lone one.
+
+        The last ones, where they are fewer than cores, share these although earlier fits are about to end on them.
+        """
+        with self._lock:
+            last = self._planned % threads
+            is_last = last and self._begun >= self._planned - last
+            self._begun += 1
+            at_once = max(1, self._left)
+            return max(1, threads // (min(last, at_once) if is_last else at_once))
 
     def wait(self, key: str) -> float | None:
         """Seconds that a fit made ahead has taken, its model lies in the store; None for one that was not.

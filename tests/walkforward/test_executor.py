@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
+from threading import Barrier, Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -75,3 +75,23 @@ def test_a_failed_fit_leaves_its_cores_to_the_others() -> None:
             with pytest.raises(ValueError, match="no rows"):
                 ahead.wait(key)
     assert ahead.share(THREADS) == THREADS
+
+
+def test_the_last_of_an_odd_number_of_fits_has_all_cores() -> None:
+    """The one before it is about to end, since fits take about as long as one another."""
+    ahead, shares, half_way = FitsAhead(), dict[str, int](), Event()
+
+    def fit(key: str) -> float:
+        shares[key] = ahead.share(2)
+        if key == "a":
+            half_way.wait(10)  # still at work while the last one begins
+        elif key == "c":
+            half_way.set()
+        return 1.0
+
+    with ThreadPoolExecutor(2) as pool:
+        ahead.run_on(pool, lambda one: partial(fit, one.key))
+        ahead.expect(map(planned, "abc"))
+        ahead.start("advanced")
+        assert [ahead.wait(key) for key in "abc"] == [1.0] * 3
+    assert shares == {"a": 1, "b": 1, "c": 2}
