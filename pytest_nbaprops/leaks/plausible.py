@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
@@ -30,21 +32,26 @@ MOST_TELLING = 0.3
 FEWEST_GAMES = 10  # that the player had before: the baseline of a newcomer is easily mended
 
 
-def too_telling(columns: pd.DataFrame, games: pd.DataFrame, targets: pd.DataFrame, rows: Mask) -> dict[str, float]:
+def usual_rows(games: pd.DataFrame, tested: Collection[dt.date]) -> Mask:
+    """Rows of these dates of players who played and had ten games before; the games are in the order of their dates."""
+    played = games["GAME_DATE"].isin(pd.to_datetime(list(tested))) & (games["MIN"] > 0)
+    mask: Mask = (played & (games.groupby("PLAYER_ID").cumcount() >= FEWEST_GAMES)).to_numpy()
+    return mask
+
+
+def too_telling(columns: pd.DataFrame, targets: pd.DataFrame, rows: Mask) -> dict[str, float]:
     """Columns that explain more of what the baseline gets wrong than anything known before the game, and how much.
 
     Args:
         columns: features of all games.
-        games: PLAYER_ID and MIN of the same rows, in the order of their dates.
         targets: actual and baseline of the same rows.
-        rows: which to look at, of players who played and had ten games before.
+        rows: which to look at, see `usual_rows`.
 
     Returns:
         Shares of the variance that is left when the baseline itself has explained what it can (a partial R squared).
     """
-    looked = rows & (games["MIN"] > 0).to_numpy() & (games.groupby("PLAYER_ID").cumcount() >= FEWEST_GAMES).to_numpy()
     actual, baseline = (targets[name].to_numpy(np.float64) for name in ("actual", "baseline"))
-    looked &= np.isfinite(actual) & np.isfinite(baseline)
+    looked = rows & np.isfinite(actual) & np.isfinite(baseline)
     found = {}
     for name in columns:
         values = columns[name].to_numpy(np.float64)

@@ -12,7 +12,7 @@ import pytest
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import SEES_COMPILED
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
-from pytest_nbaprops.leaks.plausible import too_good, too_telling
+from pytest_nbaprops.leaks.plausible import too_good, too_telling, usual_rows
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
@@ -45,15 +45,16 @@ class LeakChecks:
 
     def _look_at_columns(self, tested: Sequence[date]) -> None:
         """Columns of the user's own that tell too much, whatever way it came in, or nothing at all."""
-        dataset = self.context.dataset
-        rows = dataset.games["GAME_DATE"].dt.date.isin(set(tested)).to_numpy()
-        for name, leaks in self.groups.leaks.items():
-            if name not in self.context.own_groups or name in self.context.broken:
-                continue
+        dataset, broken = self.context.dataset, self.context.broken
+        own = [name for name in self.groups.leaks if name in self.context.own_groups and name not in broken]
+        if not own:
+            return
+        rows = usual_rows(dataset.games, tested)
+        for name in own:
             columns = dataset.features[list(self.context.columns[name])]
             self.empty += [f"{name}: the column {one} is empty" for one in columns if columns[one].isna().all()]
-            if not leaks and self.context.settings.known_good is None:
-                telling = too_telling(columns, dataset.games, dataset.targets, rows)
+            if not self.groups.leaks[name] and self.context.settings.known_good is None:
+                telling = too_telling(columns, dataset.targets, rows)
                 self.groups.leaks[name] = tuple(
                     Leak(
                         group=name,

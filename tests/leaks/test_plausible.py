@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
-from pytest_nbaprops.leaks.plausible import too_good, too_good_folds, too_telling
+from pytest_nbaprops.leaks.plausible import too_good, too_good_folds, too_telling, usual_rows
 
 RNG = np.random.default_rng(5)
 MINUTES = RNG.integers(0, 40, 3000)
@@ -73,10 +73,14 @@ def test_who_is_better_than_tonights_minutes_allow_is_too_good() -> None:
     assert too_good(usual.assign(predicted=POINTS).head(50)) is None  # luck
 
 
+DAYS = pd.date_range("2024-01-01", periods=60)
+
+
 def league(players: int = 50, nights: int = 60) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Games in the order of their dates, with what the baseline says and what came of it."""
     rng, count = np.random.default_rng(8), players * nights
     games = pd.DataFrame({"PLAYER_ID": np.tile(np.arange(players), nights), "MIN": rng.integers(5, 40, count)})
+    games["GAME_DATE"] = np.repeat(DAYS[:nights], players)
     strength = np.tile(rng.normal(20, 8, players), nights)
     return games, pd.DataFrame({"actual": strength + rng.normal(0, 6, count), "baseline": strength})
 
@@ -96,7 +100,7 @@ def test_a_column_that_tells_more_than_anything_can_stands_out() -> None:
             "empty": np.nan,
         }
     )
-    found = too_telling(columns, games, targets, np.ones(len(games), dtype=bool))
+    found = too_telling(columns, targets, usual_rows(games, DAYS))
     assert found == {"over": pytest.approx(0.64, abs=0.05), "result": pytest.approx(0.8, abs=0.05)}
 
 
@@ -104,6 +108,6 @@ def test_newcomers_and_those_who_did_not_play_are_not_asked_about() -> None:
     """Their baseline is easily mended: by what somebody was before, or by who is out."""
     games, targets = league()
     result = targets[["actual"]]
-    assert too_telling(result, games, targets, np.arange(len(games)) < 50 * 10) == {}
-    assert too_telling(result, games.assign(MIN=0), targets, np.ones(len(games), dtype=bool)) == {}
-    assert too_telling(result, games, targets, np.ones(len(games), dtype=bool)) == {"actual": pytest.approx(1.0)}
+    assert too_telling(result, targets, usual_rows(games, DAYS[:10])) == {}
+    assert too_telling(result, targets, usual_rows(games.assign(MIN=0), DAYS)) == {}
+    assert too_telling(result, targets, usual_rows(games, DAYS)) == {"actual": pytest.approx(1.0)}
