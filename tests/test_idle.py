@@ -42,6 +42,22 @@ def test_an_idle_session_imports_nothing_heavy(project: Path) -> None:
     assert "HEAVY []" in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("theirs", "args", "policy"),
+    [(None, ["--nbaprops-train"], "PASSIVE"), ("ACTIVE", ["--nbaprops-train"], "ACTIVE"), (None, [], None)],
+)
+def test_waiting_threads_sleep_while_a_session_trains(
+    project: Path, monkeypatch: pytest.MonkeyPatch, theirs: str | None, args: list[str], policy: str | None
+) -> None:
+    """From before the first conftest on, which may import what brings OpenMP; what the user sets stays."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if theirs is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", theirs)
+    (project / "conftest.py").write_text("import os\nprint('policy', os.environ.get('OMP_WAIT_POLICY'))\n")
+    done = run(project, "-s", *args, "--nbaprops-test=nonsense")
+    assert f"policy {policy}" in done.stdout, done.stdout
+
+
 def test_walk_forward_tests_are_deselected_and_others_are_not(project: Path) -> None:
     """A test's own `fold` parameter has nothing to do with us."""
     done = run(project)
