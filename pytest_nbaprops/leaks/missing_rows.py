@@ -8,7 +8,7 @@ that every season has tells by what rows were left out. Players who are left out
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,10 @@ WHOLE_TEAM, LARGEST_SIDE, CUT = 13, 10, 0.25  # a quarter of the sides at that e
 LARGEST_DEVIATION, LARGEST_MARGIN, OVERTIME_MINUTES = 25.0, 25.0, 250.0
 
 
+Season = tuple[str, pd.DataFrame, pd.DataFrame]
+"""Its name, the rows of those who played, and their sides."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gaps:
     """Rows that the games lack: picked by an outcome (`picked`), unexplained (`problem`), or only worth saying."""
@@ -56,11 +60,12 @@ class Gaps:
 
 def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None = None) -> Gaps:
     """What the games lack, and whether on the tested dates; `known` is the user's own explanation."""
-    if (picked := picked_games(games)) is not None:
+    seasons = list(_whole_seasons(games))
+    if (picked := _first_picked(seasons)) is not None:
         return Gaps(picked=picked)
     if known:
         return Gaps(said=[f"rows are missing from the games, as is known: {known}"])
-    problem, share = _changed(games, tested) or _more_often(games, tested), incomplete_sides(games)
+    problem, share = _changed(games, tested) or _more_often(games, tested), _incomplete(seasons)
     if problem is not None or share <= 1 - WHOLE:
         return Gaps(problem=problem)
     return Gaps(said=[f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison"])
@@ -85,16 +90,12 @@ def _changed(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
 
 def picked_games(games: pd.DataFrame) -> str | None:
     """How a season lacks rows that an outcome picked, or None; seasons that are not whole NBA ones are not judged."""
-    for season, played in _whole_seasons(games):
-        if (said := _picked(played)) is not None:
-            return f"{season}: {said}"
-    return None
+    return _first_picked(_whole_seasons(games))
 
 
 def incomplete_sides(games: pd.DataFrame) -> float:
     """The share of the sides of whole NBA seasons that lack players, whatever the reason; 0 where none is whole."""
-    add_up = [_adds_up(_sides(played)) for _, played in _whole_seasons(games)]
-    return float(1.0 - np.concatenate(add_up).mean()) if add_up else 0.0
+    return _incomplete(_whole_seasons(games))
 
 
 def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
@@ -119,11 +120,21 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     )
 
 
-def _whole_seasons(games: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _first_picked(seasons: Iterable[Season]) -> str | None:
+    picked = ((name, _picked(played, sides)) for name, played, sides in seasons)
+    return next((f"{name}: {said}" for name, said in picked if said is not None), None)
+
+
+def _incomplete(seasons: Iterable[Season]) -> float:
+    add_up = [_adds_up(sides) for _, _, sides in seasons]
+    return float(1.0 - np.concatenate(add_up).mean()) if add_up else 0.0
+
+
+def _whole_seasons(games: pd.DataFrame) -> Iterator[Season]:
     for season, played in games[games["MIN"].notna()].groupby("SEASON"):
         teams = NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())
         if len(teams) >= ENOUGH_TEAMS and played["GAME_ID"].nunique() >= ENOUGH_GAMES:
-            yield str(season), played
+            yield str(season), played, _sides(played)
 
 
 def _sides(played: pd.DataFrame) -> pd.DataFrame:
@@ -148,8 +159,7 @@ def _margins_add_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return equal
 
 
-def _picked(played: pd.DataFrame) -> str | None:
-    sides = _sides(played)
+def _picked(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
     alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
     results: Any = played["WL"].dropna().unique() if "WL" in played else []
     if len(results) == 1 and alone.mean() >= 0.5:  # noqa: PLR2004 - most games
