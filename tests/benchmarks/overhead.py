@@ -155,7 +155,8 @@ def main() -> None:
         return
     root = Path(__file__).resolve().parents[2]
     alone = [sys.executable, "-m", "tests.benchmarks.overhead", "--test", options.test, "--bare"]
-    plugin = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
+    others = ["-p", "no:randomly", "-p", "no:hypothesispytest"]  # a second of imports, where these tests are installed
+    plugin = [sys.executable, "-m", "pytest", "-q", *others, "--nbaprops-train"]
     plugin += ["--nbaprops-test", options.test, "--nbaprops-refit", str(REFIT)]
     plugin += ["--nbaprops-criterion", "mae < baseline", "--nbaprops-promote", "enforce"]
     for pair in range(1, options.pairs + 1):
