@@ -50,8 +50,9 @@ class Sandbox:
             os._exit(0)
 
     def _answer(self) -> object:
-        told, self.imported = self.order.told, self.order.listener.take()
+        told = self.order.told
         context = read_context(self.config, Path(told["context"]), threads=1)
+        self.imported = self.order.listener.take()  # also what the hooks read that brought the groups
         games = context.dataset.games
         if missing := sorted(context.columns.keys() - {group.name for group in context.groups}):
             raise FeatureError(
