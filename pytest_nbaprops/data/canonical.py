@@ -82,6 +82,7 @@ def canonical_table(
     columns["SEASON"] = _seasons(raw.get("SEASON"), columns)
     own = _each_pair(columns["TEAM_ABBREVIATION"], columns["MATCHUP"], lambda team, text: team in text.split(" ")[::2])
     raw["MATCHUP"].require(own, OTHER_MATCHUP)
+    columns["MATCHUP"] = _own_team_first(columns["TEAM_ABBREVIATION"], columns["MATCHUP"])
     _require_whole_outcomes(raw, target_columns)
     extra = {name: _extra_text(raw[name]) for name in raw if name not in CANONICAL_COLUMNS}
     return pa.table(columns | extra), tuple(cell_oddities(raw, columns))
@@ -123,6 +124,18 @@ def _each_pair(left: pa.Array, right: pa.Array, holds: Callable[[str, str], bool
     """Whether each row's pair of texts holds, asked once for each different pair; empty never holds."""
     joined = pc.binary_join_element_wise(left, right, "\n")
     return cells.each(joined, lambda pair: holds(*pair.split("\n")), empty=False)
+
+
+def _own_team_first(teams: pa.Array, matchups: pa.Array) -> pa.Array:
+    """`DET @ ATL` in a row of ATL is `ATL vs. DET`: whom a source names first, the winner perhaps, tells nothing."""
+    coded = pc.binary_join_element_wise(teams, matchups, "\n").dictionary_encode()
+    texts = []
+    for pair in coded.dictionary.to_pylist():
+        team, matchup = pair.split("\n")
+        left, marker, right = matchup.split(" ")
+        other = "@" if marker == "vs." else "vs."
+        texts.append(f"{left} {marker} {right}" if left == team else f"{right} {other} {left}")
+    return pa.array(texts, pa.string()).take(coded.indices)
 
 
 def _require_whole_outcomes(raw: dict[str, cells.Cells], target_columns: Sequence[str]) -> None:

@@ -97,7 +97,7 @@ def matchup_parts(games: pd.DataFrame) -> pd.DataFrame:
     """HOME (bool) and OPPONENT (abbreviation) of each row, on the same index.
 
     ``ATL vs. DET`` is at home for ATL, ``ATL @ DET`` is away. At neutral sites both sides carry the same marker; the
-    opponent is the other abbreviation all the same. The team may also be the second one named.
+    opponent is the other abbreviation all the same. The team may also be the second one named, as in schedules.
     """
     matchup = games["MATCHUP"].astype("category")
     split = [text.split(" ") for text in matchup.cat.categories]

@@ -52,8 +52,9 @@ def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tupl
     told = {
         name for name, of in NAMES.items() if name in games and of in games and _changes(games, name, of) > SPELLINGS
     }
-    if "SEASON_ID" in games and games.groupby("SEASON")["SEASON_ID"].nunique().max() > KINDS_OF_GAMES:
-        told.add("SEASON_ID")
+    for of, most in (("SEASON", KINDS_OF_GAMES), ("GAME_ID", 1)):  # which is of one kind
+        if "SEASON_ID" in games and of in games and games.groupby(of)["SEASON_ID"].nunique().max() > most:
+            told.add("SEASON_ID")
     league = set(CANONICAL_COLUMNS) - told
     return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
 

@@ -64,6 +64,7 @@ def test_canonical_form(tmp_path: Path) -> None:
         pytest.param(LOG.replace("PLAYER_ID", "Player_ID", 1), id="column in other letters"),
         pytest.param(raw_frame().to_csv(), id="index left in"),
         pytest.param(without_column("SEASON"), id="season derived"),
+        pytest.param(LOG.replace("NYK @ BOS", "BOS vs. NYK"), id="home team first in both teams' rows"),
     ],
 )
 def test_same_games_however_written(tmp_path: Path, content: str) -> None:

@@ -206,6 +206,14 @@ def own_columns() -> pd.DataFrame:
     return with_columns(sample_league(seasons=2, players=40, seed=11))
 
 
+def test_what_a_season_id_says_of_single_rows_is_not_the_leagues(own_columns: pd.DataFrame) -> None:
+    """A game is of one kind, so its rows share one id."""
+    ids = own_columns["SEASON_ID"]
+    short = own_columns.assign(SEASON_ID=ids.where(own_columns["MIN"] > 12, "6" + ids.str[1:]))
+    assert "SEASON_ID" not in undeclared_columns(own_columns)
+    assert "SEASON_ID" in undeclared_columns(short)
+
+
 OWN = ["PRA", "RESULT", "SCORE", "ROLLING", "SEASON_MEAN", "CAREER_MEAN", "POSITION", "HEIGHT", "HOLIDAY"]
 
 
