@@ -32,9 +32,9 @@ from pytest_nbaprops.session.scenes import CHANGES, NOTHING, Change, Move, Scene
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "9"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "10"  # with another one nothing is taken from the store
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
-MOST_AGAIN = 3  # dates of a fit that are looked at in worlds of their own
+MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
@@ -198,10 +198,16 @@ class Rehearsing:
         More dates are looked at where nothing moves on the first.
         """
         moving: dict[str, tuple[Scene, Move]] = {}
+        various = {name: self._various([scene for scene, _ in ones]) for name, ones in suspects.items()}
         for some in (slice(1), slice(1, MOST_AGAIN)):
-            alone = merged([one for name, ones in suspects.items() if name not in moving for one, _ in ones[some]])
+            alone = merged([scene for name, ones in various.items() if name not in moving for scene in ones[some]])
             moving |= {name: first for name, (first, *_) in self._moving(alone, self._run(alone)).items()}
         return moving
+
+    def _various(self, alone: Sequence[Scene]) -> list[Scene]:
+        """Of scenes of a date each those of the most kinds: a test may do another thing on weekends."""
+        by_day = {scene.dates[-1]: scene for scene in alone}
+        return [by_day[day] for day in choose(kinds_of([*by_day], self.games), (), MOST_AGAIN)]
 
     def _moving(self, scenes: Sequence[Scene], runs: Sequence[Again]) -> dict[str, list[tuple[Scene, Move]]]:
         """For each candidate the folds that moved, each as a scene of its own; the others are well."""

@@ -495,6 +495,21 @@ def test_a_leak_in_some_folds_is_found(
     assert session.code == 1
 
 
+def test_a_leak_on_weekends_of_who_learns_from_the_nights_before_is_found(
+    project: pytest.Pytester, train: Train
+) -> None:
+    """Every night of a fit moves in a world that is another one from the first on, so nights of all kinds are tried."""
+    write(
+        project.path,
+        "def test_form(fold, nbaprops_games):\n"
+        "    last = pd.Timestamp(fold.date) - pd.Timedelta(days=int(fold.date.weekday() < 5))\n"
+        "    recent = nbaprops_games[nbaprops_games['GAME_DATE'].between(last - pd.Timedelta(days=14), last)]\n"
+        "    form = actual(recent).groupby(recent['PLAYER_ID']).mean()\n"
+        "    fold.record(fold.test.keys['PLAYER_ID'].map(form).fillna(15.0))\n",
+    )
+    assert kinds(train().candidate) == ["test outcomes"]
+
+
 def test_a_test_that_learns_from_fold_to_fold_is_not_known(project: pytest.Pytester, train: Train) -> None:
     """Honest state cannot be checked, and the reason says that it is the state."""
     write(
