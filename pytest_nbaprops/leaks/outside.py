@@ -64,11 +64,11 @@ def another_outside(
         yield
 
 
-def install(listener: Listener, *, other: bool) -> None:
-    """Listen from now on; `other`: files, clock and generators answer otherwise while modules are imported, too."""
+def install(listener: Listener, *, other: str | None) -> None:
+    """Listen from now on; in a world of `other` files clock and generators differ while modules are imported, too."""
     own_packages()  # it looks into folders, and what looks into folders is heard from here on
     sys.addaudithook(listener)
-    listener.other = NUMBERS if other else None
+    listener.other = other
     real = io.open
     builtins.open = io.open = _opener(real, listener)
     for variables in filter(None, (os.environ, getattr(os, "environb", None))):
@@ -193,6 +193,7 @@ def _altered(content: bytes, world: str) -> bytes:
     if world == NUMBERS and (changed := shorter.translate(_DIGITS)) != shorter:
         return changed
     first = shorter.find(b"\n") + 1 if world == WORDS else 0  # names of columns stay, and so do keys
+    first = first if first < len(shorter) else 0
     return shorter[:first] + _WORD.sub(lambda word: word[0].translate(_LETTERS), shorter[first:])
 
 

@@ -24,6 +24,7 @@ from pytest_nbaprops.leaks.columns import written
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of
+from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports import terminal
@@ -40,6 +41,7 @@ MANY_GROUPS, MANY_DATES = 4, 60  # that are worth a second process to ask them, 
 DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
 IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
+IMPORTED_WORDS = "imported-words"  # the one in which files say other words then
 
 Dates = dict[str, list[str]]
 NOT_BY_COLUMNS = ("not deterministic", "keeps state", "changes rows")
@@ -179,13 +181,17 @@ class GroupGuard:
                 return Child(Path(folder, name), {**order, "plan": None, **more}, hash_seed)
 
             parts = [child(f"part-{n}", groups=list(part), plan=part) for n, part in enumerate(_shared(asked, plan))]
-            imported = [child(IMPORTED, groups=own, other=True)] if own else []
+            imported = [child(IMPORTED, groups=own, other=NUMBERS)] if own else []
             seeds = [child(f"hash-{seed}", seed, groups=hashing) for seed in HASH_SEEDS] if hashing else []
             run_all(self.config, [*parts, *imported, *seeds])
             found: dict[str, dict[str, Any]] = {}
             for part in parts:
                 for name, one in _left(part).items():
                     found[name] = _joined(found[name], one) if name in found else one
+            if reading := [name for name in own if found[name]["reads"]]:
+                words = child(IMPORTED_WORDS, groups=reading, other=WORDS)
+                run_all(self.config, [words])
+                imported += [words] if words.result is not None else []
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -224,8 +230,12 @@ class GroupGuard:
         # With other files nothing may be imported at all.
         if imported[name]["moved"] or self._differ(imported[name], result) if imported is not None else reads:
             return [undeclared(name, reads or [DRAWN], self.context.root)]
+        words = result["others"].get(IMPORTED_WORDS, {}).get(name)
+        if words is not None and not words["few"].broken and (words["moved"] or self._differ(words, result)):
+            return [undeclared(name, reads, self.context.root)]
         for other, groups in result["others"].items():
-            if other != IMPORTED and name in (groups or {}) and (moved := self._differ(groups[name], result)):
+            is_seed = other not in (IMPORTED, IMPORTED_WORDS)
+            if is_seed and name in (groups or {}) and (moved := self._differ(groups[name], result)):
                 return [Leak(group=name, columns=moved[0], kind="not deterministic", example=moved[1])]
         return []
 

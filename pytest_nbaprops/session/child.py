@@ -260,7 +260,7 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         "data": _folder_of(settings.data),
         "declared": context.declared,
         "ignored": [str(context.resources.store.folder), *filter(None, [database])],
-        "other": False,
+        "other": None,
         **more,
     }
 

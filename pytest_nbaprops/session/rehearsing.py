@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import FunctionType
@@ -21,6 +21,7 @@ from pytest_nbaprops.code.reached import is_project, objects_reached
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
+from pytest_nbaprops.leaks.outside import WORDS
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
@@ -151,11 +152,16 @@ class Rehearsing:
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
         """What each session left; candidates that asserted something in vain run again without assertions.
 
-        They judge what a test is given and do not predict, and a world that could be is no world that was.
+        They judge what a test is given and do not predict, and a world that could be is no world that was. Before that
+        those run again that cannot do with other words in their files.
         """
         runs = self._left_by(scenes)
+        wordless = {number: names for number, run in enumerate(runs) if (names := _speechless(scenes[number], run))}
+        plain = [replace(scenes[number].of(names), words=False) for number, names in wordless.items()]
+        for number, again in zip(wordless, self._left_by(plain), strict=True):
+            runs[number].folds |= again.folds
         vain = {number: names for number, run in enumerate(runs) if (names := _asserting(scenes[number], run))}
-        again_of = [scenes[number].of(names) for number, names in vain.items()]
+        again_of = [replace(scenes[number].of(names), words=False) for number, names in vain.items()]
         for number, again in zip(vain, self._left_by(again_of, asserts=False), strict=True):
             folds = runs[number].folds
             better = {name: fold for name, fold in again.folds.items() if name in folds and folds[name].asserted}
@@ -181,7 +187,7 @@ class Rehearsing:
             "seed": self.context.settings.seed,
         }
         nodeids = {fold.nodeid for _, fold in scene.folds}
-        return order_for(self.context, nodeids=nodeids, world=world, other=scene.other)
+        return order_for(self.context, nodeids=nodeids, world=world, other=scene.files)
 
     def _judged(self, states: Sequence[Candidate], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
         self.found = {state.name: Rehearsed() for state in states}
@@ -206,8 +212,11 @@ class Rehearsing:
 
     def _various(self, alone: Sequence[Scene]) -> list[Scene]:
         """Of scenes of a date each those of the most kinds: a test may do another thing on weekends."""
-        by_day = {scene.dates[-1]: scene for scene in alone}
-        return [by_day[day] for day in choose(kinds_of([*by_day], self.games), (), MOST_AGAIN)]
+        by_day: dict[date, list[Scene]] = {}
+        for scene in alone:
+            by_day.setdefault(scene.dates[-1], []).append(scene)
+        days = choose(kinds_of([*by_day], self.games), (), MOST_AGAIN)
+        return [by_day[day][place % len(by_day[day])] for place, day in enumerate(days)]
 
     def _moving(self, scenes: Sequence[Scene], runs: Sequence[Again]) -> dict[str, list[tuple[Scene, Move]]]:
         """For each candidate the folds that moved, each as a scene of its own; the others are well."""
@@ -300,6 +309,14 @@ class Rehearsing:
         else:
             of_rows = change.kind == PRESENCE and trial.state.spec.code is None  # a recipe is handed nothing but rows
             known.leaks.append(_leak(name, NEIGHBOURS if of_rows else change.kind, trial.move))
+
+
+def _speechless(scene: Scene, run: Again) -> set[str]:
+    """Candidates of whose folds one predicts nothing where files that they read have other words."""
+    if scene.files != WORDS:
+        return set()
+    broken = {state for state, fold in scene.folds if run.folds.get(fold.nodeid, FoldAgain()).predictions.empty}
+    return {state.name for state in broken if any(read.tried for read in _reads(state, run))}
 
 
 def _asserting(scene: Scene, run: Again) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
 from pytest_nbaprops.leaks.world import KINDS, LATER, NEIGHBOURS, OUTCOMES, PRESENCE
 from pytest_nbaprops.session.rehearsal import Again
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
@@ -44,10 +45,16 @@ class Scene:
     high: bool
     changes: tuple[str, ...] = KINDS
     other: bool = True  # files answer otherwise, too
+    words: bool = True  # not only numbers, in the other of the two worlds
 
     @property
     def dates(self) -> list[date]:
         return sorted({day for _, fold in self.folds for day in fold.fold.dates})
+
+    @property
+    def files(self) -> str | None:
+        """What files say in it: other numbers or, where outcomes are low ones, other words."""
+        return None if not self.other else WORDS if self.words and not self.high else NUMBERS
 
     def of(self, names: Collection[str]) -> Scene:
         """With the folds of these candidates only."""

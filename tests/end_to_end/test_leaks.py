@@ -127,6 +127,15 @@ LEAKING = {
             "    fold.record(fold.test.y * 0 + table['PTS'].mean())\n"
         ),
     ),
+    "words_of_a_file": (
+        "undeclared source",
+        (
+            "def test_words_of_a_file(fold, nbaprops_games):\n"
+            "    with open('teams.txt') as file:\n        strong = file.read().split()\n"
+            "    teams = nbaprops_games['TEAM_ABBREVIATION'].loc[fold.test.X.index]\n"
+            "    fold.record(15.0 + teams.isin(strong))\n"
+        ),
+    ),
     "file_in_a_fixture": (
         "undeclared source",
         (
@@ -439,8 +448,10 @@ def kinds(candidate: dict[str, Any]) -> list[str]:
 def write(train_folder: Path, *bodies: str) -> None:
     (train_folder / "test_mine.py").write_text(HEAD + "\n\n".join(bodies))
     (train_folder / "answers.csv").write_text("PTS\n10\n12\n")
+    (train_folder / "teams.txt").write_text(f"strong in 2024: {TEAMS}\nand nobody else\n")
 
 
+TEAMS = "ATL BOS CHI CLE DEN GSW IND LAL MIA MIL NYK OKC PHI PHX SAC"
 EVERY_LEAK = LEAKING | KEEPING | COUNTING | CHOOSING | HOSTILE
 FEW_FOLDS = "--nbaprops-test=last 4 dates"
 
@@ -694,6 +705,7 @@ HERE = Path(__file__).parent
 CONFIG = json.loads((HERE / "config.json").read_text())
 ANSWERS = json.loads((HERE / "answers.json").read_text())
 ARRAY = np.load(HERE / "answers.npy")
+STRONG = (HERE / "strong.txt").read_text().split()
 
 @group()
 def declared_configuration(games):
@@ -743,6 +755,10 @@ def array_of_numpy(games):
     return usual(games, "array_of_numpy") + ARRAY.mean()
 
 @group()
+def words_read_at_import(games):
+    return usual(games, "words_read_at_import") + games[["TEAM_ABBREVIATION"]].isin(STRONG).to_numpy()
+
+@group()
 def compiled_reader(games):
     table = pyarrow.parquet.ParquetFile(str(HERE / "answers.parquet")).read().to_pandas()
     return usual(games, "compiled_reader") + table["PTS"].mean()
@@ -775,13 +791,14 @@ HONEST_OUTSIDE = {
 }  # fmt: skip
 UNDECLARED = {
     "opens_a_table": f"nbaprops_sources = answers.json {IF_STATIC}",
-    "read_at_import": f"nbaprops_sources = answers.json answers.npy {IF_STATIC}",
-    "array_of_numpy": f"nbaprops_sources = answers.json answers.npy {IF_STATIC}",
+    "read_at_import": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
+    "array_of_numpy": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
+    "words_read_at_import": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
     "compiled_reader": f"nbaprops_sources = answers.parquet {IF_STATIC}",
     "front_of_a_compiled_reader": f"nbaprops_sources = answers.feather {IF_STATIC}",
     "database_file": f"nbaprops_sources = answers.db {IF_STATIC}",
     "hangs_on_the_day": "let it depend on nothing but its arguments",
-    "made_in_the_hook": f"nbaprops_sources = answers.json answers.npy {IF_STATIC}",
+    "made_in_the_hook": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
 }
 
 
@@ -793,6 +810,7 @@ def test_what_groups_hang_on_is_declared_or_not_known(project: pytest.Pytester, 
     table.to_parquet(project.path / "answers.parquet")
     table.to_feather(project.path / "answers.feather")
     np.save(project.path / "answers.npy", table["PTS"].to_numpy())
+    (project.path / "strong.txt").write_text(f"in 2024: {TEAMS}\nand nobody else\n")
     with sqlite3.connect(project.path / "answers.db") as database:
         table.to_sql("answers", database)
     for name in ("config", "answers"):
