@@ -109,6 +109,16 @@ class Listener:
         finally:
             self._busy.looking = False
 
+    @contextlib.contextmanager
+    def unheard(self) -> Iterator[bool]:
+        """Here nothing is heard; whether it would have been."""
+        heard_before = not getattr(self._busy, "looking", False)
+        self._busy.looking = True
+        try:
+            yield heard_before
+        finally:
+            self._busy.looking = not heard_before
+
     def _open(self, path: Any, flags: int, frame: FrameType) -> None:
         """A file is opened, and not by a front that can answer otherwise: whoever reads it may hang on it."""
         if not isinstance(path, str | bytes | os.PathLike):

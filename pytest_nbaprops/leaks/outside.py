@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+import functools
 import io
 import os
 import random
@@ -19,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 import time_machine
 
 from pytest_nbaprops.code.installed import own_packages
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
     from pytest_nbaprops.leaks.listener import Listener
 
-# Readers that are compiled but have a Python front.
+# Readers and writers that are compiled but have a Python front.
 FRONTS = {"pandas": ("read_parquet", "read_feather", "read_orc", "read_hdf")}
+WRITERS = ("to_parquet", "to_feather", "to_orc", "to_hdf")
 FAR_PAST = dt.datetime(1961, 4, 12, 6, 7, 8, 9, tzinfo=dt.UTC)
 ANOTHER_DAY = dt.datetime(2001, 9, 9, 1, 46, 40, 123, tzinfo=dt.UTC)
 _DIGITS = bytes.maketrans(b"123456789", b"234567891")
@@ -79,6 +82,8 @@ def install(listener: Listener, *, other: str | None) -> None:
         package = __import__(module)
         for name in names:
             setattr(package, name, _front(getattr(package, name), listener))
+    for name in WRITERS:
+        setattr(pd.DataFrame, name, _told_of(getattr(pd.DataFrame, name)))
     if other:
         _draw_otherwise_at_import()
         time_machine.travel(ANOTHER_DAY, tick=True).start()
@@ -212,6 +217,18 @@ def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
         return table.assign(**{**rolled, **more})
 
     return read
+
+
+def _told_of(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled writer that makes the audit event of what Python opens to write."""
+
+    @functools.wraps(real)
+    def write(frame: pd.DataFrame, path: Any = None, *rest: Any, **named: Any) -> Any:
+        if isinstance(path, str | os.PathLike):
+            sys.audit("open", path, "wb", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        return real(frame, path, *rest, **named)
+
+    return write
 
 
 def _environment(variables: Any, listener: Listener) -> type[Any]:

@@ -29,6 +29,7 @@ from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
 from pytest_nbaprops.leaks.reads import is_library_file
+from pytest_nbaprops.leaks.restored import Restorer, put_back
 from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
@@ -86,6 +87,7 @@ def main() -> None:
         data=Path(told["data"]) if told["data"] else None,
     )
     install(listener, other=told["other"])
+    sys.addaudithook(Restorer(file.parent, listener.unheard))
     _remember_nothing()
     if not told.get("asserts", True):
         sys.meta_path.insert(0, _Unasserted())
@@ -229,7 +231,10 @@ class Child:
 
 
 def run_all(config: pytest.Config, children: Sequence[Child]) -> None:
-    """Run them, as many at once as there are cores (two at the most), and wait; none outlives this session."""
+    """Run them, as many at once as there are cores (two at the most), and wait; none outlives this session.
+
+    What they wrote elsewhere is as it was before.
+    """
     waiting, running = list(children), list[tuple[Child, subprocess.Popen[bytes]]]()
     with work_progress(config, "looking for leaks", sum(child.planned for child in children)) as show:
         try:
@@ -246,6 +251,7 @@ def run_all(config: pytest.Config, children: Sequence[Child]) -> None:
             for _, process in running:
                 process.kill()
                 process.wait()
+            put_back(child.folder for child in children)
 
 
 def order_for(context: Context, *, nodeids: Collection[str] | None = None, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -148,7 +149,7 @@ class Closing:
             judgement = judgement.errored(self.publication.error)
         document = self._write_decided(judgement, effects)
         try:
-            self.config.hook.pytest_nbaprops_decision(config=self.config, decision=document)
+            self.config.hook.pytest_nbaprops_decision(config=self.config, decision=copy.deepcopy(document))
         except Exception as error:
             error.add_note("raised by pytest_nbaprops_decision, which gets decision.json as a dict")
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -133,3 +135,54 @@ def test_who_needs_what_lies_elsewhere_is_not_known(
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}
     assert {verdicts[f"test_{name}"] for name in ("group", "driver", "workers", "lines")} == {"INCONCLUSIVE"}
     assert {verdicts["test_games_alone"], verdicts["test_cache_of_joblib"]} == {"PASSED", "PROMOTE"}
+
+
+WRITES = """
+import json
+import os
+from pathlib import Path
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+
+HERE = Path(__file__).parent
+
+def test_writes(fold):
+    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))
+    result = fold.record(model.predict(fold.test.X), model=model)
+    (HERE / "out").mkdir(exist_ok=True)
+    table = fold.test.keys.assign(predicted=model.predict(fold.test.X))
+    table.to_csv(HERE / "out" / f"{fold.date}.csv", index=False)
+    table.to_parquet(HERE / "out" / f"{fold.date}.parquet")
+    with open(HERE / "log.txt", "a") as log:
+        log.write(f"{fold.date} {result.mae}\\n")
+    half = HERE / "half"
+    half.write_text(json.dumps({"mae": result.mae}))
+    os.replace(half, HERE / "last.json")
+"""
+"""Writes what it predicts in the ways that people do."""
+
+
+def test_what_is_written_in_a_rehearsal_is_put_back(project: pytest.Pytester, train: Train) -> None:
+    """Tables, logs and what replaces a file at once hold what the session predicted, not a world that never was."""
+    (project.path / "log.txt").write_text("from before\n")
+    (project.path / "test_mine.py").write_text(WRITES)
+    session = train("--nbaprops-test=last 3 dates", "-p", "no:randomly")
+    assert session.decision["leak_guard"]["folds_run_again"]["test_writes"] >= 3
+    predicted = pd.read_parquet(project.path / "nbaprops-report" / "predictions.parquet")
+    days = sorted(predicted["GAME_DATE"].dt.strftime("%Y-%m-%d").unique())
+    assert sorted(path.name for path in (project.path / "out").iterdir()) == sorted(
+        f"{day}.{end}" for day in days for end in ("csv", "parquet")
+    )
+    for day in days:
+        ours = predicted.loc[predicted["GAME_DATE"] == day, "predicted"].to_numpy()
+        for table in (
+            pd.read_csv(project.path / f"out/{day}.csv"),
+            pd.read_parquet(project.path / f"out/{day}.parquet"),
+        ):
+            np.testing.assert_allclose(table["predicted"], ours)
+    before, *lines = (project.path / "log.txt").read_text().splitlines()
+    assert before == "from before"
+    assert [line.split()[0] for line in lines] == days
+    assert json.loads((project.path / "last.json").read_text())["mae"] == float(lines[-1].split()[1])
+    assert not (project.path / "half").exists()
