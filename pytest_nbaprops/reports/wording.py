@@ -220,4 +220,9 @@ def guard_line(guard: Mapping[str, Any]) -> str:
     """How the leak guard looked, and what it cost."""
     known = f", {guard['groups_known']} known from before" if guard.get("groups_known") else ""
     cost = f"{guard['seconds']:.1f} s, {guard['share']:.0%} of the session"
-    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}; {cost}"
+    tested = guard.get("folds_tested", {})
+    again = [
+        (count, tested[name]) for name, count in guard.get("folds_run_again", {}).items() if count and name in tested
+    ]
+    folds = ", own tests in {} of {} folds".format(*min(again)) if again else ""
+    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}{folds}; {cost}"

@@ -158,7 +158,8 @@ class LeakChecks:
             "groups_known": len(self.groups.known),
             "dates_seen": min(own, default=None),
             "dates_tested": len({day for state in states for day in state.dates}),
-            "folds_run_again": {state.name: len(self._of_test(state).dates) for state in states},
+            "folds_run_again": {state.name: len({*self._of_test(state).dates}) for state in states},
+            "folds_tested": {state.name: len(state.folds) for state in states},
             "seconds": round(self.groups.seconds + sum(found.seconds for found in self.rehearsed.values()), 2),
         }
 

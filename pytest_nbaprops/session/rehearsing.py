@@ -34,7 +34,11 @@ from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
 REHEARSAL_VERSION = "10"  # with another one nothing is taken from the store
-FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8  # fits that run again hold two weeks of dates, but are no larger share
+FEWEST_FITS, DATES_AGAIN, ONE_IN = (
+    2,
+    14,
+    8,
+)  # fits that run again hold two weeks of dates, but are no larger share of themselves
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
@@ -79,6 +83,7 @@ class Rehearsing:
         self.config, self.context, self.tell = config, context, tell
         self.store, self.games = context.resources.store, context.dataset.games
         self.found: dict[str, Rehearsed] = {}
+        self._dates_again = max(DATES_AGAIN, context.settings.leak_dates)
 
     def all(self, states: Sequence[Candidate]) -> dict[str, Rehearsed]:
         """What is known of every candidate that has code of the user's; from the store where nothing has changed.
@@ -114,7 +119,7 @@ class Rehearsing:
         plugins = (getattr(plugin, "__file__", None) for plugin in self.config.pluginmanager.get_plugins())
         return content_key(
             {
-                "rehearsal": REHEARSAL_VERSION,
+                "rehearsal": [REHEARSAL_VERSION, self._dates_again],
                 "candidate": state.identity,
                 "predicted": state.predicted(),  # whatever else it may hang on: a file, a variable, a program
                 "data": self.context.dataset.digest.full,
@@ -143,8 +148,9 @@ class Rehearsing:
             for fold in alike[0].plan:
                 of_fold = (kind for day in fold.dates for kind in kinds[day])
                 by_fit[fold.fitted_at] = (*by_fit.get(fold.fitted_at, ()), *of_fold)
-            holding = -(-DATES_AGAIN * len(by_fit) // len(kinds))
-            chosen = choose(by_fit, (), max(FEWEST_FITS, min(holding, len(by_fit) // ONE_IN)))
+            holding = -(-self._dates_again * len(by_fit) // len(kinds))
+            most = len(by_fit) // ONE_IN if self._dates_again == DATES_AGAIN else len(by_fit)
+            chosen = choose(by_fit, (), max(FEWEST_FITS, min(holding, most)))
             for number, fit in enumerate(chosen if len(chosen) > 1 else chosen * 2):
                 folds = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == fit)
                 yield Scene(folds=tuple(folds), high=number % 2 == 0)
