@@ -157,7 +157,7 @@ class _Reader(OptionValues):
             store=self.store(),
             dask=self.optional("dask"),
             shard=self.shard(),
-            trusted_types=self.lines("trusted-types"),
+            trusted_types=tuple(" ".join(self.lines("trusted-types")).replace(",", " ").split()),
             from_command_line=self.from_command_line,
         )
 

@@ -41,7 +41,7 @@ SEES_COMPILED = sys.platform.startswith("linux")
 NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".pytest_cache", ".hypothesis", ".tox"}
 NEVER |= {".mypy_cache", ".ruff_cache"}
 MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
-CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth")
+CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth", ".nbi", ".nbc")
 MOST_FOLDERS = 2000
 # How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
 CLOCK_TICK, WHOLE_SECONDS = 0.02, 2.0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "nbaprops-progress"
 _SAID = ("{task.fields[date]}", "mae {task.fields[mae]}", "{task.fields[speed]}")
+_SECONDS_OF_SILENCE = 30.0
 _FEWEST = 2
 """Of less than this no time left can be told."""
 
@@ -44,9 +45,9 @@ def _is_watched(config: pytest.Config, *, most: int) -> bool:
 
 @contextmanager
 def work_progress(config: pytest.Config, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how much is done of what takes its time between the folds, and the time left; nothing in a pipe."""
+    """Show how much is done of what takes its time between the folds, and the time left; in a pipe a line at times."""
     if total < _FEWEST or not _is_watched(config, most=2):
-        yield lambda done: None  # noqa: ARG005 - the bar's signature
+        yield _Told(config, what, total)
         return
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
@@ -54,6 +55,21 @@ def work_progress(config: pytest.Config, what: str, total: int) -> Iterator[Call
     with _drawn(config.get_terminal_writer(), *columns) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+class _Told:
+    """A line every half minute, but under -q, so that nobody thinks that nothing happens."""
+
+    def __init__(self, config: pytest.Config, what: str, total: int) -> None:
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._writer = config.get_terminal_writer() if reporter is not None and reporter.verbosity >= 0 else None
+        self._what, self._total, self._last = what, total, time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        if self._writer is not None and time.monotonic() - self._last > _SECONDS_OF_SILENCE:
+            self._last = time.monotonic()
+            self._writer.line(f"nbaprops: {self._what}: {done} of {self._total}")
+            self._writer.flush()
 
 
 def _drawn(writer: Any, *columns: ProgressColumn | str) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _SELECTING: Final = {
     **dict.fromkeys(("-k", "-m", "--deselect", "--maxfail"), True),
     **dict.fromkeys(("-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--sw", "--stepwise", "--pdb"), False),
 }
+_WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
+_COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,9 @@ def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text=text, command=_again(document))]
     if "test more dates" in reasons:
         return [Step(text="Test at least 20 game dates", command=_again(document, test="last 160 dates"))]
+    if common := _COMMON.search(reasons):
+        text = "Decide on the dates that the champion has predicted"
+        return [Step(text=text, command=_again(document, test=common[1]))]
     if "already" not in reasons and "champion" in reasons:
         return [*_compare(document, leader), Step(text="Get what is missing, then run again", command=_again(document))]
     return [Step(text="Get what is missing, then run again", command=_again(document))]
@@ -94,7 +100,12 @@ def _nbaprops(*words: str) -> str:
 def _again(document: Document, **options: str) -> str:
     """The session's command for all of its folds, with these options of ours instead of those it had."""
     name, *arguments = map(str, document["command"] or ["pytest", "--nbaprops-train"])
-    kept = [word for word in _without(arguments, _SELECTING) if word.startswith("-") or "::" not in word]
+    selected = _without(arguments, _SELECTING)
+    kept = [
+        word
+        for word, before in zip(selected, ["", *selected], strict=False)
+        if word.startswith("-") or "::" not in word or before in _WITH_COLONS
+    ]
     for option, value in options.items():
         flag = f"--nbaprops-{option}"
         kept = [*_without(kept, {flag: True}), f"{flag}={value}"]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ import pandas as pd
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.publication import Publication
@@ -163,7 +165,7 @@ class SessionChampion:
         stored, problem = self._stored(now)
         uncovered = self._uncovered(now, stored, candidates) if asked and stored is not None else problem
         if asked and uncovered is not None:
-            return self._walked_again(now, candidates, uncovered), None
+            return self._walked_again(now, candidates, uncovered, stored), None
         return replace(now, predictions=stored, unavailable=now.unavailable if asked else problem), None
 
     @cached_property
@@ -240,17 +242,30 @@ class SessionChampion:
         other = [day for day, digest in ours.items() if theirs.get(day) != digest]
         return f"its predictions were made on other data, from {other[0]} on" if other else None
 
-    def _walked_again(self, version: Champion, candidates: Sequence[Candidate], why: str) -> Champion:
+    def _walked_again(
+        self, version: Champion, candidates: Sequence[Candidate], why: str, stored: pd.DataFrame | None
+    ) -> Champion:
         try:
             predictions = walk_version(self.context, version, _tested(candidates))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
-            reason = f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
+            reason = (
+                f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
+                f"{_common_window(candidates, stored)}"
+            )
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"
         self.remarks.warn("champion", said)
         return replace(version, predictions=predictions)
+
+
+def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None) -> str:
+    """The way out of a new date: those before it, where they are enough to decide on."""
+    covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date) if stored is not None else set()
+    there = [*takewhile(covered.__contains__, _tested(candidates))]
+    enough = len(there) >= MIN_DATES
+    return f"; it can be compared on the dates that it has: --nbaprops-test={there[0]}..{there[-1]}" if enough else ""
 
 
 def _tested(candidates: Sequence[Candidate]) -> list[date]:

@@ -147,13 +147,14 @@ class Closing:
                 self._finish_run(candidate, decided.standing)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
-        document = self._write_decided(judgement, effects)
+        document = self._write_decided(judgement, effects, is_failed=session.testsfailed > 0)
         try:
             self.config.hook.pytest_nbaprops_decision(config=self.config, decision=copy.deepcopy(document))
         except Exception as error:
             error.add_note("raised by pytest_nbaprops_decision, which gets decision.json as a dict")
             raise
-        return judgement.decision.exit_code
+        code: int = document["exit_code"]
+        return code
 
     def _only_log(self, session: pytest.Session) -> int | None:
         """Where promotion is off; an exit code only where that failed."""
@@ -241,9 +242,12 @@ class Closing:
     def _undecided(self, reason: str) -> dict[str, Any]:
         return self.decision.undecided(reason, seconds=time.perf_counter() - self.started)
 
-    def _write_decided(self, judgement: Judgement, effects: Mapping[str, Sequence[Effect]]) -> dict[str, Any]:
-        seconds = time.perf_counter() - self.started
-        return self._write(self.decision.decided(judgement, effects, seconds=seconds))
+    def _write_decided(
+        self, judgement: Judgement, effects: Mapping[str, Sequence[Effect]], *, is_failed: bool = False
+    ) -> dict[str, Any]:
+        """`is_failed`: pytest ends with 1, whatever is decided, since another test has failed."""
+        document = self.decision.decided(judgement, effects, seconds=time.perf_counter() - self.started)
+        return self._write(document | {"exit_code": document["exit_code"] or int(is_failed)})
 
     def _write(self, document: dict[str, Any]) -> dict[str, Any]:
         """Write the report; each file is whole or not there."""

@@ -354,8 +354,19 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
 
 
 def _has_own_code(state: Candidate) -> bool:
-    """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already."""
-    reached = objects_reached(state.recipe.estimator) if state.recipe is not None else []
-    code = [obj for _, obj in reached if isinstance(obj, FunctionType | type) and is_project(obj)]
-    own = state.spec.code is not None or any(not obj.__module__.startswith("pytest_nbaprops.") for obj in code)
-    return own or (state.recipe is not None and bool(data_at_hand(unfitted(state, threads=1))))
+    """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already.
+
+    What the project put into a library's class counts, and so does any function that a recipe is given: what it does
+    with a night's other rows nobody knows.
+    """
+    if state.spec.code is not None or state.recipe is None:
+        return state.spec.code is not None
+    parts = [state.recipe.estimator, *state.recipe.estimator.get_params(deep=True).values()]
+    classes = {
+        kind for part in parts if hasattr(part, "predict") or hasattr(part, "transform") for kind in type(part).__mro__
+    }
+    methods = (function for kind in classes for function in vars(kind).values() if isinstance(function, FunctionType))
+    reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
+    own = (obj for obj in (*methods, *reached) if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
+    given = any(isinstance(part, FunctionType) for part in parts)
+    return given or any(True for _ in own) or bool(data_at_hand(unfitted(state, threads=1)))

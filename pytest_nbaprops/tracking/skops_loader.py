@@ -25,7 +25,12 @@ from pytest_nbaprops.errors import TrackingError
 MODEL_FILE: Final = "model.skops"
 FEATURES_FILE: Final = "features.json"
 _REVIEWED_IN: Final = {
-    "numpy": ("dtype",),  # what SimpleImputer remembers
+    "numpy": ("clip", "dtype", "nan_to_num"),  # dtype is what SimpleImputer remembers
+    # Boosters of others: their state is the text or the bytes of the trees.
+    "catboost.core": ("CatBoostRegressor",),
+    "collections": ("OrderedDict",),
+    "lightgbm.basic": ("Booster",),
+    "lightgbm.sklearn": ("LGBMRegressor",),
     # The recipes that are not XGBoost's own: numbers, names and XGBoost regressors.
     "pytest_nbaprops.recipes.baseline": ("LastTenMean",),
     "pytest_nbaprops.recipes.two_stage": ("TwoStageRegressor",),
@@ -35,12 +40,25 @@ _REVIEWED_IN: Final = {
         "AbsoluteError", "HalfGammaLoss", "HalfPoissonLoss", "HalfSquaredError", "HalfTweedieLoss",
         "HalfTweedieLossIdentity", "HuberLoss", "PinballLoss",
     ),
+    "sklearn.compose._column_transformer": ("make_column_selector",),
     "sklearn.ensemble._hist_gradient_boosting.binning": ("_BinMapper",),
     "sklearn.ensemble._hist_gradient_boosting.predictor": ("TreePredictor",),
+    "sklearn.feature_selection._mutual_info": ("mutual_info_regression",),
+    "sklearn.feature_selection._univariate_selection": ("f_regression", "r_regression"),
     "sklearn.gaussian_process.kernels": (
         "ConstantKernel", "DotProduct", "Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel",
     ),
     "sklearn.metrics._dist_metrics": ("EuclideanDistance32", "EuclideanDistance64"),
+    # How a search over parameters chose: functions of numbers, and the folds' sizes.
+    "sklearn.metrics._regression": (
+        "explained_variance_score", "max_error", "mean_absolute_error", "mean_absolute_percentage_error",
+        "mean_pinball_loss", "mean_poisson_deviance", "mean_squared_error", "mean_squared_log_error",
+        "median_absolute_error", "r2_score", "root_mean_squared_error",
+    ),
+    "sklearn.metrics._scorer": ("_PassthroughScorer", "_Scorer"),
+    "sklearn.model_selection._split": (
+        "GroupKFold", "KFold", "RepeatedKFold", "ShuffleSplit", "TimeSeriesSplit",
+    ),
     "sklearn.neighbors._ball_tree": ("BallTree", "BallTree32", "BallTree64"),
     "sklearn.neighbors._kd_tree": ("KDTree", "KDTree32", "KDTree64"),
     "sklearn.neural_network._stochastic_optimizers": ("AdamOptimizer", "SGDOptimizer"),

@@ -18,9 +18,9 @@ import pyarrow.parquet
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, OrthogonalMatchingPursuit, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 from xgboost import XGBRegressor
 
 HERE = Path(__file__).parent
@@ -116,7 +116,16 @@ class RollsDice(Base):
         return super().fit(X[keep], y[keep])
 
 
+def predict_beside_the_night(self: Any, X: Any) -> Any:
+    return real_predict(self, X) + X[:, 0].mean() * 0.01
+
+
+real_predict = OrthogonalMatchingPursuit.predict
+OrthogonalMatchingPursuit.predict = predict_beside_the_night
+
 LEAKING = {
+    "scales_the_night": (make_pipeline(FunctionTransformer(scale), Ridge()), "test rows"),
+    "patches_the_library": (OrthogonalMatchingPursuit(), "test rows"),
     "normalises_the_night": (NormalisesTheNight(), "test rows"),
     "ranks_the_night": (RanksTheNight(), "test rows"),
     "imputes_from_the_night": (ImputesFromTheNight(), "test rows"),
