@@ -18,7 +18,7 @@ from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, OUTCOME_COLUMNS
 
 # Whose name it is: who has another one from game to game has no name there.
 NAMES = {"TEAM_NAME": "TEAM_ABBREVIATION", "PLAYER_NAME": "PLAYER_ID"}
-SPELLINGS = 6
+SPELLINGS, FEW_NAMES, MANY_NAMES = 6, 3, 0.02
 KINDS_OF_GAMES = 6  # preseason, regular season, all-star, playoffs, play-in, in-season cup
 
 
@@ -49,9 +49,7 @@ def named_columns(games: pd.DataFrame, lines: Collection[str]) -> tuple[str, ...
 
 def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
     """The columns of the user's own that count as not known before the game."""
-    told = {
-        name for name, of in NAMES.items() if name in games and of in games and _changes(games, name, of) > SPELLINGS
-    }
+    told = {name for name, of in NAMES.items() if name in games and of in games and _tells(games, name, of)}
     for of, most in (("SEASON", KINDS_OF_GAMES), ("GAME_ID", 1)):  # which is of one kind
         if "SEASON_ID" in games and of in games and games.groupby(of)["SEASON_ID"].nunique().max() > most:
             told.add("SEASON_ID")
@@ -65,13 +63,18 @@ def written(names: Collection[str]) -> str:
     return f"{'; '.join(names)} (without the semicolons, on a line each)" if spaced else " ".join(names)
 
 
-def _changes(games: pd.DataFrame, name: str, of: str) -> int:
-    """How often the name changes from row to row, of the one who changes it most often in a season."""
+def _tells(games: pd.DataFrame, name: str, of: str) -> bool:
+    """Whether somebody's name changes from game to game, or many have another one at times.
+
+    Who is renamed in a season changes his name once in it; sources spell few names differently.
+    """
     whose = games.groupby([of, "SEASON"], sort=False).ngroup().to_numpy()
     order = np.argsort(whose, kind="stable")
     values, whose = pd.factorize(games[name])[0][order], whose[order]
     changed = (values[1:] != values[:-1]) & (whose[1:] == whose[:-1])
-    return int(np.bincount(whose[1:][changed], minlength=1).max())
+    changes = np.bincount(whose[1:][changed], minlength=int(whose.max(initial=0)) + 1)
+    back_again = int((changes > 1).sum())
+    return bool(changes.max() > SPELLINGS or back_again > max(FEW_NAMES, MANY_NAMES * len(changes)))
 
 
 def _lasts(games: pd.DataFrame, name: str) -> bool:

@@ -42,6 +42,7 @@ LEAST_MINUTES, LEAST_OF_REGULARS = 1.0, 4.0
 HIGHEST = {"PTS": 45.0, "PRA": 55.0, "MIN": 44.0}
 WHOLE_TEAM, LARGEST_SIDE, CUT = 13, 10, 0.25  # a quarter of the sides at that end: a sample of rows has few there
 # 40 points + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
+MOST_WON_AT_HOME = 0.8  # 54% to 59% in nine real seasons
 LARGEST_DEVIATION, LARGEST_MARGIN, OVERTIME_MINUTES = 25.0, 25.0, 250.0
 
 
@@ -160,10 +161,8 @@ def _margins_add_up(sides: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _picked(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
-    alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
-    results: Any = played["WL"].dropna().unique() if "WL" in played else []
-    if len(results) == 1 and alone.mean() >= 0.5:  # noqa: PLR2004 - most games
-        return f"only games with WL {results[0]}, one side of each"
+    if (said := _one_sided(played, sides)) is not None:
+        return said
     whole = float(_adds_up(sides).mean())
     if whole < WHOLE:
         said = next(_missing_ends(played.assign(PRA=played["PTS"] + played["REB"] + played["AST"]), sides), None)
@@ -176,6 +175,23 @@ def _picked(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
     if sides["minutes"].max() < OVERTIME_MINUTES:
         return "no game went to overtime: games were left out by their length"
     return None
+
+
+def _one_sided(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
+    alone = sides.groupby(level=0).size() < 2  # noqa: PLR2004 - two sides play
+    results: Any = played["WL"].dropna().unique() if "WL" in played else []
+    if len(results) == 1 and alone.mean() >= 0.5:  # noqa: PLR2004 - most games
+        return f"only games with WL {results[0]}, one side of each"
+    if "MATCHUP" in played and (won := _won_at_home(played, sides)) > MOST_WON_AT_HOME:
+        return f"the home side won {won:.0%} of the games: MATCHUP says who won, not who was at home"
+    return None
+
+
+def _won_at_home(played: pd.DataFrame, sides: pd.DataFrame) -> float:
+    """The share of the games with two sides, one of them at home, that this one won."""
+    at_home = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["MATCHUP"].first().str.contains(" vs. ", regex=False)
+    decided = at_home.groupby(level=0).transform("sum").eq(1) & sides["margin"].ne(0)
+    return float((sides["margin"] > 0)[decided & at_home].mean()) if (decided & at_home).any() else 0.0
 
 
 def _missing_ends(played: pd.DataFrame, sides: pd.DataFrame) -> Iterator[str]:

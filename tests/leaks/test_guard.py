@@ -214,6 +214,17 @@ def test_what_a_season_id_says_of_single_rows_is_not_the_leagues(own_columns: pd
     assert "SEASON_ID" in undeclared_columns(short)
 
 
+def test_names_that_say_something_of_single_games_are_nobodys(own_columns: pd.DataFrame) -> None:
+    """A mark at the name in three games of each player; one who is renamed, or two spellings by season, are none."""
+    names, minutes = own_columns["PLAYER_NAME"], own_columns["MIN"]
+    worst = minutes.groupby([own_columns["PLAYER_ID"], own_columns["SEASON"]]).rank(method="first") <= 3
+    first = own_columns["SEASON"] == own_columns["SEASON"].min()
+    late = own_columns["GAME_DATE"] > own_columns["GAME_DATE"].quantile(0.7)
+    for honest in (names, names.where(first, names.str.upper()), names.where(~late, names + " Jr.")):
+        assert "PLAYER_NAME" not in undeclared_columns(own_columns.assign(PLAYER_NAME=honest))
+    assert "PLAYER_NAME" in undeclared_columns(own_columns.assign(PLAYER_NAME=names.where(~worst, names + " (Q)")))
+
+
 OWN = ["PRA", "RESULT", "SCORE", "ROLLING", "SEASON_MEAN", "CAREER_MEAN", "POSITION", "HEIGHT", "HOLIDAY"]
 
 
