@@ -101,6 +101,11 @@ class Judge:
 
     def _evidence(self, candidate: Candidate, champion: Champion | None) -> CandidateEvidence:
         predictions = candidate.predictions()
+        logged = candidate.own_metrics()
+        by_test = logged.keys() - candidate.side_metrics().keys()
+        for name in dict.fromkeys(one.metric for one in criteria_of(candidate) if one.metric in by_test):
+            said = f"{candidate.name}: its test logs {name} itself, and which games are in it is not checked"
+            self.remarks.warn("session", said)
         unregistrable = self._unregistrable(candidate)
         problems = self.remarks.texts("problem")
         identical_to = None  # the champion's label if this candidate would be registered as the very same model
@@ -118,7 +123,7 @@ class Judge:
             problems=(*problems_of(candidate), *problems, *self.leaks.problems(candidate)),
             failures=failures_of(candidate),
             leaks=self.leaks.of_candidate(candidate),
-            own_metrics=candidate.own_metrics() | self._hook_metrics(predictions),
+            own_metrics=logged | self._hook_metrics(predictions),
             market=self.market.report(candidate.name, predictions),
             identical_to=identical_to,
         )

@@ -141,7 +141,20 @@ def test_a_metric_that_a_test_logs_is_no_typo(train: Train, project: pytest.Pyte
     """`maes` is near to `mae`, but the test says it; `maex` nobody says."""
     project.makepyfile(OWN + "    fold.log(maes=1.0)\n")
     assert_one_line(train("--nbaprops-criterion=maex <= 2"), "did you mean", "'maex'")
-    assert train("--nbaprops-criterion=maes <= 2").candidate["criteria"][0]["outcome"] == "passed"
+    session = train("--nbaprops-criterion=maes <= 2")
+    assert session.candidate["criteria"][0]["outcome"] == "passed"
+    assert any(
+        "logs maes itself, and which games are in it is not checked" in one for one in session.decision["warnings"]
+    )
+
+
+def test_a_promotion_beside_a_failed_test_ends_with_one(train: Train, project: pytest.Pytester) -> None:
+    """decision.json says the code that the process ends with, also where another candidate's folds fail."""
+    project.makepyfile(
+        OWN + "\n\ndef test_fails(fold):\n    raise ValueError('no')\n"
+    )
+    session = train()
+    assert (session.decision["verdict"], session.decision["exit_code"], session.code) == ("PROMOTE", 1, 1)
 
 
 def test_a_hook_in_a_late_conftest_is_refused(train: Train, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
