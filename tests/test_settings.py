@@ -97,6 +97,11 @@ def test_keys_of_others_are_theirs(pytester: pytest.Pytester) -> None:
     assert settings(pytester, ini="nbaprops_extra = 1\n").refit == 7
 
 
+def test_trusted_types_may_stand_on_a_line(pytester: pytest.Pytester) -> None:
+    """As the message names them: with commas, or with spaces."""
+    assert settings(pytester, ini="nbaprops_trusted_types = a.B, c.D e.F\n").trusted_types == ("a.B", "c.D", "e.F")
+
+
 def test_kinds_of_games(pytester: pytest.Pytester) -> None:
     """All four kinds count unless the ini file names some; an unknown one is refused."""
     assert settings(pytester).games == ("regular", "playin", "playoffs", "cup")

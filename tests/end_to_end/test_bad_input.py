@@ -150,9 +150,7 @@ def test_a_metric_that_a_test_logs_is_no_typo(train: Train, project: pytest.Pyte
 
 def test_a_promotion_beside_a_failed_test_ends_with_one(train: Train, project: pytest.Pytester) -> None:
     """decision.json says the code that the process ends with, also where another candidate's folds fail."""
-    project.makepyfile(
-        OWN + "\n\ndef test_fails(fold):\n    raise ValueError('no')\n"
-    )
+    project.makepyfile(OWN + "\n\ndef test_fails(fold):\n    raise ValueError('no')\n")
     session = train()
     assert (session.decision["verdict"], session.decision["exit_code"], session.code) == ("PROMOTE", 1, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,14 @@ def test_a_champion_of_a_tests_own_estimator_needs_its_stored_predictions(
         "def test_own(fold):\n    model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))\n"
         "    fold.record(model.predict(fold.test.X), model=model)\n"
     )
-    assert train("--nbaprops-promote=enforce").code == 0
-    session = train(*AGAINST, "--nbaprops-test=last 30 dates", "--nbaprops-seed=7")
+    assert train("--nbaprops-promote=enforce", "--nbaprops-test=2024-03-05..2024-04-08").code == 0
+    session = train(*AGAINST, "--nbaprops-test=2024-03-05..2024-04-14", "--nbaprops-seed=7")
     assert against(session)["outcome"] == "inconclusive"
     assert "a test's own" in against(session)["reason"]
+    session.result.stdout.fnmatch_lines(["next: Decide on the dates that the champion has predicted:"])
+    [window] = re.findall(r"on the dates that it has: --nbaprops-test=(\S+)", against(session)["reason"])
+    again = train(*AGAINST, f"--nbaprops-test={window}", "--nbaprops-seed=7")
+    assert against(again)["outcome"] in ("passed", "failed")
 
 
 @pytest.mark.usefixtures("promoted")

@@ -171,6 +171,25 @@ def test_what_takes_its_time_tells_the_time_left(
     assert ("75%" in screen.getvalue()) is shown
 
 
+@pytest.mark.parametrize(("verbosity", "lines"), [(0, ["nbaprops: looking for leaks: 3 of 4"]), (-1, [])])
+def test_in_a_pipe_a_line_at_times_says_how_far_it_is(
+    config: Config, monkeypatch: pytest.MonkeyPatch, verbosity: int, lines: list[str]
+) -> None:
+    """Not at once, and not for each step."""
+    screen = Screen()
+    reporter = TerminalReporter(config, screen)
+    monkeypatch.setattr(config.option, "verbose", verbosity)
+    monkeypatch.setattr(config.pluginmanager, "get_plugin", {"terminalreporter": reporter}.get)
+    monkeypatch.setattr(config, "get_terminal_writer", lambda: reporter._tw)  # noqa: SLF001
+    monkeypatch.setattr(sys, "__stdout__", Mock(isatty=lambda: False))
+    now = iter([0.0, 1.0, 31.0, 31.0, 32.0])
+    monkeypatch.setattr("pytest_nbaprops.reports.progress.time.monotonic", lambda: next(now))
+    with work_progress(config, "looking for leaks", 4) as show:
+        for done in (2, 3, 4)[: 3 if verbosity == 0 else 0]:
+            show(done)
+    assert screen.getvalue().splitlines() == lines
+
+
 @pytest.mark.parametrize(
     ("order", "planned"),
     [

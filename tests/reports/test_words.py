@@ -106,6 +106,23 @@ def test_every_verdict_has_a_next_step(changes: dict[str, Any], candidate: dict[
     assert next_steps(document_of(candidate_of(**candidate), **changes))[0].command == command
 
 
+def test_where_the_champion_lacks_a_date_the_next_step_is_the_window_that_it_has() -> None:
+    """The everyday case: a new date, and a group that has changed since."""
+    reason = (
+        "v1 cannot be compared; it can be compared on the dates that it has: --nbaprops-test=2023-11-01..2023-12-18"
+    )
+    document = document_of(candidate_of(verdict="INCONCLUSIVE"), verdict="INCONCLUSIVE", reasons=[reason])
+    [step] = next_steps(document)
+    assert step.command == "pytest --nbaprops-train -n 2 --nbaprops-test=2023-11-01..2023-12-18"
+
+
+def test_what_an_option_says_is_no_test() -> None:
+    """A warning's class is named with colons, as tests are."""
+    command = ["pytest", "--nbaprops-train", "-W", "error::FutureWarning", "tests/test_a.py::test_a"]
+    [step, *_] = next_steps(document_of(command=command))
+    assert step.command == "pytest --nbaprops-train -W error::FutureWarning --nbaprops-promote=enforce"
+
+
 def test_a_part_of_the_folds_is_run_whole_next() -> None:
     """The command is the session's without what chose the folds."""
     command = ["pytest", "--nbaprops-train", "-k", "2024-01-05", "-x", "tests", "tests/test_a.py::test_a[x]", "--lf"]
