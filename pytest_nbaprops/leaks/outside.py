@@ -68,7 +68,7 @@ def another_outside(
 
 
 def install(listener: Listener, *, other: str | None) -> None:
-    """Listen from now on; in a world of `other` files clock and generators differ while modules are imported, too."""
+    """Listen from now on; in an `other` world files, clock and generators differ while modules are imported, too."""
     own_packages()  # it looks into folders, and what looks into folders is heard from here on
     sys.addaudithook(listener)
     listener.other = other

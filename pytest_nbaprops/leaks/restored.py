@@ -34,7 +34,7 @@ EVENTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "sqlite3.connect": ((0,), ()),
 }
 BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal")
-NO_FILES = ("/dev/", "/proc/", "/sys/", ":memory:")
+NO_FILES = ("/dev/", "/proc/", "/sys/")
 CACHES = (".cache", ".config", "Library")  # below the home: made by libraries, and the same in every world
 
 
@@ -65,13 +65,14 @@ class Restorer:
             for path in paths if heard_before else ():
                 if isinstance(path, str | bytes | os.PathLike):
                     for end in BESIDE_A_DATABASE if event == "sqlite3.connect" else ("",):
-                        with contextlib.suppress(OSError):  # what cannot be read is not written, or has been kept
+                        # What cannot be read is not written, or has been kept.
+                        with contextlib.suppress(OSError, ValueError):
                             self._keep(absolute(path) + end)
 
     def _keep(self, path: str) -> None:
         if path.startswith(self._left_alone) or path.endswith(".pyc") or is_library_file(path):
             return
-        copy = self.folder / COPIES.format(hashlib.sha256(path.encode()).hexdigest()[:32])
+        copy = self.folder / COPIES.format(hashlib.sha256(os.fsencode(path)).hexdigest()[:32])
         copy.touch(exist_ok=False)  # by whoever is first
         there = Path(path)
         was = "file" if there.is_file() else "folder" if there.is_dir() else "other" if there.exists() else "nothing"
@@ -88,12 +89,12 @@ def put_back(folders: Iterable[Path]) -> None:
     """Undo what the processes of these folders wrote elsewhere, the last thing first; they have ended."""
     lines: list[dict[str, Any]] = []
     for folder in folders:
-        with contextlib.suppress(OSError):
-            lines += map(json.loads, (folder / MANIFEST).read_text(encoding="utf-8").splitlines())
+        with contextlib.suppress(OSError, ValueError):  # a process may have been killed in the last line
+            lines.extend(map(json.loads, (folder / MANIFEST).read_text(encoding="utf-8").splitlines()))
     for line in sorted(lines, key=lambda line: int(line["at"]), reverse=True):
         path = Path(line["path"])
         with contextlib.suppress(OSError):
-            if line["was"] == "file":
+            if line["was"] == "file" and _is_another(path, Path(line["copy"])):
                 shutil.copy2(line["copy"], path)
             elif line["was"] == "folder":
                 path.mkdir(exist_ok=True)
@@ -101,3 +102,10 @@ def put_back(folders: Iterable[Path]) -> None:
                 path.rmdir()  # if nothing else came into it meanwhile
             elif line["was"] == "nothing":
                 path.unlink()
+
+
+def _is_another(path: Path, copy: Path) -> bool:
+    if not path.exists():
+        return True
+    now, before = path.stat(), copy.stat()
+    return (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size)

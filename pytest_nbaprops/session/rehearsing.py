@@ -34,11 +34,8 @@ from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
 REHEARSAL_VERSION = "10"  # with another one nothing is taken from the store
-FEWEST_FITS, DATES_AGAIN, ONE_IN = (
-    2,
-    14,
-    8,
-)  # fits that run again hold two weeks of dates, but are no larger share of themselves
+# Fits that run again hold two weeks of dates, but are no larger share of all fits.
+FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
