@@ -152,7 +152,9 @@ class GroupGuard:
         if not asked:
             return found
         dates = max(len(plan[name]["dates"]) + len(plan[name]["few_dates"]) for name in (*own, *ours))
-        terminal.tell(self.config, f"leak guard: asking {len(own) + len(ours)} feature groups about {dates} dates")
+        groups_ = len(own) + len(ours)
+        what = f"{groups_} feature group{'s' * (groups_ != 1)} about {dates} date{'s' * (dates != 1)}"
+        terminal.tell(self.config, f"leak guard: asking {what}")
         if ours:
             plan = {**plan, BUILT_IN: {"dates": [], "few_dates": plan[ours[0]]["dates"][:DATES_OF_BUILT_IN]}}
         self._few_games = self._few(plan)

@@ -105,11 +105,14 @@ class LeakChecks:
 
     def problems(self, state: Candidate) -> tuple[str, ...]:
         """Why nothing, or not enough, may be known of a candidate's leaks."""
-        undeclared_ = (leak_text(leak) for leak in self.of_candidate(state) if not is_proven(leak))
+        undeclared_ = [leak for leak in self.of_candidate(state) if not is_proven(leak)]
+        # Who hangs on a file breaks where it says another thing: the file is what there is to mend.
+        by_itself = any(leak["group"] == state.name for leak in undeclared_)
+        of_test = None if by_itself else self._of_test(state).unknown
         predictions = None if self.context.settings.known_good else state.predictions()
         good = too_good(predictions) if predictions is not None else None
-        unknown = (self.groups.problem, self.gaps.problem, self._of_test(state).unknown, good)
-        return (*dict.fromkeys(undeclared_), *filter(None, unknown))
+        unknown = (self.groups.problem, self.gaps.problem, of_test, good)
+        return (*dict.fromkeys(map(leak_text, undeclared_)), *filter(None, unknown))
 
     def leaky(self) -> list[str]:
         """Groups with a proven leak."""
