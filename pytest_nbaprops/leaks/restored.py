@@ -1,7 +1,8 @@
 """What the guard's processes write outside of their own folder is put back: a test's tables, a group's cache.
 
 They run on worlds that never were, so what they leave would mislead whoever reads it, the next session first. What
-compiled code writes by itself (Arrow, DuckDB) makes no audit event and stays.
+compiled code writes by itself (Arrow, DuckDB) makes no audit event and stays, and so does what goes into a database:
+others may have it open.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ EVENTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "os.rmdir": ((0,), (1,)),
     "os.link": ((1,), (2, 3)),
     "os.symlink": ((1,), (2,)),
-    "sqlite3.connect": ((0,), ()),
 }
-BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal")
 NO_FILES = ("/dev/", "/proc/", "/sys/")
 CACHES = (".cache", ".config", "Library")  # below the home: made by libraries, and the same in every world
 
@@ -64,10 +63,8 @@ class Restorer:
         with self.unheard() as heard_before:
             for path in paths if heard_before else ():
                 if isinstance(path, str | bytes | os.PathLike):
-                    for end in BESIDE_A_DATABASE if event == "sqlite3.connect" else ("",):
-                        # What cannot be read is not written, or has been kept.
-                        with contextlib.suppress(OSError, ValueError):
-                            self._keep(absolute(path) + end)
+                    with contextlib.suppress(OSError, ValueError):  # what cannot be read, or has been kept
+                        self._keep(absolute(path))
 
     def _keep(self, path: str) -> None:
         if path.startswith(self._left_alone) or path.endswith(".pyc") or is_library_file(path):

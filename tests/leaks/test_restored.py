@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from pytest_nbaprops.leaks.restored import put_back
 
 PROGRAM = """
-import os, shutil, sqlite3, sys
+import os, shutil, sys
 from pathlib import Path
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.restored import Restorer
@@ -29,7 +28,6 @@ WAYS = {
     "removed": "os.remove('kept.txt')",
     "moved": "shutil.move('kept.txt', 'moved.txt')",
     "a folder removed": "shutil.rmtree('empty')",
-    "a database": "with sqlite3.connect('kept.db') as it:\n    it.execute('create table b (x)')\nit.close()",
     "by a fork": "if os.fork() == 0:\n    open('kept.txt', 'w').write('other')\n    os._exit(0)\nos.wait()",
 }
 
@@ -46,9 +44,6 @@ def test_everything_is_as_it_was(tmp_path: Path, way: str) -> None:
         folder.mkdir(parents=True)
     (project / "kept.txt").write_text("kept")
     os.mkfifo(project / "pipe")
-    with sqlite3.connect(project / "kept.db") as database:
-        database.execute("create table a (x)")
-    database.close()
     before, written = state(project), (project / "kept.txt").stat().st_mtime_ns
     command = [sys.executable, "-c", PROGRAM + WAYS[way], str(own)]
     subprocess.run(command, cwd=project, check=True, env={**os.environ, "HOME": str(tmp_path / "home")})
