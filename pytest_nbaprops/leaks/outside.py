@@ -223,10 +223,11 @@ def _told_of(real: Callable[..., Any]) -> Callable[..., Any]:
     """A compiled writer that makes the audit event of what Python opens to write."""
 
     @functools.wraps(real)
-    def write(frame: pd.DataFrame, path: Any = None, *rest: Any, **named: Any) -> Any:
+    def write(frame: pd.DataFrame, *rest: Any, **named: Any) -> Any:
+        path = rest[0] if rest else named.get("path", named.get("path_or_buf"))
         if isinstance(path, str | os.PathLike):
             sys.audit("open", path, "wb", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        return real(frame, path, *rest, **named)
+        return real(frame, *rest, **named)
 
     return write
 

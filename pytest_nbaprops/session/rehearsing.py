@@ -21,7 +21,6 @@ from pytest_nbaprops.code.reached import is_project, objects_reached
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
-from pytest_nbaprops.leaks.outside import WORDS
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
@@ -29,7 +28,18 @@ from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
-from pytest_nbaprops.session.scenes import CHANGES, NOTHING, Change, Move, Scene, Trial, merged
+from pytest_nbaprops.session.scenes import (
+    CHANGES,
+    NOTHING,
+    Change,
+    Move,
+    Scene,
+    Trial,
+    asserting,
+    merged,
+    reads_of,
+    speechless,
+)
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
@@ -159,11 +169,11 @@ class Rehearsing:
         those run again that cannot do with other words in their files.
         """
         runs = self._left_by(scenes)
-        wordless = {number: names for number, run in enumerate(runs) if (names := _speechless(scenes[number], run))}
+        wordless = {number: names for number, run in enumerate(runs) if (names := speechless(scenes[number], run))}
         plain = [replace(scenes[number].of(names), words=False) for number, names in wordless.items()]
         for number, again in zip(wordless, self._left_by(plain), strict=True):
             runs[number].folds |= again.folds
-        vain = {number: names for number, run in enumerate(runs) if (names := _asserting(scenes[number], run))}
+        vain = {number: names for number, run in enumerate(runs) if (names := asserting(scenes[number], run))}
         again_of = [replace(scenes[number].of(names), words=False) for number, names in vain.items()]
         for number, again in zip(vain, self._left_by(again_of, asserts=False), strict=True):
             folds = runs[number].folds
@@ -262,13 +272,13 @@ class Rehearsing:
         for scene, run in zip(scenes, runs, strict=True):
             for state, fold in scene.folds:
                 if fold.nodeid in run.folds and state.name not in watched:
-                    heard[state.name], watched[state.name] = _reads(state, run), (state, fold)
+                    heard[state.name], watched[state.name] = reads_of(state, run), (state, fold)
         opened = {name for name, reads in heard.items() if any(read.is_of_the_kernel for read in reads)}
         alone = Scene(folds=tuple(one for name, one in watched.items() if name in opened), high=True)
         [again] = self._run([alone]) if opened else [Again()]
         for state in states:
             reads = heard.setdefault(state.name, [])
-            sure = confirmed([read for read in reads if not read.tried], _reads(state, again))
+            sure = confirmed([read for read in reads if not read.tried], reads_of(state, again))
             heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
         return heard
 
@@ -307,30 +317,11 @@ class Rehearsing:
     def _tell(self, name: str, change: Change, trial: Trial) -> None:
         known = self.found[name]
         if change.kind is None:
-            tried = [read for read in _reads(trial.state, trial.run) if read.tried]
+            tried = [read for read in reads_of(trial.state, trial.run) if read.tried]
             known.leaks = known.leaks or [undeclared(name, tried or [OTHERWISE], self.context.root)]
         else:
             of_rows = change.kind == PRESENCE and trial.state.spec.code is None  # a recipe is handed nothing but rows
             known.leaks.append(_leak(name, NEIGHBOURS if of_rows else change.kind, trial.move))
-
-
-def _speechless(scene: Scene, run: Again) -> set[str]:
-    """Candidates of whose folds one predicts nothing where files that they read have other words."""
-    if scene.files != WORDS:
-        return set()
-    broken = {state for state, fold in scene.folds if run.folds.get(fold.nodeid, FoldAgain()).predictions.empty}
-    return {state.name for state in broken if any(read.tried for read in _reads(state, run))}
-
-
-def _asserting(scene: Scene, run: Again) -> set[str]:
-    """Candidates of whose folds one ended because an assertion did not hold."""
-    return {state.name for state, fold in scene.folds if fold.nodeid in run.folds and run.folds[fold.nodeid].asserted}
-
-
-def _reads(state: Candidate, run: Again) -> list[Read]:
-    """What was read around a candidate's tests and by them, in one session."""
-    own = (read for fold in state.folds if fold.nodeid in run.folds for read in run.folds[fold.nodeid].reads)
-    return list(dict.fromkeys([*run.reads, *own]))
 
 
 def _leak(name: str, kind: str, move: Move) -> Leak:

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
+from pytest_nbaprops.leaks.reads import Read
 from pytest_nbaprops.leaks.world import KINDS, LATER, NEIGHBOURS, OUTCOMES, PRESENCE
-from pytest_nbaprops.session.rehearsal import Again
+from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
 
 Move = Mapping[str, object] | None
@@ -83,3 +84,22 @@ def merged(scenes: Sequence[Scene]) -> list[Scene]:
         fitted = {fold.fold.fitted_at for _, fold in scene.folds}
         together.setdefault((*scene.dates, *fitted, scene.high), []).extend(scene.folds)
     return [Scene(folds=tuple(folds), high=key[-1]) for key, folds in together.items()]
+
+
+def speechless(scene: Scene, run: Again) -> set[str]:
+    """Candidates of whose folds one predicts nothing where files that they read have other words."""
+    if scene.files != WORDS:
+        return set()
+    broken = {state for state, fold in scene.folds if run.folds.get(fold.nodeid, FoldAgain()).predictions.empty}
+    return {state.name for state in broken if any(read.tried for read in reads_of(state, run))}
+
+
+def asserting(scene: Scene, run: Again) -> set[str]:
+    """Candidates of whose folds one ended because an assertion did not hold."""
+    return {state.name for state, fold in scene.folds if fold.nodeid in run.folds and run.folds[fold.nodeid].asserted}
+
+
+def reads_of(state: Candidate, run: Again) -> list[Read]:
+    """What was read around a candidate's tests and by them, in one session."""
+    own = (read for fold in state.folds if fold.nodeid in run.folds for read in run.folds[fold.nodeid].reads)
+    return list(dict.fromkeys([*run.reads, *own]))

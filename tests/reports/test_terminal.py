@@ -150,6 +150,17 @@ def test_progress_leaves_what_failed_to_pytest() -> None:
     assert progress.pytest_report_teststatus(pd.NaT) is None
 
 
+def shown_on(config: Config, monkeypatch: pytest.MonkeyPatch, *, verbosity: int, terminal: bool) -> Screen:
+    """What pytest writes to, a terminal or a pipe."""
+    screen = Screen()
+    reporter = TerminalReporter(config, screen)
+    monkeypatch.setattr(config.option, "verbose", verbosity)
+    monkeypatch.setattr(config.pluginmanager, "get_plugin", {"terminalreporter": reporter}.get)
+    monkeypatch.setattr(config, "get_terminal_writer", lambda: reporter._tw)  # noqa: SLF001
+    monkeypatch.setattr(sys, "__stdout__", Mock(isatty=lambda: terminal))
+    return screen
+
+
 @pytest.mark.parametrize(("terminal", "verbosity", "shown"), [(True, 0, True), (False, 0, False), (True, -1, False)])
 def test_what_takes_its_time_tells_the_time_left(
     config: Config,
@@ -159,12 +170,7 @@ def test_what_takes_its_time_tells_the_time_left(
     shown: bool,  # noqa: FBT001
 ) -> None:
     """The guard and the rehearsals on a terminal; nothing in a pipe or under -q."""
-    screen = Screen()
-    reporter = TerminalReporter(config, screen)
-    monkeypatch.setattr(config.option, "verbose", verbosity)
-    monkeypatch.setattr(config.pluginmanager, "get_plugin", {"terminalreporter": reporter}.get)
-    monkeypatch.setattr(config, "get_terminal_writer", lambda: reporter._tw)  # noqa: SLF001
-    monkeypatch.setattr(sys, "__stdout__", Mock(isatty=lambda: terminal))
+    screen = shown_on(config, monkeypatch, verbosity=verbosity, terminal=terminal)
     with work_progress(config, "looking for leaks", 4) as show:
         show(3)
     assert ("looking for leaks" in screen.getvalue()) is shown
@@ -176,12 +182,7 @@ def test_in_a_pipe_a_line_at_times_says_how_far_it_is(
     config: Config, monkeypatch: pytest.MonkeyPatch, verbosity: int, lines: list[str]
 ) -> None:
     """Not at once, and not for each step."""
-    screen = Screen()
-    reporter = TerminalReporter(config, screen)
-    monkeypatch.setattr(config.option, "verbose", verbosity)
-    monkeypatch.setattr(config.pluginmanager, "get_plugin", {"terminalreporter": reporter}.get)
-    monkeypatch.setattr(config, "get_terminal_writer", lambda: reporter._tw)  # noqa: SLF001
-    monkeypatch.setattr(sys, "__stdout__", Mock(isatty=lambda: False))
+    screen = shown_on(config, monkeypatch, verbosity=verbosity, terminal=False)
     now = iter([0.0, 1.0, 31.0, 31.0, 32.0])
     monkeypatch.setattr("pytest_nbaprops.reports.progress.time.monotonic", lambda: next(now))
     with work_progress(config, "looking for leaks", 4) as show:
