@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def test_a_hook_that_raises_says_nothing() -> None:
 
 
 def test_folds_better_than_those_looked_at_stand_out() -> None:
-    """Half the error, measured in the baseline's, on enough rows."""
+    """Outcomes themselves, where the others know nothing."""
     rows = table()
     leaking = rows.assign(predicted=np.where(rows["fold"] % 3 == 1, rows["actual"] + 1, 10.0))
     assert "folds is" in str(too_good_folds(leaking, [0, 15, 29]))
@@ -61,6 +61,39 @@ def test_ordinary_folds_do_not(rehearsed: list[int]) -> None:
     """Errors differ from night to night."""
     noisy = table(POINTS + np.random.default_rng(6).normal(scale=6.0, size=3000))
     assert too_good_folds(noisy, rehearsed) is None
+
+
+def season(*, lines_from: int = 160) -> pd.DataFrame:
+    """160 nights of an honest model that explains 8% of what the baseline gets wrong, and twice that with lines."""
+    rng, fold = np.random.default_rng(7), np.repeat(np.arange(160), 150)
+    night = np.repeat(rng.normal(scale=0.5, size=160), 150)
+    knows = np.where(fold < lines_from, 0.08, 0.16)
+    model, luck = rng.normal(scale=np.sqrt(knows)), rng.normal(scale=np.sqrt(1 - knows))
+    baseline = rng.uniform(2, 40, len(fold))
+    actual = baseline + 8 * (model + luck) + night
+    return pd.DataFrame({"fold": fold, "actual": actual, "predicted": baseline + 8 * model, "baseline": baseline})
+
+
+@pytest.mark.parametrize(
+    ("share", "leaks", "said"),
+    [
+        pytest.param(0.1, range(160), "146 of 160 folds", id="a tenth of the way on every night"),
+        pytest.param(0.25, range(100, 108), "8 of 160 folds", id="a quarter of the way in a week"),
+        pytest.param(0.5, [150], "1 of 160 folds", id="half the way on one night"),
+    ],
+)
+def test_folds_that_nobody_looked_at_stand_out(share: float, leaks: Collection[int], said: str) -> None:
+    """A test that goes some of the way to the outcomes, but not on the two weeks that are run again."""
+    rows, rehearsed = season(), [*range(20, 27), *range(90, 97)]
+    leaking = rows["fold"].isin([fold for fold in leaks if fold not in rehearsed])
+    nearer = rows["predicted"] + share * (rows["actual"] - rows["predicted"])
+    assert said in str(too_good_folds(rows.assign(predicted=nearer.where(leaking, rows["predicted"])), rehearsed))
+    assert too_good_folds(rows, rehearsed) is None
+
+
+def test_who_has_lines_later_in_the_season_only_does_not() -> None:
+    """Closing lines explain twice what a good model does, and are no leak."""
+    assert too_good_folds(season(lines_from=60), [*range(20, 27), *range(40, 47)]) is None
 
 
 def test_who_is_better_than_tonights_minutes_allow_is_too_good() -> None:
