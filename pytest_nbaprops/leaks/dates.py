@@ -32,7 +32,7 @@ def kinds_of(dates: Sequence[dt.date], games: pd.DataFrame) -> dict[dt.date, tup
 
 
 def choose(kinds: Mapping[dt.date, tuple[str, ...]], seen: Collection[dt.date], count: int) -> tuple[dt.date, ...]:
-    """At most `count` dates that were not seen, so that as many kinds as can be are seen then, in ascending order.
+    """At most `count` dates that were not seen, so that as many kinds as can be are seen then, the most telling first.
 
     Ties go to the later date, which has more to leak.
     """
@@ -44,7 +44,7 @@ def choose(kinds: Mapping[dt.date, tuple[str, ...]], seen: Collection[dt.date], 
         chosen.append(best)
         left.remove(best)
         known |= set(kinds[best])
-    return tuple(sorted(chosen))
+    return tuple(chosen)
 
 
 def _calendar(day: dt.date) -> list[str]:

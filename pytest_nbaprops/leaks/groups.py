@@ -6,7 +6,9 @@ else only names a leak, or finds what an answer hangs on besides the games.
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -37,6 +39,7 @@ SEED = 1946
 BUILT_IN = "built-in groups"  # asked as one: they are this package's own
 ALL, FEW = "all", "few"  # the leagues to ask about
 MOST_SUSPECTS = 4
+FEWEST_DATES = {ALL: 1, FEW: 4}  # that even a slow group is asked about
 SCENES_KEPT = 1 << 26  # bytes of games: all dates of a few, but one of all seasons' games
 # Kinds of leaks by the change that shows them; a column gets the first that moves it.
 KINDS = (
@@ -83,9 +86,13 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What came of a call: an answer for each time, what was learnt besides, and whether it changed its argument."""
+    """What came of a call: an answer for each time, what was learnt besides, and whether it changed its argument.
+
+    `seconds` is the work that it was, of this process.
+    """
 
     answers: list[Answer]
+    seconds: float
     reads: list[Read] = field(default_factory=list)
     changed: str | None = None
 
@@ -174,13 +181,14 @@ class Material:
         self.listener.take()
         random.seed(SEED)  # a fork draws anew
         np.random.seed(SEED)  # noqa: NPY002 - the global state is what groups share
-        answers, changed = [], None
+        answers, changed, started = [], None, time.process_time()
         with another_outside(self.listener, **OUTSIDES.get(call.change, {})):
             for _ in range(call.times):
                 handed = scene.frame.copy(deep=True)
                 answers.append(_asked(group, handed, tables, scene.frame))
                 changed = changed or _changes(handed, scene.frame)
-        return Heard(answers=answers, reads=[*self.listener.take(), *held], changed=changed)
+        seconds = time.process_time() - started
+        return Heard(answers=answers, seconds=seconds, reads=[*self.listener.take(), *held], changed=changed)
 
 
 def _asked(
@@ -206,6 +214,7 @@ class Examination:
         leaks: that were found.
         few: its answer about a few games, to be compared with those of other interpreters.
         reads: what it read meanwhile.
+        looked: the dates that it was asked about, of all games and of a few.
     """
 
     def __init__(
@@ -213,22 +222,29 @@ class Examination:
         material: Material,
         name: str,
         ask: Callable[[Call], Heard],
-        dates: Sequence[dt.date],
-        few_dates: Sequence[dt.date],
+        days: Mapping[str, Sequence[dt.date]],
+        seconds: float = math.inf,
     ) -> None:
-        """Look at the group on `dates` of all games, and on `few_dates` of a few of them."""
+        """Look at the group on these dates of all games, and of a few of them, in their order.
+
+        Where it is slow on fewer: until its work on either has taken so many `seconds`.
+        """
         self.material, self.group, self._ask = material, material.groups[name], ask
+        self.looked: dict[str, list[str]] = {ALL: [], FEW: []}
+        self._seconds, self._spent = seconds, 0.0
         first, second = self._heard(FEW, times=2), self._heard(FEW)
         self.few, again = first.answers
         self.reads = first.reads
         self.leaks = [] if name == BUILT_IN else list(self._behaviour(first, second.answers[0]))
         if not self.leaks or (self.leaks[0].kind == UNDECLARED and self.leaks[0].remedy != STABLE):
-            self.leaks += self._known_too_early({ALL: dates, FEW: few_dates})
+            self.leaks += self._known_too_early({league: days[league] for league in (ALL, FEW)})
         if not self.leaks and (state := self._moved(again)):
             self.leaks.append(self._leak("keeps state", state))
 
     def _heard(self, league: str, change: str = "", date: str | None = None, times: int = 1) -> Heard:
-        return self._ask(Call(group=self.group.name, league=league, change=change, date=date, times=times))
+        heard = self._ask(Call(group=self.group.name, league=league, change=change, date=date, times=times))
+        self._spent += heard.seconds
+        return heard
 
     def _moved(self, answer: Answer, true: Answer | None = None, league: str = FEW) -> Found | None:
         rows = np.arange(len(self.material.league(league).games))
@@ -275,15 +291,32 @@ class Examination:
             if not dates:
                 continue  # all that a group has given is much
             true = self.few if league == FEW else self.material.given(self.group.name)
-            moving = (str(day) for place, day in enumerate(dates) if self._moves(league, str(day), true, place == 0))
+            moving = (day for day in self._in_time(league, dates) if self._moves(league, day, true))
             if suspects := list(islice(moving, MOST_SUSPECTS)):
                 return self._named(league, suspects, true)
         return []
 
-    def _moves(self, league: str, date: str, true: Answer, combined: bool) -> bool:  # noqa: FBT001 - the first date only
-        """Whether the answer for a date is another one when the world ends that morning."""
-        changes = self._mornings if combined else self._mornings[:1]
-        return any(self._compared(league, change, date, true) is not None for change in changes)
+    @property
+    def _is_in_time(self) -> bool:
+        return self._spent <= self._seconds
+
+    def _in_time(self, league: str, dates: Sequence[dt.date]) -> Iterator[str]:
+        """The dates, one by one, as long as there is time."""
+        self._spent = 0.0
+        for place, day in enumerate(dates):
+            if place >= FEWEST_DATES[league] and not self._is_in_time:
+                return
+            self.looked[league].append(str(day))
+            yield str(day)
+
+    def _moves(self, league: str, date: str, true: Answer) -> bool:
+        """Whether the answer for a date is another one when the world ends that morning.
+
+        On the first one all changes together are tried as well.
+        """
+        first = self.looked[league] == [date]
+        asked = (change for place, change in enumerate(self._mornings) if place == 0 or (first and self._is_in_time))
+        return any(self._compared(league, change, date, true) is not None for change in asked)
 
     @property
     def _mornings(self) -> tuple[str, str]:

@@ -160,7 +160,7 @@ class GroupGuard:
         self._few_games = self._few(plan)
         results = self._results(asked, own, plan)
         for name in own:
-            plan[name]["few_dates"] = results[name]["few_dates"]
+            plan[name].update({part: results[name][part] for part in NO_DATES})
             found[name] = tuple(_by(results[name]["by_columns"], leak) for leak in self._leaks(name, results[name]))
         for name in ours:  # were asked together: each has the leaks of the columns that it made
             leaks = [
@@ -288,7 +288,7 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         **one,
         "leaks": one["leaks"] or other["leaks"],
         "reads": list(dict.fromkeys([*one["reads"], *other["reads"]])),
-        "few_dates": sorted({*one["few_dates"], *other["few_dates"]}),
+        **{part: sorted({*one[part], *other[part]}) for part in NO_DATES},
     }
 
 

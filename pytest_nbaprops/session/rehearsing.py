@@ -157,7 +157,7 @@ class Rehearsing:
                 by_fit[fold.fitted_at] = (*by_fit.get(fold.fitted_at, ()), *of_fold)
             holding = -(-self._dates_again * len(by_fit) // len(kinds))
             most = len(by_fit) // ONE_IN if self._dates_again == DATES_AGAIN else len(by_fit)
-            chosen = choose(by_fit, (), max(FEWEST_FITS, min(holding, most)))
+            chosen = sorted(choose(by_fit, (), max(FEWEST_FITS, min(holding, most))))
             for number, fit in enumerate(chosen if len(chosen) > 1 else chosen * 2):
                 folds = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == fit)
                 yield Scene(folds=tuple(folds), high=number % 2 == 0)
@@ -228,7 +228,7 @@ class Rehearsing:
         by_day: dict[date, list[Scene]] = {}
         for scene in alone:
             by_day.setdefault(scene.dates[-1], []).append(scene)
-        days = choose(kinds_of([*by_day], self.games), (), MOST_AGAIN)
+        days = sorted(choose(kinds_of([*by_day], self.games), (), MOST_AGAIN))
         return [by_day[day][place % len(by_day[day])] for place, day in enumerate(days)]
 
     def _moving(self, scenes: Sequence[Scene], runs: Sequence[Again]) -> dict[str, list[tuple[Scene, Move]]]:

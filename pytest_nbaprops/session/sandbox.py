@@ -28,6 +28,8 @@ from pytest_nbaprops.session.child import Child, Order, run_all
 from pytest_nbaprops.session.context import read_context
 
 PATIENCE, SUSPICION = 600.0, 20.0  # seconds for one answer; where other threads may have held a lock
+SLOWER = 10  # times, that an answer may take longer than one about fewer games did by the row
+SECONDS_A_DATE = 2.0  # of work that all groups together may be, for each of --nbaprops-leak-dates; of a few games, too
 FEWER_DATES = 8  # of the few games, where every call needs an interpreter of its own
 SPAWN = "NBAPROPS_SANDBOX"  # in the environment, as "spawn": an interpreter for every call, as where nothing can fork
 
@@ -77,6 +79,9 @@ class Sandbox:
         # Windows cannot fork, and macOS with its frameworks should not.
         self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
         self.patience = PATIENCE if _only_thread() else SUSPICION
+        own = {*context.own_groups} & {*(told["plan"] or ())}
+        self.seconds = SECONDS_A_DATE * context.settings.leak_dates / max(1, len(own))
+        self.pace: dict[str, float] = {}
         return {name: self._group(name) for name in told["groups"]}
 
     def _group(self, name: str) -> dict[str, Any]:
@@ -86,11 +91,16 @@ class Sandbox:
             reads = [*self.imported, *heard.reads]
             return {"few": heard.answers[0], "reads": reads, "moved": self._moved(name) if reads else None}
         dates, few_dates = (list(map(date.fromisoformat, plan[name][part])) for part in ("dates", "few_dates"))
-        if not self.forks:
-            few_dates = few_dates[:: max(1, len(few_dates) // FEWER_DATES)]
-        found = Examination(self.material, name, self._asked, dates, few_dates)
+        few_dates = few_dates if self.forks else few_dates[:FEWER_DATES]
+        found = Examination(self.material, name, self._asked, {ALL: dates, FEW: few_dates}, self.seconds)
         reads = [*self.imported, *found.reads]
-        return {"leaks": found.leaks, "few": found.few, "reads": reads, "few_dates": list(map(str, few_dates))}
+        return {
+            "leaks": found.leaks,
+            "few": found.few,
+            "reads": reads,
+            "dates": found.looked[ALL],
+            "few_dates": found.looked[FEW],
+        }
 
     def _moved(self, name: str) -> Found | None:
         """How a group's answer for all games differs here from what the folds were given."""
@@ -107,6 +117,8 @@ class Sandbox:
         answer = self._forked(call) if self.forks else self._spawned(call)
         if not isinstance(answer, Heard):
             raise RuntimeError(str(answer))  # noqa: TRY004 - what another process said
+        rows = len(self.material.league(call.league).games) * call.times
+        self.pace[call.group] = max(self.pace.get(call.group, 0.0), answer.seconds / max(1, rows))
         return answer
 
     def _forked(self, call: Call) -> object:
@@ -116,8 +128,10 @@ class Sandbox:
         process = forking.Process(target=_send, args=(there, self.material, call))
         process.start()
         there.close()
+        rows = len(self.material.league(call.league).games) * call.times
+        patience = min(PATIENCE, self.patience + SLOWER * rows * self.pace.get(call.group, 0.0))
         try:
-            if here.poll(self.patience):
+            if here.poll(patience):
                 return here.recv()
         except EOFError:
             return "its interpreter ended without an answer"

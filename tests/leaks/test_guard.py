@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pytest_nbaprops.features.group import FeatureGroup, feature_group
 from pytest_nbaprops.features.sources import join_as_of
 from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
-from pytest_nbaprops.leaks.groups import BUILT_IN, Examination, Material
+from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.rows import changed_rows
@@ -63,7 +64,7 @@ def checked(
 ) -> list[Leak]:
     asked = material(games, [group], root, known)
     dates = dates_of(games)
-    return Examination(asked, group.name, asked.heard, dates[:2], dates[2:]).leaks
+    return Examination(asked, group.name, asked.heard, {ALL: dates[:2], FEW: dates[2:]}).leaks
 
 
 def group_of(function: Any, **named: Any) -> FeatureGroup:
@@ -121,8 +122,25 @@ def test_a_leak_on_rare_dates_is_found_where_every_date_is_asked(rare: Any) -> N
     group = group_of(seldom)
     asked = material(games, [group])
     days = [day.date() for day in games["GAME_DATE"].unique()][10:]
-    (leak,) = Examination(asked, "seldom", asked.heard, [], days).leaks
+    (leak,) = Examination(asked, "seldom", asked.heard, {ALL: [], FEW: days}).leaks
     assert leak.kind == "same-day outcomes"
+
+
+def test_a_slow_group_is_asked_about_fewer_dates(league: pd.DataFrame) -> None:
+    """By the work that it is, not by the clock; one date of all games and a few of the others are always asked."""
+
+    def slow(games: pd.DataFrame) -> Any:
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        return games[["PLAYER_ID"]]
+
+    asked = material(league, [group_of(slow)])
+    dates = dates_of(league, 12)
+    looked = Examination(asked, "slow", asked.heard, {ALL: dates, FEW: dates}, 0.28).looked
+    assert looked == {ALL: list(map(str, dates[:5])), FEW: list(map(str, dates[:5]))}
+    least = Examination(asked, "slow", asked.heard, {ALL: dates, FEW: dates}, 0.01).looked
+    assert [len(days) for days in least.values()] == [1, 4]
 
 
 def test_rows_that_a_merge_adds_are_named_by_their_keys(league: pd.DataFrame) -> None:
@@ -258,7 +276,7 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     asked = material(games, [*builtin_groups()[:4], group_of(last_points)])
     dates = dates_of(league)
     for name in ("last_points", BUILT_IN):
-        assert Examination(asked, name, asked.heard, dates, ()).leaks == []
+        assert Examination(asked, name, asked.heard, {ALL: dates, FEW: ()}).leaks == []
 
 
 def test_what_a_declaration_would_settle_is_not_proven() -> None:
@@ -273,7 +291,7 @@ def test_builtin_groups_are_clean_on_a_real_season() -> None:
     """What comes with the plugin leaks nothing."""
     games = load_games(REAL_LOGS / "2023-24.csv")
     asked = material(games, list(builtin_groups()))
-    assert Examination(asked, BUILT_IN, asked.heard, dates_of(games, 6), ()).leaks == []
+    assert Examination(asked, BUILT_IN, asked.heard, {ALL: dates_of(games, 6), FEW: ()}).leaks == []
 
 
 def test_dates_of_every_kind_come_first(league: pd.DataFrame) -> None:
