@@ -27,6 +27,7 @@ ENOUGH_TEAMS, ENOUGH_GAMES = 28, 300
 WHOLE, TEAM_MINUTES = 0.95, 237.0
 # How much more often sides must lack players than before: the share of it, and its standard errors.
 MORE_OFTEN, ERRORS, USUAL, FEWEST_SIDES = 0.03, 4.0, 0.01, 8
+CHOSEN_PLAYERS = 0.5  # where more sides than that lack players anyway, whole players were left out: others each season
 
 # Of nine real seasons every row adds up, and no season has more than two names of several players.
 SUMS = {"PTS": {"FGM": 2, "FG3M": 1, "FTM": 1}, "REB": {"OREB": 1, "DREB": 1}}
@@ -44,6 +45,7 @@ WHOLE_TEAM, LARGEST_SIDE, CUT = 13, 10, 0.25  # a quarter of the sides at that e
 # 40 points + rebounds + assists away from one's own mean; margins of 49; one game in twenty goes to overtime.
 MOST_WON_AT_HOME = 0.8  # 54% to 59% in nine real seasons
 LARGEST_DEVIATION, LARGEST_MARGIN, OVERTIME_MINUTES = 25.0, 25.0, 250.0
+CROWD = 12  # rows at an end; the own ends of stars, bench players and rookies have one to eight
 
 
 Season = tuple[str, pd.DataFrame, pd.DataFrame]
@@ -110,7 +112,7 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     now = sides["date"].isin([pd.Timestamp(day) for day in tested]).to_numpy()
     before = (sides["date"] < pd.Timestamp(min(tested))).to_numpy()
     usual = max(USUAL, float(lacks[before].mean()) if before.sum() >= FEWEST_SIDES else 0.0)
-    if now.sum() < FEWEST_SIDES or lacks[now].mean() < usual + MORE_OFTEN:
+    if now.sum() < FEWEST_SIDES or usual > CHOSEN_PLAYERS or lacks[now].mean() < usual + MORE_OFTEN:
         return None
     if (lacks[now].mean() - usual) / np.sqrt(usual * (1 - usual) / now.sum()) < ERRORS:
         return None
@@ -190,7 +192,8 @@ def _one_sided(played: pd.DataFrame, sides: pd.DataFrame) -> str | None:
 def _won_at_home(played: pd.DataFrame, sides: pd.DataFrame) -> float:
     """The share of the games with two sides, one of them at home, that this one won."""
     at_home = played.groupby(["GAME_ID", "TEAM_ABBREVIATION"])["MATCHUP"].first().str.contains(" vs. ", regex=False)
-    decided = at_home.groupby(level=0).transform("sum").eq(1) & sides["margin"].ne(0)
+    whole = at_home.groupby(level=0).transform("size").eq(2) & at_home.groupby(level=0).transform("sum").eq(1)
+    decided = whole & sides["margin"].ne(0)
     return float((sides["margin"] > 0)[decided & at_home].mean()) if (decided & at_home).any() else 0.0
 
 
@@ -198,16 +201,21 @@ def _missing_ends(played: pd.DataFrame, sides: pd.DataFrame) -> Iterator[str]:
     whole_teams = played.groupby("TEAM_ABBREVIATION")["PLAYER_ID"].nunique().median() >= WHOLE_TEAM
     least = {"MIN": LEAST_MINUTES if whole_teams else LEAST_OF_REGULARS, **dict.fromkeys(COUNTED, 0.0)}
     for name, lowest in least.items():
-        if name in played and played[name].min() > lowest:
+        if name in played and played[name].min() > lowest and _is_cut(-played[name]):
             yield f"no row has {name} below {played[name].min():g}"
     for name, highest in HIGHEST.items():
-        if played[name].max() < highest:
+        if played[name].max() < highest and _is_cut(played[name]):
             yield f"no row has {name} above {played[name].max():g}"
     largest = sides["players"].max()
     if largest <= LARGEST_SIDE and whole_teams and (sides["players"] == largest).mean() >= CUT:
         yield f"no side has more than {largest} players"
-    deviation = (played["PRA"] - played.groupby("PLAYER_ID")["PRA"].transform("mean")).abs().max()
-    if deviation < LARGEST_DEVIATION:
-        yield f"no row is more than {deviation:.0f} points + rebounds + assists away from the player's mean"
+    deviation = (played["PRA"] - played.groupby("PLAYER_ID")["PRA"].transform("mean")).abs()
+    if deviation.max() < LARGEST_DEVIATION and _is_cut(deviation):
+        yield f"no row is more than {deviation.max():.0f} points + rebounds + assists away from the player's mean"
     if "PLUS_MINUS" in played and not (played["PLUS_MINUS"] == 0).any():
         yield "no row has PLUS_MINUS 0"
+
+
+def _is_cut(values: pd.Series[Any]) -> bool:
+    """Whether many rows are within a unit of the largest one: an end that nobody made thins out."""
+    return bool((values > values.max() - 1).sum() >= CROWD)

@@ -143,6 +143,34 @@ def test_players_left_out_altogether_are_said(season: pd.DataFrame) -> None:
     assert any("lack players" in said for said in found.said)
 
 
+CHOSEN: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "the bench": lambda before: before.index[(before["MIN"] < 18) & (before["GAMES"] > 20)],
+    "scorers": lambda before: before.index[before["PTS"] > 20],
+    "three hundred": lambda before: (before["MIN"] * before["GAMES"]).nlargest(300).index,
+    "ten minutes in twenty games": lambda before: before.index[(before["MIN"] > 10) & (before["GAMES"] >= 20)],
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_players_chosen_by_the_season_before_have_ends_of_their_own(name: str) -> None:
+    """No bench player has 40 points, no scorer none; and of the year before others are there."""
+    if not REAL_LOGS.is_dir():
+        pytest.skip("the real game logs are not here")
+    games = pd.concat([load_games(REAL_LOGS / f"{season}.csv") for season in ("2021-22", "2022-23", "2023-24")])
+    of_player = games[games["SEASON"] == "2022-23"].groupby("PLAYER_ID")
+    before = of_player[["MIN", "PTS"]].mean().assign(GAMES=of_player.size())
+    chosen = games[games["PLAYER_ID"].isin(CHOSEN[name](before))].reset_index(drop=True)
+    days = chosen["GAME_DATE"].dt.date[chosen["SEASON"] == "2023-24"]
+    found = gaps_of(chosen, sorted(set(days))[20:])
+    assert (found.picked, found.problem) == (None, None)
+
+
+def test_teams_of_which_only_some_are_there_are_not_who_won_at_home(season: pd.DataFrame) -> None:
+    """A side without another one has won nothing."""
+    apart = season[season["GAME_ID"].str[-1].astype(int) % 2 == season["MATCHUP"].str.contains("@").astype(int)]
+    assert "MATCHUP" not in str(picked_games(apart))
+
+
 def test_a_whole_season_has_nothing_to_say(season: pd.DataFrame) -> None:
     """Not even on its busiest dates."""
     found = gaps_of(season, january(season))
