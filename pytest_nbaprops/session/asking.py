@@ -40,9 +40,6 @@ HASH_SEEDS = ("2", "3", "4", "5", "6", "7")
 MANY_GROUPS, MANY_DATES = 4, 60  # that are worth a second process to ask them, or about them
 DRAWN = Read(what="holds what its module drew, or a time that it asked for, when it was imported")
 
-IMPORTED = "imported"  # the interpreter in which everything is another thing while modules are imported
-IMPORTED_WORDS = "imported-words"  # the one in which files say other words then
-
 Dates = dict[str, list[str]]
 NOT_BY_COLUMNS = ("not deterministic", "keeps state", "changes rows")
 NO_DATES: Dates = {"dates": [], "few_dates": []}
@@ -173,7 +170,11 @@ class GroupGuard:
     def _results(
         self, asked: Sequence[str], own: Sequence[str], plan: Mapping[str, Dates]
     ) -> dict[str, dict[str, Any]]:
-        """What the processes left of each group, with its answers in `others`: interpreters of another kind."""
+        """What the processes left of each group, and its answers in interpreters of other kinds.
+
+        Those are `imported` and `words`, in which everything, or the words of files, are others while modules are
+        imported, and `seeds` with other hash seeds; None where an interpreter broke.
+        """
         project = {folder for name in own for folder in folders_of(self._functions[name])}
         order = order_for(self.context, project=tuple(sorted(project)), few_games=self._few_games)
         hashing = [name for name in own if hashes(self._functions[name])]
@@ -183,17 +184,17 @@ class GroupGuard:
                 return Child(Path(folder, name), {**order, "plan": None, **more}, hash_seed)
 
             parts = [child(f"part-{n}", groups=list(part), plan=part) for n, part in enumerate(_shared(asked, plan))]
-            imported = [child(IMPORTED, groups=own, other=NUMBERS)] if own else []
+            imported = child("imported", groups=own, other=NUMBERS)
             seeds = [child(f"hash-{seed}", seed, groups=hashing) for seed in HASH_SEEDS] if hashing else []
-            run_all(self.config, [*parts, *imported, *seeds])
+            run_all(self.config, [*parts, *([imported] if own else []), *seeds])
             found: dict[str, dict[str, Any]] = {}
             for part in parts:
                 for name, one in _left(part).items():
                     found[name] = _joined(found[name], one) if name in found else one
-            if reading := [name for name in own if found[name]["reads"]]:
-                words = child(IMPORTED_WORDS, groups=reading, other=WORDS)
+            reading = [name for name in own if found[name]["reads"]]
+            words = child("words", groups=reading, other=WORDS)
+            if reading:
                 run_all(self.config, [words])
-                imported += [words] if words.result is not None else []
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -202,8 +203,12 @@ class GroupGuard:
                     found[name]["reads"] = confirmed(found[name]["reads"], again["reads"])
             for name in own:
                 found[name]["by_columns"] = self._by_columns(name, found[name]["leaks"], child, plan[name])
-            others = {one.folder.name: one.result for one in (*imported, *seeds)}
-            return {name: {**one, "others": others} for name, one in found.items()}
+            there = {"imported": imported.result or {}, "words": words.result or {}}
+            other_seeds = [seed.result or {} for seed in seeds]
+            for name in own:
+                found[name] |= {kind: groups.get(name) for kind, groups in there.items()}
+                found[name]["seeds"] = [groups[name] for groups in other_seeds if name in groups]
+            return found
 
     def _by_columns(
         self, name: str, leaks: Sequence[Leak], child: Callable[..., Child], plan: Dates
@@ -226,18 +231,16 @@ class GroupGuard:
         if leaks:
             return leaks
         reads: list[Read] = result["reads"]
-        imported = result["others"][IMPORTED]
         if untried := [read for read in reads if not read.tried]:
             return [undeclared(name, untried, self.context.root)]
         # With other files nothing may be imported at all.
-        if imported[name]["moved"] or self._differ(imported[name], result) if imported is not None else reads:
+        imported, words = result["imported"], result["words"]
+        if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
             return [undeclared(name, reads or [DRAWN], self.context.root)]
-        words = result["others"].get(IMPORTED_WORDS, {}).get(name)
         if words is not None and not words["few"].broken and (words["moved"] or self._differ(words, result)):
             return [undeclared(name, reads, self.context.root)]
-        for other, groups in result["others"].items():
-            is_seed = other not in (IMPORTED, IMPORTED_WORDS)
-            if is_seed and name in (groups or {}) and (moved := self._differ(groups[name], result)):
+        for seed in result["seeds"]:
+            if moved := self._differ(seed, result):
                 return [Leak(group=name, columns=moved[0], kind="not deterministic", example=moved[1])]
         return []
 
