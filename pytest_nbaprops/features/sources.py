@@ -9,6 +9,8 @@ import pandas as pd
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.group import FeatureGroup, Source
 
+SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
+
 
 def source_path(source: Source, root: Path | None) -> Path:
     """Where the table is: relative paths start at `root`, else at the working directory."""
@@ -51,6 +53,9 @@ def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as problem:
         text = " ".join(str(problem).split())
         raise FeatureError(f"{where}: cannot be read as CSV or Parquet: {text}; mend the path or the file") from problem
+    others = [name for mark, name in SEPARATORS.items() if len(table.columns) == 1 and mark in str(table.columns[0])]
+    if others:
+        raise FeatureError(f"{where}: its cells are separated by {others[0]}; export it with commas, or as Parquet")
     if source.as_of not in table.columns:
         raise FeatureError(
             f"{where}: no as-of column {source.as_of!r} among {', '.join(map(str, table.columns))}; "

@@ -146,6 +146,8 @@ def test_source_rows_are_known_from_the_day_after(tmp_path: Path, suffix: str) -
     [
         (None, "cannot be read as CSV or Parquet"),
         ("PLAYER_ID,DATE\n1,2024-01-01\n", "no as-of column 'AS_OF' among PLAYER_ID, DATE"),
+        ("PLAYER_ID\tAS_OF\n1\t2024-01-01\n", "separated by tabs; export it with commas"),
+        ("PLAYER_ID;AS_OF\n1;2024-01-01\n", "separated by semicolons; export it with commas"),
         ("PLAYER_ID,AS_OF\n1,soon\n", "column 'AS_OF' holds 'soon', which is no date"),
         ("PLAYER_ID,AS_OF\n1,2023\n", "which is no date"),
         ("", "cannot be read as CSV or Parquet"),
