@@ -57,7 +57,7 @@ def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tupl
     return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
 
 
-def written(names: Collection[str]) -> str:
+def ini_line(names: Collection[str]) -> str:
     """Names as the ini file takes them: in one line, or on a line each where one has a space."""
     spaced = any(len(name.split()) > 1 for name in names)
     return f"{'; '.join(names)} (without the semicolons, on a line each)" if spaced else " ".join(names)

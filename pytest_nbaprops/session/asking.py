@@ -20,7 +20,7 @@ from pytest_nbaprops.errors import FeatureError, NBAPropsError
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import hashes
-from pytest_nbaprops.leaks.columns import written
+from pytest_nbaprops.leaks.columns import ini_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of
@@ -158,7 +158,8 @@ class GroupGuard:
         results = self._results(asked, own, plan)
         for name in own:
             plan[name].update({part: results[name][part] for part in NO_DATES})
-            found[name] = tuple(_by(results[name]["by_columns"], leak) for leak in self._leaks(name, results[name]))
+            columns = results[name]["declarable"]
+            found[name] = tuple(_to_be_declared(columns, leak) for leak in self._leaks(name, results[name]))
         for name in ours:  # were asked together: each has the leaks of the columns that it made
             leaks = [
                 (leak, [one for one in leak.columns if one in self.context.columns[name]])
@@ -202,7 +203,7 @@ class GroupGuard:
                 for name, again in _left(alone).items():
                     found[name]["reads"] = confirmed(found[name]["reads"], again["reads"])
             for name in own:
-                found[name]["by_columns"] = self._by_columns(name, found[name]["leaks"], child, plan[name])
+                found[name]["declarable"] = self._declarable(name, found[name]["leaks"], child, plan[name])
             there = {"imported": imported.result or {}, "words": words.result or {}}
             other_seeds = [seed.result or {} for seed in seeds]
             for name in own:
@@ -210,7 +211,7 @@ class GroupGuard:
                 found[name]["seeds"] = [groups[name] for groups in other_seeds if name in groups]
             return found
 
-    def _by_columns(
+    def _declarable(
         self, name: str, leaks: Sequence[Leak], child: Callable[..., Child], plan: Dates
     ) -> tuple[str, ...]:
         """The undeclared columns that a group leaks by: those which, if they were known, would leave no leak."""
@@ -295,11 +296,11 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by(columns: Sequence[str], leak: Leak) -> Leak:
+def _to_be_declared(columns: Sequence[str], leak: Leak) -> Leak:
     """A leak that comes by columns of one's own is only not known: nobody has said what they hold."""
     if not columns or leak.remedy is not None or leak.kind in NOT_BY_COLUMNS:
         return leak
-    return replace(leak, remedy=f"nbaprops_known_columns = {written(columns)} (if known before the game)")
+    return replace(leak, remedy=f"nbaprops_known_columns = {ini_line(columns)} (if known before the game)")
 
 
 def _left(child: Child) -> dict[str, dict[str, Any]]:
