@@ -32,6 +32,9 @@ CHOSEN_PLAYERS = 0.5  # where more sides than that lack players anyway, whole pl
 # Of nine real seasons every row adds up, and no season has more than two names of several players.
 SUMS = {"PTS": {"FGM": 2, "FG3M": 1, "FTM": 1}, "REB": {"OREB": 1, "DREB": 1}}
 ENOUGH_ROWS, CHANGED, NAMESAKES = 50, 0.01, 4
+# At most three of a season's 22,000 lines of ten minutes and more are those of an earlier game of the player's.
+LINE = ("FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB", "AST", "STL", "BLK", "TOV", "PF")
+LONG_LINE, LONG_GAME, REPEATED = 10, 10.0, 0.002
 KNOWN_CHANGE = (
     "outcomes or players were changed; load the games as they are, or say why with nbaprops_known_gaps = REASON"
 )
@@ -68,7 +71,8 @@ def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None
         return Gaps(picked=picked)
     if known:
         return Gaps(said=[f"rows are missing from the games, as is known: {known}"])
-    problem, share = _changed(games, tested) or _more_often(games, tested), _incomplete(seasons)
+    problem = _changed(games, tested) or _twice(games, tested) or _more_often(games, tested)
+    share = _incomplete(seasons)
     if problem is not None or share <= 1 - WHOLE:
         return Gaps(problem=problem)
     return Gaps(said=[f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison"])
@@ -89,6 +93,21 @@ def _changed(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
         if len(ids) and (several := int((ids > 1).sum())) > max(NAMESAKES, CHANGED * len(ids)):
             return f"{several} of {len(ids)} players on the tested dates have several PLAYER_IDs: {KNOWN_CHANGE}"
     return None
+
+
+def _twice(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
+    """How many tested rows are the box scores of an earlier date: of a game under two dates one tells the other."""
+    line = [name for name in LINE if name in games]
+    rows = games[games["MIN"] >= LONG_GAME].sort_values("GAME_DATE", kind="stable")
+    repeated = rows.duplicated(["PLAYER_ID", "SEASON", *line])[
+        rows["GAME_DATE"].isin([pd.Timestamp(day) for day in tested])
+    ]
+    if len(line) < LONG_LINE or repeated.sum() <= max(NAMESAKES, REPEATED * len(repeated)):
+        return None
+    return (
+        f"{repeated.sum()} of {len(repeated)} box scores on the tested dates are those of an earlier date, too: games "
+        "are there twice, under two dates and ids; load each of them once, or say why with nbaprops_known_gaps = REASON"
+    )
 
 
 def picked_games(games: pd.DataFrame) -> str | None:

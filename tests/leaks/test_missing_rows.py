@@ -143,6 +143,17 @@ def test_players_left_out_altogether_are_said(season: pd.DataFrame) -> None:
     assert any("lack players" in said for said in found.said)
 
 
+def test_games_under_two_dates_are_not_known(season: pd.DataFrame) -> None:
+    """Two sources with days and ids of their own, put together: yesterday's row tells tonight's."""
+    copies = season[season["GAME_DATE"] >= "2024-01-02"].assign(
+        GAME_ID=lambda rows: "9" + rows["GAME_ID"].str[1:],
+        GAME_DATE=lambda rows: rows["GAME_DATE"] - pd.Timedelta(days=1),
+    )
+    some = copies[copies["TEAM_ABBREVIATION"].isin(["BOS", "DEN"])]
+    said = gaps_of(pd.concat([season, some]).sort_values("GAME_DATE", ignore_index=True), january(season)).problem
+    assert "are those of an earlier date, too" in str(said)
+
+
 CHOSEN: dict[str, Callable[[pd.DataFrame], Any]] = {
     "the bench": lambda before: before.index[(before["MIN"] < 18) & (before["GAMES"] > 20)],
     "scorers": lambda before: before.index[before["PTS"] > 20],
