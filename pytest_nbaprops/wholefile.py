@@ -15,6 +15,8 @@ from typing import Final
 from pytest_nbaprops.processes import is_alive
 
 PREFIX: Final = ".tmp-"
+# Folders can be shared by machines, whose process ids say nothing here.
+_MINE: Final = f"{PREFIX}{zlib.crc32(socket.gethostname().encode()):08x}-"
 _OPENED_SECONDS: Final = 5.0
 
 
@@ -24,7 +26,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: it cannot be written; what was there stays, and nothing else is left.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_mine()}{os.getpid()}-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_MINE}{os.getpid()}-")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -57,13 +59,8 @@ def move(file: Path, place: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Take away what processes of this machine left that were killed while they wrote into the folder."""
-    for path in folder.glob(f"{_mine()}*"):
-        pid = path.name.removeprefix(_mine()).partition("-")[0]
+    for path in folder.glob(f"{_MINE}*"):
+        pid = path.name.removeprefix(_MINE).partition("-")[0]
         if pid.isdecimal() and not is_alive(int(pid)):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _mine() -> str:
-    """Folders can be shared by machines, whose process ids say nothing here."""
-    return f"{PREFIX}{zlib.crc32(socket.gethostname().encode()):08x}-"

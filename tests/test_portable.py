@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,12 +97,10 @@ def test_a_file_that_another_has_open_is_waited_for(tmp_path: Path, monkeypatch:
     assert not refusals
 
 
-def test_what_a_killed_process_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
     """What a living one writes stays, and so does what another machine wrote into a shared folder."""
-    dead, living = tmp_path / f"{wholefile._mine()}999999999-a", tmp_path / f"{wholefile._mine()}1-a"  # noqa: SLF001
-    monkeypatch.setattr(socket, "gethostname", lambda: "another")
-    elsewhere = tmp_path / f"{wholefile._mine()}999999999-a"  # noqa: SLF001
-    monkeypatch.undo()
+    dead, living = tmp_path / f"{wholefile._MINE}999999999-a", tmp_path / f"{wholefile._MINE}1-a"  # noqa: SLF001
+    elsewhere = tmp_path / f"{PREFIX}0badcafe-999999999-a"
     for file in (dead, living, elsewhere):
         assert file.name.startswith(PREFIX)
         file.touch()

@@ -152,7 +152,9 @@ class Candidate:
                 "libraries": libraries(),
             }
         )
-        return replace(self, folds=states, identity=identity)
+        candidate = replace(self, folds=states, identity=identity)
+        candidate._fit_keys = self._fit_keys  # noqa: SLF001 - what was asked of it so far
+        return candidate
 
     def fit_key(self, fold: Fold, digest: DatasetDigest, estimator: str | None = None) -> str:
         """Everything that decides a fitted model: data before the fit, window, features, estimator, libraries.

@@ -38,7 +38,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path, champion: Champion) -> Non
 
 def test_what_a_session_left_that_was_killed_while_it_wrote_one_goes(tmp_path: Path, champion: Champion) -> None:
     """Beside the two files nothing lies there."""
-    (tmp_path / f"{wholefile._mine()}999999999-a").touch()  # noqa: SLF001 - as `write_whole` calls it
+    (tmp_path / f"{wholefile._MINE}999999999-a").touch()  # noqa: SLF001 - as `write_whole` calls it
     write_snapshot(tmp_path, champion)
     assert {file.name for file in tmp_path.iterdir()} == {VERSION, PREDICTIONS}
 
