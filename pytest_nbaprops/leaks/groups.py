@@ -27,7 +27,7 @@ from pytest_nbaprops.leaks.columns import unknown_columns
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
 from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, WORDS, another_outside
 from pytest_nbaprops.leaks.perturb import Cutoff, Scene
-from pytest_nbaprops.leaks.reads import STABLE, Read, undeclared
+from pytest_nbaprops.leaks.reads import SEEDED, STABLE, Read, undeclared
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -236,7 +236,7 @@ class Examination:
         self.few, again = first.answers
         self.reads = first.reads
         self.leaks = [] if name == BUILT_IN else list(self._behaviour(first, second.answers[0]))
-        if not self.leaks or (self.leaks[0].kind == UNDECLARED and self.leaks[0].remedy != STABLE):
+        if not self.leaks or (self.leaks[0].kind == UNDECLARED and self.leaks[0].remedy not in (STABLE, SEEDED)):
             self.leaks += self._known_too_early({league: days[league] for league in (ALL, FEW)})
         if not self.leaks and (state := self._moved(again)):
             self.leaks.append(self._leak("keeps state", state))

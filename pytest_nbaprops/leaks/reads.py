@@ -44,6 +44,7 @@ NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "p
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 MOST_SAID = 5
 STABLE = "let it depend on nothing but its arguments"
+SEEDED = f"{STABLE}: draw from np.random.default_rng(SEED), which nobody shares"
 IF_STATIC = "(if nothing in it was learnt from the tested games)"
 IN_A_FILE = "keep it in a file that is declared: nbaprops_sources, or sources={...} of a feature group"
 
@@ -82,7 +83,8 @@ def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str,
     paths = [Path(read.path) for read in reads if read.path is not None]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
-    remedy = f"nbaprops_sources = {' '.join(near)} {IF_STATIC}" if near else IN_A_FILE if held else STABLE
+    otherwise = SEEDED if any("random state" in read.what for read in reads) else STABLE
+    remedy = f"nbaprops_sources = {' '.join(near)} {IF_STATIC}" if near else IN_A_FILE if held else otherwise
     return Leak.undeclared(name, detail, remedy, columns)
 
 

@@ -725,6 +725,15 @@ def seeds_the_generators(games):
     return usual(games, "seeds_the_generators")
 
 @group()
+def projects_at_random(games):
+    np.random.seed(1)
+    return usual(games, "projects_at_random") * np.random.randn()
+
+@group()
+def projects_at_random_by_itself(games):
+    return usual(games, "projects_at_random_by_itself") * np.random.default_rng(1).normal()
+
+@group()
 def database_in_memory(games):
     with sqlite3.connect(":memory:") as database:
         games[["PLAYER_ID", "GAME_ID"]].to_sql("games", database)
@@ -787,7 +796,7 @@ def as_the_hook_asks():
 """
 HONEST_OUTSIDE = {
     "declared_configuration", "measures_its_time", "seeds_the_generators", "database_in_memory", "temporary_file",
-    "looks_at_a_file",
+    "looks_at_a_file", "projects_at_random_by_itself",
 }  # fmt: skip
 UNDECLARED = {
     "opens_a_table": f"nbaprops_sources = answers.json {IF_STATIC}",
@@ -798,6 +807,7 @@ UNDECLARED = {
     "front_of_a_compiled_reader": f"nbaprops_sources = answers.feather {IF_STATIC}",
     "database_file": f"nbaprops_sources = answers.db {IF_STATIC}",
     "hangs_on_the_day": "let it depend on nothing but its arguments",
+    "projects_at_random": "draw from np.random.default_rng(SEED)",
     "made_in_the_hook": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
 }
 
