@@ -95,7 +95,13 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
             )
         if needed and rows.games is not None:
             more = {f"{step}__games" if step else "games": rows.games(needed)}
-        return estimator.fit(features, rows.y, **more)
+        try:
+            return estimator.fit(features, rows.y, **more)
+        except (AttributeError, IndexError) as error:
+            if step and estimator.steps[0][0] == "simpleimputer":  # who looks for columns by their names finds none
+                name = type(last).__name__
+                error.add_note(f"the imputer hands over arrays: {name} gets a DataFrame if its tags say allow_nan")
+            raise
 
 
 def predict(estimator: Any, rows: Rows, *, threads: int) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from pytest_nbaprops.data.digest import dataset_digest
@@ -149,3 +150,23 @@ def test_only_training_rows_have_their_games(dataset: Dataset, fold: Fold, tmp_p
         FoldError, match="needs GAME_DATE, MIN of the rows that it is fitted on, and only training rows"
     ):
         estimators.fit(unfitted, mine.test, threads=1)
+
+
+class PicksByName(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+    def fit(self, features: pd.DataFrame, target: pd.Series[float]) -> PicksByName:
+        self.columns_, self.mean_ = features.columns[:2], target.mean()
+        return self
+
+    def predict(self, features: pd.DataFrame) -> pd.Series[float]:
+        return features[self.columns_].mean(axis=1)
+
+
+def test_who_finds_no_names_behind_the_imputer_is_told_why(dataset: Dataset, fold: Fold) -> None:
+    """An estimator of one's own is put behind it because it does not say that it takes missing values."""
+    recipe = resolve_recipe("mine", registered={"mine": PicksByName()}, seed=3, threads=1)
+    rows = dataset.train(fold, [str(column) for column in dataset.features])
+    with pytest.raises(AttributeError) as raised:
+        estimators.fit(recipe.estimator, rows, threads=1)
+    assert raised.value.__notes__ == [
+        "the imputer hands over arrays: PicksByName gets a DataFrame if its tags say allow_nan"
+    ]
