@@ -154,6 +154,12 @@ def test_games_under_two_dates_are_not_known(season: pd.DataFrame) -> None:
     assert "are those of an earlier date, too" in str(said)
 
 
+def test_short_lines_are_alike_by_chance(season: pd.DataFrame) -> None:
+    """Of a source that fills in what it does not know nothing is said."""
+    poor = season.assign(**dict.fromkeys(["STL", "BLK", "TOV", "PF", "OREB", "DREB"], 0.0))
+    assert "earlier date" not in str(gaps_of(poor, january(season)).problem)
+
+
 CHOSEN: dict[str, Callable[[pd.DataFrame], Any]] = {
     "the bench": lambda before: before.index[(before["MIN"] < 18) & (before["GAMES"] > 20)],
     "scorers": lambda before: before.index[before["PTS"] > 20],
