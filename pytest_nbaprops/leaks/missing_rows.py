@@ -98,7 +98,7 @@ def _changed(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
 def _twice(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     """How many tested rows are the box scores of an earlier date: of a game under two dates one tells the other."""
     rows = games[games["MIN"] >= LONG_GAME].sort_values("GAME_DATE", kind="stable")
-    line = [name for name in LINE if name in games and rows[name].nunique() > 1]
+    line = [name for name in LINE if name in games and rows[name].min() < rows[name].max()]
     repeated = rows.duplicated(["PLAYER_ID", "SEASON", *line])[
         rows["GAME_DATE"].isin([pd.Timestamp(day) for day in tested])
     ]
