@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.code.installed import INSTALLED, own_packages
 from pytest_nbaprops.leaks.leak import Leak
+from pytest_nbaprops.processes import files_only_written
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -72,8 +73,16 @@ class Read:
 
 
 def confirmed(reads: Sequence[Read], again: Sequence[Read]) -> list[Read]:
-    """Without those of the kernel that were not heard `again`, where nothing else ran: they are somebody else's."""
-    return [read for read in reads if not read.is_of_the_kernel or read in again]
+    """Without those of the kernel that are somebody else's: not heard `again`, where nothing else ran, or of a log.
+
+    Whoever looks into a session's output now and then opens a file that somebody only writes.
+    """
+    logs = files_only_written() if any(read.is_of_the_kernel for read in reads) else set()
+    return [
+        read
+        for read in reads
+        if not read.is_of_the_kernel or (read in again and os.path.realpath(str(read.path)) not in logs)
+    ]
 
 
 def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:

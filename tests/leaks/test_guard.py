@@ -22,6 +22,7 @@ from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import Listener
+from pytest_nbaprops.leaks.reads import Read, confirmed
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
 from tests.leaks import planted
@@ -277,6 +278,15 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     dates = dates_of(league)
     for name in ("last_points", BUILT_IN):
         assert Examination(asked, name, asked.heard, {ALL: dates, FEW: ()}).leaks == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fdinfo").is_dir(), reason="only Linux tells of other processes' files")
+def test_who_looks_into_the_sessions_output_is_not_the_candidate(tmp_path: Path) -> None:
+    """The kernel does not say who opened a file; that of a log is somebody else's, a table's may be the candidate's."""
+    reads = [Read(path=str(tmp_path / name), what="") for name in ("log.txt", "table.parquet", "seldom.parquet")]
+    with (tmp_path / "log.txt").open("w"), (tmp_path / "table.parquet").open("w+"):
+        assert confirmed(reads, reads[:2]) == [reads[1]]
+    assert confirmed(reads, reads) == reads
 
 
 def test_what_a_declaration_would_settle_is_not_proven() -> None:
