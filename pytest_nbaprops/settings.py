@@ -162,9 +162,10 @@ class _Reader(OptionValues):
         )
 
     def sources(self) -> tuple[str, ...]:
-        """Declared files, absolute; several may stand on a line."""
+        """Declared files, absolute; several may stand on a line, with or without commas between them."""
         paths: list[str] = []
-        for text in (word for line in self.lines("sources") for word in shlex.split(line, posix=os.name == "posix")):
+        words = (word for line in self.lines("sources") for word in shlex.split(line, posix=os.name == "posix"))
+        for text in (word.removesuffix(",") for word in words):
             path = os.path.normpath(self.ini_folder / Path(text).expanduser())
             if not Path(path).is_file():
                 raise SettingsError(

@@ -42,8 +42,11 @@ def unknown_columns(games: pd.DataFrame, known: Collection[str] = ()) -> Unknown
 
 
 def named_columns(games: pd.DataFrame, lines: Collection[str]) -> tuple[str, ...]:
-    """The columns that lines of the ini file name: one each, which may have spaces, or several words of one."""
-    words = ((line,) if line in games else tuple(line.split()) for line in lines)
+    """The columns that lines of the ini file name: one each, which may have spaces, or several words of one.
+
+    Commas between them are forgiven.
+    """
+    words = ((line,) if line in games else line.replace(",", " ").split() for line in lines)
     return tuple(name for named in words for name in named)
 
 

@@ -85,7 +85,7 @@ def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.
         "    return games.groupby('PLAYER_ID')['NIGHT'].shift(1).to_frame('night')\n\n"
         "def pytest_nbaprops_feature_groups(config):\n    return [mean, height, night, tonight]\n"
     )
-    session = train("-o", "nbaprops_known_columns=HEIGHT AGE", FEW_FOLDS)
+    session = train("-o", "nbaprops_known_columns=HEIGHT, AGE", FEW_FOLDS)
     found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
     assert found == {"mean": "nbaprops_known_columns = MEAN (if known before the game)", "tonight": None}
     assert session.candidate["verdict"] == "REJECT"

@@ -825,7 +825,7 @@ def test_what_groups_hang_on_is_declared_or_not_known(project: pytest.Pytester, 
         table.to_sql("answers", database)
     for name in ("config", "answers"):
         (project.path / f"{name}.json").write_text('{"factor": 2, "mean": 13}')
-    session = train(FEW_FOLDS, "-o", "nbaprops_sources=config.json")
+    session = train(FEW_FOLDS, "-o", "nbaprops_sources=config.json,")
     found = {leak["group"]: leak["remedy"] for leak in session.candidate["leaks"]}
     assert {leak["kind"] for leak in session.candidate["leaks"]} == {"undeclared source"}
     assert found.keys() == UNDECLARED.keys()
