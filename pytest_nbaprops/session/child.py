@@ -22,7 +22,9 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import joblib
+import joblib.parallel
 import pytest
+from joblib.externals import loky
 
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.leaks.leak import detail_of
@@ -38,6 +40,8 @@ ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "tic
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
 REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--report-log", "log_file": "--log-file"}
 REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
+# Groups are asked by forks, which threads must not hold up; folds run again as they ran.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NOT_IN_CHILDREN = ("PYTEST_XDIST", "COV_CORE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 NOT_AGAIN = ("--pdb", "--trace", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--nf")
 
@@ -88,7 +92,7 @@ def main() -> None:
     )
     install(listener, other=told["other"])
     sys.addaudithook(Restorer(file.parent, listener.unheard))
-    _remember_nothing()
+    _tame_joblib()
     if not told.get("asserts", True):
         sys.meta_path.insert(0, _Unasserted())
         _assert_nothing("numpy.testing", "pandas.testing")
@@ -96,8 +100,12 @@ def main() -> None:
     raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
 
 
-def _remember_nothing() -> None:
-    """What joblib keeps on disk is computed anew: a cache that is right changes nothing, and a stale one shows."""
+def _tame_joblib() -> None:
+    """What joblib keeps on disk is computed anew: a cache that is right changes nothing, and a stale one shows.
+
+    That it has no workers here is no reason to say that there is one core, and scikit-learn sums by their number.
+    """
+    joblib.cpu_count = joblib.parallel.cpu_count = loky.cpu_count
     real = joblib.Memory.__init__
 
     def __init__(self: joblib.Memory, location: Any = None, *rest: Any, **named: Any) -> None:  # noqa: ARG001, N807
@@ -187,7 +195,7 @@ class Child:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(NOT_IN_CHILDREN)},
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder / 'mlflow.db'}",  # what a test logs itself is logged once
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+            **(ONE_THREAD if self.order["nodeids"] is None else {}),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # no server answers, and minutes would be spent on asking again
             "JOBLIB_MULTIPROCESSING": "0",  # what its workers read would not be heard
             REHEARSAL: str(self.folder / ORDER),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.gate.verdict import FoldCounts
-from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.context import Context, thread_share
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState, made_by
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold
@@ -65,6 +65,17 @@ def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
                 candidate = context.candidate(spec)
                 candidates[spec.name] = candidate.planned(folds, context.dataset.digest, plain["nodeids"])
     return list(candidates.values()), list(problems)
+
+
+def workers_of(context: Context) -> int:
+    """How many xdist workers run the folds, each of which leaves its plan; 0 where this process does."""
+    return len(list((context.folder / PLANS).glob("gw*.json")))
+
+
+def fold_threads(context: Context) -> int:
+    """Threads of a process that runs folds."""
+    workers = workers_of(context)
+    return thread_share(workers) if workers else context.threads
 
 
 def cleaned(properties: Iterable[object]) -> list[tuple[str, object]]:

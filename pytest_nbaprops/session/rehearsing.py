@@ -26,7 +26,7 @@ from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import failures_of, problems_of
+from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.session.scenes import (
     CHANGES,
@@ -200,7 +200,8 @@ class Rehearsing:
             "seed": self.context.settings.seed,
         }
         nodeids = {fold.nodeid for _, fold in scene.folds}
-        return order_for(self.context, nodeids=nodeids, world=world, other=scene.files)
+        threads = fold_threads(self.context)  # neighbours, for one, come out otherwise on another number
+        return order_for(self.context, nodeids=nodeids, world=world, other=scene.files, threads=threads)
 
     def _judged(self, states: Sequence[Candidate], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
         self.found = {state.name: Rehearsed() for state in states}

@@ -17,8 +17,8 @@ from pytest_nbaprops.metrics.point import FOLD_METRICS
 from pytest_nbaprops.redaction import redact, redacted, redacted_words
 from pytest_nbaprops.registry.publication import Publication, RunRecord
 from pytest_nbaprops.reports.decision_file import write_attribution, write_tables
-from pytest_nbaprops.session.context import Context, thread_share
-from pytest_nbaprops.session.evidence import PLANS
+from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.evidence import fold_threads, workers_of
 from pytest_nbaprops.tracking import provenance, tags
 from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
@@ -154,7 +154,6 @@ class RunLog:
     def _provenance(self, candidate: Candidate) -> dict[str, Any]:
         """All that decides a candidate's result, as exact builtins, for whoever wants to repeat it."""
         context = self.context
-        workers = len(list((context.folder / PLANS).glob("gw*.json")))  # each xdist worker leaves its plan
         try:  # the session's command line, as decision.json has it since the start
             written = json.loads((Path(context.settings.report) / DECISION).read_text(encoding="utf-8"))["command"]
             command = redacted_words(written)
@@ -180,8 +179,8 @@ class RunLog:
                 "digest": context.dataset.digest.to_dict(),
             },
             "seed": candidate.spec.seed,
-            "workers": workers,
-            "threads": thread_share(max(1, workers)) if workers else context.threads,
+            "workers": workers_of(context),
+            "threads": fold_threads(context),
             "libraries": provenance.versions(),
             "plugin_code": provenance.plugin_code(),
             "platform": provenance.machine(),

@@ -401,6 +401,9 @@ HONEST = {
         "    rows, y = filled(fold.train).iloc[order], fold.train.y.iloc[order]\n"
         "    fold.record(Ridge().fit(rows, y).predict(filled(fold.test)))\n"
     ),
+    "counts_cores": (  # by whose number nearest neighbours, for one, come out otherwise
+        "def test_counts_cores(fold):\n    import joblib\n    fold.record(fold.test.y * 0 + joblib.cpu_count())\n"
+    ),
     "sqlite_in_memory": (
         "def test_sqlite_in_memory(fold):\n    with sqlite3.connect(':memory:') as database:\n"
         "        fold.train.y.to_frame('y').to_sql('y', database)\n"
