@@ -38,11 +38,11 @@ SEASON: Final = Problem(
 )
 EMPTY_OUTCOME: Final = Problem(
     expected="a number, or all outcome columns empty for a game not yet played",
-    way_out="fill the cell in, or drop the row if the player did not play",
+    way_out="fill the cell in (0 everywhere for who did not play), or drop the row",
 )
 EARLY_OUTCOME: Final = Problem(
     expected="an empty cell, as in the row's other outcome columns",
-    way_out="empty the cell for a game not yet played, or fill the other outcome columns in",
+    way_out="empty the cell for a game not yet played, or fill the others in (0 everywhere for who did not play)",
 )
 OTHER_MATCHUP: Final = Problem(
     expected="a MATCHUP with the row's TEAM_ABBREVIATION in it", way_out="correct TEAM_ABBREVIATION or MATCHUP"

@@ -55,11 +55,13 @@ def named_table(raw: pa.Table, place: Place, column_map: Mapping[str, str], targ
     kept = {position: name for position, name in enumerate(names) if name is not None}
     _require_columns(list(kept.values()), place.name, target_columns)
     table = pa.table({name: _readable(name, raw.column(position), place) for position, name in kept.items()})
-    odd = [
-        Oddity(what=f"{theirs[position]!r} read as the column {name}", rows=0, example=place.name)
+    renamed = [
+        f"{theirs[position]!r} read as the column {name}"
         for position, name in kept.items()
         if name != theirs[position] and theirs[position] not in column_map
     ]
+    more = f", and {len(renamed) - 1} more in other letters" if len(renamed) > 1 else ""
+    odd = [Oddity(what=f"{first}{more}", rows=0, example=place.name) for first in renamed[:1]]
     again = _repeated_headers(table, [theirs[position] for position in kept])
     if again.any():
         what, example = "the header repeated between the rows, left out", place.at(int(np.argmax(again)))

@@ -75,11 +75,11 @@ def _part(
         way_out = "export the file again or remove it"
         raise file_problem(place.name, "a header without rows", "one row per player-game", way_out)
     found = _kinds(named.table, place)
-    games = named.table["GAME_ID"].combine_chunks().dictionary_encode().indices
-    counts = {
-        kind: (pc.count_distinct(games.filter(pa.array(found == kind))).as_py(), rows)
-        for kind, rows in Counter(found.tolist()).items()
-    }
+    games = clean_cells("GAME_ID", named.table["GAME_ID"], place).array
+    counts = {}
+    for kind, count in Counter(found.tolist()).items():
+        ids = pc.unique(games.filter(pa.array(found == kind))).to_pylist()
+        counts[kind] = (frozenset(read_game_id(value) or str(value) for value in ids), count)
     named = named.only(np.isin(found, [*kinds, OTHER]))
     rows, row_number = named.rows, place.row_number  # and not the table that they are of, which is large
     here = Place(name=place.name, row_number=lambda row: row_number(int(rows[row])))
@@ -104,7 +104,8 @@ def _frame(parts: list[Part], kinds: Sequence[str], oddities: Sequence[Oddity]) 
     counts = {}
     for kind in (*KINDS.values(), OTHER):
         if found := [part.kinds[kind] for part in parts if kind in part.kinds]:
-            counts[kind] = (sum(games for games, _ in found), sum(rows for _, rows in found))
+            ids = frozenset[str]().union(*(ids for ids, _ in found))  # several files may have rows of a game
+            counts[kind] = (len(ids), sum(rows for _, rows in found))
     played = [part for part in parts if part.table.num_rows]
     if not played:
         only, way_out = f"only {_listed_kinds(counts)}", f"add such games, or correct {GAMES_OPTION}"

@@ -31,12 +31,12 @@ TWO_TEAMS: Final = Problem(expected="two teams per game", way_out="correct TEAM_
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One source's rows, where they come from, what was odd, and games and rows by kind (also of those left out)."""
+    """One source's rows, where they come from, what was odd, and by kind the games and rows, also those left out."""
 
     table: pa.Table
     place: Place
     oddities: tuple[Oddity, ...]
-    kinds: Mapping[str, tuple[int, int]]
+    kinds: Mapping[str, tuple[frozenset[str], int]]
 
 
 def ordered_table(parts: list[Part]) -> tuple[pa.Table, list[Oddity]]:
@@ -63,9 +63,12 @@ def _in_order(table: pa.Table, order: NDArray[np.int64]) -> pa.Table:
 
 
 def _extra_typed(values: pa.Array) -> pa.Array:
-    """An extra column as float64 where every value is a number, else as text."""
+    """An extra column as float64 where every value is a number, as bool where each is true or false, else as text."""
     coded = values.dictionary_encode()
-    parsed = [parse_number(text) for text in coded.dictionary.to_pylist()]
+    texts = coded.dictionary.to_pylist()
+    if texts and {text.lower() for text in texts} <= {"true", "false"}:
+        return pc.take(pa.array([text.lower() == "true" for text in texts]), coded.indices)
+    parsed = [parse_number(text) for text in texts]
     # Whole numbers beyond float64 are identifiers and stay exact as text.
     if any(number is None or abs(number) > LARGEST_EXACT for number in parsed):
         return values

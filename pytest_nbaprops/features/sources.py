@@ -59,7 +59,8 @@ def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
     if source.as_of not in table.columns:
         raise FeatureError(
             f"{where}: no as-of column {source.as_of!r} among {', '.join(map(str, table.columns))}; "
-            'name it with Source(path=..., as_of="...")'
+            'name it with Source(path=..., as_of="..."), or declare a table that has no dates as nbaprops_sources and '
+            "read it in the group"
         )
     dates = _dates(table[source.as_of])
     if dates.isna().any():

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNDECLARED = "undeclared source"
+# What to do, where the kind alone does not say it.
+HINTS = {
+    "needs outcomes": "it has to be there while tonight's outcomes are empty: shift(1) before you add up",
+    "future source rows": "a row counts from the day after its date: date the day before what came before tip-off",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,8 @@ def leak_text(leak: Mapping[str, Any]) -> str:
     detail = (example.get("detail") or _move(example)) if isinstance(example, Mapping) else str(example)
     inside = ": ".join(part for part in (columns, detail) if part)
     text = f"{leak.get('group', 'a feature')}: {leak.get('kind', 'unknown')}" + (f" ({inside})" if inside else "")
-    return f"{text}; {leak['remedy']}" if leak.get("remedy") else text
+    way_out = leak.get("remedy") or HINTS.get(str(leak.get("kind")))
+    return f"{text}; {way_out}" if way_out else text
 
 
 def _some(columns: Sequence[str]) -> str:

@@ -295,11 +295,14 @@ def available_groups(config: pytest.Config, settings: Settings) -> Available:
                 "@feature_group(tier=...)"
             )
         own.extend(answers)
-    groups = (*builtin_groups(parse_target(settings.target)), *own)
+    ours = builtin_groups(parse_target(settings.target))
+    groups = (*ours, *own)
     names = [group.name for group in groups]
     for name in names:
         if names.count(name) > 1:
-            raise FeatureError(f"feature group {name!r} is defined twice; rename one with feature_group(name=...)")
+            is_ours = name in (group.name for group in ours)
+            twice = "has the name of one of the plugin's own" if is_ours else "is defined twice"
+            raise FeatureError(f"feature group {name!r} {twice}; rename it with feature_group(name=...)")
     chosen = groups
     if "features" in settings.from_command_line:
         chosen = select_groups(groups, settings.features, names)

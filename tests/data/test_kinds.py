@@ -71,6 +71,14 @@ def test_a_season_id_of_an_exhibition_is_enough(tmp_path: Path) -> None:
     assert "1 all-star game (1 row)" in remarks_of(games)[0]
 
 
+def test_games_of_several_files_are_counted_once(tmp_path: Path) -> None:
+    """A file for each player: the same games in all of them."""
+    head, *rows = kinds_log("0022300001", "0032300001").splitlines()
+    for number, text in enumerate(rows):
+        written(tmp_path / f"{number}.csv", f"{head}\n{text}\n")
+    assert remarks_of(load_games(tmp_path)) == ("exhibitions are left out: 1 all-star game (2 rows)",)
+
+
 def test_kinds_asked_for(tmp_path: Path) -> None:
     """Kinds that the setting does not name are left out with a remark."""
     path = written(tmp_path / "games.csv", kinds_log("0022300001", "0042300101", "0062300001"))
@@ -122,6 +130,10 @@ def test_kinds_as_people_write_them() -> None:
             "GAME_DATE with a time or a zone, read as the day that it shows (3 rows",
         ),
         (LOG.replace("PTS", "Pts", 1), "'Pts' read as the column PTS ({})"),
+        (
+            LOG.replace("PTS", "Pts", 1).replace("PLAYER_NAME", "player_name", 1),
+            "'player_name' read as the column PLAYER_NAME, and 1 more in other letters ({})",
+        ),
         (LOG + HEADER + "\n", "the header repeated between the rows, left out (1 row, first {}, row 7)"),
         (
             with_cell("WL", "Win"),

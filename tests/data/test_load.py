@@ -119,13 +119,20 @@ def test_minutes_of_zero_are_real(tmp_path: Path) -> None:
 
 
 def test_extra_columns_are_kept(tmp_path: Path) -> None:
-    """Unknown columns stay, as numbers where all are numbers."""
+    """Unknown columns stay, as numbers where all are numbers, as true and false where they hold nothing else."""
     notes, scores = ["NOTE", "a", "1", "", "b", "c"], ["SCORE", "1", "2", "", "4.5", "5"]
-    cells = zip(LOG.splitlines(), notes, scores, strict=True)
+    starters, seen = ["STARTER", "True", "False", "true", "FALSE", "False"], ["SEEN", "True", "", "False", "True", ""]
+    cells = zip(LOG.splitlines(), notes, scores, starters, seen, strict=True)
     text = "\n".join(",".join(line) for line in cells)
     games = load(tmp_path, text)
     assert games["NOTE"].dropna().tolist() == ["a", "1", "b", "c"]
     assert games["SCORE"].dropna().tolist() == [1.0, 2.0, 4.5, 5.0]
+    assert games["STARTER"].dtype == bool
+    assert games["STARTER"].tolist() == [True, False, True, False, False]
+    assert games["SEEN"].dropna().tolist() == [True, False, True]
+    again = normalize_games(games, source="hook")
+    pd.testing.assert_frame_equal(again, games)
+    assert dataset_digest(games) == dataset_digest(games.assign(STARTER=games["STARTER"].astype(str)))
 
 
 def test_hook_frames_of_any_dtype() -> None:
