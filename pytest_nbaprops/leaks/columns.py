@@ -60,10 +60,11 @@ def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tupl
     return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
 
 
-def ini_line(names: Collection[str]) -> str:
-    """Names as the ini file takes them: in one line, or on a line each where one has a space."""
+def known_line(names: Collection[str]) -> str:
+    """The line that declares columns known: of the ini file, or of a line each where a name has a space."""
     spaced = any(len(name.split()) > 1 for name in names)
-    return f"{'; '.join(names)} (without the semicolons, on a line each)" if spaced else " ".join(names)
+    line = f"{'; '.join(names)} (without the semicolons, on a line each)" if spaced else " ".join(names)
+    return f"nbaprops_known_columns = {line} (if known before the game)"
 
 
 def _tells(games: pd.DataFrame, name: str, of: str) -> bool:

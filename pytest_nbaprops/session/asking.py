@@ -20,7 +20,7 @@ from pytest_nbaprops.errors import FeatureError, NBAPropsError
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import hashes
-from pytest_nbaprops.leaks.columns import ini_line
+from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import Leak, detail_of
@@ -300,7 +300,7 @@ def _to_be_declared(columns: Sequence[str], leak: Leak) -> Leak:
     """A leak that comes by columns of one's own is only not known: nobody has said what they hold."""
     if not columns or leak.remedy is not None or leak.kind in NOT_BY_COLUMNS:
         return leak
-    return replace(leak, remedy=f"nbaprops_known_columns = {ini_line(columns)} (if known before the game)")
+    return replace(leak, remedy=known_line(columns))
 
 
 def _left(child: Child) -> dict[str, dict[str, Any]]:

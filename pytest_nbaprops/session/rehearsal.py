@@ -67,7 +67,7 @@ class Rehearsal:
     def pytest_sessionstart(self) -> None:
         self.again.reads += self.order.listener.take()
         context = read_context(self.config, Path(self.order.told["context"]), threads=self.order.told["threads"])
-        self.world = world(context.dataset, **self.order.told["world"], known=context.settings.known_columns)
+        self.world = world(context.dataset, **self.order.told["world"])
         in_world = _in_world(context, self.world.dataset, self.order.folder)
         self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again")
 

@@ -19,6 +19,7 @@ import pytest
 
 from pytest_nbaprops.code.reached import is_project, objects_reached
 from pytest_nbaprops.leaks.at_hand import data_at_hand
+from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
@@ -198,6 +199,7 @@ class Rehearsing:
             "changes": scene.changes,
             "high": scene.high,
             "seed": self.context.settings.seed,
+            "known": (*self.context.settings.known_columns, *scene.known),
         }
         nodeids = {fold.nodeid for _, fold in scene.folds}
         threads = fold_threads(self.context)  # neighbours, for one, come out otherwise on another number
@@ -286,6 +288,7 @@ class Rehearsing:
     def _name(self, moving: Mapping[str, tuple[Scene, Move]]) -> None:
         """Name what moves predictions on one date, by the first change that does; who is named is not run again."""
         left = {name: scene for name, (scene, _) in moving.items()}
+        by_outcomes: dict[str, Scene] = {}
         for changes in CHANGES:
             trials = self._trials(left, changes)
             unstable = {name: trial for name, trial in trials.get(NOTHING, {}).items() if trial.move is not None}
@@ -294,10 +297,36 @@ class Rehearsing:
                 moved = [change for change in changes if name in trials[change] and trials[change][name].move]
                 if moved and name not in unstable:
                     self._tell(name, moved[0], trials[moved[0]][name])
+                    if moved[0].kind == OUTCOMES:
+                        by_outcomes[name] = left[name].changed(moved[0])
                 if moved or (NOTHING in changes and name not in trials[NOTHING]):
                     del left[name]
         for name in left:
             self.found[name].leaks.append(_leak(name, OUTCOMES, moving[name][1]))
+        self._declare(by_outcomes)
+
+    def _declare(self, moving: Mapping[str, Scene]) -> None:
+        """Who does not move where columns of the user's own are known leaks by these, and of them nobody knows."""
+        tries = [
+            (name, replace(scene, known=known))
+            for name, scene in moving.items()
+            for known in self._undeclared_by(scene.folds[0][1].nodeid)
+        ]
+        settled: dict[str, tuple[str, ...]] = {}
+        for (name, scene), run in zip(tries, self._run([scene for _, scene in tries]), strict=True):
+            moves = [move for _, _, move in self._moves(scene, run)]
+            if moves and not any(moves):
+                settled.setdefault(name, scene.known)
+        for name, known in settled.items():
+            leaks = self.found[name].leaks
+            leaks[:] = [replace(leak, remedy=known_line(known)) if leak.kind == OUTCOMES else leak for leak in leaks]
+
+    def _undeclared_by(self, nodeid: str) -> list[tuple[str, ...]]:
+        """Undeclared columns that the test's file names: each alone, then together."""
+        path = self.context.root / nodeid.partition("::")[0]
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        used = tuple(column for column in self.context.dataset.undeclared if column in text)
+        return [*((column,) for column in used), *([used] if len(used) > 1 else [])]
 
     def _trials(self, suspects: Mapping[str, Scene], changes: Sequence[Change]) -> dict[Change, dict[str, Trial]]:
         """What each change did to each candidate that could be run again with it."""

@@ -47,6 +47,7 @@ class Scene:
     changes: tuple[str, ...] = KINDS
     other: bool = True  # files answer otherwise, too
     words: bool = True  # not only numbers, in the other of the two worlds
+    known: tuple[str, ...] = ()  # columns of the user's own that are as they were
 
     @property
     def dates(self) -> list[date]:

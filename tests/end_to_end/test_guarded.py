@@ -91,6 +91,34 @@ def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.
     assert session.candidate["verdict"] == "REJECT"
 
 
+def test_own_tests_are_told_which_column_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
+    """A model for each position leaks by nothing but it; who reads tonight's points besides leaks all the same."""
+    project.makeconftest(
+        CONFTEST + "\nfrom pytest_nbaprops.data.sample import sample_league\n\n"
+        "def pytest_nbaprops_load_games(config):\n"
+        "    games = sample_league(seasons=1, players=60)\n"
+        "    return games.assign(POSITION=games['PLAYER_ID'] % 3, ARENA=games['PLAYER_ID'] % 7)\n"
+    )
+    project.makepyfile(
+        test_mine="def of(rows, games):\n    return games['POSITION'][rows.X.index]\n\n"
+        "def by_position(fold, games):\n"
+        "    means = fold.train.y.groupby(of(fold.train, games)).mean()\n"
+        "    return of(fold.test, games).map(means).fillna(9.0)\n\n"
+        "def test_positions(fold, nbaprops_games):\n    fold.record(by_position(fold, nbaprops_games))\n\n"
+        "def test_peeks(fold, nbaprops_games):\n"
+        "    tonight = nbaprops_games['PTS'][fold.test.X.index]\n"
+        "    fold.record(by_position(fold, nbaprops_games) + tonight / 10)\n"
+    )
+    session = train("--nbaprops-test=last 2 dates", "test_mine.py")
+    found = {name: [leak["remedy"] for leak in one["leaks"]] for name, one in by_name(session).items()}
+    line = "nbaprops_known_columns = POSITION (if known before the game)"
+    assert found == {"positions": [line], "peeks": [None]}
+    assert {name: one["verdict"] for name, one in by_name(session).items()} == {
+        "positions": "INCONCLUSIVE",
+        "peeks": "REJECT",
+    }
+
+
 def test_an_interpreter_for_every_question_finds_the_same(
     project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
