@@ -19,6 +19,7 @@ from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, OUTCOME_COLUMNS
 # Whose name it is: who has another one from game to game has no name there.
 NAMES = {"TEAM_NAME": "TEAM_ABBREVIATION", "PLAYER_NAME": "PLAYER_ID"}
 SPELLINGS, FEW_NAMES, MANY_NAMES = 6, 3, 0.02
+MANY_PLAYERS, MANY_GAMES = 20, 20
 KINDS_OF_GAMES = 6  # preseason, regular season, all-star, playoffs, play-in, in-season cup
 
 
@@ -56,8 +57,19 @@ def undeclared_columns(games: pd.DataFrame, known: Collection[str] = ()) -> tupl
     for of, most in (("SEASON", KINDS_OF_GAMES), ("GAME_ID", 1)):  # which is of one kind
         if "SEASON_ID" in games and of in games and games.groupby(of)["SEASON_ID"].nunique().max() > most:
             told.add("SEASON_ID")
-    league = set(CANONICAL_COLUMNS) - told
+    league = set(CANONICAL_COLUMNS) - told - _lasting_outcomes(games)
     return tuple(name for name in map(str, games.columns) if name not in league and name not in known)
+
+
+def _lasting_outcomes(games: pd.DataFrame) -> set[str]:
+    """Outcomes that are one value in all games of a player's season, which no game's outcome is: a mean of it, say."""
+    most = games["PLAYER_ID"].value_counts().head(MANY_PLAYERS)
+    if "SEASON" not in games or len(most) < MANY_PLAYERS or most.min() < MANY_GAMES:
+        return set()
+    own = [name for name in OUTCOME_COLUMNS if name in games]
+    theirs = games.loc[games["PLAYER_ID"].isin(most.index), ["PLAYER_ID", "SEASON", *own]]
+    different, everywhere = theirs.groupby(["PLAYER_ID", "SEASON"])[own].nunique().max(), theirs[own].nunique()
+    return {name for name in own if different[name] <= 1 < everywhere[name]}
 
 
 def known_line(names: Collection[str]) -> str:

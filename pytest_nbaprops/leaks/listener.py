@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,6 @@ CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth", ".nbi", ".nbc")
 MOST_FOLDERS = 2000
 # How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
 CLOCK_TICK, WHOLE_SECONDS = 0.02, 2.0
-ONE_DAY = 86_400.0  # later is no time at which this process wrote
 
 
 class Listener:
@@ -68,7 +68,7 @@ class Listener:
     ) -> None:
         """`root` (with all below) and `data`: folders in which to watch what compiled code and other processes open.
 
-        But for paths that begin with one of `ignored`.
+        But for what is below the folders that are `ignored`, or begins with an ignored file's path.
         """
         self.project = project
         self.declared = frozenset([*declared, *map(os.path.realpath, declared)])
@@ -79,7 +79,7 @@ class Listener:
         self._written: set[str] = set()  # by this very process, from their first byte on
         self._touched: set[str] = set()  # their times of writing say nothing
         self._ran = False  # a program, which may have written whatever is new
-        self._ignored = tuple(ignored)
+        self._ignored = tuple(path + os.sep if Path(path).is_dir() else path for path in ignored)
         self._compiled: set[str] = set()
         folders = [*(_below(root) if root is not None else ()), *filter(None, [data])]
         self._watched = _Watched(folders) if folders and SEES_COMPILED else None
@@ -223,7 +223,8 @@ class Listener:
             return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
-            return self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS) <= written <= self._began + ONE_DAY
+            began = self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
+            return began <= written <= time.time() + WHOLE_SECONDS
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
 
@@ -276,13 +277,13 @@ class _Watched:
 
 def _below(root: Path) -> Iterator[Path]:
     """A folder and those below it, but for tools' and virtual environments' own."""
-    waiting, count = [str(root)], 0
-    while waiting and count < MOST_FOLDERS:
-        for folder, names, _ in os.walk(waiting.pop()):
-            if count >= MOST_FOLDERS:
-                return
-            waiting += [os.path.join(folder, name) for name in names if name in MANY]  # noqa: PTH118 - as os.walk gives it
-            left = (name for name in names if name not in NEVER | MANY)
-            names[:] = [name for name in left if not Path(folder, name, "pyvenv.cfg").exists()]
-            yield Path(folder)
-            count += 1
+    waiting, late, count = deque([str(root)]), deque[str](), 0
+    while (waiting or late) and count < MOST_FOLDERS:
+        folder = (waiting or late).popleft()  # near ones first, since a lake of data may have more than can be watched
+        yield Path(folder)
+        count += 1
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                is_tools = entry.name in NEVER or Path(entry.path, "pyvenv.cfg").exists()
+                if entry.is_dir(follow_symlinks=False) and not is_tools:
+                    (late if entry.name in MANY else waiting).append(entry.path)

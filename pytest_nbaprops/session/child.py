@@ -272,8 +272,9 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         "root": str(root),
         "project": (),
         "data": _folder_of(settings.data),
-        "declared": context.declared,
-        "ignored": [str(context.resources.store.folder), *filter(None, [database])],
+        "declared": settings.sources,
+        # A group's tables arrive cut, as arguments: who opens one himself is heard, and this package's reading is not.
+        "ignored": [str(context.resources.store.folder), *filter(None, [database]), *context.declared],
         "other": None,
         **more,
     }

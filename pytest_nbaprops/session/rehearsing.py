@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_nbaprops.code.reached import is_project, objects_reached
-from pytest_nbaprops.leaks.at_hand import data_at_hand
+from pytest_nbaprops.leaks.at_hand import LONG, data_at_hand
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
+from pytest_nbaprops.leaks.reads import Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -48,6 +49,7 @@ REHEARSAL_VERSION = "10"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
+AROUND_TESTS = ("pytest_runtest_", "pytest_pyfunc_call", "pytest_fixture_setup")
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
@@ -98,8 +100,11 @@ class Rehearsing:
 
         Only candidates whose folds all have a result are run again: no other can be promoted.
         """
+        around = _acts_around_tests(self.config)
         asked = [
-            state for state in states if _has_own_code(state) and not problems_of(state) and not failures_of(state)
+            state
+            for state in states
+            if (around or _has_own_code(state)) and not problems_of(state) and not failures_of(state)
         ]
         known = {state.name: kept for state in asked if (kept := self._known(state)) is not None}
         rest = [state for state in asked if state.name not in known]
@@ -371,6 +376,24 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
         found.unknown = too_good_folds(predictions, numbers)
 
 
+def _acts_around_tests(config: pytest.Config) -> bool:
+    """Whether a conftest or a plugin of the project's has fixtures or hooks that run around all tests, ours, too."""
+    fixture = type(pytest.fixture(lambda: None))
+    modules = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
+    own = (module for module in modules if (file := getattr(module, "__file__", None)) and not is_library_file(file))
+    found = (pair for module in own for pair in vars(module).items())
+    return any(isinstance(value, fixture) or name.startswith(AROUND_TESTS) for name, value in found)
+
+
+def _is_given(part: object) -> bool:
+    """Whether a recipe's parameter is a function, or more values than anybody writes down."""
+    if isinstance(part, Mapping | list | tuple | set | frozenset):
+        return len(part) >= LONG or any(map(_is_given, part.values() if isinstance(part, Mapping) else part))
+    if isinstance(part, np.ndarray):
+        return part.size >= LONG
+    return callable(part) and not isinstance(part, type) and not hasattr(part, "get_params")
+
+
 def _has_own_code(state: Candidate) -> bool:
     """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already.
 
@@ -386,5 +409,4 @@ def _has_own_code(state: Candidate) -> bool:
     methods = (function for kind in classes for function in vars(kind).values() if isinstance(function, FunctionType))
     reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
     own = (obj for obj in (*methods, *reached) if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
-    given = any(isinstance(part, FunctionType) for part in parts)
-    return given or any(True for _ in own) or bool(data_at_hand(unfitted(state, threads=1)))
+    return any(map(_is_given, parts)) or any(True for _ in own) or bool(data_at_hand(unfitted(state, threads=1)))
