@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import Read, absolute, caller_of, is_harmless
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Listener:
         self._ran = False  # a program, which may have written whatever is new
         self._ignored = tuple(path + os.sep if Path(path).is_dir() else path for path in ignored)
         self._compiled: set[str] = set()
+        own_packages()  # it looks into folders, and what looks into folders is heard from here on
         folders = [*(_below(root) if root is not None else ()), *filter(None, [data])]
         self._watched = _Watched(folders) if folders and SEES_COMPILED else None
         self._began = time.time()
@@ -254,8 +256,13 @@ class _Watched:
     def __init__(self, folders: Sequence[Path]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._handle = libc.inotify_init1(self.NONBLOCK | self.CLOEXEC)
-        every = dict.fromkeys([*folders, Path.cwd()])
-        self._folders = {libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): str(one) for one in every}
+        every = dict.fromkeys(map(str, [*folders, Path.cwd()]))
+        self._links = {os.path.realpath(link): link for folder in every for link in _links_in(folder)}
+        elsewhere = dict.fromkeys(map(os.path.dirname, self._links))
+        self._inside = frozenset(every)
+        self._folders = {
+            libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): one for one in {**elsewhere, **every}
+        }
 
     def take(self) -> set[str]:
         """Absolute paths since the last time, without folders and code."""
@@ -263,7 +270,12 @@ class _Watched:
         with contextlib.suppress(OSError):  # nothing left to read
             while True:
                 found |= set(self._paths(os.read(self._handle, 1 << 16)))
-        return {path for path in found if not path.endswith(CODE) and Path(path).is_file()}
+        named = {self._links.get(path, path) for path in found if self._concerns(path)}
+        return {path for path in named if not path.endswith(CODE) and Path(path).is_file()}
+
+    def _concerns(self, path: str) -> bool:
+        """Whether a file is in one of the folders, or linked from there: where that lies much else is opened."""
+        return path in self._links or os.path.dirname(path) in self._inside  # noqa: PTH120 - as it is watched
 
     def _paths(self, events: bytes) -> Iterator[str]:
         place = 0
@@ -287,3 +299,11 @@ def _below(root: Path) -> Iterator[Path]:
                 is_tools = entry.name in NEVER or Path(entry.path, "pyvenv.cfg").exists()
                 if entry.is_dir(follow_symlinks=False) and not is_tools:
                     (late if entry.name in MANY else waiting).append(entry.path)
+                elif entry.is_dir() and not is_tools:  # a linked one, and nothing below: links can go in circles
+                    yield Path(entry.path)
+
+
+def _links_in(folder: str) -> Iterator[str]:
+    """The files of a folder that lie elsewhere."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry.path for entry in entries if entry.is_symlink() and entry.is_file())

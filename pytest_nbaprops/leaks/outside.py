@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 import time_machine
 
-from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import caller_of
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def another_outside(
 
 def install(listener: Listener, *, other: str | None) -> None:
     """Listen from now on; in an `other` world files, clock and generators differ while modules are imported, too."""
-    own_packages()  # it looks into folders, and what looks into folders is heard from here on
     sys.addaudithook(listener)
     listener.other = other
     real = io.open

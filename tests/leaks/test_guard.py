@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
-from pytest_nbaprops.leaks.listener import Listener
+from pytest_nbaprops.leaks.listener import SEES_COMPILED, Listener
 from pytest_nbaprops.leaks.reads import Read, confirmed
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
@@ -278,6 +279,24 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
     dates = dates_of(league)
     for name in ("last_points", BUILT_IN):
         assert Examination(asked, name, asked.heard, {ALL: dates, FEW: ()}).leaks == []
+
+
+@pytest.mark.skipif(not SEES_COMPILED, reason="only Linux tells what compiled code opens")
+def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path) -> None:
+    """A version control for data links its cache; of the folder where that lies nothing else counts."""
+    cache, root = tmp_path / "cache", tmp_path / "root"
+    for folder in (cache, root / "zz", *(root / "lake" / str(number) for number in range(2100))):
+        folder.mkdir(parents=True)
+    for file in (cache / "ab12", cache / "cd34", root / "zz" / "near.parquet"):
+        file.write_text("1")
+    os.utime(cache / "ab12", (1, 1))
+    os.utime(root / "zz" / "near.parquet", (1, 1))
+    (root / "ratings.parquet").symlink_to(cache / "ab12")
+    listener = Listener(root)
+    listener.take()
+    for file in (root / "ratings.parquet", cache / "cd34", root / "zz" / "near.parquet"):
+        file.read_text()
+    assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").is_dir(), reason="only Linux tells of other processes' files")
