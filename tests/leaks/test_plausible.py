@@ -63,6 +63,13 @@ def test_ordinary_folds_do_not(rehearsed: list[int]) -> None:
     assert too_good_folds(noisy, rehearsed) is None
 
 
+def test_what_is_no_number_says_nothing() -> None:
+    """The gate names it; here it is left out."""
+    with np.errstate(all="raise"):
+        assert too_good_folds(table(np.where(POINTS > 9, np.inf, 10.0)), [0, 15]) is None
+        assert too_good_folds(table(np.nan), [0, 15]) is None
+
+
 def season(*, lines_from: int = 160) -> pd.DataFrame:
     """160 nights of an honest model that explains 8% of what the baseline gets wrong, and twice that with lines."""
     rng, fold = np.random.default_rng(7), np.repeat(np.arange(160), 150)
