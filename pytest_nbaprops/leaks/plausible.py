@@ -93,10 +93,11 @@ def too_good_folds(predictions: pd.DataFrame, rehearsed: Collection[int]) -> str
         predictions: fold, actual, predicted and baseline of all rows.
         rehearsed: numbers of the folds that were run again.
     """
-    finite = np.isfinite(predictions[["predicted", "actual", "baseline"]]).all(axis=1)
-    if not finite.any():
+    finite: Mask = np.isfinite(predictions[["predicted", "actual", "baseline"]].to_numpy(np.float64)).all(axis=1)
+    numbers = predictions.loc[finite]
+    if numbers.empty:
         return None
-    folds = pd.DataFrame({fold: _knowing(rows) for fold, rows in predictions[finite].groupby("fold")}).T
+    folds = pd.DataFrame({fold: _knowing(rows) for fold, rows in numbers.groupby("fold")}).T
     looked = folds.index.isin(list(rehearsed))
     usual, others = folds[looked], folds[~looked]
     if usual["weight"].sum() < FEWEST_REHEARSED:
