@@ -45,7 +45,7 @@ from pytest_nbaprops.session.scenes import (
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "10"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "11"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
