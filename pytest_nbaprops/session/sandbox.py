@@ -29,6 +29,7 @@ from pytest_nbaprops.session.context import read_context
 
 PATIENCE, SUSPICION = 600.0, 20.0  # seconds for one answer; where other threads may have held a lock
 SLOWER = 10  # times, that an answer may take longer than one about fewer games did by the row
+SECONDS_A_GROUP = 1.0  # of work at the least: a quick one needs less for all of its dates, however many there are
 SECONDS_A_DATE = 2.0  # of work that all groups together may be, for each of --nbaprops-leak-dates; of a few games, too
 FEWER_DATES = 8  # of the few games, where every call needs an interpreter of its own
 SPAWN = "NBAPROPS_SANDBOX"  # in the environment, as "spawn": an interpreter for every call, as where nothing can fork
@@ -80,7 +81,7 @@ class Sandbox:
         self.forks = sys.platform.startswith("linux") and os.environ.get(SPAWN) != "spawn"
         self.patience = PATIENCE if _only_thread() else SUSPICION
         own = {*context.own_groups} & {*(told["plan"] or ())}
-        self.seconds = SECONDS_A_DATE * context.settings.leak_dates / max(1, len(own))
+        self.seconds = max(SECONDS_A_GROUP, SECONDS_A_DATE * context.settings.leak_dates / max(1, len(own)))
         self.pace: dict[str, float] = {}
         return {name: self._group(name) for name in told["groups"]}
 
