@@ -39,7 +39,7 @@ PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multipr
 LISTINGS = ("os.listdir", "os.scandir")
 TOUCHES = ("os.utime", "os.truncate")
 EVENTS_OF_FILES = ("open", *TOUCHES, *LISTINGS)
-SEES_COMPILED = sys.platform.startswith("linux")
+HAS_INOTIFY = sys.platform.startswith("linux")
 NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".pytest_cache", ".hypothesis", ".tox"}
 NEVER |= {".mypy_cache", ".ruff_cache"}
 MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
@@ -84,7 +84,7 @@ class Listener:
         self._compiled: set[str] = set()
         own_packages()  # it looks into folders, and what looks into folders is heard from here on
         folders = [*(_below(root) if root is not None else ()), *filter(None, [data])]
-        self._watched = _Watched(folders) if folders and SEES_COMPILED else None
+        self._watched = _Watched(folders) if folders and HAS_INOTIFY else None
         self._began = time.time()
         self._main = threading.get_ident()
         self._busy = threading.local()
@@ -247,6 +247,11 @@ class Listener:
         return [*heard, *(Read(what="reads", path=path) for path in compiled if not path.startswith(self._ignored))]
 
 
+def sees_compiled(root: Path) -> bool:
+    """Whether what compiled code opens in this folder and below is seen: on Linux, while there are watches left."""
+    return HAS_INOTIFY and _Watched([*_below(root)]).ended()
+
+
 class _Watched:
     """Names of the files in some folders and the working directory that anything opens: inotify, by its C functions."""
 
@@ -263,6 +268,12 @@ class _Watched:
         self._folders = {
             libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): one for one in {**elsewhere, **every}
         }
+
+    def ended(self) -> bool:
+        """Watch no more; whether every folder was watched."""
+        if self._handle >= 0:
+            os.close(self._handle)
+        return -1 not in self._folders
 
     def take(self) -> set[str]:
         """Absolute paths since the last time, without folders and code."""
@@ -296,11 +307,12 @@ def _below(root: Path) -> Iterator[Path]:
         count += 1
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                is_tools = entry.name in NEVER or Path(entry.path, "pyvenv.cfg").exists()
-                if entry.is_dir(follow_symlinks=False) and not is_tools:
-                    (late if entry.name in MANY else waiting).append(entry.path)
-                elif entry.is_dir() and not is_tools:  # a linked one, and nothing below: links can go in circles
+                if not entry.is_dir() or entry.name in NEVER or Path(entry.path, "pyvenv.cfg").exists():
+                    continue
+                if entry.is_symlink():  # and nothing below: links can go in circles
                     yield Path(entry.path)
+                else:
+                    (late if entry.name in MANY else waiting).append(entry.path)
 
 
 def _links_in(folder: str) -> Iterator[str]:

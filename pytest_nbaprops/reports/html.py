@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -60,7 +61,7 @@ def page(document: Mapping[str, Any], tables: Tables) -> str:
     """The whole page. Pure: the same arguments make the same bytes."""
     leader = wording.leading(document)
     ordered = sorted(document["candidates"], key=lambda c: c is not leader)
-    points = max(24, MOST_POINTS // max(1, min(len(ordered), MOST_CANDIDATES)))
+    points = _points(len(ordered))
     shown = [
         _shown(document, candidate, tables, number=number, points=points) for number, candidate in enumerate(ordered, 1)
     ]
@@ -129,7 +130,7 @@ def _shown(
     intervals = plots.bars([(row.difference, row.low, row.high, row.margin) for row in rows])
     effects = candidate.get("attribution") or []
     effect_bars = plots.bars([(effect["difference"], effect["low"], effect["high"], 0.0) for effect in effects])
-    figures = _figures(candidate, tables, points) if number <= MOST_CANDIDATES else None
+    figures = _figures(candidate["name"], tables, points) if number <= MOST_CANDIDATES else None
     market = candidate.get("market") or {}
     curve = market.get("curve") or []
     step = max(1, -(-len(curve) // min(points, 60)))
@@ -155,8 +156,22 @@ def _shown(
     }
 
 
-def _figures(candidate: Mapping[str, Any], tables: Tables, points: int) -> CandidateFigures | None:
-    name, champion = candidate["name"], tables.champion
+def draw_ahead(tables: Tables) -> None:
+    """Make what the page needs of these tables, whatever the decision: half a second that may pass beside a fit."""
+    _template()
+    names = [*tables.importance]
+    with contextlib.suppress(Exception):  # `write_page` says what is wrong
+        for name in names if len(names) <= MOST_CANDIDATES else ():  # else the best ones are shown
+            _figures(name, tables, _points(len(names)))
+
+
+def _points(candidates: int) -> int:
+    """Points of each plot: a page of many candidates has no more of them."""
+    return max(24, MOST_POINTS // max(1, min(candidates, MOST_CANDIDATES)))
+
+
+def _figures(name: str, tables: Tables, points: int) -> CandidateFigures | None:
+    champion = tables.champion
     if tables.predictions is None:
         return None
     if (name, points) not in tables.known:

@@ -23,7 +23,7 @@ from pytest_nbaprops.registry.versions import record_of
 from pytest_nbaprops.reports import criteria_tests, terminal
 from pytest_nbaprops.reports.decision_file import ERROR, write_attribution, write_decision, write_tables, write_text
 from pytest_nbaprops.reports.figures import worst_of
-from pytest_nbaprops.reports.html import Tables, write_page
+from pytest_nbaprops.reports.html import Tables, draw_ahead, write_page
 from pytest_nbaprops.reports.summary import summary_text
 from pytest_nbaprops.session.attribution import Attribution
 from pytest_nbaprops.session.champion import SessionChampion
@@ -135,6 +135,7 @@ class Closing:
         # Before the promotion: it may take long, and killed in it nothing is half done.
         effects = self._attribute(session)
         self.publication.flush()  # what MLflow refuses is known before the alias moves
+        draw_ahead(self.tables)  # beside the final fit, which is under way
         judgement = judge.promote(judgement)
         if self.publication.error is not None:
             judgement = judgement.errored(self.publication.error)

@@ -39,6 +39,8 @@ from pytest_nbaprops.walkforward.evaluate import fitted_model
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import parse_train_window
 
+EXAMPLE_ROWS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -204,19 +206,19 @@ class Judge:
 
     def _promoted(self, judgement: Judgement, candidate: Candidate, winner: CandidateDecision) -> Judgement:
         # Fitted on the window through the last game date.
-        fold = final_fold(self.context, candidate)
-        rows = self.context.dataset.train(fold, candidate.columns)
+        fold, dataset = final_fold(self.context, candidate), self.context.dataset
         digest, _ = candidate.estimator()
         if digest == estimators.RECIPE:
             model, _ = fitted_model(candidate, fold, self.context.resources)
         else:
             unfitted = estimators.handed_over(str(digest), self.context.folder / estimators.HANDED_OVER)
-            model = estimators.fit(unfitted, rows, threads=self.context.threads)
+            model = estimators.fit(unfitted, dataset.train(fold, candidate.columns), threads=self.context.threads)
+        first = dataset.positions(fold.train_start, fold.fitted_at)[:EXAMPLE_ROWS]
         promotion = self.publication.promote(
             candidate.name,
             model=model,
             model_type=candidate.spec.recipe or type(model).__name__,
-            example=rows.X.head(5),
+            example=dataset.rows(first, candidate.columns).X,
             content=content_of(self.context, candidate) or candidate.identity,
             trusted_types=self.settings.trusted_types,
             alias=self.settings.alias,

@@ -6,6 +6,7 @@ An honest test predicts the same. Where it does not, sessions that change one th
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import Read, confirmed, is_library_file, undeclared
+from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -49,6 +50,7 @@ REHEARSAL_VERSION = "11"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
+REVIEWED = NEVER_PROJECT | sys.stdlib_module_names | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
 AROUND_TESTS = ("pytest_runtest_", "pytest_pyfunc_call", "pytest_fixture_setup")
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
@@ -397,8 +399,8 @@ def _is_given(part: object) -> bool:
 def _has_own_code(state: Candidate) -> bool:
     """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already.
 
-    What the project put into a library's class counts, and so does any function that a recipe is given: what it does
-    with a night's other rows nobody knows.
+    What the project put into a library's class counts, and so do any function that a recipe is given and a library
+    that nobody has reviewed: what they do with a night's other rows nobody knows.
     """
     if state.spec.code is not None or state.recipe is None:
         return state.spec.code is not None
@@ -409,4 +411,6 @@ def _has_own_code(state: Candidate) -> bool:
     methods = (function for kind in classes for function in vars(kind).values() if isinstance(function, FunctionType))
     reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
     own = (obj for obj in (*methods, *reached) if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
-    return any(map(_is_given, parts)) or any(True for _ in own) or bool(data_at_hand(unfitted(state, threads=1)))
+    unknown = (kind for kind in classes if kind.__module__.partition(".")[0] not in REVIEWED)
+    found = any(map(_is_given, parts)) or any(True for _ in own) or any(True for _ in unknown)
+    return found or bool(data_at_hand(unfitted(state, threads=1)))

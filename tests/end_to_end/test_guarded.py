@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.leaks import reads
 from tests.end_to_end.conftest import CONFTEST, Train
 from tests.end_to_end.test_leaks import FEW_FOLDS, GROUPS, by_name, kinds, with_groups, write
 
@@ -63,6 +64,29 @@ def test_recipes_that_leak_are_named_and_honest_ones_left_alone(recipes: Any, tr
     }
     passed = {name for name, candidate in found.items() if candidate["verdict"] in ("PROMOTE", "PASSED")}
     assert passed == set(recipes.HONEST)
+
+
+def test_a_library_that_nobody_has_reviewed_is_run_again(
+    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A team's own wheel is a library by where it lies, and may look at the night's other rows like any code."""
+    site = project.mkdir("site-packages")
+    (site / "nightlib.py").write_text(
+        "from sklearn.linear_model import Ridge\n\n"
+        "class Beside(Ridge):\n    def predict(self, X):\n        return super().predict(X) + X.iloc[:, 0].mean()\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    for known in (reads._library_folders, reads.is_library_file):  # noqa: SLF001 - of sessions before
+        known.cache_clear()
+    project.makeconftest(
+        f"import sys\nsys.path.append({str(site)!r})\nfrom nightlib import Beside\n"
+        "from sklearn.impute import SimpleImputer\nfrom sklearn.pipeline import make_pipeline\n\n"
+        "def pytest_nbaprops_recipes(config):\n"
+        "    imputer = SimpleImputer().set_output(transform='pandas')\n"
+        "    return {'quick': make_pipeline(imputer, Beside())}\n"
+    )
+    session = train("--nbaprops-test=last 2 dates", "-o", "nbaprops_trusted_types=nightlib.Beside")
+    assert (kinds(session.candidate), session.candidate["verdict"]) == (["test rows"], "REJECT")
 
 
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
-from pytest_nbaprops.leaks.listener import SEES_COMPILED, Listener
+from pytest_nbaprops.leaks.listener import HAS_INOTIFY, Listener, sees_compiled
 from pytest_nbaprops.leaks.reads import Read, confirmed
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
@@ -281,7 +283,7 @@ def test_unplayed_games_at_the_end_are_no_problem(league: pd.DataFrame) -> None:
         assert Examination(asked, name, asked.heard, {ALL: dates, FEW: ()}).leaks == []
 
 
-@pytest.mark.skipif(not SEES_COMPILED, reason="only Linux tells what compiled code opens")
+@pytest.mark.skipif(not HAS_INOTIFY, reason="only Linux tells what compiled code opens")
 def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path) -> None:
     """A version control for data links its cache; of the folder where that lies nothing else counts."""
     cache, root = tmp_path / "cache", tmp_path / "root"
@@ -297,6 +299,18 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     for file in (root / "ratings.parquet", cache / "cd34", root / "zz" / "near.parquet"):
         file.read_text()
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
+
+
+@pytest.mark.skipif(not HAS_INOTIFY, reason="elsewhere nothing is watched")
+def test_folders_that_cannot_be_watched_are_known(tmp_path: Path) -> None:
+    """A process that may open no more files gets no watch; what it then does not see must be said."""
+    assert sees_compiled(tmp_path)
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom pytest_nbaprops.leaks.listener import sees_compiled\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\nprint(sees_compiled(Path(sys.argv[1])))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
+    assert answer.stdout == "False\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").is_dir(), reason="only Linux tells of other processes' files")
