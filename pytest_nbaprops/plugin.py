@@ -82,6 +82,9 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
 
         return Worker(config, worker_input, pasted=pasted)
     settings = read_settings(config)
+    from pytest_nbaprops.session.tables import read_ahead  # noqa: PLC0415 - as below, but not half as heavy
+
+    read_ahead(config, settings)
     from pytest_nbaprops.session.controller import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
 
     return Controller(config, settings, pasted=pasted)

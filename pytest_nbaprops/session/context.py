@@ -32,7 +32,7 @@ from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
 from pytest_nbaprops.session.sources import refuse_games
-from pytest_nbaprops.session.tables import KeptTables, digested, open_store
+from pytest_nbaprops.session.tables import KeptTables, digested, games_read, open_store
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
@@ -173,7 +173,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     store = open_store(settings)
     tables = KeptTables(store, settings, target_columns)
     given = _given_games(config, settings, target_columns)
-    games = digested(given[0]) if given is not None else tables.games(str(settings.data))
+    games = digested(given[0]) if given is not None else games_read(config) or tables.games(str(settings.data))
     source = given[1] if given is not None else str(settings.data)
     settings = replace(settings, known_columns=named_columns(games.frame, settings.known_columns))
     for name in settings.known_columns:

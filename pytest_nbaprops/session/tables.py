@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from pytest_nbaprops.data import load
 from pytest_nbaprops.data.arrow import release_memory
@@ -22,6 +23,7 @@ from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.files import find_files
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.remarks import remarks_of
+from pytest_nbaprops.data.schema import parse_target
 from pytest_nbaprops.errors import SettingsError, StoreError
 from pytest_nbaprops.features.build import FeatureTable, build_features, compute_group
 from pytest_nbaprops.features.catalog import builtin_groups
@@ -34,6 +36,7 @@ from pytest_nbaprops.walkforward.dataset import targets_of
 from pytest_nbaprops.walkforward.remote import RemoteFolder, is_url
 from pytest_nbaprops.walkforward.store import KINDS, STORE_FOLDER, FoldStore
 
+reading_key = pytest.StashKey["Future[Games]"]()
 FEW_ROWS = 500_000  # a group takes up to a kilobyte of memory a row while it is made
 
 
@@ -50,6 +53,29 @@ def open_store(settings: Settings) -> FoldStore:
                 "name an empty folder, or one that does not exist yet"
             )
     return FoldStore(folder)
+
+
+def read_ahead(config: pytest.Config, settings: Settings) -> None:
+    """Begin to read the games where they come from files, which MLflow and scikit-learn can be imported beside."""
+    asked = "data" in settings.from_command_line or not config.hook.pytest_nbaprops_load_games.get_hookimpls()
+    if settings.data is None or not asked:
+        return
+
+    def read() -> Games:
+        return KeptTables(open_store(settings), settings, parse_target(settings.target)).games(str(settings.data))
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="nbaprops-read")
+    config.stash[reading_key] = pool.submit(read)
+    config.add_cleanup(pool.shutdown)  # a session that ends before has its files to itself
+
+
+def games_read(config: pytest.Config) -> Games | None:
+    """What `read_ahead` has read, or raises; None where it did not begin."""
+    reading = config.stash.get(reading_key, None)
+    if reading is None:
+        return None
+    del config.stash[reading_key]  # the table is large
+    return reading.result()
 
 
 @dataclass(frozen=True, kw_only=True)
