@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.overhead DATA [--test 2023-24] [--pairs 3] [--busy 1]
 
-The bare side reads the games, builds the features and fits on all cores, one fit after the other. The other side is
+The bare side reads the games, builds the features and fits on all cores, one fit after the other; once more with a
+fit on each core, which nothing that makes these fits can beat by more than what it reads and builds. The other side is
 `pytest --nbaprops-train --nbaprops-promote=enforce` with everything on (leak guard, MLflow, registry), four times in
 one folder: cold; with features and leak checks known and every fit to make; with everything in the fold store; with
 one more game date, for which a fit is due. Prints the ratios of whole processes to the bare one, pair by pair, and peak
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,8 @@ KNOWN = ("tables", "checks")
 REFIT = 7  # days
 
 
-def bare(data: str, test: str) -> None:
-    """Reading, features, then nothing but XGBoost."""
+def bare(data: str, test: str, *, side_by_side: bool) -> None:
+    """Reading, features, then nothing but XGBoost: a fit on all cores, or one on each."""
     import xgboost  # noqa: PLC0415 - only on this side
 
     from pytest_nbaprops.data.load import load_games  # noqa: PLC0415
@@ -44,7 +46,7 @@ def bare(data: str, test: str) -> None:
     from pytest_nbaprops.recipes.catalog import resolve_recipe  # noqa: PLC0415
     from pytest_nbaprops.session.context import thread_share  # noqa: PLC0415
     from pytest_nbaprops.walkforward.dataset import game_dates  # noqa: PLC0415
-    from pytest_nbaprops.walkforward.plan import plan  # noqa: PLC0415
+    from pytest_nbaprops.walkforward.plan import Fold, plan  # noqa: PLC0415
     from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window  # noqa: PLC0415
 
     target = ("PTS", "REB", "AST")
@@ -64,16 +66,22 @@ def bare(data: str, test: str) -> None:
     )
     parameters = recipe.estimator.get_xgb_params()
     rounds = recipe.estimator.get_num_boosting_rounds()
-    fitted, booster, errors = None, None, []
-    for fold in folds:
-        if fold.fitted_at != fitted:
-            first, last = np.searchsorted(days, np.array([fold.train_start, fold.fitted_at], dtype="datetime64[D]"))
-            bins = int(parameters.get("max_bin") or 256)
-            train = xgboost.QuantileDMatrix(matrix[first:last], label=actual[first:last], max_bin=bins)
-            booster, fitted = xgboost.train(parameters, train, rounds), fold.fitted_at
-        rows = days == np.datetime64(fold.cutoff)
-        assert booster is not None  # the first fold fits
-        errors.append(np.abs(booster.inplace_predict(matrix[rows]) - actual[rows]))
+    at_once = thread_share(1) if side_by_side else 1
+    threads = thread_share(at_once)
+
+    def fit(fold: Fold) -> xgboost.Booster:
+        first, last = np.searchsorted(days, np.array([fold.train_start, fold.fitted_at], dtype="datetime64[D]"))
+        bins = int(parameters.get("max_bin") or 256)
+        train = xgboost.QuantileDMatrix(matrix[first:last], label=actual[first:last], max_bin=bins, nthread=threads)
+        return xgboost.train({**parameters, "nthread": threads}, train, rounds)
+
+    errors = []
+    with ThreadPoolExecutor(at_once) as pool:
+        first_of_each = {fold.fitted_at: fold for fold in reversed(folds)}
+        boosters = {day: pool.submit(fit, first_of_each[day]) for day in sorted(first_of_each)}
+        for fold in folds:
+            rows = days == np.datetime64(fold.cutoff)
+            errors.append(np.abs(boosters[fold.fitted_at].result().inplace_predict(matrix[rows]) - actual[rows]))
     print(f"bare loop: mae {np.concatenate(errors).mean():.4f}")  # noqa: T201
 
 
@@ -123,6 +131,7 @@ def _pair(
 ) -> Iterator[tuple[str, float, float]]:
     """What is measured, its seconds and its peak."""
     yield ("bare", *timed(alone, root))
+    yield ("at once", *timed([*alone, "--side-by-side"], root))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield ("cold", *timed(plugin, folder))
@@ -148,9 +157,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--busy", type=int, default=0)
     parser.add_argument("--bare", action="store_true", help="run the bare side only, in this process")
+    parser.add_argument("--side-by-side", action="store_true", help="of it, a fit on each core")
     options = parser.parse_args()
     if options.bare:
-        bare(options.data, options.test)
+        bare(options.data, options.test, side_by_side=options.side_by_side)
         print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")  # noqa: T201
         return
     root = Path(__file__).resolve().parents[2]
