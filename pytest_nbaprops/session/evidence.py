@@ -217,7 +217,7 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
         state.failure = message[PROBLEM]
 
 
-def first_line(report: pytest.TestReport) -> str:
+def first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     """The failure in one line."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")

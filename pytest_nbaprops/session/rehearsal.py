@@ -71,6 +71,12 @@ class Rehearsal:
         in_world = _in_world(context, self.world.dataset, self.order.folder)
         self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again")
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Before a test module is imported, and not earlier: plugins have servers of their own."""
+        if self.order.told["other"]:
+            self.again.offline = reach_no_server()
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Only the folds that are asked for."""
@@ -80,8 +86,6 @@ class Rehearsal:
             self._held(item)
         if others:
             config.hook.pytest_deselected(items=others)
-        if self.order.told["other"]:  # not earlier, since plugins have servers of their own
-            self.again.offline = reach_no_server()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Any:
@@ -110,6 +114,11 @@ class Rehearsal:
             held += data_at_hand(*own, *recipe, rows_declared=self.order.listener.rows_declared)
             self._holding[candidate.name] = held
         return list(self._holding[candidate.name])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported in another world leaves no fold."""
+        if report.failed:
+            self.again.failure = first_line(report)
 
     def pytest_exception_interact(self, node: Any, call: pytest.CallInfo[Any]) -> None:
         fold = self.again.folds.setdefault(node.nodeid, FoldAgain())

@@ -93,6 +93,17 @@ def test_cache_of_joblib(fold):
     fold.record(model.fit(fold.train.X, fold.train.y).predict(fold.test.X))
 """
 
+AT_IMPORT = """
+import pytest
+from driver import ask
+
+LEVEL = ask({port})
+
+@pytest.mark.walk_forward(features="lately")
+def test_at_import(fold):
+    fold.record(fold.test.X["lately"].fillna(10.0) + LEVEL)
+"""
+
 
 @pytest.fixture
 def port() -> Iterator[int]:
@@ -123,17 +134,21 @@ def test_who_needs_what_lies_elsewhere_is_not_known(
     (project.path / "driver.py").write_text(DRIVER)
     (project.path / "conftest.py").write_text(CONFTEST + GROUPS.format(port=port, file=elsewhere))
     (project.path / "test_mine.py").write_text(TESTS.format(port=port))
+    (project.path / "test_first.py").write_text(AT_IMPORT.format(port=port))
     session = train("--nbaprops-test=last 4 dates", process=True)
     found = {candidate["name"]: candidate["reasons"] for candidate in session.decision["candidates"]}
     assert any("asks a server" in reason for reason in found["test_group"])
-    assert any("no server is reached there" in reason for reason in found["test_driver"])
+    for name in ("driver", "at_import"):
+        assert any("no server is reached there" in reason for reason in found[f"test_{name}"])
     assert any(f"nbaprops_sources = {elsewhere}" in reason for reason in found["test_workers"])
     assert any("OVER: alone it explains" in reason for reason in found["test_lines"])  # whatever its date says
     assert "closing: the column NOTHING is empty" in session.decision["warnings"]
     for honest in ("test_games_alone", "test_cache_of_joblib"):
         assert not any("declare" in reason or "server" in reason for reason in found[honest])
     verdicts = {candidate["name"]: candidate["verdict"] for candidate in session.decision["candidates"]}
-    assert {verdicts[f"test_{name}"] for name in ("group", "driver", "workers", "lines")} == {"INCONCLUSIVE"}
+    assert {verdicts[f"test_{name}"] for name in ("group", "driver", "at_import", "workers", "lines")} == {
+        "INCONCLUSIVE"
+    }
     assert {verdicts["test_games_alone"], verdicts["test_cache_of_joblib"]} == {"PASSED", "PROMOTE"}
 
 
