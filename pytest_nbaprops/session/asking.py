@@ -32,7 +32,7 @@ from pytest_nbaprops.session.child import Child, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
 
-GUARD_VERSION = "11"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "12"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more

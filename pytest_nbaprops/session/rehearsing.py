@@ -46,7 +46,7 @@ from pytest_nbaprops.session.scenes import (
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.evaluate import unfitted
 
-REHEARSAL_VERSION = "11"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "12"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
@@ -57,7 +57,7 @@ STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
     "let every fold stand on its own"
 )
-CONNECTING = re.compile("connect|denied|://", re.IGNORECASE)  # in the words of all kinds of drivers
+CONNECTING = re.compile("connect|denied|://|socket|OperationalError", re.IGNORECASE)  # in the words of all drivers
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
 

@@ -8,10 +8,12 @@ import sys
 import pytest
 
 ASKING = """
-import socket, subprocess, sys, threading
+import secrets, socket, subprocess, sys, threading
 from pytest_nbaprops.leaks.sealed import reach_no_server
 
-server = socket.create_server(("127.0.0.1", 0))
+server, here = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+here.bind("\\0nbaprops-" + secrets.token_hex())
+here.listen()
 ask = f"import socket; socket.create_connection({server.getsockname()})"
 
 def said(ask):
@@ -21,8 +23,12 @@ def said(ask):
         return type(error).__name__
     return "reached"
 
+def local():  # where a driver looks for a server of this machine
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(here.getsockname())
+
 def everybody():
-    answers = []
+    answers = [said(local)]
     asked = lambda: socket.create_connection(server.getsockname()).close()
     thread = threading.Thread(target=lambda: answers.append(said(asked)))
     thread.start()
@@ -40,7 +46,8 @@ print(sealed, before, everybody(), pair[1].recv(20))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock is Linux's")
 def test_no_thread_and_no_other_process_reaches_a_server() -> None:
-    """TCP alone is refused, to all that are started afterwards; nothing is, where the kernel cannot."""
+    """Servers are refused, to all that are started afterwards; those by TCP are not, where the kernel cannot."""
     said = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True, check=True).stdout.strip()
-    reached, refused = ["reached"] * 3, ["PermissionError"] * 3
-    assert said in (f"True {reached} {refused} b'pipes stay'", f"False {reached} {reached} b'pipes stay'")
+    reached, refused = ["reached"] * 4, ["PermissionError"] * 4
+    by_tcp = ["reached", "PermissionError", "reached", "reached"]
+    assert said in (f"True {reached} {refused} b'pipes stay'", f"False {reached} {by_tcp} b'pipes stay'")
