@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from time_machine import escape_hatch
+
 from pytest_nbaprops.code.installed import own_packages
 from pytest_nbaprops.leaks.reads import Read, absolute, caller_of, is_harmless
 
@@ -226,7 +228,7 @@ class Listener:
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
             began = self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
-            return began <= written <= time.time() + WHOLE_SECONDS
+            return began <= written <= escape_hatch.time.time() + WHOLE_SECONDS  # in a world of another day, too
         except OSError:
             return os.path.realpath(path).startswith(self._temporary)
 

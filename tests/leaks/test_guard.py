@@ -25,6 +25,7 @@ from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import HAS_INOTIFY, Listener, sees_compiled
+from pytest_nbaprops.leaks.outside import ANOTHER_DAY, another_outside
 from pytest_nbaprops.leaks.reads import Read, confirmed
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
@@ -299,6 +300,19 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     for file in (root / "ratings.parquet", cache / "cd34", root / "zz" / "near.parquet"):
         file.read_text()
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
+
+
+@pytest.mark.skipif(not HAS_INOTIFY, reason="only Linux tells what compiled code opens")
+def test_what_was_just_written_is_ones_own_on_another_day_too(tmp_path: Path) -> None:
+    """CatBoost, for one, writes its progress beside the tests; a time to come is nobody's."""
+    listener = Listener(tmp_path)
+    with another_outside(listener, clock=ANOTHER_DAY):
+        for name in ("progress.json", "dated_ahead.json"):
+            (tmp_path / name).write_text("1")
+        os.utime(tmp_path / "dated_ahead.json", (2e9, 2e9))
+        for name in ("progress.json", "dated_ahead.json"):
+            (tmp_path / name).read_text()
+        assert [read.path for read in listener.take()] == [str(tmp_path / "dated_ahead.json")]
 
 
 @pytest.mark.skipif(not HAS_INOTIFY, reason="elsewhere nothing is watched")
