@@ -138,6 +138,8 @@ def _champion(registry: ModelRegistry, name: str, number: str, alias: str) -> Ch
     if known is None or not known.is_known:
         return None
     try:
+        if (walked := registry.walked_again(name, number, known.version)) is not None:
+            return replace(known, predictions=walked)
         if (why := _other_data(registry.store, name, number, str(known.version))) is not None:
             return replace(known, unavailable=why)
         return replace(known, predictions=registry.load_predictions(known))

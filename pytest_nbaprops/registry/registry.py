@@ -25,7 +25,7 @@ from pytest_nbaprops.registry.versions import (
     version_as_champion,
 )
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.artifacts import PREDICTIONS
+from pytest_nbaprops.tracking.artifacts import CHAMPION, PREDICTIONS
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.registering import register, version_of_content
 
@@ -76,6 +76,15 @@ class ModelRegistry:
             self.store.calling(f"read the predictions of {champion.name} {champion.label}", artifacts=True) as client,
         ):
             return pd.read_parquet(client.download_artifacts(champion.run_id, PREDICTIONS, folder), engine="pyarrow")
+
+    def walked_again(self, model_name: str, version: str, champion: str | None) -> pd.DataFrame | None:
+        """What the champion predicts for the version's player-games, where the version's session walked it again."""
+        with self.store.calling(f"list the files of {model_name} v{version}", artifacts=True) as client:
+            run_id, name = run_of(known_version(client, model_name, version)), CHAMPION.format(champion)
+            if run_id is None or all(file.path != name for file in client.list_artifacts(run_id)):
+                return None
+            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+                return pd.read_parquet(client.download_artifacts(run_id, name, folder), engine="pyarrow")
 
     def history(self, model_name: str, alias: str | None = None) -> list[Tenure]:
         """Who had the alias (None: any alias) when, the newest first; told by the versions' own tags."""

@@ -91,6 +91,8 @@ class SessionChampion:
             # What a killed session left half done: its alias change, and the run of a version that it promoted.
             remarks.warn("champion", *publication.mend(aliases=self.settings.promote == "enforce"))
         self.at_start = self._read()
+        self.walked: Champion | None = None
+        """The version with its predictions of this session, where the stored ones would not do."""
 
     @cached_property
     def snapshot(self) -> Champion | None:
@@ -257,7 +259,8 @@ class SessionChampion:
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"
         self.remarks.warn("champion", said)
-        return replace(version, predictions=predictions)
+        self.walked = replace(version, predictions=predictions)
+        return self.walked
 
 
 def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None) -> str:

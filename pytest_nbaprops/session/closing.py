@@ -198,6 +198,8 @@ class Closing:
     def _log(self, candidate: Candidate, metrics: Mapping[str, float]) -> None:
         self.log.catch_up(candidate)
         self.log.results(candidate, metrics, self.champion.reference(candidate.lineage))
+        if self.champion.walked is not None:
+            self.log.champion(candidate.name, self.champion.walked)
         if self.settings.odds is not None:
             folder = self.log.fresh_folder("market")
             if self.market.write(folder, [candidate.name]):

@@ -160,7 +160,8 @@ class Context:
         own = select_groups(self.every_group, recipe.features if recipe else "all", ())
         default = [group.name for group in own if group.name in built]
         extra = [name for name in self.own_groups if name not in default]
-        return select_groups(self.groups, expression, [*default, *extra])
+        chosen = select_groups(self.every_group, expression, [*default, *extra])
+        return tuple(group for group in chosen if group.name in built)
 
 
 def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Context:

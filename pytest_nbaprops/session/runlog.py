@@ -13,6 +13,7 @@ import pandas as pd
 
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.effect import Effect
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.metrics.point import FOLD_METRICS
 from pytest_nbaprops.redaction import redact, redacted, redacted_words
 from pytest_nbaprops.registry.publication import Publication, RunRecord
@@ -20,7 +21,7 @@ from pytest_nbaprops.reports.decision_file import write_attribution, write_table
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import fold_threads, workers_of
 from pytest_nbaprops.tracking import provenance, tags
-from pytest_nbaprops.tracking.artifacts import DECISION
+from pytest_nbaprops.tracking.artifacts import CHAMPION, DECISION
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
 
 
@@ -93,6 +94,13 @@ class RunLog:
                 folder = self.fresh_folder("attribution")
                 write_attribution(folder, {name: some})
                 self.artifacts(name, folder)
+
+    def champion(self, name: str, champion: Champion) -> None:
+        """What the version to beat predicts for the same player-games: whoever promotes by hand compares with it."""
+        if champion.predictions is not None:
+            folder = self.fresh_folder("champion")
+            champion.predictions.to_parquet(folder / CHAMPION.format(champion.version), index=False)
+            self.artifacts(name, folder)
 
     def artifacts(self, name: str, folder: Path) -> None:
         """All files of a folder, into the candidate's run."""

@@ -20,6 +20,8 @@ from pytest_nbaprops.tracking.quiet import quiet
 
 DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
 PREDICTIONS = "predictions.parquet"
+CHAMPION = "champion_v{}.parquet"
+"""What that version predicts for the run's player-games, where the session walked it forward again."""
 LINEAGE = "feature_lineage.json"
 IMPORTANCE_TABLE = "feature_importance.csv"
 IMPORTANCE_PLOT = "feature_importance.png"

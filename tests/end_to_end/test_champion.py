@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
+from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Session, Train
 
+AGAINST_ALONE = ("mae <= champion + 0.5",)
 AGAINST = ("--nbaprops-criterion=mae <= champion + 0.5", "--nbaprops-criterion=mae <= 50")
 ELSEWHERE = "--nbaprops-tracking-uri=sqlite:///elsewhere.db"
 OTHER = ("--nbaprops-param=n_estimators=14", *AGAINST)
@@ -60,6 +63,19 @@ def test_other_dates_are_walked_forward_again(train: Train, workers: tuple[str, 
     assert "the champion v1 was walked forward again in this session: its stored predictions lack 6 of 30" in notes(
         session
     )
+
+
+@pytest.mark.usefixtures("promoted")
+def test_what_the_gate_has_compared_can_be_put_live(train: Train, project: pytest.Pytester) -> None:
+    """With a rolling window each version is tested on dates of its own: the walk of the one in production is kept."""
+    registry = ModelRegistry(store=connect(f"sqlite:///{project.path / 'mlflow.db'}"))
+    registry.promote_model("NBAPropsModel", "1", "production")
+    session = train(*OTHER, "--nbaprops-test=last 30 dates", "--nbaprops-promote=enforce")
+    assert session.decision["promoted"] is True
+    asked = PromotionRequest(name="NBAPropsModel", version="staging", alias="production", criteria=AGAINST_ALONE)
+    result = check_and_promote(registry, asked)
+    assert (result.holds, result.version) == (True, "2")
+    assert result.criteria[0]["threshold"] == pytest.approx(against(session)["threshold"], abs=1e-9)
 
 
 def test_the_walk_again_gives_what_the_champion_would_have_had(
