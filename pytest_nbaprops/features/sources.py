@@ -9,6 +9,8 @@ import pandas as pd
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.group import FeatureGroup, Source
 
+A_DAY = r"\d{8}|\d{4}([-/])\d{1,2}\1\d{1,2}([T ].+)?|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}"
+_DATE, _KEY, _ROW = "nbaprops date", "nbaprops key", "nbaprops row"  # of `join_as_of`: no table has such columns
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 
 
@@ -37,13 +39,19 @@ def join_as_of(games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str 
     """For each row of the games the newest row of `table` with the same `by` and an as-of date before the game's.
 
     Columns of the table without `by` and `as_of`, on the index of the games; missing where nothing was known.
+    Raises FeatureError where one of them lacks a column that is named.
     """
-    keys = pd.DataFrame({"date": games["GAME_DATE"].to_numpy(), "key": games[by].to_numpy(), "row": range(len(games))})
-    right = table.rename(columns={by: "key", as_of: "date"}).sort_values("date", kind="stable")
-    right["date"] = right["date"].astype(keys["date"].dtype)
-    left = keys.sort_values("date", kind="stable")
-    joined = pd.merge_asof(left, right, on="date", by="key", allow_exact_matches=False).sort_values("row")
-    return joined.drop(columns=["date", "key", "row"]).set_axis(games.index)
+    for name, where, frame in ((as_of, "the table", table), (by, "the table", table), (by, "the games", games)):
+        if name not in frame:
+            there = ", ".join(map(str, frame.columns))
+            raise FeatureError(f"{where} has no column {name!r} (there: {there}); say join_as_of(…, by=…, as_of=…)")
+    date, key, row = _DATE, _KEY, _ROW
+    keys = pd.DataFrame({date: games["GAME_DATE"].to_numpy(), key: games[by].to_numpy(), row: range(len(games))})
+    right = table.rename(columns={by: key, as_of: date}).sort_values(date, kind="stable")
+    right[date] = right[date].astype(keys[date].dtype)
+    left = keys.sort_values(date, kind="stable")
+    joined = pd.merge_asof(left, right, on=date, by=key, allow_exact_matches=False).sort_values(row)
+    return joined.drop(columns=[date, key, row]).set_axis(games.index)
 
 
 def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
@@ -65,13 +73,17 @@ def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
     dates = _dates(table[source.as_of])
     if dates.isna().any():
         bad = table[source.as_of][dates.isna()].iloc[0]
-        raise FeatureError(f"{where}: column {source.as_of!r} holds {bad!r}, which is no date; use YYYY-MM-DD")
+        raise FeatureError(
+            f"{where}: column {source.as_of!r} holds {str(bad)!r}, which is no date that can be read in one way only; "
+            "use YYYY-MM-DD, for a period its last day"
+        )
     return table.assign(**{source.as_of: dates})
 
 
 def _dates(values: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    # A bare number would be read as nanoseconds since 1970 and make every row known.
-    if pd.api.types.is_numeric_dtype(values):
-        return pd.Series(pd.NaT, index=values.index, dtype="datetime64[ns]")
-    dates = pd.to_datetime(values, errors="coerce", utc=True).dt.tz_localize(None)
+    """As midnights; NaT for what is no day (a bare number, a month) or could be two of them (`01/03/2024`)."""
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        texts = values.astype("string").str.removesuffix(".0").str.strip()
+        values = texts.where(texts.str.fullmatch(A_DAY, na=False))
+    dates = pd.to_datetime(values, errors="coerce", utc=True, format="mixed").dt.tz_localize(None)
     return dates.astype("datetime64[ns]").dt.normalize()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,33 @@ def test_source_rows_are_known_from_the_day_after(tmp_path: Path, suffix: str) -
 
 
 @pytest.mark.parametrize(
+    "days",
+    [
+        [20231231, 20240102, 20240103],
+        ["2023/12/31", "2024/1/2", "2024/01/03"],
+        ["31 Dec 2023", "Jan 2, 2024", "JAN 03, 2024"],
+        ["2023-12-31T18:00:00Z", "2024-01-02 09:30", "2024-01-03 00:00:00+00:00"],
+        [dt.date(2023, 12, 31), dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
+    ],
+)
+def test_days_may_be_written_as_they_are_read_in_one_way(tmp_path: Path, days: list[object]) -> None:
+    """Month and day cannot be taken for each other."""
+    pd.DataFrame({"PLAYER_ID": 1, "AS_OF": days, "rating": [5.0, 6.0, 7.0]}).to_parquet(tmp_path / "ctg.parquet")
+    found = build_features(GAMES, [with_source("ctg.parquet")], root=tmp_path).frame
+    assert found["rating"].tolist() == [5, 5, 6]
+
+
+def test_a_table_that_is_joined_may_have_any_columns(tmp_path: Path) -> None:
+    """Also some called like ours; one without the column that is meant is told which one."""
+    table = pd.DataFrame({"PLAYER_ID": [1], "AS_OF": ["2023-12-31"], "date": [1.0], "key": [2.0], "row": [3.0]})
+    table.to_csv(tmp_path / "ctg.csv", index=False)
+    found = build_features(GAMES, [with_source("ctg.csv")], root=tmp_path).frame
+    assert found[["date", "key", "row"]].iloc[0].tolist() == [1, 2, 3]
+    with pytest.raises(FeatureError, match=r"the table has no column 'AS_OF' .there: PLAYER_ID, PUBLISHED"):
+        join_as_of(GAMES, table.rename(columns={"AS_OF": "PUBLISHED"}), by="PLAYER_ID")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "cannot be read as CSV or Parquet"),
@@ -150,6 +178,10 @@ def test_source_rows_are_known_from_the_day_after(tmp_path: Path, suffix: str) -
         ("PLAYER_ID;AS_OF\n1;2024-01-01\n", "separated by semicolons; export it with commas"),
         ("PLAYER_ID,AS_OF\n1,soon\n", "column 'AS_OF' holds 'soon', which is no date"),
         ("PLAYER_ID,AS_OF\n1,2023\n", "which is no date"),
+        ("PLAYER_ID,AS_OF\n1,2024-03\n", "holds '2024-03', which is no date that can be read in one way only"),
+        ("PLAYER_ID,AS_OF\n1,2024Q1\n", "use YYYY-MM-DD, for a period its last day"),
+        ("PLAYER_ID,AS_OF\n1,2024-01-05\n1,01/03/2024\n", "holds '01/03/2024'"),
+        ("PLAYER_ID,AS_OF\n1,March\n", "which is no date"),
         ("", "cannot be read as CSV or Parquet"),
     ],
 )
