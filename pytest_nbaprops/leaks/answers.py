@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,9 @@ Found = tuple[tuple[str, ...], Mapping[str, object]]
 # Sums in another order differ in their last bits. How much that is goes by a column's spread, too: seconds since 1970
 # can hide a box score in the last bits of what they are.
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
+# What is nothing beside a column's typical number is the noise of float64: a skew of 1e-17 is none.
+NOISE = 2.0**-48
+ROWS_ENOUGH = 5_000  # for a median
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +56,34 @@ class Answer:
         """Whether it has none because its rows are not those of the games."""
         return self.broken is not None and self.broken["player"] is not None
 
+    @cached_property
+    def spread(self) -> NDArray[np.float64]:
+        """From the lowest to the highest number of each column; 0 where there is none."""
+        given = _given(self.numbers)
+        there = np.isfinite(given)
+        highest = np.where(there, given, -np.inf).max(axis=0, initial=-np.inf)
+        lowest = np.where(there, given, np.inf).min(axis=0, initial=np.inf)
+        spread: NDArray[np.float64] = np.maximum(highest - lowest, 0.0)
+        return spread
 
-def _spread(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From the lowest to the highest number of each column; 0 where there is none."""
-    there = np.isfinite(numbers)
-    highest = np.where(there, numbers, -np.inf).max(axis=0, initial=-np.inf)
-    lowest = np.where(there, numbers, np.inf).min(axis=0, initial=np.inf)
-    spread: NDArray[np.float64] = np.maximum(highest - lowest, 0.0)
-    return spread
+    @cached_property
+    def noise(self) -> NDArray[np.float64]:
+        """What is nothing in each column: beside the median size of its numbers other than 0, by some of its rows."""
+        some = _given(self.numbers[:: max(1, len(self.numbers) // ROWS_ENOUGH)])
+        return NOISE * _typical(some)
+
+
+def _given(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As a model gets them, in float32."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return numbers.astype(np.float32).astype(np.float64)
+
+
+def _typical(some: NDArray[np.float64]) -> NDArray[np.float64]:
+    sizes = np.where(np.isfinite(some) & (some != 0), np.abs(some), np.nan)
+    with warnings.catch_warnings(action="ignore"):  # of a column without one
+        median: NDArray[np.float64] = np.nan_to_num(np.nanmedian(sizes, axis=0))
+    return median
 
 
 def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose they are
@@ -80,12 +105,11 @@ def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose t
         return left, answer.broken
     if answer.columns != true.columns:
         return left, detail_of(f"made columns {', '.join(answer.columns)}")
-    with np.errstate(invalid="ignore", over="ignore"):  # as a model gets them, in float32
-        before, after = (numbers.astype(np.float32).astype(np.float64) for numbers in (true.numbers, answer.numbers))
-        spread = _spread(before)
-        before, after = before[origin], after[rows]
-        size = np.minimum(np.maximum(np.abs(before), np.abs(after)), spread)
-        same = (before == after) | (np.isnan(before) & np.isnan(after)) | (np.abs(before - after) <= ROUNDING * size)
+    before, after = _given(true.numbers[origin]), _given(answer.numbers[rows])
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = np.minimum(np.maximum(np.abs(before), np.abs(after)), true.spread)
+        allowed = np.maximum(ROUNDING * size, true.noise)
+        same = (before == after) | (np.isnan(before) & np.isnan(after)) | (np.abs(before - after) <= allowed)
         move = np.where(same, -1.0, np.nan_to_num(np.abs(after - before), nan=1e-300))
     moves = dict(zip(true.columns, ~same.all(axis=0), strict=True))
     columns = tuple(name for name in left if moves[name])
