@@ -17,11 +17,12 @@ from pytest_nbaprops.walkforward.dataset import game_dates
 from pytest_nbaprops.walkforward.windows import parse_test_window
 
 READERS: Mapping[str, Callable[[Path], Any]] = {
-    ".csv": pd.read_csv,
     ".parquet": pd.read_parquet,
     ".feather": pd.read_feather,
     ".json": pd.read_json,
+    ".xlsx": pd.read_excel,
 }
+MARKS = ",;\t|"
 SHARE = 0.5  # of the rows of a table that say what the games say
 FEW_ROWS = 20
 KEYS = ["player", "game"]
@@ -69,8 +70,13 @@ def refuse_games(
 
 
 def _table(path: Path) -> pd.DataFrame | None:
+    """The table in a file, whatever separates its cells and packs it; None in any other file."""
     try:
-        table = READERS[path.suffix](path)
+        if (read := READERS.get(path.suffix.lower())) is not None:
+            table = read(path)
+        else:
+            header = str(pd.read_csv(path, sep="\0", engine="python", header=None, nrows=1).iloc[0, 0])
+            table = pd.read_csv(path, sep=max(MARKS, key=header.count))
     except Exception:  # noqa: BLE001 - a file that is no table is none of these
         return None
     return table.reset_index() if isinstance(table, pd.DataFrame) else None
@@ -81,25 +87,39 @@ def _outcome_in(
 ) -> str | None:
     """A column that says what happened in games, by a column of players and one of games or dates; None without.
 
-    With `as_of` only what a row says of games that are later than its own date.
+    With `as_of` only what a row says of games that are later than its own date; where it names none, of the next one.
     """
     if table.empty:
         return None
     texts = table.drop(columns=[as_of] if as_of else []).apply(_text)
-    ids, days, players = (_text(games[name]) for name in ("GAME_ID", "GAME_DATE", "PLAYER_ID"))
-    texts = texts[texts.isin({*ids, *days}).any(axis=1)]  # earlier games may be declared
-    player = _like(texts, players)
-    game = _like(texts, ids, but=player) or _like(texts, days, but=player)
-    if player is None or game is None:
+    ids, days = (_text(games[name]) for name in ("GAME_ID", "GAME_DATE"))
+    of_games = texts[texts.isin({*ids, *days}).any(axis=1)]  # earlier games may be declared
+    game = _like(of_games, ids) or _like(of_games, days)
+    texts = of_games if game is not None else texts
+    known_as = [_text(games[name]) for name in ("PLAYER_ID", "PLAYER_NAME")]
+    found = ((name, players) for players in known_as if (name := _like(texts, players, but=game)) is not None)
+    player, players = next(found, (None, known_as[0]))
+    if player is None or (game is None and as_of is None):
         return None
     names = [name for name in OUTCOME_COLUMNS if name in games and games[name].dtype.kind in "iuf"]
-    key = ids if texts[game].isin({*ids}).any() else days
-    truth = games[[*names, "GAME_DATE"]].assign(target=target_values(games, target), player=players, game=key)
-    numbers = table.drop(columns=[player, game]).select_dtypes("number")
-    said = texts[[player, game]].set_axis(KEYS, axis=1).join(numbers.add_prefix("said "))
+    truth = games[[*names, "GAME_DATE"]].assign(target=target_values(games, target), player=players)
+    numbers = table.drop(columns=[player, *filter(None, [game])]).select_dtypes("number")
+    said = texts[[player]].set_axis(["player"], axis=1).join(numbers.add_prefix("said "))
     said["known"] = table[as_of] if as_of else pd.NaT
-    both = said.merge(truth.drop_duplicates(KEYS), on=KEYS)
-    both = both[~(both["known"] >= both["GAME_DATE"])]
+    if game is None:
+        both = pd.merge_asof(
+            said.sort_values("known"),
+            truth.sort_values("GAME_DATE"),
+            left_on="known",
+            right_on="GAME_DATE",
+            by="player",
+            direction="forward",
+            allow_exact_matches=False,
+        ).dropna(subset="GAME_DATE")
+    else:
+        truth["game"] = ids if texts[game].isin({*ids}).any() else days
+        both = said.assign(game=texts[game]).merge(truth.drop_duplicates(KEYS), on=KEYS)
+        both = both[~(both["known"] >= both["GAME_DATE"])]
     for outcome in [*names, "target"] if len(both) >= FEW_ROWS else ():
         # Most players have no block, and no flag either.
         telling = both[~both[outcome].isin(both[outcome].mode().head(1))]
@@ -118,5 +138,5 @@ def _like(texts: pd.DataFrame, values: pd.Series[str], but: str | None = None) -
 def _text(column: pd.Series[Any]) -> pd.Series[str]:
     if column.dtype.kind == "M":
         column = column.dt.strftime("%Y-%m-%d")
-    text: pd.Series[str] = column.astype("string").str.removesuffix(".0").str.lstrip("0")
+    text: pd.Series[str] = column.astype("string").str.removesuffix(".0").str.lstrip("0").str.casefold()
     return text

@@ -30,7 +30,8 @@ def refuse(games: pd.DataFrame, path: Path, data: Path | None = None) -> None:
 
 
 def written(table: pd.DataFrame, path: Path) -> Path:
-    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+    mark = {".tsv": "\t", ".txt": ";"}.get(path.suffix, ",")
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False, sep=mark)
     return path
 
 
@@ -53,6 +54,10 @@ REFUSED: dict[str, tuple[Table, str]] = {
         lambda games: late(games)[["PLAYER_ID", "GAME_ID", "MIN"]].set_axis(["who", "what", "x"], axis=1),
         "x.csv",
     ),
+    "by name": (lambda games: late(games)[["PLAYER_NAME", "GAME_DATE", "MIN"]], "minutes.csv"),
+    "packed": (answers, "answers.csv.gz"),
+    "separated by tabs": (answers, "answers.tsv"),
+    "separated by semicolons": (answers, "answers.txt"),
     "beside the seasons before": (lambda games: games[["GAME_ID", "PLAYER_ID", "REB"]], "all.csv"),
 }
 ALLOWED: dict[str, tuple[Table, str]] = {
@@ -81,12 +86,19 @@ def test_outcomes_of_the_test_window_cannot_be_declared(games: pd.DataFrame, tmp
 STILL_TO_COME = pytest.raises(SettingsError, match="'GUESS' holds outcomes of games that are still to come")
 
 
+@pytest.mark.parametrize(
+    "keys", [["GAME_ID", "PLAYER_ID"], ["GAME_DATE", "PLAYER_NAME"], ["PLAYER_ID"], ["PLAYER_NAME"]]
+)
 @pytest.mark.parametrize(("days", "expected"), [(-1, STILL_TO_COME), (0, nullcontext()), (1, nullcontext())])
 def test_a_groups_table_tells_no_outcome_before_the_game(
-    games: pd.DataFrame, tmp_path: Path, days: int, expected: AbstractContextManager[Any]
+    games: pd.DataFrame, tmp_path: Path, days: int, expected: AbstractContextManager[Any], keys: list[str]
 ) -> None:
-    """A closing line that carries the result of its game, on the date of the line; a log of results is well."""
-    table = answers(games).assign(LINE=11.5, AS_OF=late(games)["GAME_DATE"] + pd.Timedelta(days=days))
+    """A closing line that carries the result of its game, on the date of the line; a log of results is well.
+
+    Where a row names no game it is of the player's next one.
+    """
+    as_of = late(games)["GAME_DATE"] + pd.Timedelta(days=days)
+    table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], LINE=11.5, AS_OF=as_of)
     path = written(table, tmp_path / "lines.csv")
     group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
         lambda games, lines: (games, lines)[0][["GAME_ID"]]
