@@ -17,6 +17,7 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.recipes.catalog import parse_param
+from pytest_nbaprops.session.around import acts_around_tests, libraries_are_patched
 from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned, write_plan
@@ -148,7 +149,7 @@ class FoldCollector:
             folds += self._built_in_items(session)
         try:
             if not self.problems:  # where there are some, a test has no fold to its name
-                self._register(folds)
+                self._register(config, folds)
                 refuse_without_effect(self.context.settings, self.candidates.values())
                 self._check_metrics(config, folds)
         except NBAPropsError as error:
@@ -204,8 +205,9 @@ class FoldCollector:
             self.problems.append(f"not found: {unknown[0]} (the built-in suite has {known})")
         return chosen
 
-    def _register(self, items: Sequence[pytest.Item]) -> None:
+    def _register(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         """Candidates by name, with their whole plan, also folds that were not collected; each item gets its own."""
+        around = acts_around_tests(config) or libraries_are_patched()
         one_of_each: dict[str, pytest.Item] = {}
         for item in items:
             one_of_each.setdefault(_stem(item.nodeid, _param(item)), item)
@@ -224,7 +226,10 @@ class FoldCollector:
                 )
             candidate = self.context.candidate(replace(spec, name=name))
             nodeids = [f"{stem}{fold.id}]" for fold in param.folds]
-            planned = candidate.planned(param.folds, self.context.dataset.digest, nodeids)
+            # A test of the user's own runs around its recipe's fits by itself.
+            planned = candidate.planned(
+                param.folds, self.context.dataset.digest, nodeids, around=around or spec.code is not None
+            )
             self.candidates[name] = by_stem[stem] = planned
         for item in items:
             param = _param(item)

@@ -42,6 +42,7 @@ def write_plan(folder: Path, worker: str, candidates: Sequence[Candidate], probl
             "spec": candidate.spec.to_dict(),
             "folds": [state.fold.to_dict() for state in candidate.folds],
             "nodeids": [state.nodeid for state in candidate.folds],
+            "around": candidate.around,
         }
         for candidate in candidates
     ]
@@ -63,7 +64,9 @@ def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
             if spec.name not in candidates:
                 folds = [Fold.from_dict(fold) for fold in plain["folds"]]
                 candidate = context.candidate(spec)
-                candidates[spec.name] = candidate.planned(folds, context.dataset.digest, plain["nodeids"])
+                candidates[spec.name] = candidate.planned(
+                    folds, context.dataset.digest, plain["nodeids"], around=plain["around"]
+                )
     return list(candidates.values()), list(problems)
 
 

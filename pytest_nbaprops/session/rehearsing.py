@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
+from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -51,7 +51,6 @@ REHEARSAL_VERSION = "12"  # with another one nothing is taken from the store
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
 REVIEWED = NEVER_PROJECT | sys.stdlib_module_names | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
-AROUND_TESTS = ("pytest_runtest_", "pytest_pyfunc_call", "pytest_fixture_setup")
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
@@ -102,11 +101,10 @@ class Rehearsing:
 
         Only candidates whose folds all have a result are run again: no other can be promoted.
         """
-        around = _acts_around_tests(self.config)
         asked = [
             state
             for state in states
-            if (around or _has_own_code(state)) and not problems_of(state) and not failures_of(state)
+            if (state.around or _has_own_code(state)) and not problems_of(state) and not failures_of(state)
         ]
         known = {state.name: kept for state in asked if (kept := self._known(state)) is not None}
         rest = [state for state in asked if state.name not in known]
@@ -378,15 +376,6 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
         found.unknown = too_good_folds(predictions, numbers)
 
 
-def _acts_around_tests(config: pytest.Config) -> bool:
-    """Whether a conftest or a plugin of the project's has fixtures or hooks that run around all tests, ours, too."""
-    fixture = type(pytest.fixture(lambda: None))
-    modules = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
-    own = (module for module in modules if (file := getattr(module, "__file__", None)) and not is_library_file(file))
-    found = (pair for module in own for pair in vars(module).items())
-    return any(isinstance(value, fixture) or name.startswith(AROUND_TESTS) for name, value in found)
-
-
 def _is_given(part: object) -> bool:
     """Whether a recipe's parameter is a function, or more values than anybody writes down."""
     if isinstance(part, Mapping | list | tuple | set | frozenset):
@@ -399,18 +388,17 @@ def _is_given(part: object) -> bool:
 def _has_own_code(state: Candidate) -> bool:
     """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already.
 
-    What the project put into a library's class counts, and so do any function that a recipe is given and a library
-    that nobody has reviewed: what they do with a night's other rows nobody knows.
+    A function that a recipe is given counts, and so does a library that nobody has reviewed: what they do with a
+    night's other rows nobody knows.
     """
-    if state.spec.code is not None or state.recipe is None:
-        return state.spec.code is not None
+    if state.recipe is None:
+        return False
     parts = [state.recipe.estimator, *state.recipe.estimator.get_params(deep=True).values()]
     classes = {
         kind for part in parts if hasattr(part, "predict") or hasattr(part, "transform") for kind in type(part).__mro__
     }
-    methods = (function for kind in classes for function in vars(kind).values() if isinstance(function, FunctionType))
     reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
-    own = (obj for obj in (*methods, *reached) if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
+    own = (obj for obj in reached if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
     unknown = (kind for kind in classes if kind.__module__.partition(".")[0] not in REVIEWED)
     found = any(map(_is_given, parts)) or any(True for _ in own) or any(True for _ in unknown)
     return found or bool(data_at_hand(unfitted(state, threads=1)))

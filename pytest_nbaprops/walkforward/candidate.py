@@ -103,7 +103,9 @@ class Candidate:
 
     First it has a spec with its names looked up: target, groups, columns and, unless the test brings its own
     estimator, the recipe. `planned` gives it folds and an identity, reports fill the folds, and the gate its decision.
-    `undeclared` are the columns of the games that are empty in the rows to predict of folds of several dates.
+    `undeclared` are the columns of the games that are empty in the rows to predict of folds of several dates. `around`
+    says whether code of the project's runs around its fits, in a test, a hook or a patch: what was made so is no one
+    else's.
     """
 
     spec: CandidateSpec
@@ -113,6 +115,7 @@ class Candidate:
     lineage: Lineage
     recipe: Recipe | None
     undeclared: tuple[str, ...] = ()
+    around: bool = False
     folds: list[FoldState] = field(default_factory=list)
     identity: str = ""
     """Same candidate, same data, same folds: same identity, in any session, known before the first fit."""
@@ -134,9 +137,18 @@ class Candidate:
 
     # keys
 
-    def planned(self, folds: Sequence[Fold], digest: DatasetDigest, nodeids: Sequence[str] | None = None) -> Candidate:
-        """The same candidate with folds to run, their keys and the tests that run them."""
-        keys = [self.fold_key(fold, digest) if self.recipe else None for fold in folds]
+    def planned(
+        self,
+        folds: Sequence[Fold],
+        digest: DatasetDigest,
+        nodeids: Sequence[str] | None = None,
+        *,
+        around: bool = False,
+    ) -> Candidate:
+        """The same candidate with folds to run, their keys and the tests that run them, `around` as above."""
+        candidate = replace(self, around=around)
+        candidate._fit_keys = self._fit_keys  # noqa: SLF001 - what was asked of it so far
+        keys = [candidate.fold_key(fold, digest) if self.recipe else None for fold in folds]
         tests = nodeids if nodeids is not None else [""] * len(folds)
         states = [
             FoldState(fold=fold, nodeid=nodeid, key=key) for fold, nodeid, key in zip(folds, tests, keys, strict=True)
@@ -152,8 +164,7 @@ class Candidate:
                 "libraries": libraries(),
             }
         )
-        candidate = replace(self, folds=states, identity=identity)
-        candidate._fit_keys = self._fit_keys  # noqa: SLF001 - what was asked of it so far
+        candidate.folds, candidate.identity = states, identity
         return candidate
 
     def fit_key(self, fold: Fold, digest: DatasetDigest, estimator: str | None = None) -> str:
@@ -162,7 +173,7 @@ class Candidate:
         Days without a game do not count: the model that was registered last night is the one for the next night.
         `estimator` is the content digest of an estimator that the test brings; None means the recipe's.
         """
-        known = (fold.fitted_at, fold.train_start, digest.full, estimator)
+        known = (fold.fitted_at, fold.train_start, digest.full, estimator, self.around)
         if known not in self._fit_keys:
             self._fit_keys[known] = content_key(
                 {
@@ -173,6 +184,7 @@ class Candidate:
                     "estimator": estimator or (self.recipe.identity() if self.recipe else None),
                     "seed": self.spec.seed,
                     "libraries": libraries(),
+                    **({"around": True} if self.around else {}),
                 }
             )
         return self._fit_keys[known]

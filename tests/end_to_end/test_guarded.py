@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from sklearn.linear_model import OrthogonalMatchingPursuit
 
 from pytest_nbaprops.leaks import reads
 from tests.end_to_end.conftest import CONFTEST, Train
@@ -42,6 +43,7 @@ def recipes(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     with sqlite3.connect(project.path / "answers.db") as database:
         table.to_sql("answers", database)
     monkeypatch.setenv("NBAPROPS_LEVEL", "3")
+    monkeypatch.setattr(OrthogonalMatchingPursuit, "predict", OrthogonalMatchingPursuit.predict)  # put back at the end
     monkeypatch.syspath_prepend(str(project.path))
     monkeypatch.delitem(sys.modules, "guarded_recipes", raising=False)
     return import_module("guarded_recipes")
@@ -87,6 +89,22 @@ def test_a_library_that_nobody_has_reviewed_is_run_again(
     )
     session = train("--nbaprops-test=last 2 dates", "-o", "nbaprops_trusted_types=nightlib.Beside")
     assert (kinds(session.candidate), session.candidate["verdict"]) == (["test rows"], "REJECT")
+
+
+def test_what_was_made_with_own_code_around_is_nobody_elses(project: pytest.Pytester, train: Train) -> None:
+    """A patch that is gone leaves no fold behind that a clean session would believe without running it again."""
+    helps = (
+        "\nimport xgboost\n\nclass Helps:\n    def pytest_runtest_call(self, item):\n"
+        "        xgboost.XGBRegressor.n_calls = 1\n\n"
+        "def pytest_configure(config):\n    config.pluginmanager.register(Helps())\n"
+    )
+    ran: dict[str, list[tuple[int, int]]] = {}
+    for text in (CONFTEST + helps, CONFTEST, CONFTEST, CONFTEST + helps):
+        project.makeconftest(text)
+        folds = train(FEW_FOLDS).candidate["folds"]
+        ran.setdefault(text, []).append((folds["executed"], folds["cached"]))
+    many = ran[CONFTEST][0][0]
+    assert list(ran.values()) == [[(many, 0), (0, many)]] * 2
 
 
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:

@@ -1,0 +1,46 @@
+"""Where the project's own code runs around the fits of libraries."""
+
+from __future__ import annotations
+
+import pytest
+from sklearn.linear_model import Ridge
+
+from pytest_nbaprops.session.around import acts_around_tests, libraries_are_patched
+from tests.end_to_end.conftest import CONFTEST
+
+OBJECT = "\n\ndef pytest_configure(config):\n    config.pluginmanager.register(Mine())\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "acts"),
+    [
+        ("", False),
+        ("def pytest_configure(config):\n    config.mine = 1\n", False),
+        ("def pytest_runtest_setup(item):\n    pass\n", True),
+        ("def pytest_runtestloop(session):\n    pass\n", True),
+        ("def pytest_collection_modifyitems(items):\n    pass\n", True),
+        ("@pytest.fixture(autouse=True)\ndef mine():\n    pass\n", True),
+        ("class Mine:\n    x = 1\n" + OBJECT, False),
+        ("class Mine:\n    def pytest_runtest_call(self, item):\n        pass\n" + OBJECT, True),
+        ("class Mine:\n    @pytest.fixture(autouse=True)\n    def mine(self):\n        pass\n" + OBJECT, True),
+    ],
+)
+def test_hooks_and_fixtures_of_the_project_run_around_tests(
+    pytester: pytest.Pytester, more: str, *, acts: bool
+) -> None:
+    """Of a conftest, or of an object that it registers; those of installed plugins do not count."""
+    pytester.makeconftest(CONFTEST + more)
+    assert acts_around_tests(pytester.parseconfigure()) == acts
+
+
+def test_a_plugin_that_is_named_counts_wherever_it_lies(pytester: pytest.Pytester) -> None:
+    """A team's own may be installed like any other."""
+    for plugin, acts in (("numpy.testing", False), ("pytester", True)):
+        assert acts_around_tests(pytester.parseconfigure("-p", plugin)) == acts
+
+
+def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made it, and whenever."""
+    assert not libraries_are_patched()
+    monkeypatch.setattr(Ridge, "predict", lambda _self, rows: rows[0])
+    assert libraries_are_patched()
