@@ -50,8 +50,7 @@ def find_files(source: str | Path, *, formats: Sequence[str] = FORMATS, what: st
                 raise file_problem(str(path), found, allowed, way_out)
             return [path]
         if path.is_dir():
-            found, candidates = "a folder without data files", path.iterdir()
-            way_out = f"put the files there, or name those in subfolders by a glob such as {path / '**' / '*.csv'}"
+            found, candidates, way_out = "a folder without data files", path.iterdir(), "put the files there"
         elif not path.exists() and glob.has_magic(str(path)):
             found, way_out = "no data file that matches", "check the glob; ** looks into subfolders"
             candidates = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
@@ -60,9 +59,12 @@ def find_files(source: str | Path, *, formats: Sequence[str] = FORMATS, what: st
         # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
         visible = (file for file in candidates if not file.name.startswith("."))
         files = sorted(file for file in visible if suffixes(file, formats) is not None and file.is_file())
+        below = [suffixes(file, formats) for file in path.rglob("*") if file.is_file()] if not files else []
     except OSError as error:
         raise _unreadable(path, error) from error
     if not files:
+        for form, packed in filter(None, below):
+            way_out = f"name those in subfolders by a glob such as {path / '**' / f'*{form}{packed}'}"
         raise file_problem(str(path), found, allowed, way_out)
     return files
 

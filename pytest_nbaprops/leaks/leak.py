@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 UNDECLARED = "undeclared source"
 # What to do, where the kind alone does not say it.
 HINTS = {
-    "needs outcomes": "it has to be there while tonight's outcomes are empty: shift(1) before you add up",
+    "needs outcomes": "it has to be there while tonight's outcomes are empty: shift(1) before you add up, and drop no "
+    "row for being empty (pivot_table: dropna=False)",
     "future source rows": "a row counts from the day after its date: date the day before what came before tip-off",
 }
 

@@ -34,6 +34,7 @@ SUMS = {"PTS": {"FGM": 2, "FG3M": 1, "FTM": 1}, "REB": {"OREB": 1, "DREB": 1}}
 ENOUGH_ROWS, CHANGED, NAMESAKES = 50, 0.01, 4
 # At most three of a season's 22,000 lines of ten minutes and more are those of an earlier game of the player's.
 LINE = ("FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB", "AST", "STL", "BLK", "TOV", "PF")
+SHORT_LINE = ("PTS", "REB", "AST")  # which at most 13 of 22,000 rows of a real season repeat the day after
 LONG_LINE, LONG_GAME, REPEATED = 10, 10.0, 0.002
 KNOWN_CHANGE = (
     "outcomes or players were changed; load the games as they are, or say why with nbaprops_known_gaps = REASON"
@@ -99,10 +100,13 @@ def _twice(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     """How many tested rows are the box scores of an earlier date: of a game under two dates one tells the other."""
     rows = games[games["MIN"] >= LONG_GAME].sort_values("GAME_DATE", kind="stable")
     line = [name for name in LINE if name in games and rows[name].min() < rows[name].max()]
-    repeated = rows.duplicated(["PLAYER_ID", "SEASON", *line])[
-        rows["GAME_DATE"].isin([pd.Timestamp(day) for day in tested])
-    ]
-    if len(line) < LONG_LINE or repeated.sum() <= max(NAMESAKES, REPEATED * len(repeated)):
+    again = rows.duplicated(["PLAYER_ID", "SEASON", *line]) & (len(line) >= LONG_LINE)
+    # Another source may lack most of the line, and have it a day off: in UTC, for one.
+    before = rows.groupby("PLAYER_ID")[["GAME_DATE", *SHORT_LINE]].shift(1)
+    day_before = rows["GAME_DATE"] - before["GAME_DATE"] <= pd.Timedelta(days=1)
+    again |= day_before & (rows[[*SHORT_LINE]] == before[[*SHORT_LINE]]).all(axis=1)
+    repeated = again[rows["GAME_DATE"].isin([pd.Timestamp(day) for day in tested])]
+    if repeated.sum() <= max(NAMESAKES, REPEATED * len(repeated)):
         return None
     return (
         f"{repeated.sum()} of {len(repeated)} box scores on the tested dates are those of an earlier date, too: games "

@@ -14,7 +14,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pytest_nbaprops.leaks.leak import leak_text
+from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.reports import plots, wording
 from pytest_nbaprops.reports.decision_file import write_text
 from pytest_nbaprops.reports.figures import MOST_POINTS, ROLLING, CandidateFigures, candidate_figures
@@ -141,7 +141,8 @@ def _shown(
         "said": wording.by_how_much(document, candidate),
         "rows": list(zip(rows, intervals, strict=True)),
         "main": wording.main_comparison(candidate),
-        "leaks": [leak_text(leak) for leak in candidate["leaks"]],
+        "leaks": [(leak_text(leak), is_proven(leak)) for leak in candidate["leaks"]],
+        "proven": any(map(is_proven, candidate["leaks"])),
         "parameters": candidate["lineage"].get("parameters") or {},
         "sources": candidate["lineage"].get("sources") or {},
         "attribution": list(zip(effects, effect_bars, strict=True)),

@@ -252,9 +252,10 @@ class SessionChampion:
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
+            same_target = record_of(version).target in (None, "+".join(self.context.dataset.target_columns))
             reason = (
                 f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
-                f"{_common_window(candidates, stored)}"
+                f"{_common_window(candidates, stored) if same_target else ''}"
             )
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"

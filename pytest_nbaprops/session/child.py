@@ -90,6 +90,9 @@ def main() -> None:
         ignored=ignored,
         data=Path(told["data"]) if told["data"] else None,
     )
+    for name, module in list(sys.modules.items()):  # what Python imported unheard as it started is imported again
+        if name != "__main__" and not is_library_file(getattr(module, "__file__", None) or "<frozen"):
+            del sys.modules[name]
     install(listener, other=told["other"])
     sys.addaudithook(Restorer(file.parent, listener.unheard))
     _tame_joblib()

@@ -49,7 +49,7 @@ from pytest_nbaprops.walkforward.evaluate import unfitted
 REHEARSAL_VERSION = "12"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
-MOST_AGAIN = 5  # dates, of as many kinds as can be, that are looked at in worlds of their own
+MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
 REVIEWED = NEVER_PROJECT | sys.stdlib_module_names | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (

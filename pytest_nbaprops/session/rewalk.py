@@ -71,7 +71,8 @@ def _candidate_of(context: Context, version: Champion) -> Candidate:
         raise TrackingError("the version does not say of what recipe and features it was made")
     ours = "+".join(context.dataset.target_columns)
     if made.target != ours:
-        raise TrackingError(f"it predicts {made.target}, the candidates {ours}")
+        way_out = "another target is another model, with a name of its own: --nbaprops-model-name=NAME"
+        raise TrackingError(f"it predicts {made.target}, the candidates {ours}; {way_out}")
     spec = CandidateSpec.from_dict(made.spec)
     if spec.recipe is None or made.recipe is None:
         raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")

@@ -152,6 +152,9 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing")
     (tmp_path / "sub").mkdir()
     assert "a folder without data files" in refusal(tmp_path)
+    (tmp_path / "season=2023").mkdir()
+    (tmp_path / "season=2023" / "part-0.parquet").write_bytes(b"PAR1")
+    assert f"by a glob such as {tmp_path / '**' / '*.parquet'}" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("column", ["PTS", "GAME_ID", "MATCHUP", "MIN"])

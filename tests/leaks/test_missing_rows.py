@@ -150,8 +150,10 @@ def test_games_under_two_dates_are_not_known(season: pd.DataFrame) -> None:
         GAME_DATE=lambda rows: rows["GAME_DATE"] - pd.Timedelta(days=1),
     )
     some = copies[copies["TEAM_ABBREVIATION"].isin(["BOS", "DEN"])]
-    said = gaps_of(pd.concat([season, some]).sort_values("GAME_DATE", ignore_index=True), january(season)).problem
-    assert "are those of an earlier date, too" in str(said)
+    poor = some.assign(**dict.fromkeys(["FGA", "FG3A", "FTA", "TOV", "PF"], 0.0))  # and this one lacks a part of it
+    for other in (some, poor):
+        both = pd.concat([season, other]).sort_values("GAME_DATE", ignore_index=True)
+        assert "are those of an earlier date, too" in str(gaps_of(both, january(season)).problem)
 
 
 def test_short_lines_are_alike_by_chance(season: pd.DataFrame) -> None:
