@@ -97,7 +97,7 @@ class RunLog:
 
     def champion(self, name: str, champion: Champion) -> None:
         """What the version to beat predicts for the same player-games: whoever promotes by hand compares with it."""
-        if champion.predictions is not None:
+        if champion.predictions is not None and champion.version is not None:
             folder = self.fresh_folder("champion")
             champion.predictions.to_parquet(folder / CHAMPION.format(champion.version), index=False)
             self.artifacts(name, folder)

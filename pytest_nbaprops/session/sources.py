@@ -124,9 +124,16 @@ def _outcome_in(
         # Most players have no block, and no flag either.
         telling = both[~both[outcome].isin(both[outcome].mode().head(1))]
         for column in numbers:
-            if ((telling[f"said {column}"] - telling[outcome]).abs() < 1e-6).mean() > SHARE:  # noqa: PLR2004 - the same
+            if _says(telling[f"said {column}"], telling[outcome]):
                 return str(column)
     return None
+
+
+def _says(said: pd.Series[float], outcome: pd.Series[float]) -> bool:
+    """Whether a column is mostly the outcome, and not by chance: who is blocked at all mostly is once."""
+    same = ((said - outcome).abs() < 1e-6).mean()  # noqa: PLR2004 - the same
+    by_chance = (said.value_counts(normalize=True) * outcome.value_counts(normalize=True)).sum()
+    return bool(same > SHARE and same - by_chance > SHARE / 2)
 
 
 def _like(texts: pd.DataFrame, values: pd.Series[str], but: str | None = None) -> str | None:

@@ -68,6 +68,7 @@ ALLOWED: dict[str, tuple[Table, str]] = {
     "arenas": (lambda games: pd.DataFrame({"TEAM": games["TEAM_ABBREVIATION"].unique(), "ALTITUDE": 1.0}), "a.csv"),
     "heights": (lambda games: games[["PLAYER_ID"]].drop_duplicates().assign(HEIGHT=195), "h.csv"),
     "a flag that few have": (lambda games: answers(games).assign(GUESS=0.0), "flags.csv"),
+    "a flag that all have": (lambda games: answers(games).assign(GUESS=1.0), "active.csv"),
     "what is expected": (lambda games: answers(games).assign(GUESS=11.25), "expected.csv"),
     "the schedule": (lambda games: late(games)[["GAME_ID", "GAME_DATE", "PLAYER_ID"]], "schedule.parquet"),
 }
@@ -98,7 +99,7 @@ def test_a_groups_table_tells_no_outcome_before_the_game(
     Where a row names no game it is of the player's next one.
     """
     as_of = late(games)["GAME_DATE"] + pd.Timedelta(days=days)
-    table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], LINE=11.5, AS_OF=as_of)
+    table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], LINE=11.5, ACTIVE=1, AS_OF=as_of)
     path = written(table, tmp_path / "lines.csv")
     group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
         lambda games, lines: (games, lines)[0][["GAME_ID"]]
