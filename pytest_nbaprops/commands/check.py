@@ -69,7 +69,7 @@ def _games_report(config: pytest.Config, settings: Settings) -> tuple[Report, bo
     from pytest_nbaprops.data.check import check_games, lines_of  # noqa: PLC0415
     from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target  # noqa: PLC0415
     from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns  # noqa: PLC0415
-    from pytest_nbaprops.session.context import read_games  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.session.hooks import read_games  # noqa: PLC0415 - heavy
 
     games, source = read_games(config, settings, parse_target(settings.target))
     found = check_games(games)
@@ -95,7 +95,7 @@ def _inspected(config: pytest.Config, settings: Settings, path: str) -> list[Ins
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
     from pytest_nbaprops.market.inspection import inspect_odds, targets_in  # noqa: PLC0415
     from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
-    from pytest_nbaprops.session.context import read_games  # noqa: PLC0415
+    from pytest_nbaprops.session.hooks import read_games  # noqa: PLC0415
 
     odds = read_odds(path)
     games: pd.DataFrame | None

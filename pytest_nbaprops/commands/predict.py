@@ -89,7 +89,7 @@ def _forecast(config: pytest.Config, settings: Settings, asked: dict[str, Any]) 
     from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
     from pytest_nbaprops.serving.forecast import predict_upcoming  # noqa: PLC0415
     from pytest_nbaprops.serving.loader import ProductionModelLoader  # noqa: PLC0415
-    from pytest_nbaprops.session.context import available_groups, read_games  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.session.hooks import available_groups, read_games  # noqa: PLC0415 - heavy
 
     target = parse_target(settings.target)
     schedule = None if asked["schedule"] is None else read_schedule(asked["schedule"])

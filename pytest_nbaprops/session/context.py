@@ -20,17 +20,17 @@ import pytest
 
 from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest
-from pytest_nbaprops.data.load import load_games, normalize_games
-from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
+from pytest_nbaprops.data.sample import SAMPLE_LABEL
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
-from pytest_nbaprops.errors import FeatureError, RecipeError, SettingsError
-from pytest_nbaprops.features.catalog import builtin_groups, select_groups
+from pytest_nbaprops.errors import SettingsError
+from pytest_nbaprops.features.catalog import select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import Lineage, lineage_of
 from pytest_nbaprops.features.sources import source_path
 from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
+from pytest_nbaprops.session.hooks import Available, available_groups, given_games, registered_recipes
 from pytest_nbaprops.session.sources import refuse_games
 from pytest_nbaprops.session.tables import KeptTables, digested, games_read, open_store
 from pytest_nbaprops.settings import Settings
@@ -41,7 +41,7 @@ from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_test_window, parse_train_window
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 CONTEXT_FILE = "context.json"
 
@@ -173,7 +173,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     target_columns = parse_target(settings.target)
     store = open_store(settings)
     tables = KeptTables(store, settings, target_columns)
-    given = _given_games(config, settings, target_columns)
+    given = given_games(config, settings, target_columns)
     games = digested(given[0]) if given is not None else games_read(config) or tables.games(str(settings.data))
     source = given[1] if given is not None else str(settings.data)
     settings = replace(settings, known_columns=named_columns(games.frame, settings.known_columns))
@@ -249,83 +249,6 @@ def _context(
         remarks=tuple(stored["remarks"]),
         threads=threads,
     )
-
-
-def read_games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """The games and where they came from: command line, then hook, then ini, then the sample league."""
-    given = _given_games(config, settings, target)
-    if given is not None:
-        return given
-    data = str(settings.data)
-    return load_games(data, column_map=settings.columns, target_columns=target, kinds=settings.games), data
-
-
-def _given_games(config: pytest.Config, settings: Settings, target: Sequence[str]) -> tuple[pd.DataFrame, str] | None:
-    """Games that come from no file: those of a hook, unless the command line names some, or the sample league."""
-    if "data" not in settings.from_command_line:
-        frame = config.hook.pytest_nbaprops_load_games(config=config)
-        if frame is not None:
-            source = "pytest_nbaprops_load_games"
-            return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
-    return (sample_league(), SAMPLE_LABEL) if settings.data is None else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Available:
-    """The groups to build, every group there is, and the names of those to build that come from hooks."""
-
-    all: tuple[FeatureGroup, ...]
-    every: tuple[FeatureGroup, ...]
-    own: tuple[str, ...]
-
-
-def available_groups(config: pytest.Config, settings: Settings) -> Available:
-    """Built-in groups and those of the hooks; where the command line chooses, only what it chooses.
-
-    Raises:
-        FeatureError: a hook returns something else, or a name twice.
-        SettingsError: the command line chooses a group that does not exist.
-    """
-    own: list[FeatureGroup] = []
-    for answer in reversed(config.hook.pytest_nbaprops_feature_groups(config=config)):
-        one = isinstance(answer, FeatureGroup)
-        answers: list[Any] = [answer] if one else list(answer) if isinstance(answer, Sequence) else [None]
-        if not all(isinstance(group, FeatureGroup) for group in answers):
-            raise FeatureError(
-                f"pytest_nbaprops_feature_groups returned {answer!r}; return a list of functions decorated with "
-                "@feature_group(tier=...)"
-            )
-        own.extend(answers)
-    ours = builtin_groups(parse_target(settings.target))
-    groups = (*ours, *own)
-    names = [group.name for group in groups]
-    for name in names:
-        if names.count(name) > 1:
-            is_ours = name in (group.name for group in ours)
-            twice = "has the name of one of the plugin's own" if is_ours else "is defined twice"
-            raise FeatureError(f"feature group {name!r} {twice}; rename it with feature_group(name=...)")
-    chosen = groups
-    if "features" in settings.from_command_line:
-        chosen = select_groups(groups, settings.features, names)
-    own_names = {group.name for group in own}
-    return Available(all=chosen, every=groups, own=tuple(each.name for each in chosen if each.name in own_names))
-
-
-def registered_recipes(config: pytest.Config) -> dict[str, Any]:
-    """Recipes of the hooks by name.
-
-    Raises:
-        RecipeError: a hook returns something else, or a name twice.
-    """
-    recipes: dict[str, Any] = {}
-    for answer in reversed(config.hook.pytest_nbaprops_recipes(config=config)):
-        if not isinstance(answer, Mapping):
-            raise RecipeError(f"pytest_nbaprops_recipes returned {answer!r}; return {{'name': Regressor()}}")
-        for name, estimator in answer.items():
-            if name in recipes:
-                raise RecipeError(f"recipe {name!r} is registered twice; rename one in pytest_nbaprops_recipes")
-            recipes[str(name)] = estimator
-    return recipes
 
 
 def _session_folder(store: Path) -> Path:

@@ -22,10 +22,11 @@ from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_
 from pytest_nbaprops.reports.github import tell_github
 from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, registered_recipes, thread_share
+from pytest_nbaprops.session.context import Context, prepare, thread_share
 from pytest_nbaprops.session.evidence import Evidence, read_plans
 from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.session.fitting import fit_ahead
+from pytest_nbaprops.session.hooks import registered_recipes
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 

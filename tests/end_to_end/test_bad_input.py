@@ -163,6 +163,14 @@ def test_a_hook_in_a_late_conftest_is_refused(train: Train, project: pytest.Pyte
     assert_one_line(train(*workers), "pytest_nbaprops_recipes", "too late")
 
 
+@pytest.mark.parametrize("hook", ["load_games", "feature_groups", "recipes"])
+def test_a_hook_that_fails_is_named_with_its_line(train: Train, project: pytest.Pytester, hook: str) -> None:
+    """A file that is not there, most often; pytest would show its own internals."""
+    project.makeconftest(f"def pytest_nbaprops_{hook}(config):\n    return open('none.csv')\n")
+    session = train()
+    assert_one_line(session, f"pytest_nbaprops_{hook} failed: FileNotFoundError", "none.csv", "conftest.py, line 2")
+
+
 def test_an_unwritable_report_folder(train: Train, project: pytest.Pytester) -> None:
     """A report folder that is a file is refused before anything runs."""
     (project.path / "taken").write_text("")
