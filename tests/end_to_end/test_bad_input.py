@@ -167,7 +167,7 @@ def test_a_hook_in_a_late_conftest_is_refused(train: Train, project: pytest.Pyte
 def test_a_hook_that_fails_is_named_with_its_line(train: Train, project: pytest.Pytester, hook: str) -> None:
     """A file that is not there, most often; pytest would show its own internals."""
     project.makeconftest(f"def pytest_nbaprops_{hook}(config):\n    return open('none.csv')\n")
-    session = train()
+    session = train("--nbaprops-recipe=baseline")
     assert_one_line(session, f"pytest_nbaprops_{hook} failed: FileNotFoundError", "none.csv", "conftest.py, line 2")
 
 
