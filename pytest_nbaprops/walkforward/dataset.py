@@ -89,7 +89,12 @@ class Dataset:
         targets = self.targets.iloc[chosen]
         chosen_features = self.features.iloc[chosen][list(columns)]  # rows first: columns first copies all rows
         # In one block: a frame of a hundred costs more by the block than by the value.
-        values = chosen_features.to_numpy(dtype=dtype)
+        if dtype is np.float32:  # for XGBoost, which takes a frame in column by column
+            values = np.empty((len(columns), len(chosen_features)), dtype=dtype).T
+            for place, name in enumerate(columns):
+                values[:, place] = chosen_features[name].to_numpy()
+        else:
+            values = chosen_features.to_numpy(dtype=dtype)
         return Rows(
             X=pd.DataFrame(values, index=chosen_features.index, columns=chosen_features.columns, copy=False),
             y=targets["actual"].rename("+".join(self.target_columns)),
