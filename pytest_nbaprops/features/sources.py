@@ -10,7 +10,6 @@ from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.group import FeatureGroup, Source
 
 A_DAY = r"\d{8}|\d{4}([-/])\d{1,2}\1\d{1,2}([T ].+)?|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}"
-_DATE, _KEY, _ROW = "nbaprops date", "nbaprops key", "nbaprops row"  # of `join_as_of`: no table has such columns
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 
 
@@ -45,7 +44,7 @@ def join_as_of(games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str 
         if name not in frame:
             there = ", ".join(map(str, frame.columns))
             raise FeatureError(f"{where} has no column {name!r} (there: {there}); say join_as_of(…, by=…, as_of=…)")
-    date, key, row = _DATE, _KEY, _ROW
+    date, key, row = "nbaprops date", "nbaprops key", "nbaprops row"  # no table has such columns
     keys = pd.DataFrame({date: games["GAME_DATE"].to_numpy(), key: games[by].to_numpy(), row: range(len(games))})
     right = table.rename(columns={by: key, as_of: date}).sort_values(date, kind="stable")
     right[date] = right[date].astype(keys[date].dtype)

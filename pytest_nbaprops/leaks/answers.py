@@ -70,20 +70,16 @@ class Answer:
     def noise(self) -> NDArray[np.float64]:
         """What is nothing in each column: beside the median size of its numbers other than 0, by some of its rows."""
         some = _given(self.numbers[:: max(1, len(self.numbers) // ROWS_ENOUGH)])
-        return NOISE * _typical(some)
+        sizes = np.where(np.isfinite(some) & (some != 0), np.abs(some), np.nan)
+        with warnings.catch_warnings(action="ignore"):  # of a column without one
+            typical: NDArray[np.float64] = np.nan_to_num(np.nanmedian(sizes, axis=0))
+        return NOISE * typical
 
 
 def _given(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """As a model gets them, in float32."""
     with np.errstate(invalid="ignore", over="ignore"):
         return numbers.astype(np.float32).astype(np.float64)
-
-
-def _typical(some: NDArray[np.float64]) -> NDArray[np.float64]:
-    sizes = np.where(np.isfinite(some) & (some != 0), np.abs(some), np.nan)
-    with warnings.catch_warnings(action="ignore"):  # of a column without one
-        median: NDArray[np.float64] = np.nan_to_num(np.nanmedian(sizes, axis=0))
-    return median
 
 
 def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose they are

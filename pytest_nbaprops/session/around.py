@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
@@ -55,7 +54,7 @@ def libraries_are_patched() -> bool:
 
 def _file_of(plugin: object) -> str:
     """Where a plugin is defined; what has no file is Python's own."""
-    module = plugin if isinstance(plugin, ModuleType) else inspect.getmodule(type(plugin))
+    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
     return getattr(module, "__file__", None) or "<frozen"
 
 

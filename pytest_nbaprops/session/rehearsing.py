@@ -398,7 +398,9 @@ def _has_own_code(state: Candidate) -> bool:
         kind for part in parts if hasattr(part, "predict") or hasattr(part, "transform") for kind in type(part).__mro__
     }
     reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
-    own = (obj for obj in reached if is_project(obj) and not obj.__module__.startswith("pytest_nbaprops."))
-    unknown = (kind for kind in classes if kind.__module__.partition(".")[0] not in REVIEWED)
-    found = any(map(_is_given, parts)) or any(True for _ in own) or any(True for _ in unknown)
-    return found or bool(data_at_hand(unfitted(state, threads=1)))
+    return (
+        any(map(_is_given, parts))
+        or any(kind.__module__.partition(".")[0] not in REVIEWED for kind in classes)
+        or any(is_project(obj) and not obj.__module__.startswith("pytest_nbaprops.") for obj in reached)
+        or bool(data_at_hand(unfitted(state, threads=1)))
+    )
