@@ -13,7 +13,7 @@ import pytest
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
-from pytest_nbaprops.processes import REHEARSAL, lasting
+from pytest_nbaprops.processes import REHEARSAL, lasting, thread_share
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
@@ -82,9 +82,9 @@ def _role(config: pytest.Config, pasted: tuple[str, ...]) -> Any:
 
         return Worker(config, worker_input, pasted=pasted)
     settings = read_settings(config)
-    from pytest_nbaprops.session.tables import read_ahead  # noqa: PLC0415 - as below, but not half as heavy
+    from pytest_nbaprops.session.tables import begin_tables  # noqa: PLC0415 - as below, but not half as heavy
 
-    read_ahead(config, settings)
+    begin_tables(config, settings, threads=thread_share(1))
     from pytest_nbaprops.session.controller import Controller  # noqa: PLC0415 - heavy: only once the settings are valid
 
     return Controller(config, settings, pasted=pasted)

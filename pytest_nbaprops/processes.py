@@ -1,4 +1,4 @@
-"""Whether a process is alive, on POSIX and on Windows, and what lasts as long as it. Standard library only."""
+"""Which processes are alive, on POSIX and on Windows, what is theirs and lasts as long. Standard library only."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def lasting() -> Iterator[None]:
             gc.freeze()
         if enabled:
             gc.enable()
+
+
+def thread_share(workers: int) -> int:
+    """Threads for one of this many processes: never more threads than cores in all.
+
+    A session that runs inside an xdist worker shares the cores with that worker's fellows, too.
+    """
+    workers *= int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, workers))
 
 
 def end_offspring(pid: int) -> None:

@@ -20,14 +20,12 @@ from pytest_nbaprops.errors import DataError
 MANY_ROWS: Final = 100_000
 
 
-def write_arrow(frames: pd.DataFrame | Sequence[pd.DataFrame], path: str | Path) -> None:
-    """Write a frame with a RangeIndex, or several side by side, as an uncompressed Arrow IPC file.
+def write_arrow(content: pa.Table | pd.DataFrame | Sequence[pd.DataFrame], path: str | Path) -> None:
+    """Write a table, a frame with a RangeIndex, or several side by side, as an uncompressed Arrow IPC file.
 
     All of it or nothing is written.
     """
-    target, frames = Path(path), [frames] if isinstance(frames, pd.DataFrame) else frames
-    columns = [(name, _array(frame[name])) for frame in frames for name in frame.columns]
-    table = pa.Table.from_arrays([array for _, array in columns], names=[name for name, _ in columns])
+    target, table = Path(path), content if isinstance(content, pa.Table) else _table(content)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -44,14 +42,18 @@ def read_arrow(path: str | Path) -> pd.DataFrame:
 
     Raises DataError when the file is not there or not complete.
     """
+    frame: pd.DataFrame = map_arrow(path).to_pandas(split_blocks=True, use_threads=False)
+    return frame
+
+
+def map_arrow(path: str | Path) -> pa.Table:
+    """The table of `write_arrow`, mapped into memory. Raises DataError as `read_arrow` does."""
     try:
         with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
+            return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
     except (OSError, pa.ArrowException) as error:
         found = f"no complete Arrow file ({reason(error)})"
         raise DataError(f"{path}: found {found}, expected one; run the session again") from error
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, use_threads=False)
-    return frame
 
 
 def release_memory(rows: int) -> None:
@@ -64,6 +66,12 @@ def release_memory(rows: int) -> None:
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _table(frames: pd.DataFrame | Sequence[pd.DataFrame]) -> pa.Table:
+    frames = [frames] if isinstance(frames, pd.DataFrame) else frames
+    columns = {name: _array(frame[name]) for frame in frames for name in frame.columns}
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _array(series: pd.Series[Any]) -> pa.Array:

@@ -21,7 +21,7 @@ from pytest_nbaprops.data.rows import Part, ordered_table
 from pytest_nbaprops.data.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,22 +33,24 @@ def load_games(
     column_map: Mapping[str, str] | None = None,
     target_columns: Sequence[str] = (),
     kinds: Sequence[str] = COUNTED,
+    part_of: Callable[[Path, Callable[[], Part]], Part] = lambda _, read: read(),
 ) -> pd.DataFrame:
     """The games of a file, folder or glob in canonical form; `remarks_of` them says what was odd.
 
     One row per player-game, sorted by (GAME_DATE, GAME_ID, PLAYER_ID) under a RangeIndex; ids int64, GAME_ID ten
     digits, GAME_DATE datetime64[ns], MIN and every stat float64. ``column_map`` is {their name: our name}. ``kinds``
-    of games count, the others are left out; exhibitions always are.
+    of games count, the others are left out; exhibitions always are. ``part_of`` may know a file's part already.
     Raises DataError, one line with file, row, column, found, expected and the way out.
     """
     what = "a folder called like a data file is left out"
     odd = [Oddity(what=what, rows=0, example=str(folder)) for folder in passed_over(source)]
     columns = column_map or {}
-    return _frame(  # the parts under no name here, since theirs is the memory that goes while the frame is made
-        [_part(*read_table(path, coded=True), columns, target_columns, kinds) for path in find_files(source)],
-        kinds,
-        odd,
-    )
+
+    def part(path: Path) -> Part:
+        return part_of(path, lambda: _part(*read_table(path, coded=True), columns, target_columns, kinds))
+
+    # The parts under no name here, since theirs is the memory that goes while the frame is made.
+    return _frame([part(path) for path in find_files(source)], kinds, odd)
 
 
 def normalize_games(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,25 @@ class Part:
     place: Place
     oddities: tuple[Oddity, ...]
     kinds: Mapping[str, tuple[frozenset[str], int]]
+
+    def facts(self) -> dict[str, Any]:
+        """All but the table, for JSON."""
+        kinds = {kind: [sorted(games), rows] for kind, (games, rows) in self.kinds.items()}
+        return {"oddities": [asdict(odd) for odd in self.oddities], "kinds": kinds}
+
+    @classmethod
+    def known(cls, path: str, table: pa.Table, facts: Mapping[str, Any], read: Callable[[], Part]) -> Part:
+        """The part of a file that was read before; for a row's number in it, it is read again."""
+
+        def row_number(row: int) -> int:
+            return read().place.row_number(row)
+
+        return cls(
+            table=table,
+            place=Place(name=path, row_number=row_number),
+            oddities=tuple(Oddity(**odd) for odd in facts["oddities"]),
+            kinds={kind: (frozenset(games), rows) for kind, (games, rows) in facts["kinds"].items()},
+        )
 
 
 def ordered_table(parts: list[Part]) -> tuple[pa.Table, list[Oddity]]:

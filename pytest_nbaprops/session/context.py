@@ -5,7 +5,6 @@ The controller prepares it once and writes it to the session's folder; workers r
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -31,8 +30,8 @@ from pytest_nbaprops.leaks.columns import named_columns, undeclared_columns
 from pytest_nbaprops.processes import is_alive
 from pytest_nbaprops.recipes.catalog import Recipe, resolve_recipe
 from pytest_nbaprops.session.hooks import Available, available_groups, given_games, registered_recipes
-from pytest_nbaprops.session.sources import refuse_games
-from pytest_nbaprops.session.tables import KeptTables, digested, games_read, open_store
+from pytest_nbaprops.session.sources import declared_files, refuse_games
+from pytest_nbaprops.session.tables import digested, open_store, take_tables
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
@@ -172,9 +171,9 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     """
     target_columns = parse_target(settings.target)
     store = open_store(settings)
-    tables = KeptTables(store, settings, target_columns)
+    tables = take_tables(config, settings, threads=threads)
     given = given_games(config, settings, target_columns)
-    games = digested(given[0]) if given is not None else games_read(config) or tables.games(str(settings.data))
+    games = digested(given[0]) if given is not None else tables.games(str(settings.data))
     source = given[1] if given is not None else str(settings.data)
     settings = replace(settings, known_columns=named_columns(games.frame, settings.known_columns))
     for name in settings.known_columns:
@@ -188,7 +187,7 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
     refuse_games(settings, games.frame, target_columns, groups.all)
     folder = _session_folder(store.folder)
     try:
-        table = tables.features(games, groups.all, declared_files(settings), threads=threads)
+        table = tables.features(games, groups.all)
         write_dataset(folder, games.frame, table.parts, tables.targets(games))
         stored = {
             "settings": settings.to_dict(),
@@ -204,17 +203,10 @@ def prepare(config: pytest.Config, settings: Settings, *, threads: int) -> Conte
         shutil.rmtree(folder, ignore_errors=True)
         raise
     rows = len(games.frame)
-    del games, table  # from here on they are mapped from files, which processes share
+    tables.close()
+    del games, table, tables  # from here on they are mapped from files, which processes share
     release_memory(rows)
     return _context(config, folder, stored, groups, threads)
-
-
-def declared_files(settings: Settings) -> dict[str, str]:
-    """SHA-256 of the declared files, by their path from the rootdir."""
-    return {
-        os.path.relpath(path, settings.rootdir): hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        for path in settings.sources
-    }
 
 
 def read_context(config: pytest.Config, folder: Path, *, threads: int) -> Context:
@@ -260,13 +252,3 @@ def _session_folder(store: Path) -> Path:
         if not pid.isdecimal() or not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
-
-
-def thread_share(workers: int) -> int:
-    """Threads for one of this many processes: never more threads than cores in all.
-
-    A session that runs inside an xdist worker shares the cores with that worker's fellows, too.
-    """
-    workers *= int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, workers))

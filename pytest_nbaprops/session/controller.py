@@ -14,7 +14,7 @@ import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
-from pytest_nbaprops.processes import lasting
+from pytest_nbaprops.processes import lasting, thread_share
 from pytest_nbaprops.recipes.catalog import refuse_unknown_name
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
@@ -22,7 +22,7 @@ from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_
 from pytest_nbaprops.reports.github import tell_github
 from pytest_nbaprops.reports.progress import show_progress
 from pytest_nbaprops.session.closing import Closing
-from pytest_nbaprops.session.context import Context, prepare, thread_share
+from pytest_nbaprops.session.context import Context, prepare
 from pytest_nbaprops.session.evidence import Evidence, read_plans
 from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.session.fitting import fit_ahead

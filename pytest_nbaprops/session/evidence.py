@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.gate.verdict import FoldCounts
-from pytest_nbaprops.session.context import Context, thread_share
+from pytest_nbaprops.processes import thread_share
+from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState, made_by
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold

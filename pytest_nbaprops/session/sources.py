@@ -1,7 +1,9 @@
-"""Declared files: what may not be declared is the games themselves."""
+"""Declared files, and what may not be declared: the games themselves."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,14 @@ SHARE = 0.5  # of the rows of a table that say what the games say
 FEW_ROWS = 20
 KEYS = ["player", "game"]
 EARLIEST = pd.Timedelta(days=60)  # before the first test date: that early no table tells of it
+
+
+def declared_files(settings: Settings) -> dict[str, str]:
+    """SHA-256 of the declared files, by their path from the rootdir."""
+    return {
+        os.path.relpath(path, settings.rootdir): hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        for path in settings.sources
+    }
 
 
 def refuse_games(

@@ -14,14 +14,14 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 
-from pytest_nbaprops.data.arrow import read_arrow, write_arrow
+from pytest_nbaprops.data.arrow import map_arrow, read_arrow, write_arrow
 from pytest_nbaprops.errors import DataError, SettingsError, StoreError
 from pytest_nbaprops.walkforward.remote import RemoteFolder
 from pytest_nbaprops.walkforward.result import FoldResult
@@ -33,6 +33,7 @@ DETAILS = b"nbaprops"
 TABLES_LIMIT = SIZE_LIMIT // 2  # bytes: each new day of games leaves a set of tables behind
 KINDS = ("folds", "models", "checks", "tables")
 SEAL = ".sha256"
+T = TypeVar("T")
 GITIGNORE = "# Written by pytest-nbaprops: fold results that can be computed again.\n*\n"
 
 
@@ -106,21 +107,28 @@ class FoldStore:
         self._write("checks", key, json.dumps(found).encode())
 
     def table(self, key: str) -> pd.DataFrame | None:
-        """The table under this key, mapped into memory; None where there is none that is whole."""
+        """The frame under this key, mapped into memory; None where there is none that is whole."""
+        return self._mapped(key, read_arrow)
+
+    def arrow_table(self, key: str) -> pa.Table | None:
+        """The same as an Arrow table."""
+        return self._mapped(key, map_arrow)
+
+    def _mapped(self, key: str, read: Callable[[Path], T]) -> T | None:
         path = self._path("tables", key)
         try:
             sealed = path.with_suffix(SEAL).read_bytes()
             if sealed != _seal_of_table(key, path):
                 return None
-            table = read_arrow(path)
+            table = read(path)
         except (OSError, DataError):
             return None
         self._used(path)
         self._used(path.with_suffix(SEAL))
         return table
 
-    def keep_table(self, key: str, table: pd.DataFrame) -> None:
-        """Keep a frame with a RangeIndex, as a file that can be mapped: its seal lies beside it."""
+    def keep_table(self, key: str, table: pd.DataFrame | pa.Table) -> None:
+        """Keep a table, or a frame with a RangeIndex, as a file that can be mapped: its seal lies beside it."""
         path = self._path("tables", key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,8 +43,8 @@ def bare(data: str, test: str, *, side_by_side: bool) -> None:
     from pytest_nbaprops.data.schema import target_values  # noqa: PLC0415
     from pytest_nbaprops.features.build import build_features  # noqa: PLC0415
     from pytest_nbaprops.features.catalog import builtin_groups, select_groups  # noqa: PLC0415
+    from pytest_nbaprops.processes import thread_share  # noqa: PLC0415
     from pytest_nbaprops.recipes.catalog import resolve_recipe  # noqa: PLC0415
-    from pytest_nbaprops.session.context import thread_share  # noqa: PLC0415
     from pytest_nbaprops.walkforward.dataset import game_dates  # noqa: PLC0415
     from pytest_nbaprops.walkforward.plan import Fold, plan  # noqa: PLC0415
     from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window  # noqa: PLC0415
