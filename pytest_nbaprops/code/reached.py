@@ -2,7 +2,8 @@
 
 Digests are of the syntax tree: comments, docstrings, annotations of functions, layout and file location do not
 count. Installed packages count with their version; the standard library, and the libraries whose versions are in every
-key of the fold store, do not. This package counts with its code.
+key of the fold store, do not. This package counts with its code. What the project's code refers to counts as it was
+when a digest first met it: code that fills a cache of its own, or a name, as it runs is no other code then.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ KNOWN_ELSEWHERE = frozenset(
     {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}
 )
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
+CODE = (FunctionType, type, ModuleType, MethodType, functools.partial, *WRAPPERS)
+# What names of the project's code stood for, and what values held, and whose ids the keys are, so that they last.
+_NAMED: dict[tuple[int, str], tuple[object, Any]] = {}
+_HELD: dict[int, tuple[object, Any]] = {}
 
 
 def code_digest(obj: object) -> str:
@@ -46,8 +51,8 @@ def code_digest(obj: object) -> str:
 
 
 def objects_reached(*objects: object) -> list[tuple[str, Any]]:
-    """These objects and whatever project code and values they refer to, each with the name that it goes by."""
-    walk = _Walk()
+    """These objects and whatever project code and values they refer to now, each with the name that it goes by."""
+    walk = _Walk(live=True)
     for obj in objects:
         walk.describe(obj)
     return [(walk.names.get(id(obj)) or str(getattr(obj, "__name__", type(obj).__name__)), obj) for obj in walk.alive]
@@ -81,12 +86,14 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 class _Walk:
     """One pass over an object and its references; `entries` are numbered as they are met, so cycles end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = False) -> None:
+        self.live = live
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.names: dict[int, str] = {}
         # Temporary objects must live as long as their ids are keys.
         self.alive: list[object] = []
+        self.remembers = False
 
     def describe(self, obj: Any) -> Any:
         """A JSON value that stands for the object's content."""
@@ -109,7 +116,11 @@ class _Walk:
             return [type(obj).__name__, self.describe(obj.__wrapped__)]
         if isinstance(obj, FunctionType | type | ModuleType):
             if is_project(obj):
-                return self._code(obj)
+                around, self.remembers = self.remembers, not (self.live or is_own(obj))
+                try:
+                    return self._code(obj)
+                finally:
+                    self.remembers = around
             name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
             return ["library", name, _library_version(obj)]
         return self._value(obj)
@@ -125,64 +136,84 @@ class _Walk:
             functions = {name: value for name, value in vars(obj).items() if isinstance(value, FunctionType)}
             return ["class", obj.__qualname__, bases, self._mapping(functions)]
         scope = vars(sys.modules.get(obj.__module__, builtins))
-        return ["class", _hash(tree), bases, self._references(tree, scope, set(scope))]
+        return ["class", _hash(tree), bases, self._references(obj, tree, scope, set(scope))]
 
     def _function(self, function: FunctionType) -> Any:
         tree = tree_of(function)
         scope = {**function.__globals__, **_closure(function)}
         names = {name for name in _names(function.__code__) if name in scope}
         if tree is None:
-            said, references = _instructions(function.__code__), self._mapping({name: scope[name] for name in names})
+            said = _instructions(function.__code__)
+            references = self._mapping({name: self._named(function, name, scope[name]) for name in names})
         else:
             imported = dict(local_imports(tree, function.__globals__.get("__package__") or ""))
             said = _hash(tree)
-            references = self._references(tree, {**scope, **imported}, names | imported.keys())
+            references = self._references(function, tree, {**scope, **imported}, names | imported.keys())
         defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
         return ["function", said, *defaults, references]
 
-    def _references(self, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
-        """What the dotted names of the tree that begin with one of `names` stand for in `scope`."""
+    def _references(self, owner: object, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
+        """What the dotted names of the owner's tree that begin with one of `names` stand for in `scope`."""
         found: dict[str, Any] = {}
         for dotted in dotted_names(tree):
             first, *rest = dotted.split(".")
             if first in names:
-                found.setdefault(*_resolved(first, rest, scope[first]))
+                name, value = _resolved(first, rest, scope[first])
+                found.setdefault(name, self._named(owner, name, value))
         return self._mapping(found)
+
+    def _named(self, owner: object, name: str, value: Any) -> Any:
+        if not self.remembers:
+            return value
+        if (id(owner), name) not in _NAMED:
+            if isinstance(value, CODE):
+                return value
+            _NAMED[id(owner), name] = (owner, value)
+        return _NAMED[id(owner), name][1]
 
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         self.names |= {id(value): str(key) for key, value in values.items()}
         return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
 
     def _value(self, obj: Any) -> Any:
-        if isinstance(obj, tuple | list):
-            return [type(obj).__name__, *map(self.describe, obj)]
-        if isinstance(obj, set | frozenset):
-            return [type(obj).__name__, *sorted(map(repr, obj))]
-        if isinstance(obj, dict):
-            return ["dict", self._mapping(obj)]
         if isinstance(obj, Enum):
             return ["enum", self.describe(type(obj)), obj.name]
-        data = _data_digest(obj)
-        return data or ["object", self.describe(type(obj)), self._state(obj)]
+        held = self._held(obj)
+        if isinstance(obj, tuple | list):
+            return [type(obj).__name__, *map(self.describe, held)]
+        if isinstance(obj, set | frozenset):
+            return [type(obj).__name__, *held]
+        if isinstance(obj, dict):
+            return ["dict", self._mapping(held)]
+        if isinstance(held, list):  # data
+            return held
+        return ["object", self.describe(type(obj)), self._mapping(held) if isinstance(held, dict) else held]
 
-    def _state(self, obj: Any) -> Any:
-        if callable(getattr(obj, "get_params", None)):
-            return self._mapping(obj.get_params(deep=False))
-        if is_project(type(obj)):
-            return self._mapping(getattr(obj, "__dict__", {}))
-        # The text of a library's object says something only where it is no address; a logger's tells its level.
-        text = repr(obj)
-        return None if " at 0x" in text or type(obj).__module__ == "logging" else text
+    def _held(self, obj: Any) -> Any:
+        if not self.remembers:
+            return _held(obj)
+        if id(obj) not in _HELD:
+            _HELD[id(obj)] = (obj, _held(obj))
+        return _HELD[id(obj)][1]
 
 
 def is_project(obj: Any) -> bool:
     """Whether a function, class or module is the project's or this package's, not the library's."""
-    name = str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__)
-    if name.partition(".")[0] == OWN_PACKAGE:
+    if is_own(obj):
         return True
+    name = _module_name(obj)
     holder = obj if isinstance(obj, ModuleType) else sys.modules.get(name)
     file = obj.__code__.co_filename if isinstance(obj, FunctionType) else getattr(holder, "__file__", None)
     return name.partition(".")[0] not in sys.stdlib_module_names and file is not None and _outside_libraries(file)
+
+
+def is_own(obj: Any) -> bool:
+    """Whether a function, class or module is this package's."""
+    return _module_name(obj).partition(".")[0] == OWN_PACKAGE
+
+
+def _module_name(obj: Any) -> str:
+    return str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__)
 
 
 @functools.lru_cache(maxsize=512)
@@ -196,7 +227,7 @@ def _outside_libraries(file: str) -> bool:
 
 def _library_version(obj: Any) -> str | None:
     """The version of the package that the object comes from; None where it moves no result or is known anyway."""
-    package = str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__).partition(".")[0]
+    package = _module_name(obj).partition(".")[0]
     if package in sys.stdlib_module_names or package in KNOWN_ELSEWHERE:
         return None
     return _package_version(package)
@@ -245,6 +276,27 @@ def _closure(function: FunctionType) -> dict[str, Any]:
         except ValueError:  # not assigned yet
             continue
     return filled
+
+
+def _held(obj: Any) -> Any:
+    """What a value holds now, one level deep."""
+    if isinstance(obj, tuple | list):
+        return tuple(obj)
+    if isinstance(obj, set | frozenset):
+        return sorted(map(repr, obj))
+    if isinstance(obj, dict):
+        return dict(obj)
+    return _data_digest(obj) or _state(obj)
+
+
+def _state(obj: Any) -> Any:
+    if callable(getattr(obj, "get_params", None)):
+        return dict(obj.get_params(deep=False))
+    if is_project(type(obj)):
+        return dict(getattr(obj, "__dict__", {}))
+    # The text of a library's object says something only where it is no address; a logger's tells its level.
+    text = repr(obj)
+    return None if " at 0x" in text or type(obj).__module__ == "logging" else text
 
 
 def _data_digest(obj: Any) -> Any:

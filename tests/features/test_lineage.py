@@ -168,6 +168,43 @@ def test_recursion_ends(project: Project) -> None:
     assert code_digest(project.load(code).ping) != code_digest(project.load(code.replace("n - 1", "n - 2")).ping)
 
 
+FILLS = """
+_CACHE, _table, calls = dict(), None, 0
+class Ratings:
+    def __init__(self): self.known = []
+RATINGS = Ratings()
+def lazily():
+    global _table
+    if _table is None:
+        _table = [1.5]
+    return _table
+def feature(x):
+    global calls
+    calls += 1
+    RATINGS.known.append(x)
+    return _CACHE.setdefault(x, x + len(lazily()))
+"""
+
+
+def test_what_code_fills_as_it_runs_is_not_its_code(project: Project) -> None:
+    """A cache, a counter, a table that is loaded when it is first needed: the digest is that of before."""
+    module = project.load(FILLS)
+    before = code_digest(module.feature)
+    module.feature(1)
+    assert code_digest(module.feature) == before == code_digest(project.load(FILLS).feature)
+    assert code_digest(project.load(FILLS.replace(", None, 0", ", None, 1")).feature) != before
+    filled = project.load(FILLS.replace("dict()", "dict(a=3)"))
+    assert code_digest(filled.feature) != before
+
+
+def test_a_function_that_takes_another_place_is_other_code(project: Project) -> None:
+    """What is patched is seen, however often the code was looked at."""
+    module = project.load()
+    before = code_digest(module.feature)
+    module.smooth = lambda x, window=1: x - window
+    assert code_digest(module.feature) != before
+
+
 def test_data_counts_by_value() -> None:
     """Arrays and sets are their content."""
     assert code_digest({"a", "b"}) == code_digest({"b", "a"})
