@@ -64,6 +64,9 @@ def _applied(criterion: Criterion, subject: Subject) -> CriterionResult:
         raise InconclusiveError(subject.incomplete or "there are no predictions")
     if criterion.reference == "champion" and subject.identical_to:
         return _row(criterion, Outcome.SKIPPED, f"identical to {subject.identical_to}, the champion")
+    about_market = criterion.metric in MARKET_METRICS or criterion.reference == "market"
+    if about_market and subject.market is not None and (why := subject.market.impossible):
+        raise InconclusiveError(why)
     if criterion.metric in MARKET_METRICS and (subject.market or criterion.metric not in subject.own_metrics):
         return _of_market(criterion, subject)
     if criterion.metric not in STATISTICS:

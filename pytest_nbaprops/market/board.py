@@ -1,7 +1,8 @@
 """The lines that count: before tip-off, one snapshot a book, none whose price belongs to another line.
 
 Books that join a line with the price of another line are found in two ways: by the total that line and price imply,
-against the other books; and by the outcomes, against the book's own prices.
+against the other books; and by the outcomes, against the book's own prices. By the outcomes it is also seen where all
+books' lines are those of another market, or were picked when the games were over.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ FEWEST_RESULTS: Final = 100
 UNEVEN: Final = 0.1  # prices nearer to even money say too little: a book whose lines are all too high is no mixed one
 # On a real season the two mixed books had 14.7, no other one more than 1.6; 4 is one honest book in 30,000.
 CONTRADICTED: Final = 4.0
+# Books say "over" a little too often, by 0.02 on a real season and by 0.015 to 0.027 each of eight; that is no fault.
+USUAL, UNUSUAL = -0.02, 0.04
+CONTRARY: Final = 0.5  # what the slope would be if the prices said nothing
 
 # Standard deviation of the outcome around a line, intercept and slope, and how far from the median of the books an
 # implied centre can be; measured on the season 2023-24 (points+rebounds+assists against real lines, the others against
@@ -71,6 +75,7 @@ class Board:
             main line, given no push; NaN without one).
         mixed: books whose lines carry another rung's price, with the number and share of rows that say so.
         contradicted: books whose own prices do not come true, with z; no line of theirs counts either.
+        impossible: why the lines as a whole are not what the market said before the games; empty where they can be.
         counts: rows left out by reason: after tip-off, duplicates, earlier or later snapshots.
     """
 
@@ -78,6 +83,7 @@ class Board:
     consensus: pd.DataFrame
     mixed: dict[str, dict[str, float]]
     contradicted: dict[str, float]
+    impossible: str
     counts: dict[str, int]
 
 
@@ -103,7 +109,9 @@ def make_board(
         "duplicates": len(timely) - len(single),
         "other snapshots": len(single) - len(counted),
     }
-    return Board(lines=lines, consensus=consensus(lines, target), mixed=mixed, contradicted=wrong, counts=counts)
+    said = consensus(lines, target)
+    why = "" if actual is None else impossible(said, actual)
+    return Board(lines=lines, consensus=said, mixed=mixed, contradicted=wrong, impossible=why, counts=counts)
 
 
 def _snapshot(lines: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
@@ -250,3 +258,29 @@ def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
     scores = books["seen"] / np.sqrt(books["variance"])
     bad = scores[(scores > CONTRADICTED) & (books["rows"] >= FEWEST_RESULTS)]
     return {str(book): float(score) for book, score in bad.items()}
+
+
+def impossible(consensus: pd.DataFrame, actual: pd.DataFrame) -> str:
+    """Why the lines of all books together cannot be what the market said; empty where they can.
+
+    Calibration in the large, sum (y - p) over its standard deviation, is far off for lines of another market and where
+    overs or unders are missing; Spiegelhalter's z, as in `contradicted`, where lines or prices were picked after the
+    games. Neither says anything of few player-games.
+    """
+    both = consensus.merge(actual, on=KEYS).dropna(subset=["market_over", "actual"])
+    both = both[both["actual"] != both["main_line"]]
+    if len(both) < FEWEST_RESULTS:
+        return ""
+    said, came = both["market_over"], (both["actual"] > both["main_line"]).astype(float)
+    off, slant, variance = came - said, 1 - 2 * said, said * (1 - said)
+    in_the_large = off.sum() / np.sqrt(variance.sum())
+    ways = "they are of another market, or were picked when the games were over"
+    if abs(off.mean() - USUAL) > UNUSUAL and abs(in_the_large) > CONTRADICTED:
+        return (
+            f"of {len(both):,} player-games {came.mean():.0%} went over the line, where the prices say "
+            f"{said.mean():.0%} (z = {in_the_large:.1f}): {ways}"
+        )
+    contrary = (off * slant).sum() / np.sqrt(max((np.square(slant) * variance).sum(), 1e-12))
+    if (off * slant).sum() > CONTRARY * np.square(slant).sum() and contrary > CONTRADICTED:
+        return f"what came of {len(both):,} player-games is contrary to the prices (z = {contrary:.1f}): {ways}"
+    return ""

@@ -112,8 +112,10 @@ class _Views:
         again = np.isfinite(chance) & known
         used = model.copy()
         used[again] = moved(model[again], line[again], chance[again])
-        everywhere = walked_quantiles(rows, np.ones(len(rows), dtype=np.bool_), "centre")
-        market = moved(everywhere, line, rows["market_over"])
+        priced = rows["market_over"].notna().to_numpy()  # a line without prices counts, but says nothing of chances
+        of_priced = walked_quantiles(rows[priced], np.ones(priced.sum(), dtype=np.bool_), "centre")
+        market = np.full((len(rows), len(LEVELS)), np.nan)
+        market[priced] = moved(of_priced, line[priced], rows["market_over"].to_numpy()[priced])
         kind = np.select([again, known], ["recalibrated", "errors"], default="").astype(object)
         return cls(model=model, used=used, market=market, kind=kind, learnt=learnt, whole=whole)
 

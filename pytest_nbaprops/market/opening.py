@@ -37,6 +37,8 @@ class Market:
             f"{book}: its prices do not come true (z = {z:.1f}), they are of other lines; none of its lines counts"
             for book, z in self.board.contradicted.items()
         ]
+        if self.board.impossible:
+            found.append(f"{self.board.impossible}; nothing is judged by these lines")
         if self.board.counts["after tip-off"]:
             found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
         return found

@@ -52,6 +52,11 @@ class MarketReport:
 
     # for the gate
 
+    @property
+    def impossible(self) -> str:
+        """Why the lines cannot be what the market said, so that nothing can be judged by them; else empty."""
+        return self.market.board.impossible
+
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric that is known, by the names that criteria, MLflow and decision.json use."""

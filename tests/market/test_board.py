@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from pytest_nbaprops.market.settings import MarketSettings
 from tests.market.frames import market_of, season
 
 TARGET = "PTS+REB+AST"
+KEYS = ["GAME_DATE", "GAME_ID", "PLAYER_ID"]
 DAY = pd.Timestamp("2024-01-05")
 
 
@@ -153,6 +155,31 @@ def test_a_book_alone_is_held_against_the_outcomes(book: str) -> None:
     assert list(found.contradicted) == [book]
     assert (found.lines["WHY"] == MIXED).all()
     assert found.consensus.empty
+
+
+def test_lines_as_a_whole_have_to_come_true() -> None:
+    """Of another market, with unders missing, or each with the line and book that its outcome would have chosen."""
+    predictions, matched = season(dates=90, books=3)
+    matched["OVER_PRICE"] = np.random.default_rng(9).choice([1.8, 1.87, 1.95], len(matched))
+    matched["UNDER_PRICE"] = 1 / (1.07 - 1 / matched["OVER_PRICE"])
+    actual = predictions[["GAME_DATE", "GAME_ID", "PLAYER_ID", "actual"]]
+
+    def impossible(lines: pd.DataFrame) -> str:
+        return make_board(lines, TARGET, actual=actual).impossible
+
+    assert impossible(matched) == ""
+    assert impossible(matched.groupby(KEYS).head(1)) == ""
+    points = impossible(matched.assign(LINE=np.floor(matched["LINE"] * 0.62) + 0.5))
+    assert re.search(r"of 1,8\d\d player-games 9\d% went over the line, where the prices say 50% \(z = ", points)
+    assert "of another market, or were picked" in points
+    over = matched.merge(actual, on=KEYS)
+    over["won"] = over["actual"] > over["LINE"]
+    lost = over["won"] | (over["PLAYER_ID"] % 2 == 0)  # half of the unders
+    assert "went over the line" in impossible(over[lost])
+    best = np.where(over["won"], over["OVER_PRICE"], over["UNDER_PRICE"])
+    chosen = over.assign(best=best).sort_values("best").drop_duplicates(KEYS, keep="last")
+    assert "contrary to the prices" in impossible(chosen)
+    assert make_board(chosen.drop_duplicates("GAME_ID").head(50), TARGET, actual=actual).impossible == ""  # too few
 
 
 def test_clean_books_are_not_accused() -> None:

@@ -282,6 +282,21 @@ def test_without_a_line_there_is_nothing_to_judge() -> None:
     assert report.missing("roi") == "no player-game of the test has a line"
 
 
+def test_a_line_without_prices_is_a_line_and_no_chance() -> None:
+    """One player-game whose line has no price at any book: the others are judged as without it."""
+    predictions, matched = season(dates=60, knows=0.5)
+    first = (matched[KEYS] == matched[KEYS].iloc[700]).all(axis=1)
+    without = judge(predictions, market_of(matched[~first].reset_index(drop=True)))
+    unpriced = matched.assign(
+        OVER_PRICE=matched["OVER_PRICE"].mask(first), UNDER_PRICE=matched["UNDER_PRICE"].mask(first)
+    )
+    report = judge(predictions, market_of(unpriced))
+    assert len(report.rows) == len(without.rows) + 1
+    for name in ("n_bets", "roi", "market_brier", "coverage80"):
+        assert report.metrics[name] == pytest.approx(without.metrics[name], rel=0.02)
+    assert json.dumps(report.to_dict(), allow_nan=False)
+
+
 def test_offers_have_both_sides_of_every_line() -> None:
     """Results are those of the outcome; a push is neither."""
     lines = pd.DataFrame(

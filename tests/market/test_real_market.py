@@ -75,6 +75,14 @@ def test_the_outcomes_find_the_same_two_books() -> None:
     assert report().market.board.contradicted == {}  # those that the others had not found already
 
 
+def test_lines_of_points_are_not_those_of_the_three() -> None:
+    """The file has no column of its market: 84% of the player-games would go over. As they are, its lines can be."""
+    assert report().market.board.impossible == ""
+    points = odds().assign(LINE=np.floor(odds()["LINE"] * 0.62) + 0.5)
+    said = open_market(points, games(), "PTS+REB+AST", MarketSettings()).board.impossible
+    assert "84% went over the line, where the prices say 50%" in said
+
+
 @pytest.mark.parametrize("rule", ["best-value", "best-line", "one-book=BetMGM"])
 def test_there_is_no_money_in_this_file(rule: str) -> None:
     """Not for the last-10 mean under any rule."""
