@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from pytest_nbaprops.errors import SettingsError, did_you_mean
 
@@ -19,6 +19,11 @@ POINT_METRICS = ("mae", "rmse", "r2", "bias", "within_3_pct", "within_5_pct", "w
 MARKET_METRICS = (
     "roi", "win_rate", "n_bets", "profit", "drawdown", "brier", "log_loss", "crps", "coverage50", "coverage80",
     "coverage95", "market_mae", "market_brier", "clv", "beyond_line", "blend",
+)  # fmt: skip
+LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
+MORE_IS_BETTER: Final = (
+    "r2", "within_3_pct", "within_5_pct", "within_10_pct", "roi", "win_rate", "clv", "profit", "beyond_line",
+    "n_predictions",
 )  # fmt: skip
 REFERENCES = ("baseline", "champion", "market")
 DEFAULT_CRITERIA = ("mae < baseline", "mae <= champion + 0.02")
@@ -111,6 +116,7 @@ def _parsed(text: str) -> Criterion:
     bound = _bound(match["bound_before"], match["bound_after"])
     reference, number = _term(match["term"])
     _refuse_pointless(match["metric"], bound, reference)
+    _refuse_backwards(match["metric"], bound, match["operator"], reference)
     return Criterion(
         expression=" ".join(text.split()),
         metric=match["metric"],
@@ -194,6 +200,20 @@ def _refuse_pointless(metric: str, bound: Bound | None, reference: Reference | N
         raise _UnreadableError(f".{bound} goes with a number, a comparison with {reference} uses the interval anyway")
     if metric == "n_predictions":
         raise _UnreadableError(f"n_predictions is always that of {reference}, both predict the same player-games")
+
+
+def _refuse_backwards(metric: str, bound: Bound | None, operator: str, reference: Reference | None) -> None:
+    """What asks for a worse model than the reference, or trusts in the end of an interval that flatters."""
+    if metric not in (*LESS_IS_BETTER, *MORE_IS_BETTER):
+        return
+    less = metric in LESS_IS_BETTER
+    better, sure = ("<", "high") if less else (">", "low")
+    if operator[0] == better and bound not in (None, sure):
+        raise _UnreadableError(f".{bound} is the end of the interval that flatters; what is known is {metric}.{sure}")
+    if operator[0] != better and reference is not None:
+        raise _UnreadableError(
+            f"{'less' if less else 'more'} {metric} is better: who beats {reference} has {metric} {better} {reference}"
+        )
 
 
 def _slice(expression: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, SettingsError, did_you_mean
-from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
+from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER, Criterion, parse_criterion
 from pytest_nbaprops.gate.evaluate import Subject
 from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
@@ -19,11 +19,6 @@ from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 Requirements = Sequence[str] | Mapping[str, float | str]
 
-LESS_IS_BETTER: Final = ("mae", "rmse", "brier", "log_loss", "ece", "max_drawdown", "drawdown", "crps", "blend")
-MORE_IS_BETTER: Final = (
-    "r2", "within_3_pct", "within_5_pct", "within_10_pct", "roi", "win_rate", "clv", "profit", "beyond_line",
-    "n_predictions",
-)  # fmt: skip
 _STORED_INFINITY: Final = 1e308  # MLflow hands infinity back as the largest number it can store
 _SHOWN: Final = ("expression", "metric", "value", "ci_low", "ci_high", "threshold", "outcome", "passed", "reason")
 _SAME: Final = 1e-6  # stored metrics and predictions are both float64, added up in another order

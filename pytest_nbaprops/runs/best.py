@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError, did_you_mean
-from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
+from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.compare import unfairness
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import WINDOW, StoredRun, stored_run

@@ -14,10 +14,10 @@ import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.features.lineage import lineage_difference
+from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.gate.rows import KEYS, keyed
 from pytest_nbaprops.gate.statistics import paired_interval
 from pytest_nbaprops.metrics.point import date_sums, moments
-from pytest_nbaprops.registry.evaluation import LESS_IS_BETTER, MORE_IS_BETTER
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import StoredRun, stored_run, with_files
 from pytest_nbaprops.tracking.connection import Store, as_store

@@ -98,8 +98,8 @@ def test_slices_read_what_is_known_before_the_game() -> None:
     ("criterion", "reason"),
     [
         ("clv >= 0", "clv is not known: it takes --nbaprops-snapshot=first"),
-        ("roi < champion", "whether there is a champion is not known"),
-        ("roi < market", "roi cannot be compared with market"),
+        ("roi > champion", "whether there is a champion is not known"),
+        ("roi > market", "roi cannot be compared with market"),
         ("n_bets.low > 10", "n_bets is counted, not estimated"),
         ("drawdown.high < 10", "it has no interval"),
     ],
