@@ -19,6 +19,8 @@ __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
 waiting_key = pytest.StashKey[int]()
+variables_key = pytest.StashKey[dict[str, str]]()
+"""Environment variables as they were before the first conftest."""
 SUITE_PREFIX = "nbaprops::"
 MARKERS = (
     f"{options.MARKER_SIGNATURE}: configure the walk-forward validation of a test that asks for the fold fixture",
@@ -43,6 +45,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if known.nbaprops_train:
         # Read by the first library that brings OpenMP: threads that wait for one another sleep, and leave their cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    early_config.stash[variables_key] = dict(os.environ)  # without those that the project is about to set
     if known.nbaprops_train and not known.collectonly and not (known.help or known.version):
         from pytest_nbaprops.rootdir import forget_decision  # noqa: PLC0415 - only when training
 

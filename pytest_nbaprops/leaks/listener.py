@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from time_machine import escape_hatch
 
 from pytest_nbaprops.code.installed import own_packages
-from pytest_nbaprops.leaks.reads import Read, absolute, caller_of, is_harmless
+from pytest_nbaprops.leaks.reads import VARIABLE, Read, absolute, caller_of, is_harmless
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -211,7 +211,7 @@ class Listener:
         """Whether the project asks for an environment variable; it is noted."""
         caller = caller_of(frame, self.project)
         if asks := caller.who == "project" and caller.itself:
-            self._heard[Read(what=f"asks for the variable {name}", tried=True, where=caller.line)] = None
+            self._heard[Read(what=f"{VARIABLE}{name}", tried=True, where=caller.line)] = None
         return asks
 
     def _is_own(self, path: str) -> bool:

@@ -244,7 +244,11 @@ def _environment(variables: Any, listener: Listener) -> type[Any]:
         asked = listener.asks_variable(os.fsdecode(key), sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
         return value.translate(_DIGITS if isinstance(value, bytes) else _DIGITS_OF_TEXT) if asked else value
 
-    return type("Environment", (real,), {"__getitem__": __getitem__})
+    def __setitem__(self: Any, key: Any, value: Any) -> None:  # noqa: N807 - as above
+        given.pop(key, None)
+        real.__setitem__(self, key, value)
+
+    return type("Environment", (real,), {"__getitem__": __getitem__, "__setitem__": __setitem__})
 
 
 @contextmanager

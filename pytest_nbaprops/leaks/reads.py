@@ -44,6 +44,8 @@ TABLES = frozenset(
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 MOST_SAID = 5
+VARIABLE = "asks for the variable "
+SET_HERE = "set it in the code, or read it from a declared file: dotenv_values(...)"
 STABLE = "let it depend on nothing but its arguments"
 SEEDED = f"{STABLE}: draw from np.random.default_rng(SEED), which nobody shares"
 IF_STATIC = "(if nothing in it was learnt from the tested games)"
@@ -92,7 +94,9 @@ def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str,
     paths = [Path(read.path) for read in reads if read.path is not None]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
-    otherwise = SEEDED if any("random state" in read.what for read in reads) else STABLE
+    asked = [read.what for read in reads]
+    otherwise = SEEDED if any("random state" in what for what in asked) else STABLE
+    otherwise = SET_HERE if all(what.startswith(VARIABLE) for what in asked) else otherwise
     remedy = f"nbaprops_sources = {' '.join(near)} {IF_STATIC}" if near else IN_A_FILE if held else otherwise
     return Leak.undeclared(name, detail, remedy, columns)
 

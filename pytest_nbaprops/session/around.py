@@ -20,7 +20,7 @@ HOOKS = (
     "pytest_pycollect_makeitem",
     "pytest_generate_tests",
 )
-FITTING = ("xgboost", "sklearn", "lightgbm", "catboost")
+PATCHABLE = ("xgboost", "sklearn", "lightgbm", "catboost", "numpy", "pandas", "scipy", "joblib", "pytest_nbaprops")
 
 
 def acts_around_tests(config: pytest.Config) -> bool:
@@ -37,14 +37,14 @@ def acts_around_tests(config: pytest.Config) -> bool:
 
 
 def libraries_are_patched() -> bool:
-    """Whether a function of the project's stands in a module or class of the libraries that fit."""
+    """Whether a function of the project's stands in a module or class of the libraries that compute, or of this one."""
     modules = [
         module
         for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in FITTING and isinstance(module, ModuleType)
+        if name.partition(".")[0] in PATCHABLE and isinstance(module, ModuleType)
     ]
     values = [value for module in modules for value in list(vars(module).values())]
-    classes = {value for value in values if isinstance(value, type) and value.__module__.startswith(FITTING)}
+    classes = {value for value in values if isinstance(value, type) and value.__module__.startswith(PATCHABLE)}
     methods = (value for kind in classes for value in list(vars(kind).values()))
     return any(
         isinstance(value, FunctionType) and not is_library_file(file := value.__code__.co_filename) and file[:1] != "<"

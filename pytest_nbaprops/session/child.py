@@ -195,8 +195,11 @@ class Child:
         """Start the session's own command again; it writes into the folder only."""
         self.folder.mkdir(parents=True)
         (self.folder / ORDER).write_bytes(pickle.dumps(self.order))
+        from pytest_nbaprops.plugin import variables_key  # noqa: PLC0415 - not in a child, which listens first
+
+        variables = config.stash.get(variables_key, os.environ)
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(NOT_IN_CHILDREN)},
+            **{name: value for name, value in variables.items() if not name.startswith(NOT_IN_CHILDREN)},
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder / 'mlflow.db'}",  # what a test logs itself is logged once
             **(ONE_THREAD if self.order["nodeids"] is None else {}),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # no server answers, and minutes would be spent on asking again

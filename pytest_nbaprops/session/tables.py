@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.data import load
 from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.files import find_files
@@ -31,6 +30,7 @@ from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.history import shared_history
 from pytest_nbaprops.features.lineage import lineage_of
+from pytest_nbaprops.session.around import libraries_are_patched
 from pytest_nbaprops.session.sources import declared_files
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import content_key, libraries
@@ -104,6 +104,7 @@ class KeptTables:
         self._reading: Future[Games] | None = None
         self._building: dict[str, Future[pd.DataFrame]] = {}
         self._open = ExitStack()
+        self._patched = libraries_are_patched()  # what is made so is for nobody else
 
     def begin(self, source: str) -> None:
         """Begin to read the games, and then to build the package's own groups unless the command line chooses some."""
@@ -132,8 +133,7 @@ class KeptTables:
     def _read(self, source: str) -> Games:
         settings, before = self.settings, _contents(source)
         how = {"columns": dict(settings.columns), "target": self.target_columns, "kinds": settings.games}
-        how["code"] = _code_of_reading()
-        key = _key(files=before, **how)
+        key = self._key(files=before, **how)
         frame, facts = self._found(key), self.store.check(key)
         if frame is not None and facts is not None:
             return Games(frame=frame, digest=DatasetDigest.from_dict(facts["digest"]), remarks=tuple(facts["remarks"]))
@@ -142,7 +142,7 @@ class KeptTables:
             content = before.get(str(path))
             if len(before) == 1:  # and its part all that there is
                 return read()
-            return self._part(path, read, content, _key(file=[str(path), content], **how))
+            return self._part(path, read, content, self._key(file=[str(path), content], **how))
 
         games = digested(
             load_games(
@@ -174,7 +174,7 @@ class KeptTables:
 
     def targets(self, games: Games) -> pd.DataFrame:
         """Actual value and baseline of every row."""
-        key = _key(targets=self.target_columns, data=games.digest.full, code=_code_of_reading())
+        key = self._key(targets=self.target_columns, data=games.digest.full)
         return self._made(key, lambda: targets_of(games.frame, self.target_columns))
 
     def features(self, games: Games, groups: Sequence[FeatureGroup]) -> FeatureTable:
@@ -197,12 +197,15 @@ class KeptTables:
 
     def _keys(self, groups: Sequence[FeatureGroup]) -> KeyOf:
         """Made in the main thread: Python 3.11 cannot parse code in two at once."""
+        self._patched = libraries_are_patched()
         files = declared_files(self.settings)  # any group may read them
         lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
         plain = {line.name: line.to_dict() for line in lines}
-        return lambda group, games: _key(
-            group=plain[group.name], files=files, data=games.digest.full, code=_code_of_reading()
-        )
+        return lambda group, games: self._key(group=plain[group.name], files=files, data=games.digest.full)
+
+    def _key(self, **parts: Any) -> str:
+        patched = {"patched": True} if self._patched else {}
+        return content_key({**parts, "libraries": libraries(), **patched})
 
     def _build(self, games: Games, groups: Sequence[FeatureGroup], key_of: KeyOf) -> None:
         """Begin to make the columns of groups of the package's own, where that has not begun."""
@@ -237,10 +240,6 @@ class KeptTables:
         return mapped
 
 
-def _key(**parts: Any) -> str:
-    return content_key({**parts, "libraries": libraries()})
-
-
 def _contents(source: str) -> dict[str, str]:
     """SHA-256 of every file of a source, by its path; nothing where one cannot be read, which `load_games` will say."""
     with suppress(OSError):
@@ -250,11 +249,3 @@ def _contents(source: str) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@cache
-def _code_of_reading() -> str:
-    """SHA-256 of the rooms that read and build: what an edited checkout of this package makes is something else."""
-    package = Path(load.__file__).parents[1]
-    files = sorted([*(package / "data").glob("*.py"), *(package / "features").glob("*.py")])
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SAME_AS = {"xgboost": ("xgboost-cpu",)}
 LIBRARIES = ("pytest-nbaprops", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
+ROOMS = ("data", "features", "recipes", "metrics", "walkforward")
 OWN_DETAILS = ("recipe", "estimator", "unregistrable", "recorded_by", "made_by")
 
 
@@ -296,8 +298,16 @@ def array_digest(numbers: NDArray[Any]) -> str:
 
 @cache
 def libraries() -> dict[str, str]:
-    """Versions of Python and of the libraries that can move a result."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+    """Versions of Python and of the libraries that can move a result; of this one with its code: checkouts differ."""
+    versions = {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+    return {**versions, LIBRARIES[0]: f"{versions[LIBRARIES[0]]}+{_own_code()}"}
+
+
+def _own_code() -> str:
+    """Short SHA-256 of the rooms of this package that make predictions."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for room in ROOMS for path in (package / room).glob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def _version(name: str) -> str:
