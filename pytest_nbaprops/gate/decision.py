@@ -221,7 +221,11 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
     winner = min(passing, key=lambda candidate: compared[candidate.name])
     shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
-    remarks = (remark,) if remark else ()
+    unable = None
+    if not (winner.registrable or winner.identical_to):  # under enforce it would not have passed
+        reason = winner.unregistrable_reason or "there is no model"
+        unable = f"{winner.name} would not be promoted under enforce: nothing to register: {reason}"
+    remarks = tuple(filter(None, (remark, unable)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )

@@ -17,6 +17,7 @@ _SELECTING: Final = {
     **dict.fromkeys(("-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--sw", "--stepwise", "--pdb"), False),
 }
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
+_UNABLE: Final = re.compile(r"would not be promoted under enforce: nothing to register: (.+)", re.DOTALL)
 _COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
 
@@ -45,6 +46,9 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     alias = document["settings"]["alias"]
     if is_the_champion(leader):
         return [Step(text="Nothing to do: this model is registered already")]
+    unable = next(filter(None, map(_UNABLE.search, map(str, document["warnings"]))), None)
+    if document["promote_mode"] == "dry-run" and unable is not None:
+        return [Step(text=f"Give it something to register ({unable[1]}), then run again", command=_again(document))]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
     undo = Step(text="Undo it", command=_nbaprops("rollback", "--alias", alias, "--reason", "..."))

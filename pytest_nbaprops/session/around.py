@@ -36,20 +36,23 @@ def acts_around_tests(config: pytest.Config) -> bool:
     return any(name.startswith(HOOKS) or isinstance(value, fixture) for name, value in found)
 
 
-def libraries_are_patched() -> bool:
-    """Whether a function of the project's stands in a module or class of the libraries that compute, or of this one."""
-    modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in PATCHABLE and isinstance(module, ModuleType)
-    ]
-    values = [value for module in modules for value in list(vars(module).values())]
-    classes = {value for value in values if isinstance(value, type) and value.__module__.startswith(PATCHABLE)}
-    methods = (value for kind in classes for value in list(vars(kind).values()))
-    return any(
-        isinstance(value, FunctionType) and not is_library_file(file := value.__code__.co_filename) and file[:1] != "<"
-        for value in (*values, *methods)
-    )
+def patches() -> dict[str, str]:
+    """Functions of the project's that stand in modules and classes of the libraries that compute, or of this one.
+
+    By the names under which they stand there, the files that they come from.
+    """
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in PATCHABLE or not isinstance(module, ModuleType):
+            continue
+        for label, value in list(vars(module).items()):
+            own = isinstance(value, type) and value.__module__ == name
+            inside = [(f"{label}.{part}", method) for part, method in list(vars(value).items())] if own else []
+            for place, one in ((label, value), *inside):
+                file = one.__code__.co_filename if isinstance(one, FunctionType) else "<"
+                if file[:1] != "<" and not is_library_file(file):
+                    found[f"{name}.{place}"] = file
+    return found
 
 
 def _file_of(plugin: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from pytest_nbaprops.code.installed import OURS
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import sees_compiled
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
 from pytest_nbaprops.leaks.plausible import too_good, too_telling, usual_rows
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
+from pytest_nbaprops.session.around import patches
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
@@ -31,10 +34,12 @@ class LeakChecks:
         self.groups, self.gaps = GroupGuard(config, context), Gaps()
         self.empty: list[str] = []
         self.rehearsed: dict[str, Rehearsed] = {}
+        self.patched: dict[str, str] = {}
         self._rehearsing = Rehearsing(config, context, tell=partial(terminal.tell, config))
 
     def look(self, states: Sequence[Candidate]) -> None:
         """Ask the groups that these candidates use, and count the rows of the games; before the first fold."""
+        self._look_at_patches()
         used = {group.name: group for state in states for group in state.groups}
         tested = sorted({day for state in states for day in state.dates})
         if not tested:
@@ -68,7 +73,12 @@ class LeakChecks:
 
     def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
+        self._look_at_patches()
         self.rehearsed = self._rehearsing.all(states)
+
+    def _look_at_patches(self) -> None:
+        """What stands in for a part of this plugin, which then says of a session whatever that makes of it."""
+        self.patched |= {name: file for name, file in patches().items() if name.startswith(f"{OURS}.")}
 
     def rehearse_by_hand(self, states: Sequence[Candidate], day: str) -> int:
         """Rehearse one date and say what differs: exit code 1 where something does; nothing is decided or kept."""
@@ -111,7 +121,12 @@ class LeakChecks:
         of_test = None if by_itself else self._of_test(state).unknown
         predictions = None if self.context.settings.known_good else state.predictions()
         good = too_good(predictions) if predictions is not None else None
-        unknown = (self.groups.problem, self.gaps.problem, of_test, good)
+        patched = [
+            f"{os.path.relpath(file, self.context.root)} puts a function of its own in place of {name}, so that nobody "
+            "knows what the session says; leave the plugin as it is"
+            for name, file in self.patched.items()
+        ]
+        unknown = (*patched, self.groups.problem, self.gaps.problem, of_test, good)
         return (*dict.fromkeys(map(leak_text, undeclared_)), *filter(None, unknown))
 
     def leaky(self) -> list[str]:

@@ -279,8 +279,10 @@ class Rehearsing:
         watched: dict[str, tuple[Candidate, FoldState]] = {}
         for scene, run in zip(scenes, runs, strict=True):
             for state, fold in scene.folds:
-                if fold.nodeid in run.folds and state.name not in watched:
-                    heard[state.name], watched[state.name] = reads_of(state, run), (state, fold)
+                if fold.nodeid in run.folds:  # what is the first's own work, was there already for those that follow
+                    known = heard.setdefault(state.name, [])
+                    known += [read for read in reads_of(state, run) if read not in known]
+                    watched.setdefault(state.name, (state, fold))
         opened = {name for name, reads in heard.items() if any(read.is_of_the_kernel for read in reads)}
         alone = Scene(folds=tuple(one for name, one in watched.items() if name in opened), high=True)
         [again] = self._run([alone]) if opened else [Again()]

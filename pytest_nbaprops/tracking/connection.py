@@ -127,7 +127,9 @@ def connect(  # noqa: PLR0913 - where, how long, and what may be made
     """
     uri = _resolved(uri, root or Path.cwd())
     _check_scheme(uri)
-    with limits(max(1, round(timeout)), retries=0), quiet():
+    # Half made, a new database would be made a second time beside the first by whoever asks again.
+    waits = interrupts_wait() if uri.startswith("sqlite") else nullcontext()
+    with limits(max(1, round(timeout)), retries=0), quiet(), waits:
         try:
             seconds, what = _patience(uri, timeout)
             if uri.startswith(_DATABASES):

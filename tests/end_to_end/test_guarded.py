@@ -250,6 +250,74 @@ def test_asks(fold):
 """
 
 
+SETS_ITSELF = """
+import os
+
+def test_sets(fold):
+    os.environ.setdefault("ALPHA", "2.5")
+    fold.record(fold.test.y * 0 + fold.train.y.mean() + float(os.environ["ALPHA"]) + float(os.environ["BETA"]))
+"""
+
+
+def test_variables_that_the_project_sets_are_its_code(project: pytest.Pytester, train: Train) -> None:
+    """In a conftest or a test, also where the session's own process has them by then."""
+    project.makeconftest(CONFTEST + "\nimport os\n\nos.environ['BETA'] = '1.5'\n")
+    write(project.path, SETS_ITSELF)
+    assert train(FEW_FOLDS).candidate["leaks"] == []
+
+
+REMEMBERS = """
+import pandas as pd
+from pytest_nbaprops import feature_group
+
+KNOWN, table = {}, None
+
+def codes(games):
+    global table
+    if table is None:
+        table = pd.Series(range(len(games)))
+    return KNOWN.setdefault(len(games), {team: len(team) + 0.5 for team in games["TEAM_ABBREVIATION"].unique()})
+
+@feature_group(tier="core", known_at="morning", version="1")
+def team_code(games):
+    return pd.DataFrame({"team_code": games["TEAM_ABBREVIATION"].map(codes(games)).astype(float)})
+
+def pytest_nbaprops_feature_groups(config):
+    return [team_code]
+"""
+
+
+def test_a_group_that_remembers_has_the_same_code_in_every_session(project: pytest.Pytester, train: Train) -> None:
+    """It is asked in the first session only: folds, lineage and the decision of the second are those of the first."""
+    project.makeconftest(CONFTEST + REMEMBERS)
+    first, second = (train(FEW_FOLDS, "--nbaprops-features=rest,team_code") for _ in range(2))
+    assert first.candidate["leaks"] == []
+    assert second.candidate["folds"]["cached"] == second.candidate["folds"]["planned"] > 0
+    assert first.candidate["lineage"] == second.candidate["lineage"]
+
+
+def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, train: Train) -> None:
+    """A conftest that exchanges a function of ours says whatever it likes; without it nothing is left behind."""
+    patch = (
+        "\nimport pytest_nbaprops.session.tables as tables\n\nreal = tables.compute_group\n\n"
+        "def mine(games, group, *, root=None):\n    made = real(games, group, root=root)\n"
+        "    return made * 0 + games['PTS'].fillna(0).to_numpy()[:, None].astype('float32')\n\n"
+        "tables.compute_group = mine\n\n"
+        "def pytest_unconfigure():\n    tables.compute_group = real\n"  # the next session is in the same process
+    )
+    project.makeconftest(CONFTEST)
+    honest = train(FEW_FOLDS)
+    shutil.rmtree(project.path / ".nbaprops")
+    project.makeconftest(CONFTEST + patch)
+    session = train(FEW_FOLDS)
+    assert session.decision["verdict"] in ("INCONCLUSIVE", "REJECT")
+    assert "conftest.py puts a function of its own in place of pytest_nbaprops.session.tables.compute_group" in str(
+        session.decision["reasons"]
+    )
+    project.makeconftest(CONFTEST)
+    assert train(FEW_FOLDS).candidate["metrics"] == honest.candidate["metrics"]
+
+
 def test_what_said_nothing_when_it_was_looked_at_is_looked_at_again(
     project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

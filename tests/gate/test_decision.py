@@ -207,7 +207,9 @@ def test_without_a_winner_the_worst_counts() -> None:
 def test_nothing_to_register_is_inconclusive_under_enforce() -> None:
     """A candidate that only recorded predictions can be judged, not promoted; another can win instead."""
     only_recorded = judged(evidence(registrable=False, unregistrable_reason="only predictions"), "mae < baseline")
-    assert decide([only_recorded], enforce=False).verdict is PROMOTE
+    dry_run = decide([only_recorded], enforce=False)
+    assert dry_run.verdict is PROMOTE
+    assert dry_run.remarks == ("advanced would not be promoted under enforce: nothing to register: only predictions",)
     session = decide([only_recorded], enforce=True)
     assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
     assert session.reasons[0] == "nothing to register: only predictions"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sklearn.linear_model import Ridge
 
-from pytest_nbaprops.session.around import acts_around_tests, libraries_are_patched
+from pytest_nbaprops.session.around import acts_around_tests, patches
+from pytest_nbaprops.walkforward import estimators
 from tests.end_to_end.conftest import CONFTEST
 
 OBJECT = "\n\ndef pytest_configure(config):\n    config.pluginmanager.register(Mine())\n"
@@ -40,7 +41,11 @@ def test_a_plugin_that_is_named_counts_wherever_it_lies(pytester: pytest.Pyteste
 
 
 def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever made it, and whenever."""
-    assert not libraries_are_patched()
+    """Whoever made it, and whenever; of the plugin itself, too."""
+    assert not patches()
     monkeypatch.setattr(Ridge, "predict", lambda _self, rows: rows[0])
-    assert libraries_are_patched()
+    monkeypatch.setattr(estimators, "predict", lambda _model, rows: rows.y)
+    assert patches() == {
+        "sklearn.linear_model._ridge.Ridge.predict": __file__,
+        "pytest_nbaprops.walkforward.estimators.predict": __file__,
+    }
