@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +47,14 @@ def project_root(config: pytest.Config) -> Path:
             return config.rootpath
     for passed_over in (folder / name for folder in (here, *here.parents) for name in INI_TABLES):
         if passed_over.is_file() and "nbaprops_" in passed_over.read_text(encoding="utf-8", errors="replace"):
+            words = pairwise(map(str, config.invocation_params.args))
+            spaced = [
+                f"{one}=PATH" for one, value in words if one.startswith("--nbaprops-") and (here / value).exists()
+            ]
+            written = " and ".join(spaced) or "--nbaprops-data=PATH"
             raise SettingsError(
                 f"pytest did not read {passed_over}: it took the value of an option for a test path; "
-                f"write --nbaprops-data=PATH with an equals sign, or add -c {passed_over}"
+                f"write {written} with an equals sign, or add -c {passed_over}"
             )
     return here
 

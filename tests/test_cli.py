@@ -62,6 +62,19 @@ def test_cache_size_and_clean(tmp_path: Path) -> None:
     assert "0 models" in run("cache", "size", "--root", str(tmp_path))
 
 
+@pytest.mark.parametrize(("ini", "folder"), [("", ".nbaprops"), ("nbaprops_store = kept/folds\n", "kept/folds")])
+def test_cache_finds_the_project_as_pytest_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ini: str, folder: str
+) -> None:
+    """From a folder below, and where the ini file says that the store is."""
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{ini}")
+    (tmp_path / "kept").mkdir()
+    FoldStore(tmp_path / folder).keep_model("a" * 64, b"x")
+    (tmp_path / "services").mkdir()
+    monkeypatch.chdir(tmp_path / "services")
+    assert f"{folder}: 0 folds, 1 models" in run("cache", "size")
+
+
 def test_cache_without_a_store_is_one_line(tmp_path: Path) -> None:
     """It says where it looked and what to do."""
     assert "--root" in run("cache", "size", "--root", str(tmp_path), code=1)

@@ -23,9 +23,8 @@ NAMES = {
     "signal": {"SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2", "alarm", "pause", "setitimer"},
 }  # fmt: skip
 WITH_A_TWIN = {
-    "processes.py": {"os.kill"},  # kernel32
+    "processes.py": {"os.kill", "os.sched_getaffinity"},  # kernel32, os.cpu_count
     "runs/replay.py": {"os.sched_getaffinity"},  # PYTEST_XDIST_WORKER_COUNT
-    "session/context.py": {"os.sched_getaffinity"},  # os.cpu_count
     "session/sandbox.py": {"os.WNOHANG", "os.waitpid"},  # in a fork; elsewhere nothing forks
     "walkforward/store.py": {"os.geteuid"},  # a profile's folders are its user's
 }

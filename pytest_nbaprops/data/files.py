@@ -25,6 +25,7 @@ READ_SIZE: Final = 1 << 22
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 # What the first bytes of a file give away; checked so that a wrong suffix is named as such.
+LFS: Final = "a pointer of Git LFS"
 SIGNATURES: Final = {
     b"\x1f\x8b": "gzip data",
     b"\x28\xb5\x2f\xfd": "zstd data",
@@ -35,6 +36,7 @@ SIGNATURES: Final = {
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF file",
     b"\x89HDF": "HDF5 data",
+    b"version https://git-lfs": LFS,
 }
 
 
@@ -109,6 +111,8 @@ def _check_signature(path: Path, content: bytes, promised: str) -> None:
     if held != wanted:
         found, expected = held or f"no {wanted}", wanted or f"{promised[1:].upper()} text"
         way_out = "give the file the suffix of what it holds, or export it again"
+        if held == LFS:
+            way_out = "fetch what it stands for with `git lfs pull` (in a workflow: checkout with lfs: true)"
         raise file_problem(str(path), found, f"{expected}, as its suffix says", way_out)
 
 

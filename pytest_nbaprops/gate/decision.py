@@ -123,13 +123,13 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
 
 
 def tried_together(decision: SessionDecision) -> str | None:
-    """What to say where several candidates were tried on the same dates."""
+    """What to say where several candidates were tried."""
     tried = len(decision.candidates)
     if tried < 2:  # noqa: PLR2004 - one is no choice
         return None
-    return (
-        f"{tried} candidates were tried on the same dates: intervals of comparisons are Holm-corrected for their number"
-    )
+    tested = {tuple(c.rows["GAME_DATE"].unique()) for c in decision.candidates if c.rows is not None}
+    where = "the same dates" if len(tested) < 2 else f"{len(tested)} sets of dates"  # noqa: PLR2004 - two differ
+    return f"{tried} candidates were tried on {where}: intervals of comparisons are Holm-corrected for their number"
 
 
 def _rows(evidence: CandidateEvidence) -> tuple[pd.DataFrame | None, list[str]]:

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.errors import TrackingError, did_you_mean
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.registry.journal import SUFFIX
 from pytest_nbaprops.registry.moves import RUN, Promotion
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
@@ -36,6 +37,7 @@ from pytest_nbaprops.tracking.search import versions
 from pytest_nbaprops.tracking.tracker import StandardNBAPropsTracker, Status
 
 FLUSH_SECONDS = 5.0
+MOST_RUNS = 100  # that are counted: more need not be known exactly
 DESCRIBED = 4_900  # a run's tag holds 8,000 characters, a version's description 5,000
 
 
@@ -121,6 +123,22 @@ class Publication:
             known = versions(client, self.model_name)
         decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
         return sorted(n for n, record in decided.items() if record.identity not in but and record.overlaps(first, last))
+
+    def models_called_alike(self, *, but: str) -> str:
+        """` (did you mean X?)` where another model has a name that is near and does not end in `but`; else nothing."""
+        if self.is_untouched:
+            return ""
+        with self._connected().calling("list the registered models") as client:
+            names = [str(model.name) for model in client.search_registered_models()]
+        return did_you_mean(self.model_name, [name for name in names if not name.endswith((SUFFIX, but))])
+
+    def candidates_tested_on(self, first: date, last: date, *, but: Collection[str]) -> int:
+        """How many other candidates have runs on just these test dates, as far as MOST_RUNS tell."""
+        dates = f"params.first_test_date = '{first}' AND params.last_test_date = '{last}'"
+        with self._connected().calling("count the runs on these dates") as client:
+            experiment = client.get_experiment_by_name(self.experiment)
+            runs = client.search_runs([experiment.experiment_id], dates, max_results=MOST_RUNS) if experiment else []
+        return len({run.data.tags.get(tags.CANDIDATE, run.info.run_id) for run in runs} - {*but})
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())

@@ -7,6 +7,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -30,9 +31,11 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.remarks import Remarks
 from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
+from pytest_nbaprops.settings import SAMPLE_SUFFIX
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
+MANY_TRIED = 5  # with 5% each, one in four times one of them passes by chance
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
 
@@ -153,7 +156,11 @@ class SessionChampion:
             said = f"it was {_label(self.at_start)} when the session started and is {_label(now)} now; run again"
             return self._unavailable(start, f"the champion changed: {said}"), None
         if now is None:
-            return None, f"{self.settings.model_name} has no registered version yet"
+            reason = f"{self.settings.model_name} has no registered version yet"
+            with suppress(TrackingError):  # it is no more than a hint
+                if asked and (alike := self.publication.models_called_alike(but=SAMPLE_SUFFIX)):
+                    self.remarks.warn("champion", f"nothing was compared with a champion: {reason}{alike}")
+            return None, reason
         if not now.is_known:
             return now, None
         theirs, ours = record_of(now).libraries, libraries()  # one that does not say is taken as it is
@@ -216,6 +223,22 @@ class SessionChampion:
         return (
             f"dates of this test window decided {len(earlier)} earlier promotion(s) ({named}): the more often a "
             "holdout chooses, the more it flatters what it chose"
+        )
+
+    def tried_before(self, candidates: Sequence[Candidate]) -> str | None:
+        """What to say of a candidate that passes where many others were judged on its test dates before."""
+        if self.publication.error is not None or self.publication.is_untouched:
+            return None
+        dates, mine = _tested(candidates), {candidate.identity for candidate in candidates}
+        try:
+            tried = self.publication.candidates_tested_on(dates[0], dates[-1], but=mine)
+        except TrackingError as error:
+            return f"how many others were judged on these test dates is not known: {error}"
+        if tried < MANY_TRIED:
+            return None
+        return (
+            f"{tried} other candidates were judged on these test dates before, and who tries often passes by chance "
+            "sooner or later: confirm it on dates that decided nothing yet"
         )
 
     def _unavailable(self, version: Champion | None, reason: str) -> Champion:

@@ -133,4 +133,7 @@ class DecisionDocument:
         self.remarks.warn("games", *(f"games: {remark}" for remark in self.context.remarks))
         self.remarks.warn("leaks", *self.leaks.warnings())
         self.remarks.warn("candidates", *filter(None, [tried_together(decision)]), *decision.remarks)
-        self.remarks.warn("test dates", *filter(None, [self.champion.tested_before(self.evidence.candidates)]))
+        tested = [self.champion.tested_before(self.evidence.candidates)]
+        if decision.winner is not None:
+            tested.append(self.champion.tried_before(self.evidence.candidates))
+        self.remarks.warn("test dates", *filter(None, tested))

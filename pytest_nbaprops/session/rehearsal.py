@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from pytest_nbaprops.walkforward.store import FoldStore
 
 @dataclass(kw_only=True)
 class FoldAgain:
-    """One fold that was run again: what it predicts, why not, what it read and held, and the rows its fits got.
+    """One fold that was run again: what it predicts, why not, what it read and held, the rows its fits got, its time.
 
     `asserted`: it ended because an assertion did not hold.
     """
@@ -39,6 +40,7 @@ class FoldAgain:
     reads: list[Read] = field(default_factory=list)
     fits: list[int] = field(default_factory=list)
     asserted: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -92,10 +94,12 @@ class Rehearsal:
         """What a test's own call reads is its candidate's business; all else may reach every candidate."""
         fold = self.again.folds[item.nodeid] = FoldAgain(reads=self._held(item))
         self.again.reads += self.order.listener.take()
+        began = time.perf_counter()
         try:
             with fits_counted(fold.fits):
                 return (yield)
         finally:  # what it recorded counts, whatever became of it afterwards
+            fold.seconds = time.perf_counter() - began
             self.order.tick()
             fold.reads += self.order.listener.take()
             active = item.stash.get(active_fold_key, None)

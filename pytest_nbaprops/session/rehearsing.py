@@ -57,6 +57,7 @@ STATE = (
     "let every fold stand on its own"
 )
 CONNECTING = re.compile("connect|denied|://|socket|OperationalError", re.IGNORECASE)  # in the words of all drivers
+LONG_WAIT = 30  # seconds
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
 
@@ -94,6 +95,7 @@ class Rehearsing:
         self.config, self.context, self.tell = config, context, tell
         self.store, self.games = context.resources.store, context.dataset.games
         self.found: dict[str, Rehearsed] = {}
+        self._spent: dict[str, float] = {}  # seconds in each candidate's folds, over all sessions
         self._dates_again = max(DATES_AGAIN, context.settings.leak_dates)
 
     def all(self, states: Sequence[Candidate]) -> dict[str, Rehearsed]:
@@ -113,13 +115,21 @@ class Rehearsing:
             days = sorted({day.isoformat() for scene in scenes for day in scene.dates})
             self.tell(f"leak guard: rehearsing {', '.join(days[:3])}{' …' if len(days) > 3 else ''}")  # noqa: PLR2004
             known |= self._judged(rest, scenes)
+            self._tell_what_took(took := time.perf_counter() - started)
             for state in rest:
-                known[state.name].seconds = (time.perf_counter() - started) / len(rest)
+                known[state.name].seconds = took / len(rest)
                 if known[state.name].unknown is None:
                     self.store.keep_check(self._key(state), known[state.name].to_dict())
         for state in asked:
             _judge_predictions(state, known[state.name])
         return known
+
+    def _tell_what_took(self, seconds: float) -> None:
+        """Of many tests that were waited for those that took most of it."""
+        slowest = sorted(self._spent, key=self._spent.__getitem__, reverse=True)[:2]
+        if seconds > LONG_WAIT and len(self._spent) > 1:
+            named = ", ".join(f"{name} {self._spent[name]:.0f} s" for name in slowest)
+            self.tell(f"leak guard: rehearsed {len(self._spent)} tests in {seconds:.0f} s; the slowest: {named}")
 
     def by_hand(self, states: Sequence[Candidate], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""
@@ -192,7 +202,12 @@ class Rehearsing:
             orders = [self._order(scene) | {"asserts": asserts} for scene in scenes]
             children = [Child(Path(name, str(number)), order) for number, order in enumerate(orders)]
             run_all(self.config, children)
-            return [child.result or Again(failure=child.failure) for child in children]
+            runs = [child.result or Again(failure=child.failure) for child in children]
+        for scene, run in zip(scenes, runs, strict=True):
+            for state, fold in scene.folds:
+                again = run.folds.get(fold.nodeid)
+                self._spent[state.name] = self._spent.get(state.name, 0.0) + (again.seconds if again else 0.0)
+        return runs
 
     def _order(self, scene: Scene) -> dict[str, Any]:
         world = {

@@ -65,7 +65,7 @@ class FoldStore:
         except OSError as error:
             raise SettingsError(
                 f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
-                "or choose another one with --rootdir"
+                "or name another folder with --nbaprops-store"
             ) from None
 
     def has_fold(self, key: str) -> bool:

@@ -118,6 +118,7 @@ def test_further_bad_rows_are_counted(tmp_path: Path) -> None:
         ("a.csv", b"\x00\x01" + LOG.encode(), "binary data"),
         ("a.csv", GZIPPED, "gzip data, expected CSV text, as its suffix says"),
         ("a.csv", b"PK\x03\x04...", "a zip or Excel file"),
+        ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a pointer of Git LFS"),
         ("a.csv", LOG[:-60].encode(), "row 6, column"),
         ("a.csv", LOG.replace("Player Ć102", "Ć102, Player").encode(), "found 34 cells"),
         ("a.csv", LOG.replace("Player Ć102", '"Player Ć102', 1).encode(), "expected 33 as in the header"),

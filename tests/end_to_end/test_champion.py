@@ -139,6 +139,24 @@ def test_the_same_holdout_again_is_said(train: Train) -> None:
     assert "decided 1 earlier promotion(s) (v1)" in notes(train(*OTHER))
 
 
+@pytest.mark.usefixtures("promoted")
+def test_a_model_name_that_is_nearly_another_is_said(train: Train) -> None:
+    """Nothing is the champion of a mistyped name; a first model of a new one is told nothing."""
+    said = "NBAProsModel has no registered version yet (did you mean NBAPropsModel?)"
+    assert said in notes(train(*AGAINST, "--nbaprops-model-name=NBAProsModel"))
+    assert "did you mean" not in notes(train(*AGAINST, "--nbaprops-model-name=rebounds"))
+
+
+def test_who_tried_often_is_told_when_it_passes(train: Train) -> None:
+    """The sixth candidate on the same dates knows of the five before it; a repetition counts once."""
+    seeds = [f"--nbaprops-seed={seed}" for seed in range(1, 7)]
+    few = "--nbaprops-test=last 20 dates"
+    for seed in seeds[:-1]:
+        assert "were judged on these test dates before" not in notes(train(few, seed))
+    assert "5 other candidates were judged on these test dates before" in notes(train(few, seeds[-1]))
+    assert "5 other candidates were judged on these test dates before" in notes(train(few, seeds[0]))
+
+
 def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pytester, train: Train) -> None:
     """Two recipes in one session: Holm is named beside the verdict."""
     project.makeconftest(

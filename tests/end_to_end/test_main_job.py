@@ -200,9 +200,10 @@ def test_data_outside_of_the_project_does_not_move_the_project(
 
 def test_an_ini_file_that_pytest_passed_over_is_an_error(project: pytest.Pytester) -> None:
     """Settings are never ignored without a word."""
-    result = project.runpytest_subprocess("--nbaprops-train", "--nbaprops-data", "/usr")
-    assert int(result.ret) == 4
-    result.stderr.fnmatch_lines(["ERROR: pytest did not read *pytest.ini*--nbaprops-data=PATH*"])
+    for option in ("--nbaprops-data", "--nbaprops-store"):
+        result = project.runpytest_subprocess("--nbaprops-train", option, "/usr")
+        assert int(result.ret) == 4
+        result.stderr.fnmatch_lines([f"ERROR: pytest did not read *pytest.ini*{option}=PATH*"])
 
 
 def test_a_project_below_the_working_directory_is_found_by_its_test_path(project: pytest.Pytester) -> None:
