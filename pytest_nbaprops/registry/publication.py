@@ -138,7 +138,9 @@ class Publication:
         with self._connected().calling("count the runs on these dates") as client:
             experiment = client.get_experiment_by_name(self.experiment)
             runs = client.search_runs([experiment.experiment_id], dates, max_results=MOST_RUNS) if experiment else []
-        return len({run.data.tags.get(tags.CANDIDATE, run.info.run_id) for run in runs} - {*but})
+        # Behind the candidate's identity stands that of the run's parameters.
+        told = (run.data.tags.get(tags.CANDIDATE, run.info.run_id).partition("-")[0] for run in runs)
+        return len({*told} - {*but})
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
 from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.session import champion
 from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Session, Train
 
@@ -147,14 +148,13 @@ def test_a_model_name_that_is_nearly_another_is_said(train: Train) -> None:
     assert "did you mean" not in notes(train(*AGAINST, "--nbaprops-model-name=rebounds"))
 
 
-def test_who_tried_often_is_told_when_it_passes(train: Train) -> None:
-    """The sixth candidate on the same dates knows of the five before it; a repetition counts once."""
-    seeds = [f"--nbaprops-seed={seed}" for seed in range(1, 7)]
-    few = "--nbaprops-test=last 20 dates"
-    for seed in seeds[:-1]:
-        assert "were judged on these test dates before" not in notes(train(few, seed))
-    assert "5 other candidates were judged on these test dates before" in notes(train(few, seeds[-1]))
-    assert "5 other candidates were judged on these test dates before" in notes(train(few, seeds[0]))
+def test_who_tried_often_is_told_when_it_passes(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last candidate on the same dates knows of those before it; a repetition counts once."""
+    monkeypatch.setattr(champion, "MANY_TRIED", 2)
+    first, second, third = (("--nbaprops-test=last 20 dates", f"--nbaprops-seed={seed}") for seed in (1, 2, 3))
+    for tried in (first, first, second):
+        assert "were judged on these test dates before" not in notes(train(*tried))
+    assert "2 other candidates were judged on these test dates before" in notes(train(*third))
 
 
 def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pytester, train: Train) -> None:
