@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,6 +104,7 @@ class KeptTables:
         self._reading: Future[Games] | None = None
         self._building: dict[str, Future[pd.DataFrame]] = {}
         self._open = ExitStack()
+        self._closed = False
         self._patched = bool(patches())  # what is made so is for nobody else
 
     def begin(self, source: str) -> None:
@@ -113,15 +114,15 @@ class KeptTables:
 
         def read() -> Games:
             games = self._read(source)
-            self._build(games, groups, keys)
+            if not self._closed:
+                self._build(games, groups, keys)
             return games
 
         self._reading = self._open.enter_context(ThreadPoolExecutor(1, thread_name_prefix="nbaprops-read")).submit(read)
 
     def close(self) -> None:
-        """Wait for what was begun; what has not begun yet will not."""
-        for future in self._building.values():
-            future.cancel()
+        """Wait for what is at work; what has not begun yet will not."""
+        self._closed = True
         self._open.close()
         self._building.clear()
         self._reading = None
@@ -182,6 +183,7 @@ class KeptTables:
 
         Raises FeatureError as `build_features` does, except that groups that change rows are `broken`.
         """
+        wait(self._building.values())
         self._open.close()  # a history that is shared is data that the groups' code refers to, and so in its digest
         ours = {group.name for group in builtin_groups(self.target_columns)}
         key_of = self._keys(groups)
@@ -214,7 +216,8 @@ class KeptTables:
             return
         release_memory(len(games.frame))  # of reading them
         self._open.enter_context(shared_history(games.frame))
-        pool = self._open.enter_context(ThreadPoolExecutor(self.threads if len(games.frame) <= FEW_ROWS else 1))
+        pool = ThreadPoolExecutor(self.threads if len(games.frame) <= FEW_ROWS else 1)
+        self._open.callback(pool.shutdown, cancel_futures=True)
         for key, group in new.items():
             make = partial(compute_group, games.frame, group, root=self.root)
             self._building[key] = pool.submit(self._made, key, make)

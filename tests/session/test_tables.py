@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from pytest_nbaprops.data.tables import read_table
 from pytest_nbaprops.errors import DataError, StoreError
 from pytest_nbaprops.features.build import build_features
 from pytest_nbaprops.features.catalog import builtin_groups
+from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.session import tables
 from pytest_nbaprops.session.tables import KeptTables
 from pytest_nbaprops.walkforward.store import FoldStore
@@ -162,6 +164,31 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
     last.write_text(before, encoding="utf-8")
     monkeypatch.setattr(load, "read_table", read_table)
     assert len(made(store, seasons)[0]) == len(games) + 40
+
+
+def test_a_session_that_ends_early_does_not_wait_for_what_has_not_begun(
+    store: FoldStore, league: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong option is told at once: the group that is at work is made, and no other one is."""
+    made_ones, begun, go_on = [], Event(), Event()
+
+    def slowly(games: pd.DataFrame, group: FeatureGroup, **_: object) -> pd.DataFrame:
+        made_ones.append(group.name)
+        begun.set()
+        go_on.wait(10)
+        return pd.DataFrame({group.name: 0.0}, index=games.index)
+
+    monkeypatch.setattr(tables, "compute_group", slowly)
+    kept = kept_tables(store, league)
+    kept.begin(str(league))
+    assert begun.wait(10)
+    closing = Thread(target=kept.close)
+    closing.start()
+    closing.join(0.2)  # by then it waits for those at work
+    go_on.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert len(made_ones) < len(GROUPS)
 
 
 def test_a_full_disk_costs_nothing_but_time(store: FoldStore, league: Path, monkeypatch: pytest.MonkeyPatch) -> None:
