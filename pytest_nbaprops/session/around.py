@@ -8,6 +8,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 
+from pytest_nbaprops.code.installed import OURS
 from pytest_nbaprops.leaks.reads import is_library_file
 
 # Hooks in which a test can be wrapped, or what it calls exchanged.
@@ -20,7 +21,8 @@ HOOKS = (
     "pytest_pycollect_makeitem",
     "pytest_generate_tests",
 )
-PATCHABLE = ("xgboost", "sklearn", "lightgbm", "catboost", "numpy", "pandas", "scipy", "joblib", "pytest_nbaprops")
+BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
+COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
 
 
 def acts_around_tests(config: pytest.Config) -> bool:
@@ -36,23 +38,33 @@ def acts_around_tests(config: pytest.Config) -> bool:
     return any(name.startswith(HOOKS) or isinstance(value, fixture) for name, value in found)
 
 
-def patches() -> dict[str, str]:
-    """Functions of the project's that stand in modules and classes of the libraries that compute, or of this one.
+def patches(*libraries: str) -> dict[str, str]:
+    """Functions of the project's that stand in modules and classes of these libraries.
 
     By the names under which they stand there, the files that they come from.
     """
-    found = {}
+    found, harmless = {}, dict[str, bool]()  # most functions share their file with others
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in PATCHABLE or not isinstance(module, ModuleType):
+        if not name.startswith(libraries) or not isinstance(module, ModuleType):
             continue
-        for label, value in list(vars(module).items()):
-            own = isinstance(value, type) and value.__module__ == name
-            inside = [(f"{label}.{part}", method) for part, method in list(vars(value).items())] if own else []
-            for place, one in ((label, value), *inside):
-                file = one.__code__.co_filename if isinstance(one, FunctionType) else "<"
-                if file[:1] != "<" and not is_library_file(file):
-                    found[f"{name}.{place}"] = file
+        for place, function in _functions_of(name, module):
+            file = function.__code__.co_filename
+            if file not in harmless:
+                harmless[file] = file[:1] == "<" or is_library_file(file)
+            if not harmless[file]:
+                found[f"{name}.{place}"] = file
     return found
+
+
+def _functions_of(name: str, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
+    """Functions in a module, and in the classes that it defines."""
+    for label, value in list(vars(module).items()):
+        if type(value) is FunctionType:
+            yield label, value
+        elif isinstance(value, type) and value.__module__ == name:
+            for part, method in list(vars(value).items()):
+                if type(method) is FunctionType:
+                    yield f"{label}.{part}", method
 
 
 def _file_of(plugin: object) -> str:

@@ -17,7 +17,7 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.recipes.catalog import parse_param
-from pytest_nbaprops.session.around import acts_around_tests, patches
+from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, patches
 from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned, write_plan
@@ -207,7 +207,7 @@ class FoldCollector:
 
     def _register(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         """Candidates by name, with their whole plan, also folds that were not collected; each item gets its own."""
-        around = acts_around_tests(config) or bool(patches())
+        around = acts_around_tests(config) or bool(patches(*COMPUTING))
         one_of_each: dict[str, pytest.Item] = {}
         for item in items:
             one_of_each.setdefault(_stem(item.nodeid, _param(item)), item)

@@ -30,7 +30,7 @@ from pytest_nbaprops.features.catalog import builtin_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.history import shared_history
 from pytest_nbaprops.features.lineage import lineage_of
-from pytest_nbaprops.session.around import patches
+from pytest_nbaprops.session.around import BUILDING, patches
 from pytest_nbaprops.session.sources import declared_files
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import content_key, libraries
@@ -105,7 +105,7 @@ class KeptTables:
         self._building: dict[str, Future[pd.DataFrame]] = {}
         self._open = ExitStack()
         self._closed = False
-        self._patched = bool(patches())  # what is made so is for nobody else
+        self._patched = False
 
     def begin(self, source: str) -> None:
         """Begin to read the games, and then to build the package's own groups unless the command line chooses some."""
@@ -199,7 +199,7 @@ class KeptTables:
 
     def _keys(self, groups: Sequence[FeatureGroup]) -> KeyOf:
         """Made in the main thread: Python 3.11 cannot parse code in two at once."""
-        self._patched = bool(patches())
+        self._patched = bool(patches(*BUILDING))  # what is made so is for nobody else
         files = declared_files(self.settings)  # any group may read them
         lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
         plain = {line.name: line.to_dict() for line in lines}

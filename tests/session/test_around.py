@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sklearn.linear_model import Ridge
 
-from pytest_nbaprops.session.around import acts_around_tests, patches
+from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, patches
 from pytest_nbaprops.walkforward import estimators
 from tests.end_to_end.conftest import CONFTEST
 
@@ -42,10 +42,10 @@ def test_a_plugin_that_is_named_counts_wherever_it_lies(pytester: pytest.Pyteste
 
 def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever made it, and whenever; of the plugin itself, too."""
-    assert not patches()
+    assert not patches(*COMPUTING)
     monkeypatch.setattr(Ridge, "predict", lambda _self, rows: rows[0])
     monkeypatch.setattr(estimators, "predict", lambda _model, rows: rows.y)
-    assert patches() == {
+    assert patches(*COMPUTING) == {
         "sklearn.linear_model._ridge.Ridge.predict": __file__,
         "pytest_nbaprops.walkforward.estimators.predict": __file__,
     }

@@ -79,7 +79,7 @@ def test_what_is_made_is_what_is_found(
     monkeypatch.setattr(tables, "FEW_ROWS", few_rows)
     games, features = made(store, league, ahead=ahead)
     pd.testing.assert_frame_equal(features, build_features(games, GROUPS).frame)
-    monkeypatch.setattr(tables, "patches", dict)  # what follows are some
+    monkeypatch.setattr(tables, "patches", lambda *_: {})  # what follows are some
     for making in ("compute_group", "load_games"):
         monkeypatch.setattr(tables, making, not_again)
     for again, before in zip(made(store, league), (games, features), strict=True):
