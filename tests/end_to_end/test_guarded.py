@@ -290,10 +290,10 @@ def pytest_nbaprops_feature_groups(config):
 def test_a_group_that_remembers_has_the_same_code_in_every_session(project: pytest.Pytester, train: Train) -> None:
     """It is asked in the first session only: folds, lineage and the decision of the second are those of the first."""
     project.makeconftest(CONFTEST + REMEMBERS)
-    first, second = (train(FEW_FOLDS, "--nbaprops-features=rest,team_code") for _ in range(2))
-    assert first.candidate["leaks"] == []
-    assert second.candidate["folds"]["cached"] == second.candidate["folds"]["planned"] > 0
-    assert first.candidate["lineage"] == second.candidate["lineage"]
+    first, second = (train(FEW_FOLDS, "--nbaprops-features=rest,team_code").candidate for _ in range(2))
+    assert first["leaks"] == []
+    assert second["folds"]["cached"] == second["folds"]["planned"] > 0
+    assert first["lineage"] == second["lineage"]
 
 
 def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, train: Train) -> None:
@@ -301,21 +301,19 @@ def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, 
     patch = (
         "\nimport pytest_nbaprops.session.tables as tables\n\nreal = tables.compute_group\n\n"
         "def mine(games, group, *, root=None):\n    made = real(games, group, root=root)\n"
-        "    return made * 0 + games['PTS'].fillna(0).to_numpy()[:, None].astype('float32')\n\n"
+        "    return made.assign(**{name: games['PTS'].fillna(0).astype('float32') for name in made})\n\n"
         "tables.compute_group = mine\n\n"
         "def pytest_unconfigure():\n    tables.compute_group = real\n"  # the next session is in the same process
     )
-    project.makeconftest(CONFTEST)
-    honest = train(FEW_FOLDS)
-    shutil.rmtree(project.path / ".nbaprops")
     project.makeconftest(CONFTEST + patch)
     session = train(FEW_FOLDS)
     assert session.decision["verdict"] in ("INCONCLUSIVE", "REJECT")
     assert "conftest.py puts a function of its own in place of pytest_nbaprops.session.tables.compute_group" in str(
         session.decision["reasons"]
     )
+    patched = session.candidate["metrics"]["mae"]
     project.makeconftest(CONFTEST)
-    assert train(FEW_FOLDS).candidate["metrics"] == honest.candidate["metrics"]
+    assert train(FEW_FOLDS).candidate["metrics"]["mae"] > 1.5 * patched
 
 
 def test_what_said_nothing_when_it_was_looked_at_is_looked_at_again(

@@ -200,10 +200,9 @@ def test_data_outside_of_the_project_does_not_move_the_project(
 
 def test_an_ini_file_that_pytest_passed_over_is_an_error(project: pytest.Pytester) -> None:
     """Settings are never ignored without a word."""
-    for option in ("--nbaprops-data", "--nbaprops-store"):
-        result = project.runpytest_subprocess("--nbaprops-train", option, "/usr")
-        assert int(result.ret) == 4
-        result.stderr.fnmatch_lines([f"ERROR: pytest did not read *pytest.ini*{option}=PATH*"])
+    result = project.runpytest_subprocess("--nbaprops-train", "--nbaprops-data", "/usr", "--nbaprops-store", "/usr/lib")
+    assert int(result.ret) == 4
+    result.stderr.fnmatch_lines(["ERROR: pytest did not read *pytest.ini*--nbaprops-data=PATH and --nbaprops-store=*"])
 
 
 def test_a_project_below_the_working_directory_is_found_by_its_test_path(project: pytest.Pytester) -> None:
