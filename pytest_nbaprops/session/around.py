@@ -45,7 +45,7 @@ def patches(*libraries: str) -> dict[str, str]:
     """
     found, harmless = {}, dict[str, bool]()  # most functions share their file with others
     for name, module in list(sys.modules.items()):
-        if not name.startswith(libraries) or not isinstance(module, ModuleType):
+        if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
             continue
         for place, function in _functions_of(name, module):
             file = function.__code__.co_filename
