@@ -27,6 +27,7 @@ class Recipe:
 
     `features` is the selection of feature groups it uses by default, `import_path` says `module:Class` of what the
     recipe stands for (without the imputer that may have been put in front), `code_digest` covers project classes.
+    `made_in` is the module that its name was looked up in: this package, that of an import path, or a hook's name.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Recipe:
     estimator: Any
     import_path: str
     code_digest: str
+    made_in: str
 
     def identity(self) -> dict[str, Any]:
         """What decides a fit, as exact builtins: import path, parameters but threads, digest of the code."""
@@ -69,6 +71,7 @@ def resolve_recipe(
         estimator=with_imputer(seeded(estimator, seed=seed, threads=threads)),
         import_path=f"{type(found).__module__}:{type(found).__qualname__}",
         code_digest=code_digest(type(found)),
+        made_in=_made_in(name, registered or {}),
     )
 
 
@@ -115,6 +118,12 @@ def refuse_unknown_name(name: str, registered: Mapping[str, Any]) -> None:
         f"{RECIPE_OPTION} {name!r} is unknown{did_you_mean(name, known)}; use {', '.join(known)}, "
         "or an import path such as sklearn.linear_model:Ridge"
     )
+
+
+def _made_in(name: str, registered: Mapping[str, Any]) -> str:
+    if name in registered:
+        return "pytest_nbaprops_recipes"
+    return __name__ if _is_built_in(name, registered) else name.partition(":")[0]
 
 
 def _is_built_in(name: str, registered: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.fixtures import active_fold_key
 from pytest_nbaprops.leaks.at_hand import data_at_hand, held_value
 from pytest_nbaprops.leaks.fits import fits_counted
@@ -68,7 +69,12 @@ class Rehearsal:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         self.again.reads += self.order.listener.take()
-        context = read_context(self.config, Path(self.order.told["context"]), threads=self.order.told["threads"])
+        try:
+            context = read_context(self.config, Path(self.order.told["context"]), threads=self.order.told["threads"])
+        except NBAPropsError as error:  # of a hook, where the files that it reads say something else
+            self.again.failure = str(error)
+            self._leave()
+            raise
         self.world = world(context.dataset, **self.order.told["world"])
         in_world = _in_world(context, self.world.dataset, self.order.folder)
         self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again")
@@ -133,8 +139,14 @@ class Rehearsal:
         if not report.passed:
             self.again.folds.setdefault(report.nodeid, FoldAgain()).failure = first_line(report)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Any:
+        try:
+            return (yield)
+        finally:  # however a conftest ends it
+            self._leave()
+
+    def _leave(self) -> None:
         self.again.reads += self.order.listener.take()
         modules = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         files = {str(file) for file in modules if str(file).endswith(".py") and not is_library_file(str(file))}

@@ -13,14 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pytest_nbaprops.code.reached import is_project, objects_reached
-from pytest_nbaprops.leaks.at_hand import LONG, data_at_hand
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
@@ -44,7 +40,6 @@ from pytest_nbaprops.session.scenes import (
     speechless,
 )
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
-from pytest_nbaprops.walkforward.evaluate import unfitted
 
 REHEARSAL_VERSION = "12"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
@@ -106,7 +101,7 @@ class Rehearsing:
         asked = [
             state
             for state in states
-            if (state.around or _has_own_code(state)) and not problems_of(state) and not failures_of(state)
+            if (state.around or _is_projects(state)) and not problems_of(state) and not failures_of(state)
         ]
         known = {state.name: kept for state in asked if (kept := self._known(state)) is not None}
         rest = [state for state in asked if state.name not in known]
@@ -294,9 +289,9 @@ class Rehearsing:
         watched: dict[str, tuple[Candidate, FoldState]] = {}
         for scene, run in zip(scenes, runs, strict=True):
             for state, fold in scene.folds:
-                if fold.nodeid in run.folds:  # what is the first's own work, was there already for those that follow
-                    known = heard.setdefault(state.name, [])
-                    known += [read for read in reads_of(state, run) if read not in known]
+                known = heard.setdefault(state.name, [])  # what is the first's own work is there for those that follow
+                known += [read for read in reads_of(state, run) if read not in known]
+                if fold.nodeid in run.folds:
                     watched.setdefault(state.name, (state, fold))
         opened = {name for name, reads in heard.items() if any(read.is_of_the_kernel for read in reads)}
         alone = Scene(folds=tuple(one for name, one in watched.items() if name in opened), high=True)
@@ -393,31 +388,9 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
         found.unknown = too_good_folds(predictions, numbers)
 
 
-def _is_given(part: object) -> bool:
-    """Whether a recipe's parameter is a function, or more values than anybody writes down."""
-    if isinstance(part, Mapping | list | tuple | set | frozenset):
-        return len(part) >= LONG or any(map(_is_given, part.values() if isinstance(part, Mapping) else part))
-    if isinstance(part, np.ndarray):
-        return part.size >= LONG
-    return callable(part) and not isinstance(part, type) and not hasattr(part, "get_params")
+def _is_projects(state: Candidate) -> bool:
+    """Whether code of the project's made its recipe, and chose its parameters, or a library that nobody has reviewed.
 
-
-def _has_own_code(state: Candidate) -> bool:
-    """Whether anything of the project's runs in its folds besides the feature groups, or a copy has learnt already.
-
-    A function that a recipe is given counts, and so does a library that nobody has reviewed: what they do with a
-    night's other rows nobody knows.
+    What such code learnt from, and what it does with a night's other rows, nobody knows.
     """
-    if state.recipe is None:
-        return False
-    parts = [state.recipe.estimator, *state.recipe.estimator.get_params(deep=True).values()]
-    classes = {
-        kind for part in parts if hasattr(part, "predict") or hasattr(part, "transform") for kind in type(part).__mro__
-    }
-    reached = (obj for _, obj in objects_reached(state.recipe.estimator) if isinstance(obj, FunctionType | type))
-    return (
-        any(map(_is_given, parts))
-        or any(kind.__module__.partition(".")[0] not in REVIEWED for kind in classes)
-        or any(is_project(obj) and not obj.__module__.startswith("pytest_nbaprops.") for obj in reached)
-        or bool(data_at_hand(unfitted(state, threads=1)))
-    )
+    return state.recipe is not None and state.recipe.made_in.partition(".")[0] not in REVIEWED

@@ -69,7 +69,8 @@ def refuse_games(
     for path in map(Path, settings.sources):
         if settings.data is not None and Path(settings.data) in (path, *path.parents):
             raise SettingsError(
-                f"nbaprops_sources: {path} holds the games themselves; they are not declared but loaded"
+                f"nbaprops_sources: {path} holds the games themselves, which are not declared but loaded: learn from "
+                "what groups and tests are handed, or from a copy of earlier seasons outside of the data's folder"
             )
         file = _table(path)
         if file is not None and (column := _outcome_in(file, games, target)) is not None:

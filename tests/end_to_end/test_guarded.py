@@ -91,6 +91,38 @@ def test_a_library_that_nobody_has_reviewed_is_run_again(
     assert (kinds(session.candidate), session.candidate["verdict"]) == (["test rows"], "REJECT")
 
 
+TUNED = """
+import json
+import pandas as pd
+from sklearn.linear_model import Ridge
+
+def pytest_nbaprops_recipes(config):
+    return {"quick": Ridge(alpha=ALPHA)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("alpha", "settings", "verdict"),
+    [
+        ("pd.read_csv(config.getini('nbaprops_data'))['PTS'].mean()", "", "INCONCLUSIVE"),
+        ("json.loads(config.rootpath.joinpath('best.json').read_text())['alpha']", "", "INCONCLUSIVE"),
+        ("json.loads(config.rootpath.joinpath('best.json').read_text())['alpha']", "best.json", "PROMOTE"),
+    ],
+    ids=["games", "undeclared", "declared"],
+)
+def test_where_a_recipes_parameters_are_from_is_known(
+    project: pytest.Pytester, train: Train, alpha: str, settings: str, verdict: str
+) -> None:
+    """A conftest may tune a library's estimator on whatever it likes, if that is declared."""
+    project.makefile(".json", best='{"alpha": 20.0}')
+    project.makeconftest(TUNED.replace("ALPHA", alpha))
+    session = train("-o", f"nbaprops_sources={settings}", FEW_FOLDS)
+    assert (session.candidate["verdict"], kinds(session.candidate)) == (
+        verdict,
+        ["undeclared source"] if verdict == "INCONCLUSIVE" else [],
+    )
+
+
 def test_what_was_made_with_own_code_around_is_nobody_elses(project: pytest.Pytester, train: Train) -> None:
     """A patch that is gone leaves no fold behind that a clean session would believe without running it again."""
     helps = (
