@@ -37,6 +37,7 @@ class Settings:
 
     rootdir: str
     data: str | None
+    simulated: bool
     columns: Mapping[str, str]
     odds: str | None
     bet_rule: str
@@ -117,9 +118,11 @@ class _Reader(OptionValues):
 
     def settings(self) -> Settings:
         data = self.path("data")
+        simulated = data is None and not self.config.hook.pytest_nbaprops_load_games.get_hookimpls()
         return Settings(
             rootdir=str(self.root),
             data=data,
+            simulated=simulated,
             columns=column_map(self.lines("columns")),
             odds=self.path("odds"),
             bet_rule=self.checked("bet-rule", read_rule),
@@ -139,10 +142,10 @@ class _Reader(OptionValues):
             attribute=self.attribute(),
             leak_dates=self.whole("leak-dates", lowest=1, highest=100),
             promote=self.choice("promote", PROMOTE_MODES),
-            model_name=self.model_name(simulated=data is None),
+            model_name=self.model_name(simulated=simulated),
             alias=self.alias(),
             **self.champion(),
-            experiment=self.named("experiment", simulated=data is None),
+            experiment=self.named("experiment", simulated=simulated),
             run_name=self.run_name(),
             phase=self.text("phase"),
             tracking_uri=self.tracking_uri(),

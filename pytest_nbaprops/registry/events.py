@@ -119,6 +119,16 @@ def happened(versions: Sequence[ModelVersion], alias: str, holder: str | None) -
     return sorted(events, key=lambda event: (event.at, event.key))
 
 
+def taken_back(events: Sequence[Event]) -> dict[str, Event]:
+    """Versions that a rollback took the alias from, and that did not get it again, each with that rollback."""
+    taken: dict[str, Event] = {}
+    for event in events:
+        if event.kind == ROLLBACK and event.previous is not None:
+            taken[event.previous] = event
+        taken.pop(event.version, None)
+    return taken
+
+
 def succession(events: Sequence[Event], holder: str | None) -> list[str]:
     """Versions that a rollback goes back through, the holder last.
 
@@ -132,7 +142,7 @@ def succession(events: Sequence[Event], holder: str | None) -> list[str]:
         if event.kind == ROLLBACK:
             while stack and stack[-1] != event.version:
                 stack.pop()
-        if event.kind != ROLLBACK or not stack:
+        if stack[-1:] != [event.version]:  # it may have been taken away by hand and given back
             stack.append(event.version)
     if holder is not None and stack[-1:] != [holder]:
         stack.append(holder)

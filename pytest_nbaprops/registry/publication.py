@@ -20,12 +20,13 @@ import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError, did_you_mean
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.registry.events import Event, happened, taken_back
 from pytest_nbaprops.registry.journal import SUFFIX
 from pytest_nbaprops.registry.moves import RUN, Promotion
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.verify import end_runs_of_versions
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, holders
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import REPORT, SUMMARY
 from pytest_nbaprops.tracking.connection import Store, connect
@@ -104,8 +105,16 @@ class Publication:
         if self.is_untouched:
             return None
         registry = self.registry()
+        held = registry.aliases(self.model_name)
+        for name, version in held.items():  # MLflow tells them apart, and whoever serves that one serves another model
+            if name.lower() != name and name.lower() in ((DEFAULT_CHAMPION, target) if alias is None else (alias,)):
+                reason = (
+                    f"v{version} has the alias {name!r}, and aliases are in lower case here: set {name.lower()}, and "
+                    f"take that one away: MlflowClient().delete_registered_model_alias({self.model_name!r}, {name!r})"
+                )
+                return Champion(name=self.model_name, alias=name.lower(), unavailable=reason)
         if alias is None:
-            alias = DEFAULT_CHAMPION if DEFAULT_CHAMPION in registry.aliases(self.model_name) else target
+            alias = DEFAULT_CHAMPION if DEFAULT_CHAMPION in held else target
         return registry.champion(self.model_name, alias)
 
     def mend(self, *, aliases: bool) -> list[str]:
@@ -123,6 +132,16 @@ class Publication:
             known = versions(client, self.model_name)
         decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
         return sorted(n for n, record in decided.items() if record.identity not in but and record.overlaps(first, last))
+
+    def rollbacks(self, alias: str) -> list[tuple[str, Event, bool]]:
+        """Models that a rollback took the alias from: content, the rollback, and whether the alias is still there."""
+        if self.is_untouched:
+            return []
+        with self._connected().calling(f"read the versions of {self.model_name}") as client:
+            known, holder = versions(client, self.model_name), holders(client, self.model_name).get(alias)
+        contents = {str(version.version): version.tags.get(tags.CONTENT, "") for version in known}
+        taken = taken_back(happened(known, alias, holder))
+        return [(contents.get(number, ""), event, event.version == holder) for number, event in taken.items()]
 
     def models_called_alike(self, *, but: str) -> str:
         """` (did you mean X?)` where another model has a name that is near and does not end in `but`; else nothing."""

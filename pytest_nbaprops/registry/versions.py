@@ -75,7 +75,7 @@ def is_alias(text: str) -> bool:
 
 
 def alias_name(stage: str) -> str:
-    """The alias that a stage or alias name means: MLflow keeps them in lower case.
+    """The alias that a stage or alias name means, in lower case: MLflow takes `Production` for another one.
 
     Raises:
         TrackingError: Names that MLflow reserves (`latest`, `v3`), or that are none.

@@ -34,7 +34,7 @@ def unfinished(settings: Mapping[str, Any], *, command: Sequence[str], reason: s
         "exit_code": 10,
         "promoted": False,
         "promote_mode": settings["promote"],
-        "simulated": settings["data"] is None,
+        "simulated": settings["simulated"],
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": None,
         "command": redacted_words(command),

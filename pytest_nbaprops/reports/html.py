@@ -147,7 +147,7 @@ def _shown(
         "sources": candidate["lineage"].get("sources") or {},
         "attribution": list(zip(effects, effect_bars, strict=True)),
         "importance": _importance(tables.importance.get(candidate["name"])),
-        "reproduce": reproduce(candidate),
+        "reproduce": reproduce(document, candidate),
         "figures": figures,
         "market": market.get("metrics") or {},
         # As many rows in the curve's table as its plot has points at most, the last one among them.

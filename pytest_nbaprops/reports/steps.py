@@ -17,6 +17,7 @@ _SELECTING: Final = {
     **dict.fromkeys(("-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--sw", "--stepwise", "--pdb"), False),
 }
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
+_NAMED: Final = {"model_name": "--model", "tracking_uri": "--tracking-uri"}
 _UNABLE: Final = re.compile(r"would not be promoted under enforce: nothing to register: (.+)", re.DOTALL)
 _COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
@@ -51,11 +52,20 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text=f"Give it something to register ({unable[1]}), then run again", command=_again(document))]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
-    undo = Step(text="Undo it", command=_nbaprops("rollback", "--alias", alias, "--reason", "..."))
+    undo = Step(text="Undo it", command=_nbaprops(document, "rollback", "--alias", alias, "--reason", "..."))
     if alias == "production":
-        return [Step(text="Predict tomorrow", command="nbaprops predict --schedule tomorrow.csv"), undo]
-    version = f"v{leader['model_version']}"
-    return [Step(text="Put it into production", command=_nbaprops("promote", version, "--alias", "production")), undo]
+        predict = _nbaprops(document, "predict", "--schedule", "tomorrow.csv")
+        return [Step(text="Predict tomorrow", command=predict), undo]
+    words = ["promote", f"v{leader['model_version']}", "--alias", "production", *_criteria(document, leader)]
+    return [Step(text="Put it into production", command=_nbaprops(document, *words)), undo]
+
+
+def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
+    """The criteria that it passed, where the ini file would not tell them."""
+    passed, settings = [str(row["expression"]) for row in leader["criteria"]], document["settings"]
+    if passed == settings.get("criteria") and "criterion" not in settings.get("from_command_line", ()):
+        return []
+    return [word for expression in passed for word in ("--criteria", expression)]
 
 
 def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
@@ -73,7 +83,7 @@ def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if not leader.get("run_id") or not champion:
         return []
     run, other = str(leader["run_id"])[:8], "champion" if champion["version"] else str(champion["run_id"])[:8]
-    return [Step(text="See where it differs from the champion", command=_nbaprops("compare", other, run))]
+    return [Step(text="See where it differs from the champion", command=_nbaprops(document, "compare", other, run))]
 
 
 def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
@@ -91,14 +101,22 @@ def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     return [Step(text="Get what is missing, then run again", command=_again(document))]
 
 
-def reproduce(candidate: Mapping[str, Any]) -> str | None:
+def reproduce(document: Document, candidate: Mapping[str, Any]) -> str | None:
     """The command that runs the candidate again and compares fold by fold."""
     run = candidate.get("run_id")
-    return _nbaprops("reproduce", str(run)[:8]) if run else None
+    return _nbaprops(document, "reproduce", str(run)[:8]) if run else None
 
 
-def _nbaprops(*words: str) -> str:
-    return plain(shlex.join(["nbaprops", *words]))
+def _nbaprops(document: Document, *words: str) -> str:
+    """The command in the session's own store, for its own model, where its command line named these."""
+    settings = document["settings"]
+    named = [
+        word
+        for setting, flag in _NAMED.items()
+        if setting.replace("_", "-") in settings.get("from_command_line", ())
+        for word in (flag, str(settings[setting]))
+    ]
+    return plain(shlex.join(["nbaprops", *words, *named]))
 
 
 def _again(document: Document, **options: str) -> str:

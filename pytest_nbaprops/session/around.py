@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 
 import pytest
 
@@ -21,6 +22,13 @@ HOOKS = (
     "pytest_pycollect_makeitem",
     "pytest_generate_tests",
 )
+# What holds a function, and where.
+HOLDING: dict[type, tuple[str, ...]] = {
+    **dict.fromkeys((functools.partial, functools.partialmethod, functools.cached_property), ("func",)),
+    **dict.fromkeys((MethodType, staticmethod, classmethod), ("__func__",)),
+    type(functools.cache(len)): ("__wrapped__",),
+    property: ("fget", "fset"),
+}
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
 
@@ -39,16 +47,16 @@ def acts_around_tests(config: pytest.Config) -> bool:
 
 
 def patches(*libraries: str) -> dict[str, str]:
-    """Functions of the project's that stand in modules and classes of these libraries.
+    """Functions, classes and whatever else of the project's can be called that stand in these libraries.
 
     By the names under which they stand there, the files that they come from.
     """
     found, harmless = {}, dict[str, bool]()  # most functions share their file with others
+    called = dict[type, str | None]()
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
             continue
-        for place, function in _functions_of(name, module):
-            file = function.__code__.co_filename
+        for place, file in _code_in(name, module, called):
             if file not in harmless:
                 harmless[file] = file[:1] == "<" or is_library_file(file)
             if not harmless[file]:
@@ -56,15 +64,32 @@ def patches(*libraries: str) -> dict[str, str]:
     return found
 
 
-def _functions_of(name: str, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
-    """Functions in a module, and in the classes that it defines."""
+def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> Iterator[tuple[str, str]]:
+    """The file of whatever can be called in a module, and in the classes that it defines."""
     for label, value in list(vars(module).items()):
-        if type(value) is FunctionType:
-            yield label, value
-        elif isinstance(value, type) and value.__module__ == name:
+        if not isinstance(value, type):
+            if file := _file_called(value, called):
+                yield label, file
+        elif value.__module__ == name:
             for part, method in list(vars(value).items()):
-                if type(method) is FunctionType:
-                    yield f"{label}.{part}", method
+                if file := _file_called(method, called):
+                    yield f"{label}.{part}", file
+        elif file := getattr(sys.modules.get(value.__module__), "__file__", None):
+            yield label, file
+
+
+def _file_called(value: object, called: dict[type, str | None]) -> str | None:
+    """Where the code lies that is run when a value is called, or asked of an instance; None for what is no code."""
+    kind = type(value)
+    if kind is FunctionType:
+        return str(value.__code__.co_filename)  # type: ignore[attr-defined]
+    if kind in HOLDING:
+        inside = next((held for part in HOLDING[kind] if (held := getattr(value, part, None)) is not None), None)
+        return None if inside is None else _file_called(inside, called)
+    if kind not in called:
+        call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
+        called[kind] = call.__code__.co_filename if type(call) is FunctionType else None
+    return called[kind]
 
 
 def _file_of(plugin: object) -> str:

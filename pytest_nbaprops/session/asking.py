@@ -32,7 +32,7 @@ from pytest_nbaprops.session.child import Child, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
 
-GUARD_VERSION = "12"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "13"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
@@ -69,14 +69,21 @@ class GroupGuard:
         self._few_games: list[str] = []
 
     def check(
-        self, groups: Mapping[str, FeatureGroup], keys: Mapping[str, str], tested: Sequence[date], *, fits: bool
+        self,
+        groups: Mapping[str, FeatureGroup],
+        keys: Mapping[str, str],
+        tested: Sequence[date],
+        *,
+        fits: bool,
+        keeps: bool,
     ) -> None:
         """Look at these groups; `keys` are what their findings are kept under.
 
-        `fits`: there is something to fit, so that looking at more dates than before costs little beside it.
+        `fits`: there is something to fit, so that looking at more dates than before costs little beside it. `keeps`:
+        findings are kept, and kept ones believed.
         """
         started = time.perf_counter()
-        self.tested, self.fits = tested, fits
+        self.tested, self.fits, self.keeps = tested, fits, keeps
         try:
             self._check(groups, keys)
         except Exception as error:  # noqa: BLE001 - the gate fails closed, whatever a user's group does
@@ -97,14 +104,15 @@ class GroupGuard:
             through = self.context.dataset.digest.dates[-1]
             rests_on = {"through": through, "rests_on": self._rests_on(name, through)}
             kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen, **rests_on}
-            store.keep_check(keys[name], kept[name])
+            if self.keeps:
+                store.keep_check(keys[name], kept[name])
         self.dates = sorted({day for dates in plan.values() for day in dates["dates"]})
         tested = set(map(str, self.tested))
         self.seen = {name: len(tested & {*found["dates"], *found["few_dates"]}) for name, found in kept.items()}
 
     def _known(self, name: str, key: str) -> dict[str, Any] | None:
         """What was found of a group before; new games leave it alone, other answers about the old ones do not."""
-        kept = self.context.resources.store.check(key) if self.settings.use_cache else None
+        kept = self.context.resources.store.check(key) if self.settings.use_cache and self.keeps else None
         return kept if kept is not None and kept["rests_on"] == self._rests_on(name, kept["through"]) else None
 
     def _rests_on(self, name: str, through: str) -> list[str]:

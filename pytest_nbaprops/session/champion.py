@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -204,6 +204,30 @@ class SessionChampion:
         if now is None or not now.is_known:
             return None
         return replace(now, predictions=self.publication.registry().load_predictions(now))
+
+    @cached_property
+    def _rollbacks(self) -> dict[str, str]:
+        """Of each content that a rollback took the alias from what is said of that; the last one is said at once."""
+        if self.snapshot is not None or self.settings.promote == "off":
+            return {}
+        found = self.publication.attempt(partial(self.publication.rollbacks, self.settings.alias)) or []
+        told = {}
+        for content, event, still_there in found:
+            when = f"on {event.at[:10]} ({event.reason or 'no reason given'})"  # noqa: PD008 - a date, not a frame's
+            told[content] = said = f"v{event.previous} was rolled back from {event.alias} {when}"
+            if still_there:
+                self.remarks.warn("champion", f"{said}: what is promoted now may have the same fault")
+        return told
+
+    def rolled_back(self, content: str | None) -> str | None:
+        """Why a model does not get the alias again by itself: a rollback took it away."""
+        if content is None or content not in self._rollbacks:
+            return None
+        said = self._rollbacks[content]
+        return (
+            f"this very model was registered before, and {said}; change it, or give it the alias by hand: "
+            f"nbaprops promote {said.partition(' ')[0]} --alias {self.settings.alias}"
+        )
 
     def tested_before(self, candidates: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.

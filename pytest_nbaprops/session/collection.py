@@ -145,7 +145,7 @@ class FoldCollector:
     ) -> None:
         """Before anything is deselected: add the built-in suite where it is wanted, and write the full plan."""
         folds = [item for item in items if asks_for_fold(item)]
-        if self.pasted or not (folds or session.testsfailed):
+        if self.pasted or not (folds or session.testsfailed or _names_tests(config)):
             folds += self._built_in_items(session)
         try:
             if not self.problems:  # where there are some, a test has no fold to its name
@@ -306,6 +306,12 @@ def _short_name(item: pytest.Item) -> str:
     """The id without path and date, or just the recipe in the built-in suite."""
     param = _param(item)
     return param.spec.recipe or "" if _built_in(item) else _without_date(item.name, param)
+
+
+def _names_tests(config: pytest.Config) -> bool:
+    """Whether the command line names files or tests: then nobody asks for others."""
+    named = {*config.args} & {*map(str, config.invocation_params.args)}
+    return any("::" in name or (config.invocation_params.dir / name).is_file() for name in named)
 
 
 def _built_in(node: Any) -> bool:

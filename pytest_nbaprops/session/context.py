@@ -19,7 +19,6 @@ import pytest
 
 from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest
-from pytest_nbaprops.data.sample import SAMPLE_LABEL
 from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, parse_target
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.features.catalog import select_groups
@@ -77,7 +76,7 @@ class Context:
 
     @property
     def simulated(self) -> bool:
-        return self.source == SAMPLE_LABEL
+        return self.settings.simulated
 
     @property
     def root(self) -> Path:

@@ -193,6 +193,10 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.settings.shard is not None and self.evidence is not None:
             terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence))
+        if self.evidence is not None and not (self.evidence.candidates or self.session.testsfailed):
+            terminalreporter.write_line(
+                "nbaprops: nothing to decide: what the command line names has no walk-forward test"
+            )
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
             for line in tell_github(self.closing.document, self.closing.tables.places):

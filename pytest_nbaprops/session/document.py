@@ -47,7 +47,6 @@ class DecisionDocument:
         games = self.context.dataset.games
         guard = self.leaks.to_dict(self.evidence.candidates)
         return unfinished(self.context.settings.to_dict(), command=self.command, reason=reason) | {
-            "simulated": self.context.simulated,
             "git_commit": self.commit,
             "dataset": {
                 "digest": digest.full,

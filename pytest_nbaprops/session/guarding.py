@@ -17,7 +17,7 @@ from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
 from pytest_nbaprops.leaks.plausible import too_good, too_telling, usual_rows
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
-from pytest_nbaprops.session.around import patches
+from pytest_nbaprops.session.around import BUILDING, patches
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
@@ -39,13 +39,14 @@ class LeakChecks:
 
     def look(self, states: Sequence[Candidate]) -> None:
         """Ask the groups that these candidates use, and count the rows of the games; before the first fold."""
-        self._look_at_patches()
+        patched = self._look_at_patches(*BUILDING)
         used = {group.name: group for state in states for group in state.groups}
         tested = sorted({day for state in states for day in state.dates})
         if not tested:
             return
         self.gaps = gaps_of(self.context.dataset.games, tested, known=self.context.settings.known_gaps)
-        self.groups.check(used, self._keys(states), tested, fits=any(map(self._fits, states)))
+        fits = any(map(self._fits, states))
+        self.groups.check(used, self._keys(states), tested, fits=fits, keeps=not patched)
         self._look_at_columns(tested)
 
     def _look_at_columns(self, tested: Sequence[date]) -> None:
@@ -73,12 +74,17 @@ class LeakChecks:
 
     def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
-        self._look_at_patches()
+        self._look_at_patches(OURS)
         self.rehearsed = self._rehearsing.all(states)
 
-    def _look_at_patches(self) -> None:
-        """What stands in for a part of this plugin, which then says of a session whatever that makes of it."""
-        self.patched |= patches(OURS)
+    def _look_at_patches(self, *libraries: str) -> bool:
+        """Whether something of the project's stands in for a part of these libraries.
+
+        Of a part of this plugin it is remembered, since that says of a session whatever it likes.
+        """
+        found = patches(*libraries)
+        self.patched |= {name: file for name, file in found.items() if name.startswith(f"{OURS}.")}
+        return bool(found)
 
     def rehearse_by_hand(self, states: Sequence[Candidate], day: str) -> int:
         """Rehearse one date and say what differs: exit code 1 where something does; nothing is decided or kept."""

@@ -13,7 +13,7 @@ import pytest
 from pytest_nbaprops.data.load import load_games, normalize_games
 from pytest_nbaprops.data.sample import SAMPLE_LABEL, sample_league
 from pytest_nbaprops.data.schema import parse_target
-from pytest_nbaprops.errors import FeatureError, NBAPropsError, RecipeError, SettingsError
+from pytest_nbaprops.errors import DataError, FeatureError, NBAPropsError, RecipeError, SettingsError
 from pytest_nbaprops.features.catalog import builtin_groups, select_groups
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.reads import is_library_file
@@ -41,7 +41,14 @@ def given_games(config: pytest.Config, settings: Settings, target: Sequence[str]
         if frame is not None:
             source = "pytest_nbaprops_load_games"
             return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
-    return (sample_league(), SAMPLE_LABEL) if settings.data is None else None
+    if settings.simulated:
+        return sample_league(), SAMPLE_LABEL
+    if settings.data is None:
+        raise DataError(
+            "pytest_nbaprops_load_games returned None, and no data is named: return the games, set nbaprops_data, or "
+            "take the hook out to try the simulated sample league"
+        )
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

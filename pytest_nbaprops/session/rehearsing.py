@@ -41,7 +41,7 @@ from pytest_nbaprops.session.scenes import (
 )
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 
-REHEARSAL_VERSION = "12"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "13"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own

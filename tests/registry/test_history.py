@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nbaprops.errors import ChampionMovedError, TrackingError
-from pytest_nbaprops.registry.events import Event, new_event, succession
+from pytest_nbaprops.registry.events import Event, new_event, succession, taken_back
 from pytest_nbaprops.registry.journal import journal_name
 from pytest_nbaprops.tracking import tags
 
@@ -164,11 +164,20 @@ def event(version: str, previous: str | None, kind: str = "promote") -> Event:
         ([event("1", None), event("2", "1"), event("1", "2", "rollback"), event("9", "1")], ["1", "9"]),
         ([event("1", None), event("9", "4")], ["1", "4", "9"]),
         ([event("9", None), event("1", "9"), event("9", "1", "rollback")], ["9"]),
+        ([event("1", None), event("9", "1"), event("9", None)], ["1", "9"]),
     ],
 )
 def test_the_succession_is_a_stack(events: list[Event], expected: list[str]) -> None:
     """Promotions pile up, rollbacks take away, and what nobody told is put in where its successor names it."""
     assert succession(events, "9") == expected
+
+
+def test_what_a_rollback_took_is_known_until_it_is_given_back() -> None:
+    """Two rolled back one after the other are both, and one that somebody promoted again is not."""
+    events = [event("1", None), event("2", "1"), event("3", "2")]
+    events += [event("2", "3", "rollback"), event("1", "2", "rollback")]
+    assert list(taken_back(events)) == ["3", "2"]
+    assert list(taken_back([*events, event("2", "1")])) == ["3"]
 
 
 def test_time_never_runs_backwards() -> None:

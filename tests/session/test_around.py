@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import ModuleType
 
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
@@ -43,12 +45,26 @@ def test_a_plugin_that_is_named_counts_wherever_it_lies(pytester: pytest.Pyteste
         assert acts_around_tests(pytester.parseconfigure("-p", plugin)) == acts
 
 
+class Called:
+    """Something that can be called and is no function."""
+
+    def __call__(self, games: object) -> object:
+        return games
+
+
 def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever made it, and whenever; of the plugin itself, too."""
     mine = ModuleType("pandas_helpers")  # a module of the project's is no library, whatever its name begins with
     monkeypatch.setattr(mine, "rolled", lambda games: games, raising=False)
     monkeypatch.setitem(sys.modules, mine.__name__, mine)
     assert not patches(*COMPUTING)
+    for stand_in in (functools.partial(mine.rolled), functools.cache(mine.rolled), Called(), Called):
+        with monkeypatch.context() as patch:
+            patch.setattr(pd, "concat", stand_in)
+            assert patches("pandas") == {"pandas.concat": __file__}
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "values", property(mine.rolled))
+        assert patches("pandas") == {"pandas.DataFrame.values": __file__}
     monkeypatch.setattr(Ridge, "predict", lambda _self, rows: rows[0])
     monkeypatch.setattr(estimators, "predict", lambda _model, rows: rows.y)
     assert patches(*COMPUTING) == {
