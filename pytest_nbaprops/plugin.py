@@ -30,6 +30,10 @@ MARKERS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
+    if "--nbaprops-train" in sys.argv and REHEARSAL not in os.environ:
+        from pytest_nbaprops.rootdir import forget_decision_of  # noqa: PLC0415 - only when training
+
+        forget_decision_of(sys.argv[1:])
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ import pytest
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.options import OPTIONS
 
+REPORT: Final = "nbaprops-report"
+LOOKING: Final = frozenset(("-h", "--help", "-V", "--version", "--co", "--collect-only", "--collectonly"))
 # In the order in which pytest looks, with the table that makes a file pytest's.
 INI_TABLES: Final[Mapping[str, str]] = {
     "pytest.toml": "pytest",
@@ -97,11 +100,24 @@ def forget_decision(config: pytest.Config) -> None:
         here = config.invocation_params.dir
         root = config.rootpath if config.known_args_namespace.rootdir else here
         base = here if given else config.inipath.parent if config.inipath is not None else root
-        report = base / Path(str(given or config.getini("nbaprops_report") or "nbaprops-report")).expanduser()
-        # INCONCLUSIVE is what a session says until it has ended: xdist's workers find that of their own.
-        if json.loads((report / "decision.json").read_text(encoding="utf-8"))["verdict"] != "INCONCLUSIVE":
-            for name in ("decision.json", "summary.md", "report.html"):
-                (report / name).unlink(missing_ok=True)
+        _forget(base / Path(str(given or config.getini("nbaprops_report") or REPORT)).expanduser())
+
+
+def forget_decision_of(arguments: Sequence[str]) -> None:
+    """The same by the command line alone: one that cannot be read ends the session before pytest asks anybody."""
+    if "--nbaprops-train" not in arguments or not LOOKING.isdisjoint(arguments):
+        return
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_argument("--nbaprops-report", nargs="?")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        _forget(Path(reader.parse_known_args(arguments)[0].nbaprops_report or REPORT).expanduser())
+
+
+def _forget(report: Path) -> None:
+    # INCONCLUSIVE is what a session says until it has ended: xdist's workers find that of their own.
+    if json.loads((report / "decision.json").read_text(encoding="utf-8"))["verdict"] != "INCONCLUSIVE":
+        for name in ("decision.json", "summary.md", "report.html"):
+            (report / name).unlink(missing_ok=True)
 
 
 def anchored_sqlite(uri: str, base: Path) -> str:

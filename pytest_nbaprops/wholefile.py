@@ -21,11 +21,15 @@ _OPENED_SECONDS: Final = 5.0
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Put the content there.
+    """Put the content there, or where a link leads; a device or a pipe is written to.
 
     Raises:
         OSError: it cannot be written; what was there stays, and nothing else is left.
     """
+    path = path.resolve()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_bytes(content)
+        return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_MINE}{os.getpid()}-")
     temporary = Path(name)
     try:

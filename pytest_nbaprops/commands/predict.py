@@ -15,6 +15,7 @@ from pytest_nbaprops.commands.output import Report, Table, finite, format_option
 from pytest_nbaprops.commands.project import find_project, model_option, open_store, tracking_option
 from pytest_nbaprops.errors import DataError, SettingsError, TrackingError
 from pytest_nbaprops.spreadsheet import without_formulas
+from pytest_nbaprops.wholefile import write_whole
 
 if TYPE_CHECKING:
     import pytest
@@ -192,9 +193,9 @@ def _write(forecast: Forecast, path: Path) -> None:
         ),
     }
     try:
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".nbaprops-") as folder:
+        with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             file = Path(folder) / path.name
             writers[path.suffix.lower()](file)
-            file.replace(path)
+            write_whole(path, file.read_bytes(), mode=0o644)
     except OSError as error:
         raise SettingsError(f"--out {path} cannot be written: {error.strerror or error}; choose another path") from None

@@ -10,7 +10,9 @@ import click
 @click.command()
 @click.option("--seasons", type=click.IntRange(min=1, max=50), default=2, show_default=True, help="Seasons.")
 @click.option("--players", type=click.IntRange(20, 600), default=450, show_default=True, help="Players in the league.")
-@click.option("--seed", type=int, default=2024, show_default=True, help="Another seed is another league.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=2024, show_default=True, help="Another seed is another league."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="CSV or Parquet file.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def sample(*, seasons: int, players: int, seed: int, out: Path, force: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final = (".csv", ".parquet")
 COMPRESSIONS: Final = (".gz", ".zst")
+OTHER_FORMATS: Final = (".xlsx", ".xls", ".zip", ".7z", ".tar", ".bz2", ".xz", ".tsv", ".feather", ".arrow")
 TEXT_FORMATS: Final = (".csv", ".json", ".jsonl")
 KNOWN: Final = (*TEXT_FORMATS, ".parquet")
 READ_SIZE: Final = 1 << 22
@@ -60,10 +61,16 @@ def find_files(source: str | Path, *, formats: Sequence[str] = FORMATS, what: st
             raise file_problem(str(path), "no such file or folder", what, "check the path, or quote the glob")
         # Hidden files are an editor's or a system's own, ._games.csv on macOS for one.
         visible = (file for file in candidates if not file.name.startswith("."))
-        files = sorted(file for file in visible if suffixes(file, formats) is not None and file.is_file())
+        named = sorted(file for file in visible if suffixes(file, formats) is not None)
+        files = [file for file in named if file.is_file()]
         below = [suffixes(file, formats) for file in path.rglob("*") if file.is_file()] if not files else []
     except OSError as error:
         raise _unreadable(path, error) from error
+    for file in named:
+        if not (file.is_file() or file.is_dir()):
+            found = "a link to nothing" if file.is_symlink() else "no regular file"
+            way_out = "fetch what it stands for (git annex get, dvc pull), or remove it"
+            raise file_problem(str(file), found, "a file that can be read", way_out)
     if not files:
         for form, packed in filter(None, below):
             way_out = f"name those in subfolders by a glob such as {path / '**' / f'*{form}{packed}'}"
@@ -128,9 +135,12 @@ def _decompressed(path: Path, raw: bytes, packed: str) -> bytes:
         raise file_problem(str(path), found, "a complete compressed file", "copy or export it again") from error
 
 
-def passed_over(source: str | Path) -> Iterator[Path]:
-    """Folders in the source that are called like data, as some tools write Parquet in pieces."""
+def passed_over(source: str | Path) -> Iterator[tuple[str, Path]]:
+    """What in a folder may be games and is not read: tables of other formats, and folders that are called like data."""
     folder = Path(source).expanduser()
-    if folder.is_dir():
-        called = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (*FORMATS, *COMPRESSIONS))
-        yield from (path for path in called if path.is_dir())
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        suffix = path.suffix.lower()
+        if suffix in OTHER_FORMATS and not path.name.startswith("."):
+            yield f"a {suffix} file is left out (save it as CSV or Parquet)", path
+        elif suffix in (*FORMATS, *COMPRESSIONS) and path.is_dir():  # as some tools write Parquet in pieces
+            yield "a folder called like a data file is left out", path

@@ -23,7 +23,7 @@ COUNTED: Final = ("regular", "playin", "playoffs", "cup")
 OTHER: Final = "other"
 """Games with ids of another making, of which nothing is known: they count."""
 
-LEAGUES: Final = ("00", "10", "20")  # NBA, WNBA, G League
+LEAGUES: Final[Mapping[str, str]] = {"00": "the NBA", "10": "the WNBA", "20": "the G League"}  # a GAME_ID begins so
 SEASON_ID_DIGITS: Final = 5
 
 
@@ -45,7 +45,7 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 
 def kind_of_game(game_id: str) -> str:
     """What a GAME_ID of ten digits says."""
-    return KINDS.get(game_id[2:3], OTHER) if game_id.startswith(LEAGUES) else OTHER
+    return KINDS.get(game_id[2:3], OTHER) if game_id[:2] in LEAGUES else OTHER
 
 
 def kind_of_season(season_id: str) -> str:

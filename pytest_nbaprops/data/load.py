@@ -14,7 +14,16 @@ from pytest_nbaprops.data.canonical import canonical_table
 from pytest_nbaprops.data.cells import arrow_column, clean_cells, each, read_game_id
 from pytest_nbaprops.data.columns import named_table, require_same_columns
 from pytest_nbaprops.data.files import find_files, passed_over
-from pytest_nbaprops.data.kinds import COUNTED, EXHIBITION, GAMES_OPTION, KINDS, OTHER, kind_of_game, kind_of_season
+from pytest_nbaprops.data.kinds import (
+    COUNTED,
+    EXHIBITION,
+    GAMES_OPTION,
+    KINDS,
+    LEAGUES,
+    OTHER,
+    kind_of_game,
+    kind_of_season,
+)
 from pytest_nbaprops.data.problems import Place, file_problem
 from pytest_nbaprops.data.remarks import KIND_COUNTS, REMARKS, Oddity, said
 from pytest_nbaprops.data.rows import Part, ordered_table
@@ -42,8 +51,7 @@ def load_games(
     of games count, the others are left out; exhibitions always are. ``part_of`` may know a file's part already.
     Raises DataError, one line with file, row, column, found, expected and the way out.
     """
-    what = "a folder called like a data file is left out"
-    odd = [Oddity(what=what, rows=0, example=str(folder)) for folder in passed_over(source)]
+    odd = [Oddity(what=what, rows=0, example=str(path)) for what, path in passed_over(source)]
     columns = column_map or {}
 
     def part(path: Path) -> Part:
@@ -103,11 +111,12 @@ def _kinds(table: pa.Table, place: Place) -> NDArray[np.str_]:
 
 
 def _frame(parts: list[Part], kinds: Sequence[str], oddities: Sequence[Oddity]) -> pd.DataFrame:
-    counts = {}
+    counts, leagues = {}, Counter[str]()
     for kind in (*KINDS.values(), OTHER):
         if found := [part.kinds[kind] for part in parts if kind in part.kinds]:
             ids = frozenset[str]().union(*(ids for ids, _ in found))  # several files may have rows of a game
             counts[kind] = (len(ids), sum(rows for _, rows in found))
+            leagues.update(league for game in ids if (league := game[:2]) in LEAGUES)
     played = [part for part in parts if part.table.num_rows]
     if not played:
         only, way_out = f"only {_listed_kinds(counts)}", f"add such games, or correct {GAMES_OPTION}"
@@ -118,8 +127,14 @@ def _frame(parts: list[Part], kinds: Sequence[str], oddities: Sequence[Oddity]) 
     del parts, played  # from here on each column's memory goes as soon as pandas has it
     games: pd.DataFrame = table.to_pandas(self_destruct=True)
     del table
-    games.attrs = {REMARKS: (*_left_out(counts, kinds), *odd), KIND_COUNTS: counts}
+    games.attrs = {REMARKS: (*_several(leagues), *_left_out(counts, kinds), *odd), KIND_COUNTS: counts}
     return games
+
+
+def _several(leagues: Mapping[str, int]) -> Iterator[str]:
+    if len(leagues) > 1:
+        told = ", ".join(f"{games:,} of {LEAGUES[league]}" for league, games in sorted(leagues.items()))
+        yield f"games of several leagues by the first two digits of GAME_ID: {told}"
 
 
 def _left_out(counts: Mapping[str, tuple[int, int]], kinds: Sequence[str]) -> Iterator[str]:

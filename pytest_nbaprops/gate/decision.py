@@ -114,8 +114,8 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
         nothing = ("there is no candidate",)
         return SessionDecision(verdict=Verdict.INCONCLUSIVE, winner=None, candidates=(), reasons=nothing)
     passing = [candidate for candidate in judged if candidate.verdict is Verdict.PROMOTE]
-    if passing:
-        return _won(judged, passing)
+    if passing:  # those that have nothing to register win a dry run only where no other does
+        return _won(judged, [candidate for candidate in passing if candidate.unable is None] or passing)
     verdict = max((candidate.verdict for candidate in judged), key=lambda verdict: verdict.exit_code)
     worst = [candidate for candidate in judged if candidate.verdict is verdict]
     reasons = tuple(_of(candidate, reason, judged) for candidate in worst for reason in candidate.reasons)
@@ -203,11 +203,10 @@ def _verdict(
 
 
 def _registrable(candidate: CandidateDecision) -> CandidateDecision:
-    # What is identical to the champion has nothing to register either, and needs nothing.
-    if candidate.verdict is not Verdict.PROMOTE or candidate.registrable or candidate.identical_to:
+    if candidate.verdict is not Verdict.PROMOTE or candidate.unable is None:
         return candidate
-    reason = "nothing to register" + (f": {candidate.unregistrable_reason}" if candidate.unregistrable_reason else "")
-    return replace(candidate, verdict=Verdict.INCONCLUSIVE, reasons=(reason, *candidate.reasons))
+    reasons = (f"nothing to register: {candidate.unable}", *candidate.reasons)
+    return replace(candidate, verdict=Verdict.INCONCLUSIVE, reasons=reasons)
 
 
 def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]) -> SessionDecision:
@@ -221,11 +220,8 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
     winner = min(passing, key=lambda candidate: compared[candidate.name])
     shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
-    unable = None
-    if not (winner.registrable or winner.identical_to):  # under enforce it would not have passed
-        reason = winner.unregistrable_reason or "there is no model"
-        unable = f"{winner.name} would not be promoted under enforce: nothing to register: {reason}"
-    remarks = tuple(filter(None, (remark, unable)))
+    said = f"{winner.name} would not be promoted under enforce: nothing to register: {winner.unable}"
+    remarks = tuple(filter(None, (remark, said if winner.unable else None)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )
@@ -241,10 +237,13 @@ def _beaten(
             for result in candidate.criteria
         )
         return replace(candidate, criteria=criteria)
-    mae, best = compared[candidate.name], compared[winner.name]
-    standing = f"passed, not chosen ({'higher' if mae > best else 'same'} MAE)"
+    if candidate.unable is not None and candidate.name not in compared:
+        standing, reason = "passed, not chosen (nothing to register)", f"nothing to register: {candidate.unable}"
+    else:
+        mae, best = compared[candidate.name], compared[winner.name]
+        standing = f"passed, not chosen ({'higher' if mae > best else 'same'} MAE)"
+        reason = f"{standing}: {mae:.4f}, {winner.name} has {best:.4f}"
     criteria = tuple(replace(result, reason=f"{standing}; {result.reason}") for result in candidate.criteria)
-    reason = f"{standing}: {mae:.4f}, {winner.name} has {best:.4f}"
     return replace(candidate, reasons=(reason, *candidate.reasons), criteria=criteria, not_chosen=standing)
 
 

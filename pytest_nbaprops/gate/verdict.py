@@ -168,12 +168,20 @@ class CandidateDecision:
         """Its verdict, or PASSED for one that could have been promoted and was not the best."""
         return PASSED if self.not_chosen else self.verdict.value
 
+    @property
+    def unable(self) -> str | None:
+        """Why it could not be registered; None where it can, or is already."""
+        if self.registrable or self.identical_to:
+            return None
+        return self.unregistrable_reason or "there is no model"
+
     def to_dict(self) -> dict[str, Any]:
         """The gate's part of a candidate in decision.json: exact builtins, NaN and infinity as None."""
         return {
             "name": self.name,
             "verdict": self.standing,
             "reasons": list(self.reasons),
+            "unregistrable": self.unable,
             "folds": self.folds.to_dict(),
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
             "criteria": [result.to_dict() for result in self.criteria],

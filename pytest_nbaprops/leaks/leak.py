@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 UNDECLARED = "undeclared source"
 # What to do, where the kind alone does not say it.
 HINTS = {
+    "same-day outcomes": "tonight's own outcome is in it: shift(1) within the player (or team) before you add up",
+    "future outcomes": "later games are in it: no mean over the whole season, no shift(-1), no bfill",
+    "test outcomes": "it hangs on what it is to predict: learn from fold.train alone",
+    "test rows": "a row's prediction hangs on which others are asked for: take medians, scalers, ranks and encodings "
+    "from fold.train",
+    "same-day presence": "it hangs on who else plays that night: take medians, scalers and ranks from earlier games, "
+    'or let a group say known_at="tipoff"',
     "needs outcomes": "it has to be there while tonight's outcomes are empty: shift(1) before you add up, and drop no "
     "row for being empty (pivot_table: dropna=False)",
     "future source rows": "a row counts from the day after its date: date the day before what came before tip-off",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -59,8 +58,8 @@ def read_flat(name: str, content: bytes, *, parquet: bool) -> pd.DataFrame:
     for ours, read in columns.readers().items():
         try:
             values[ours] = read(columns.cells[ours])
-        except DataError:
-            found.extend(_every_problem(read, columns.cells[ours]))
+        except DataError as error:
+            found.append(str(error))
     if found:
         raise RowsError(found)
     return columns.lines(values)
@@ -141,23 +140,6 @@ def _check_header(theirs: Mapping[str, str], header: list[str], place: Place) ->
         raise header_problem(
             place.name, missing, f"no such column, only {there}", "both for a row per side", f"add or rename {missing}"
         )
-
-
-def _every_problem(reader: Callable[[Cells], Any], cells: Cells) -> list[str]:
-    """A line for every bad cell: halves that can be read whole are passed over."""
-    try:
-        reader(cells)
-    except DataError as error:
-        if len(cells.array) == 1:
-            return [str(error)]
-    else:
-        return []
-    half, row_number = len(cells.array) // 2, cells.place.row_number
-    later = Place(name=cells.place.name, row_number=lambda row: row_number(half + row))  # still its row in the file
-    return [
-        *_every_problem(reader, replace(cells, array=cells.array.slice(0, half))),
-        *_every_problem(reader, replace(cells, array=cells.array.slice(half), place=later)),
-    ]
 
 
 def _filled(cells: Cells) -> Any:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion, Outcome
-from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry.history import FORCED
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, alias_name, deciding_run, known_version, listed
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.tracking.registering import missing_model
+from pytest_nbaprops.tracking.registering import refuse_missing
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     holding = registry.aliases(name)
     number = _number(registry, request, holding)
     if holding.get(alias) == number:
+        refuse_missing(registry.store, name, number)
         registry.promote_model(name, number, alias)  # finishes what a killed session left
         said = f"{name} v{number} is {alias} already: nothing to do"
         return PromotionResult(version=number, alias=alias, holds=True, said=said)
@@ -80,12 +80,7 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     if not passed and not request.force:
         why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
         return replace(result, said=f"{name} v{number} is not promoted: {why}")
-    if not passed and (source := missing_model(registry.store, name, number)) is not None:
-        # Force overrules criteria, not that there must be a model: whoever serves the alias would have none.
-        raise TrackingError(
-            f"{name} v{number} is not promoted, not even by force: its model is not at {redact(source)}; store it"
-            " with StandardNBAPropsTracker.log_model and register it again"
-        )
+    refuse_missing(registry.store, name, number)  # force overrules criteria, not that there must be a model
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""
     forced = "" if passed else " (forced: not every criterion holds)"

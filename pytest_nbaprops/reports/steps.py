@@ -18,7 +18,6 @@ _SELECTING: Final = {
 }
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
 _NAMED: Final = {"model_name": "--model", "tracking_uri": "--tracking-uri"}
-_UNABLE: Final = re.compile(r"would not be promoted under enforce: nothing to register: (.+)", re.DOTALL)
 _COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
 
@@ -47,9 +46,9 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     alias = document["settings"]["alias"]
     if is_the_champion(leader):
         return [Step(text="Nothing to do: this model is registered already")]
-    unable = next(filter(None, map(_UNABLE.search, map(str, document["warnings"]))), None)
-    if document["promote_mode"] == "dry-run" and unable is not None:
-        return [Step(text=f"Give it something to register ({unable[1]}), then run again", command=_again(document))]
+    unable = leader.get("unregistrable")
+    if document["promote_mode"] == "dry-run" and unable:
+        return [Step(text=f"Give it something to register ({unable}), then run again", command=_again(document))]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
     undo = Step(text="Undo it", command=_nbaprops(document, "rollback", "--alias", alias, "--reason", "..."))

@@ -121,6 +121,8 @@ def headline(document: Document) -> str:
         return _not_promoted(document) + lineups
     if is_the_champion(winner):
         said = f"is already v{winner['model_version']}"
+    elif document["promote_mode"] == "dry-run" and winner.get("unregistrable"):
+        said = "passes, and has nothing to register (dry run)"
     elif document["promote_mode"] == "dry-run":
         said = "would be promoted (dry run)"
     else:

@@ -32,6 +32,7 @@ from pytest_nbaprops.session.remarks import Remarks
 from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
 from pytest_nbaprops.settings import SAMPLE_SUFFIX
+from pytest_nbaprops.tracking.registering import refuse_missing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
@@ -228,6 +229,15 @@ class SessionChampion:
             f"this very model was registered before, and {said}; change it, or give it the alias by hand: "
             f"nbaprops promote {said.partition(' ')[0]} --alias {self.settings.alias}"
         )
+
+    def lost_model(self, version: str) -> str | None:
+        """Why a version of the registry is none to go on with: its files are gone."""
+        if self.snapshot is None:
+            try:
+                refuse_missing(self.publication.registry().store, self.settings.model_name, version)
+            except TrackingError as error:
+                return str(error)
+        return None
 
     def tested_before(self, candidates: Sequence[Candidate]) -> str | None:
         """What to say where versions were chosen on the same test dates before; None on fresh ones.

@@ -188,7 +188,11 @@ class Controller:
             self.closing.remarks.problem("pytest stopped with an internal error")
         if self.interrupted:
             self.closing.remarks.problem("the session was interrupted")
-        self.exit_code = self.closing.close(session)
+        try:
+            self.exit_code = self.closing.close(session)
+        except KeyboardInterrupt:  # pytest would end with a traceback, and not with its code
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+            terminal.tell(self.config, "interrupted while the session ended: the next one finishes what was begun")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.settings.shard is not None and self.evidence is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
@@ -52,6 +53,7 @@ def register(  # noqa: PLR0913 - the version's whole identity
         model = client.get_logged_model(_model_id(client, model_uri))
     content = content or model.tags.get(tags.CONTENT) or model.model_id
     if (known := version_of_content(store, name, content)) is not None:
+        refuse_missing(store, name, known)
         return known
     run_id = run_id or model.source_run_id
     values = {tags.CONTENT: content, tags.RUN: run_id or "", **(version_tags or {})}
@@ -105,6 +107,19 @@ def missing_model(store: Store, name: str, number: str) -> str | None:
         source: str = client.get_model_version_download_uri(name, number)
         files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
     return None if any(Path(file.path).name == MODEL_FILE for file in files) else source
+
+
+def refuse_missing(store: Store, name: str, number: str) -> None:
+    """See that a version's model is there: whoever serves it would have none.
+
+    Raises:
+        TrackingError: It is not where the registry says.
+    """
+    if (source := missing_model(store, name, number)) is not None:
+        raise TrackingError(
+            f"{name} v{number} has lost its model, which is not at {redact(source)}: put it back there, or delete the "
+            f"version (MlflowClient().delete_model_version({name!r}, {number!r})) and run the session again"
+        )
 
 
 def download_model(store: Store, name: str, number: str, what: str, folder: Path) -> Path:

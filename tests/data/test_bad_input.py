@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pytest_nbaprops.data.load import load_games, normalize_games
+from pytest_nbaprops.data.remarks import remarks_of
 from pytest_nbaprops.errors import DataError, SettingsError
 from tests.data.logs import HEADER, LOG, ROWS, with_cell, without_column
 
@@ -211,6 +212,22 @@ def test_two_teams_in_one_game(tmp_path: Path) -> None:
     assert "for team 1610612752 and for team 1610612738" in refusal(path)
     path.write_text(with_cell("TEAM_ID", "77", line=6))
     assert "third team in game 0022300002" in refusal(path)
+
+
+def test_files_of_a_folder_that_are_not_read_are_told(tmp_path: Path) -> None:
+    """A season more may lie in a format that nobody reads, or behind a link that leads nowhere."""
+    (tmp_path / "games.csv").write_text(LOG)
+    for name in ("2023-24.xlsx", "2022-23.csv.bz2", "notes.md", ".cache.zip"):
+        (tmp_path / name).write_text("")
+    remarks = remarks_of(load_games(tmp_path))
+    assert [remark.partition(" (save it")[0] for remark in remarks] == [
+        "a .bz2 file is left out",
+        "a .xlsx file is left out",
+    ]
+    (tmp_path / "more.csv").symlink_to("../.git/annex/more.csv")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'more.csv'}: found a link to nothing")
+    assert "dvc pull" in message
 
 
 def test_mixed_schemas(tmp_path: Path) -> None:

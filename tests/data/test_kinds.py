@@ -71,6 +71,13 @@ def test_a_season_id_of_an_exhibition_is_enough(tmp_path: Path) -> None:
     assert "1 all-star game (1 row)" in remarks_of(games)[0]
 
 
+def test_games_of_several_leagues_are_told(tmp_path: Path) -> None:
+    """Their players are not each other's: somebody has put a file into the wrong folder."""
+    games = load_games(written(tmp_path / "games.csv", kinds_log("0022300001", "1022300001", "1022300002")))
+    told = "games of several leagues by the first two digits of GAME_ID: 1 of the NBA, 2 of the WNBA"
+    assert remarks_of(games) == (told,)
+
+
 def test_games_of_several_files_are_counted_once(tmp_path: Path) -> None:
     """A file for each player: the same games in all of them."""
     head, *rows = kinds_log("0022300001", "0032300001").splitlines()

@@ -215,6 +215,9 @@ def test_nothing_to_register_is_inconclusive_under_enforce() -> None:
     assert session.reasons[0] == "nothing to register: only predictions"
     worse = judged(evidence(season(error=5.0), name="ridge"), "mae < baseline")
     assert decide([only_recorded, worse], enforce=True).winner == "ridge"
+    dry_run = decide([only_recorded, worse], enforce=False)
+    assert (dry_run.winner, dry_run.remarks) == ("ridge", ())
+    assert dry_run.candidates[0].not_chosen == "passed, not chosen (nothing to register)"
 
 
 def test_no_candidate_is_no_promotion() -> None:

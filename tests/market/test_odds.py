@@ -234,10 +234,16 @@ def test_a_bad_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
         read(tmp_path, row)
 
 
-def test_every_bad_cell_is_a_line(tmp_path: Path) -> None:
-    """Good ones are not named, and a thousand rows are no reason to be slow."""
+def test_every_column_with_bad_cells_is_a_line(tmp_path: Path) -> None:
+    """The first one is named, and how many more there are: a thousand are no reason to fill the screen."""
     good = "Trae Young,e1,2024-01-05,MIL,ATL,FD,38.5,,-110,-110"
-    rows = [good, "A,e,soon,MIL,ATL,FD,many,,-110,-110", *[good] * 1000, ",e,2024-01-05,M,A,FD,9,,1,"]
+    rows = [
+        good,
+        "A,e,soon,MIL,ATL,FD,many,,-110,-110",
+        *[good] * 1000,
+        ",e,2024-01-05,M,A,FD,9,,1,",
+        "A,e,late,MIL,ATL,FD,9,,,",
+    ]
     with pytest.raises(RowsError) as error:
         read(tmp_path, *rows)
     assert sorted(text.partition(", ")[2].partition(":")[0] for text in error.value.problems) == [
@@ -246,6 +252,7 @@ def test_every_bad_cell_is_a_line(tmp_path: Path) -> None:
         "row 3, column event_date",
         "row 3, column line",
     ]
+    assert [text for text in error.value.problems if "found 'soon' (and in 1 more rows)" in text]
 
 
 @pytest.mark.parametrize(

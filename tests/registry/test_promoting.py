@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +35,15 @@ def version(
     with store.calling("register") as client:
         if name == "old":
             client.create_registered_model("League")
-        client.create_model_version("League", "file:///nowhere", tags={tags.RUN: run_id, **told})
+        client.create_model_version("League", model_in(store).as_uri(), tags={tags.RUN: run_id, **told})
+
+
+def model_in(store: Store) -> Path:
+    """The folder of what is a model by its name."""
+    folder = Path(store.uri.removeprefix("sqlite:///")).parent / "model"
+    folder.mkdir(exist_ok=True)
+    (folder / "MLmodel").touch()
+    return folder
 
 
 def promoted(registry: ModelRegistry, *criteria: str) -> PromotionResult:
@@ -45,6 +55,18 @@ def promoted(registry: ModelRegistry, *criteria: str) -> PromotionResult:
 
 def digests(**changed: str) -> dict[str, str]:
     return {"data_digests": json.dumps({**ON_BOTH, **changed})}
+
+
+def test_a_version_whose_model_is_lost_is_not_promoted(registry: ModelRegistry, store: Store) -> None:
+    """However good it was: whoever serves the alias would have none."""
+    version(store, "old", {})
+    version(store, "good", {})
+    shutil.rmtree(model_in(store))
+    with pytest.raises(
+        TrackingError, match=r"League v2 has lost its model, which is not at file:.*: put it back there"
+    ):
+        promoted(registry, "mae <= 9")
+    assert registry.aliases("League") == {"production": "1"}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +137,7 @@ def test_no_criteria_promote_nothing(registry: ModelRegistry, store: Store) -> N
 def test_force_promotes_no_lost_model(registry: ModelRegistry, store: Store) -> None:
     """A version whose model's files are gone gets no alias, whoever insists."""
     version(store, "old", {})
+    shutil.rmtree(model_in(store))
     request = PromotionRequest(
         name="League", version="1", alias="staging", criteria=["mae <= 1"], force=True, reason="must"
     )

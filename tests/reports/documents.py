@@ -132,7 +132,7 @@ def document_of(*candidates: dict[str, Any], **changes: Any) -> dict[str, Any]:
             "target": "PTS+REB+AST",
             "alias": "staging",
             "report": "/project/nbaprops-report",
-            "criteria": ["mae < baseline"],
+            "criteria": ["mae < baseline", "mae <= champion + 0.02"],
         },
         "dataset": {
             "digest": "c39eaccadf7c" + "0" * 52,

@@ -79,7 +79,10 @@ def test_annotations_stand_on_the_code(tmp_path: Path, runner: dict[str, str]) -
     document = of(tmp_path) | {"verdict": "REJECT", "candidates": [candidate]}
     places = {"hot_hand": ("tests/conftest.py", 8), "advanced": ("tests/test_props.py", 5)}
     assert tell_github(document, places, runner) == [
-        "::error file=sub/tests/conftest.py,line=8,title=hot_hand::leak in hot_hand: future outcomes (hot_hand)",
+        (
+            "::error file=sub/tests/conftest.py,line=8,title=hot_hand::leak in hot_hand: future outcomes (hot_hand); "
+            "later games are in it: no mean over the whole season, no shift(-1), no bfill"
+        ),
         "::error file=sub/tests/test_props.py,line=5,title=advanced::mae <= 5: mae is 5.844",
     ]
 

@@ -106,6 +106,25 @@ def test_every_verdict_has_a_next_step(changes: dict[str, Any], candidate: dict[
     assert next_steps(document_of(candidate_of(**candidate), **changes))[0].command == command
 
 
+def test_commands_name_what_the_ini_file_does_not_tell() -> None:
+    """The store, the model and the criteria of the session's own command line."""
+    document = document_of(candidate_of(model_version="4"), promote_mode="enforce", promoted=True)
+    chosen = {"model_name": "Ours", "tracking_uri": "sqlite:///x.db", "criteria": ["mae < baseline"]}
+    document["settings"] |= chosen | {"from_command_line": ["criterion", "model-name", "promote", "tracking-uri"]}
+    promote, undo = (step.command for step in next_steps(document))
+    criteria = "--criteria 'mae < baseline' --criteria 'mae <= champion + 0.02'"
+    where = "--model Ours --tracking-uri sqlite:///x.db"
+    assert promote == f"nbaprops promote v4 --alias production {criteria} {where}"
+    assert undo == f"nbaprops rollback --alias staging --reason ... {where}"
+
+
+def test_what_cannot_be_registered_is_not_said_to_be_promoted() -> None:
+    """A dry run of a test that hands over no model."""
+    document = document_of(candidate_of(unregistrable="the test records predictions without their model"))
+    assert wording.headline(document) == "PROMOTE: advanced passes, and has nothing to register (dry run)"
+    assert "without their model" in next_steps(document)[0].text
+
+
 def test_where_the_champion_lacks_a_date_the_next_step_is_the_window_that_it_has() -> None:
     """The everyday case: a new date, and a group that has changed since."""
     reason = (
