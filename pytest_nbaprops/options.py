@@ -182,7 +182,9 @@ class OptionValues:
     def text(self, name: str) -> str:
         value = str(self.raw(name)).strip()
         if not value:
-            raise SettingsError(f"{self.spelled(name)}: is empty; leave it out to get {self.by_name[name].default!r}")
+            default = self.by_name[name].default
+            instead = "or give it a value" if default is None else f"to get {default!r}"
+            raise SettingsError(f"{self.spelled(name)}: is empty; leave it out {instead}")
         return value
 
     def optional(self, name: str) -> str | None:

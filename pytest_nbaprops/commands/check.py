@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,15 @@ def _report(found: list[Inspection]) -> Report:
 
 def _notes(one: Inspection) -> list[str]:
     facts = one.facts
-    matched = "not matched: no game logs (--data)" if facts["matched"] is None else f"{facts['matched']:.2%} matched"
+    share = facts["matched"]
+    none = share is None or math.isnan(share)
+    matched = (
+        "not matched: no game logs (--data)"
+        if share is None
+        else "none of them matched"
+        if none
+        else f"{share:.2%} matched"
+    )
     counts = [f"{facts[name]:,} {name}" for name in ("duplicates", "other snapshots", "after tip-off", "arbitrage")]
     found = [f"{one.target}: {facts['rows']:,} rows, {facts['player_games']:,} player-games, {matched}"]
     found.append(f"{one.target}: {', '.join(counts)}")

@@ -129,12 +129,19 @@ class _Reader:
                 (("team", row.team, row.date), row.opponent, "opponent", "one opponent a date", CORRECT),
                 (("team", row.opponent, row.date), row.team, "opponent", other, CORRECT),
             ]
+            if row.home is not None:
+                once.append((("home", row.team, row.date), row.home, "home", "one of home and away a team", CORRECT))
             if row.game_id:
                 once.append((("game", row.pair), row.game_id, "game_id", "one id a game", CORRECT))
             for key, value, column, expected, way_out in once:
                 first, known = seen.setdefault(key, (number, value))
                 if known != value:
-                    before = f", and something else in row {self.schedule.place.row_number(first)}"
+                    earlier = self.schedule.place.row_number(first)
+                    before = (
+                        f", and the same in row {earlier}"
+                        if column == "player"
+                        else f", and something else in row {earlier}"
+                    )
                     self._problem(number, column, expected, way_out, before=before)
             sides.setdefault(row.pair, {})[row.team] = row.home
         for (date, teams), homes in sides.items():

@@ -124,7 +124,7 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
 
 def tried_together(decision: SessionDecision) -> str | None:
     """What to say where several candidates were tried."""
-    tried = len(decision.candidates)
+    tried = sum(candidate.folds.executed + candidate.folds.cached > 0 for candidate in decision.candidates)
     if tried < 2:  # noqa: PLR2004 - one is no choice
         return None
     tested = {tuple(c.rows["GAME_DATE"].unique()) for c in decision.candidates if c.rows is not None}
@@ -243,7 +243,10 @@ def _beaten(
         mae, best = compared[candidate.name], compared[winner.name]
         standing = f"passed, not chosen ({'higher' if mae > best else 'same'} MAE)"
         reason = f"{standing}: {mae:.4f}, {winner.name} has {best:.4f}"
-    criteria = tuple(replace(result, reason=f"{standing}; {result.reason}") for result in candidate.criteria)
+    criteria = tuple(
+        replace(result, reason=f"{standing}; {result.reason}") if result.outcome is Outcome.PASSED else result
+        for result in candidate.criteria
+    )
     return replace(candidate, reasons=(reason, *candidate.reasons), criteria=criteria, not_chosen=standing)
 
 

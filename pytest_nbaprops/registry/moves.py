@@ -11,7 +11,7 @@ from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, ROLLBACK, events_of, happened, new_event, succession
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_event
-from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, run_of
+from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, no_such_model, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.search import versions
@@ -173,6 +173,8 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
         recover(client, name)
         holder = holders(client, name).get(alias)
         known = versions(client, name)
+        if not known:
+            raise TrackingError(f"could not {what}: {no_such_model(client, name)}")
     there = f"versions: {listed(known)}; promote"
     if holder is None:
         raise TrackingError(f"could not {what}: no version has the alias; {there} one instead")

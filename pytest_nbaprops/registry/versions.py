@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.events import events_in
+from pytest_nbaprops.registry.journal import SUFFIX
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.search import found, versions
@@ -105,7 +106,17 @@ def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion:
     version = found(client.get_model_version, name, number) if number.isdecimal() else None
     if version is not None:
         return version
-    raise TrackingError(f"{name} has no version {number}; there are: {listed(versions(client, name))}")
+    there = versions(client, name)
+    raise TrackingError(
+        f"{name} has no version {number}; there are: {listed(there)}" if there else no_such_model(client, name)
+    )
+
+
+def no_such_model(client: MlflowClient, name: str) -> str:
+    """That a model has no version, and which models there are."""
+    models = sorted(str(model.name) for model in client.search_registered_models())
+    others = [model for model in models if not model.endswith(SUFFIX)]
+    return f"there is no version of {name}; registered models: {', '.join(others) or 'none'} (--model NAME)"
 
 
 def listed(known: Sequence[ModelVersion]) -> str:

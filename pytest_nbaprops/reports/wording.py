@@ -227,4 +227,6 @@ def guard_line(guard: Mapping[str, Any]) -> str:
         (count, tested[name]) for name, count in guard.get("folds_run_again", {}).items() if count and name in tested
     ]
     folds = ", own tests in {} of {} folds".format(*min(again)) if again else ""
-    return f"{guard['groups']} feature groups on {len(guard['dates'])} dates{known}{folds}; {cost}"
+    groups, dates = guard["groups"], len(guard["dates"])
+    asked = f"{groups} feature group{'s' * (groups != 1)} on {dates} date{'s' * (dates != 1)}"
+    return f"{asked}{known}{folds}; {cost}"

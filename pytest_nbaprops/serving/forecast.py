@@ -204,7 +204,10 @@ def _staleness(
         why = f"it does not say through which date it was trained (no tag trained_through{_REGISTERED_BY_HAND})"
         reasons = [why, *reasons]
     elif last < trained:
-        why = f"it was trained through {trained}, but the data before the first game to predict ends on {last}"
+        why = (
+            f"it was trained through {trained}, but the data before the first game to predict ends on {last}: that "
+            "game has been played, or the data is older than the model"
+        )
         reasons = [why, *reasons]
     if reasons and not allowed:
         raise TrackingError(

@@ -221,8 +221,17 @@ def _check_scheme(uri: str) -> None:
     )
 
 
+_WAYS_OUT: Final = {
+    "locked": "another program is writing to it: wait for that or end it, and run again",
+    "refuses the credentials": "set them",
+    "broke off": "look at its log",
+    "HTTP status": "look at what it says there",
+}
+
+
 def _unreachable(uri: str, reason: str) -> TrackingError:
-    way_out = "start it" if uri.startswith("http") else "check the address and the rights"
+    usual = "start it" if uri.startswith("http") else "check the address and the rights"
+    way_out = next((way for sign, way in _WAYS_OUT.items() if sign in reason), usual)
     return TrackingError(
         f"the tracking store {redact(uri)} can't be used: {reason}; {way_out},"
         " or name another one with --nbaprops-tracking-uri or MLFLOW_TRACKING_URI (for example sqlite:///mlflow.db)"

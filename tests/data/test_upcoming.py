@@ -197,11 +197,13 @@ def test_rows_must_fit_together(tmp_path: Path) -> None:
         f"Marcus Morris,{b},{a},{DATE},0,22300002",
         header=header,
     )
-    assert [line.partition(", and something")[0] for line in problems(path)] == [
-        "row 3, column player: found 'luka doncic'",
-        f"row 4, column opponent: found '{c}'",
-        "row 5, column game_id: found '22300002'",
+    assert [line.partition(", expected")[0] for line in problems(path)] == [
+        "row 3, column player: found 'luka doncic', and the same in row 2",
+        f"row 4, column opponent: found '{c}', and something else in row 2",
+        "row 5, column game_id: found '22300002', and something else in row 2",
     ]
+    (line,) = problems(schedule(tmp_path, f"Luka Dončić,{a},{b},{DATE},1", f"Jaime Jaquez,{a},{b},{DATE},0"))
+    assert line.startswith("row 3, column home: found '0', and something else in row 2")
 
 
 def test_a_team_plays_once_a_date_whoever_is_its_opponent(tmp_path: Path) -> None:

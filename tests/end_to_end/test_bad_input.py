@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.end_to_end.conftest import Session, Train
+from tests.end_to_end.conftest import CONFTEST, INI, Session, Train
 
 OPTIONS = {
     "step": (("--nbaprops-step", "0"), "--nbaprops-step", "'0'"),
@@ -36,6 +36,7 @@ OPTIONS = {
     "model name": (("--nbaprops-model-name", "a/b"), "--nbaprops-model-name", "a/b"),
     "run name": (("--nbaprops-run-name", "{when}"), "--nbaprops-run-name", "{date}"),
     "data": (("--nbaprops-data", "nowhere.csv"), "nowhere.csv", ""),
+    "bet rule": (("--nbaprops-bet-rule", "best-line"), "--nbaprops-bet-rule", "--nbaprops-odds"),
 }
 
 
@@ -171,6 +172,27 @@ def test_a_hook_that_fails_is_named_with_its_line(train: Train, project: pytest.
     assert_one_line(session, f"pytest_nbaprops_{hook} failed: FileNotFoundError", "none.csv", "conftest.py, line 2")
 
 
+def test_games_of_a_hook_are_no_sample_league(train: Train, project: pytest.Pytester) -> None:
+    """Their models and runs have the names that were asked for; a hook that forgets to return them is told."""
+    project.makefile(".ini", pytest=INI.replace("nbaprops_data = {data}", ""))
+    hook = "\nfrom pytest_nbaprops.data.sample import sample_league\n\ndef pytest_nbaprops_load_games(config):\n    "
+    project.makeconftest(CONFTEST + hook + "sample_league(seasons=1, players=60)\n")
+    assert_one_line(train(), "pytest_nbaprops_load_games returned None")
+    project.makeconftest(CONFTEST + hook + "return sample_league(seasons=1, players=60)\n")
+    session = train("--nbaprops-test=last 20 dates")
+    assert (session.decision["simulated"], session.decision["verdict"]) == (False, "PROMOTE")
+    assert session.decision["settings"]["model_name"] == "NBAPropsModel"
+
+
+def test_tests_that_are_named_are_all_that_runs(train: Train, project: pytest.Pytester) -> None:
+    """Where no walk-forward test is among them, the built-in suite is not what was meant."""
+    project.makepyfile(test_unit="def test_unit():\n    pass\n")
+    for named in ("test_unit.py", "test_unit.py::test_unit"):
+        session = train(named)
+        assert (session.code, "has no walk-forward test" in session.output) == (5, True)
+    assert train("-k", "test_unit", ".").code == 10  # of a folder the suite is a part, and nothing of it was chosen
+
+
 def test_an_unwritable_report_folder(train: Train, project: pytest.Pytester) -> None:
     """A report folder that is a file is refused before anything runs."""
     (project.path / "taken").write_text("")
@@ -198,6 +220,9 @@ def test_a_start_that_fails_leaves_no_older_verdict(train: Train, project: pytes
         decision.write_text('{"verdict": "PROMOTE"}')
         assert train(broken).code == 4
         assert not decision.exists()
+    decision.write_text('{"verdict": "PROMOTE"}')
+    assert train("--nbaprops-data", process=True).code == 4  # pytest asks no plugin any more
+    assert not decision.exists()
     decision.write_text('{"verdict": "PROMOTE"}')
     project.makeconftest("import")
     assert train(process=True).code == 4

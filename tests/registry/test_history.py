@@ -103,7 +103,7 @@ def test_without_a_holder_there_is_no_way_back(promoted: ModelRegistry, store: S
         client.delete_model_version("League", "3")
     with pytest.raises(TrackingError, match="no version has the alias; versions: v1, v2; promote one"):
         promoted.rollback_model("League", "production", "worse")
-    with pytest.raises(TrackingError, match="no version has the alias; versions: none"):
+    with pytest.raises(TrackingError, match="there is no version of Nobody; registered models: League"):
         promoted.rollback_model("Nobody", "production", "worse")
 
 

@@ -240,7 +240,7 @@ def test_an_unknown_version_is_named_with_those_there_are(registry: ModelRegistr
     registry.register_model(log("c1"), "League")
     with pytest.raises(TrackingError, match="League has no version 9; there are: v1"):
         registry.promote_model("League", 9, "staging")
-    with pytest.raises(TrackingError, match="Nobody has no version 1; there are: none"):
+    with pytest.raises(TrackingError, match="there is no version of Nobody; registered models: League"):
         registry.promote_model("Nobody", 1, "staging")
 
 
