@@ -57,6 +57,26 @@ def test_stored_predictions_are_used_where_they_cover(train: Train, project: pyt
 
 
 @pytest.mark.usefixtures("promoted")
+def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project: pytest.Pytester) -> None:
+    """Somebody knew better, and said why; another model may follow, and is told of it. Then an alias by hand."""
+    registry = ModelRegistry(store=connect(f"sqlite:///{project.path / 'mlflow.db'}"))
+    assert train(*OTHER, "--nbaprops-promote=enforce").candidate["model_version"] == "2"
+    registry.rollback_model("NBAPropsModel", "staging", "it fades")
+    session = train(*OTHER, "--nbaprops-promote=enforce")
+    assert (session.decision["verdict"], registry.aliases("NBAPropsModel")) == ("INCONCLUSIVE", {"staging": "1"})
+    told = re.escape("v2 was rolled back from staging on ") + r"\S+ \(it fades\)"
+    give = re.escape("; change it, or give it the alias by hand: nbaprops promote v2 --alias staging")
+    assert re.search(told + give, session.decision["reasons"][0])
+    session = train("--nbaprops-param=n_estimators=13", *AGAINST)
+    assert session.decision["verdict"] == "PROMOTE"
+    assert re.search(f"{told}: what is promoted now may have the same fault", notes(session))
+    with registry.store.calling("meddle") as client:
+        client.set_registered_model_alias("NBAPropsModel", "Production", "2")
+    session = train("--nbaprops-param=n_estimators=13", *AGAINST)
+    assert "v2 has the alias 'Production', and aliases are in lower case here" in against(session)["reason"]
+
+
+@pytest.mark.usefixtures("promoted")
 def test_other_dates_are_walked_forward_again(train: Train, workers: tuple[str, ...]) -> None:
     """A longer window than the champion's is compared on champion folds made in this session, and says so."""
     session = train(*OTHER, "--nbaprops-test=last 30 dates", *workers)

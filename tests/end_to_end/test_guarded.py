@@ -139,6 +139,16 @@ def test_what_was_made_with_own_code_around_is_nobody_elses(project: pytest.Pyte
     assert list(ran.values()) == [[(many, 0), (0, many)]] * 2
 
 
+def test_findings_beside_a_patched_library_are_nobody_elses(project: pytest.Pytester, train: Train) -> None:
+    """Neither is what was found of clean features believed of poisoned ones, nor the other way round."""
+    patch = "\nimport pandas as pd\nreal = pd.concat\npd.concat = lambda *some, **named: real(*some, **named)\n"
+    known = []
+    for text in (CONFTEST, CONFTEST + patch, CONFTEST + patch, CONFTEST):
+        project.makeconftest(text)
+        known.append(train(FEW_FOLDS, process=patch in text).decision["leak_guard"]["groups_known"])
+    assert (known[1:3], known[3] > 0) == ([0, 0], True)
+
+
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
     """A mean over the test window hangs on the player and looks like his height; a declared column may be used."""
     project.makeconftest(

@@ -142,6 +142,26 @@ def test_what_was_promoted_is_said_whatever_breaks_then(project: pytest.Pytester
     assert "the dashboard is down" in session.decision["reasons"][0]
 
 
+INTERRUPTED = """
+import mlflow
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+mlflow.MlflowClient.create_model_version = interrupted
+"""
+
+
+def test_an_interrupt_at_the_end_is_one_line(project: pytest.Pytester, train: Train) -> None:
+    """Pytest catches those of its run loop only; what was begun the next session finishes."""
+    project.makeconftest(CONFTEST + INTERRUPTED)
+    session = train("--nbaprops-promote=enforce", process=True)
+    assert session.code == 2
+    assert "interrupted while the session ended: the next one finishes what was begun" in session.output
+    assert "Traceback" not in session.output + session.errors
+    assert session.decision["verdict"] == "INCONCLUSIVE"
+
+
 EXITS = {
     "session": "def pytest_sessionfinish(session):\n    raise SystemExit(0)\n",
     "summary": "def pytest_terminal_summary():\n    raise SystemExit(0)\n",
