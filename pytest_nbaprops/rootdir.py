@@ -104,13 +104,24 @@ def forget_decision(config: pytest.Config) -> None:
 
 
 def forget_decision_of(arguments: Sequence[str]) -> None:
-    """The same by the command line alone: one that cannot be read ends the session before pytest asks anybody."""
-    if "--nbaprops-train" not in arguments or not LOOKING.isdisjoint(arguments):
+    """The same by the command line alone: one that cannot be read ends the session before pytest asks anybody.
+
+    Nothing where an ini file may name another folder.
+    """
+    if not LOOKING.isdisjoint(arguments):
         return
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     reader.add_argument("--nbaprops-report", nargs="?")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        _forget(Path(reader.parse_known_args(arguments)[0].nbaprops_report or REPORT).expanduser())
+        given, here = reader.parse_known_args(arguments)[0].nbaprops_report, Path.cwd()
+        inis = (folder / name for folder in (here, *here.parents) for name in INI_TABLES)
+        said = (path.read_text(encoding="utf-8", errors="replace") for path in inis if path.is_file())
+        elsewhere = [
+            os.environ.get("PYTEST_ADDOPTS", ""),
+            *(word for word in arguments if word.startswith(("-c", "-o"))),
+        ]
+        if given or not (any(elsewhere) or any("nbaprops_report" in text for text in said)):
+            _forget(Path(given or REPORT).expanduser())
 
 
 def _forget(report: Path) -> None:

@@ -24,6 +24,7 @@ from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_w
 
 PROMOTE_MODES = ("off", "dry-run", "enforce")
 ATTRIBUTE_MODES = ("changed", "all")
+OF_LINES = ("bet-rule", "min-edge", "stake", "snapshot")
 SAMPLE_SUFFIX = "-sample"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 RESERVED_ALIAS = re.compile(r"latest|v\d+|\d+", re.IGNORECASE)
@@ -124,7 +125,7 @@ class _Reader(OptionValues):
             data=data,
             simulated=simulated,
             columns=column_map(self.lines("columns")),
-            odds=self.path("odds"),
+            odds=self.odds(),
             bet_rule=self.checked("bet-rule", read_rule),
             min_edge=self.checked("min-edge", read_min_edge),
             stake=self.checked("stake", read_kelly),
@@ -176,6 +177,16 @@ class _Reader(OptionValues):
                 )
             paths.append(path)
         return tuple(paths)
+
+    def odds(self) -> str | None:
+        path = self.path("odds")
+        typed = {str(word).partition("=")[0] for word in self.config.invocation_params.args}  # not in addopts for all
+        for name in OF_LINES if path is None else ():
+            if f"--nbaprops-{name}" in typed:
+                raise SettingsError(
+                    f"--nbaprops-{name}: has no effect without player-prop lines; add --nbaprops-odds=PATH"
+                )
+        return path
 
     def rehearse(self) -> str | None:
         text = self.optional("rehearse")

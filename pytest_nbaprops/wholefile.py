@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -21,15 +22,16 @@ _OPENED_SECONDS: Final = 5.0
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Put the content there, or where a link leads; a device or a pipe is written to.
+    """Put the content there, or where a link leads to what may be written; a device or a pipe is written to.
 
     Raises:
         OSError: it cannot be written; what was there stays, and nothing else is left.
     """
-    path = path.resolve()
     if path.exists() and not (path.is_file() or path.is_dir()):
         path.write_bytes(content)
         return
+    if path.is_symlink() and path.exists() and path.stat().st_mode & stat.S_IWUSR:  # not into a cache of DVC's
+        path = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_MINE}{os.getpid()}-")
     temporary = Path(name)
     try:

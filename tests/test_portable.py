@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,27 @@ def test_a_file_that_another_has_open_is_waited_for(tmp_path: Path, monkeypatch:
     write_whole(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
     assert not refusals
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    """A pipe gets the content and stays one, a link leads on; what it may not write to, a cache's, is left alone."""
+    pipe, link, of_cache = (tmp_path / name for name in ("pipe", "link", "of_cache"))
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, b"streamed")
+    assert os.read(reader, 100) == b"streamed"
+    os.close(reader)
+    assert pipe.is_fifo()
+    for place in (link, of_cache):
+        (tmp_path / f"target of {place.name}").write_bytes(b"old")
+        place.symlink_to(f"target of {place.name}")
+    cached = tmp_path / "target of of_cache"
+    cached.chmod(0o444)
+    for place in (link, of_cache):
+        write_whole(place, b"new")
+    assert (link.is_symlink(), (tmp_path / "target of link").read_bytes()) == (True, b"new")
+    assert (of_cache.read_bytes(), cached.read_bytes()) == (b"new", b"old")
 
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:

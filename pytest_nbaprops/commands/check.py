@@ -137,14 +137,10 @@ def _report(found: list[Inspection]) -> Report:
 def _notes(one: Inspection) -> list[str]:
     facts = one.facts
     share = facts["matched"]
-    none = share is None or math.isnan(share)
-    matched = (
-        "not matched: no game logs (--data)"
-        if share is None
-        else "none of them matched"
-        if none
-        else f"{share:.2%} matched"
-    )
+    if share is None:
+        matched = "not matched: no game logs (--data)"
+    else:
+        matched = "none of them matched" if math.isnan(share) else f"{share:.2%} matched"
     counts = [f"{facts[name]:,} {name}" for name in ("duplicates", "other snapshots", "after tip-off", "arbitrage")]
     found = [f"{one.target}: {facts['rows']:,} rows, {facts['player_games']:,} player-games, {matched}"]
     found.append(f"{one.target}: {', '.join(counts)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -196,6 +197,6 @@ def _write(forecast: Forecast, path: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             file = Path(folder) / path.name
             writers[path.suffix.lower()](file)
-            write_whole(path, file.read_bytes(), mode=0o644)
+            write_whole(path, file.read_bytes(), mode=stat.S_IMODE(file.stat().st_mode))
     except OSError as error:
         raise SettingsError(f"--out {path} cannot be written: {error.strerror or error}; choose another path") from None

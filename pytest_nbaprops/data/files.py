@@ -140,7 +140,7 @@ def passed_over(source: str | Path) -> Iterator[tuple[str, Path]]:
     folder = Path(source).expanduser()
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         suffix = path.suffix.lower()
-        if suffix in OTHER_FORMATS and not path.name.startswith("."):
+        if suffix in OTHER_FORMATS and path.is_file() and not path.name.startswith((".", "~$")):
             yield f"a {suffix} file is left out (save it as CSV or Parquet)", path
         elif suffix in (*FORMATS, *COMPRESSIONS) and path.is_dir():  # as some tools write Parquet in pieces
             yield "a folder called like a data file is left out", path

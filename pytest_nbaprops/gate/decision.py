@@ -45,7 +45,9 @@ def judge_all(
     candidate is promoted that should not be stays at the nominal one however many are tried.
     """
     tried = [
-        evidence.identical_to is None and any(criterion.needs_interval for criterion in criteria)
+        evidence.identical_to is None
+        and evidence.folds.evaluated > 0
+        and any(criterion.needs_interval for criterion in criteria)
         for evidence, criteria in cases
     ]
     comparisons = max(sum(tried), 1)
@@ -124,7 +126,7 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
 
 def tried_together(decision: SessionDecision) -> str | None:
     """What to say where several candidates were tried."""
-    tried = sum(candidate.folds.executed + candidate.folds.cached > 0 for candidate in decision.candidates)
+    tried = sum(candidate.folds.evaluated > 0 for candidate in decision.candidates)
     if tried < 2:  # noqa: PLR2004 - one is no choice
         return None
     tested = {tuple(c.rows["GAME_DATE"].unique()) for c in decision.candidates if c.rows is not None}
@@ -138,7 +140,7 @@ def _rows(evidence: CandidateEvidence) -> tuple[pd.DataFrame | None, list[str]]:
     if folds.planned <= 0:
         problems.append("no fold was planned")
     elif not folds.complete:
-        problems.append(f"{folds.executed + folds.cached} of {folds.planned} folds were evaluated")
+        problems.append(f"{folds.evaluated} of {folds.planned} folds were evaluated")
     try:
         return checked_rows(evidence.predictions, evidence.expected_rows), problems
     except InconclusiveError as problem:
@@ -220,8 +222,10 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
     winner = min(passing, key=lambda candidate: compared[candidate.name])
     shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
-    said = f"{winner.name} would not be promoted under enforce: nothing to register: {winner.unable}"
-    remarks = tuple(filter(None, (remark, said if winner.unable else None)))
+    unable = None
+    if winner.unable is not None:
+        unable = f"{winner.name} would not be promoted under enforce: nothing to register: {winner.unable}"
+    remarks = tuple(filter(None, (remark, unable)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )

@@ -52,8 +52,13 @@ class FoldCounts:
     missing: int
 
     @property
+    def evaluated(self) -> int:
+        """Those with a result."""
+        return self.executed + self.cached
+
+    @property
     def complete(self) -> bool:
-        return self.planned > 0 and self.executed + self.cached == self.planned and not (self.failed or self.missing)
+        return self.planned > 0 and self.evaluated == self.planned and not (self.failed or self.missing)
 
     def to_dict(self) -> dict[str, int]:
         return {name: int(count) for name, count in asdict(self).items()}

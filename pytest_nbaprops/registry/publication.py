@@ -107,7 +107,9 @@ class Publication:
         registry = self.registry()
         held = registry.aliases(self.model_name)
         for name, version in held.items():  # MLflow tells them apart, and whoever serves that one serves another model
-            if name.lower() != name and name.lower() in ((DEFAULT_CHAMPION, target) if alias is None else (alias,)):
+            if name.lower() != name and name.lower() in (
+                (DEFAULT_CHAMPION, target) if alias is None else (alias.lower(),)
+            ):
                 reason = (
                     f"v{version} has the alias {name!r}, and aliases are in lower case here: set {name.lower()}, and "
                     f"take that one away: MlflowClient().delete_registered_model_alias({self.model_name!r}, {name!r})"
@@ -141,7 +143,11 @@ class Publication:
             known, holder = versions(client, self.model_name), holders(client, self.model_name).get(alias)
         contents = {str(version.version): version.tags.get(tags.CONTENT, "") for version in known}
         taken = taken_back(happened(known, alias, holder))
-        return [(contents.get(number, ""), event, event.version == holder) for number, event in taken.items()]
+        return [
+            (contents.get(number, ""), event, event.version == holder)
+            for number, event in taken.items()
+            if number != holder  # somebody gave it back by hand
+        ]
 
     def models_called_alike(self, *, but: str) -> str:
         """` (did you mean X?)` where another model has a name that is near and does not end in `but`; else nothing."""

@@ -51,12 +51,14 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text=f"Give it something to register ({unable}), then run again", command=_again(document))]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
-    undo = Step(text="Undo it", command=_nbaprops(document, "rollback", "--alias", alias, "--reason", "..."))
+    undo = Step(
+        text="Undo it", command=nbaprops_command(document["settings"], "rollback", "--alias", alias, "--reason", "...")
+    )
     if alias == "production":
-        predict = _nbaprops(document, "predict", "--schedule", "tomorrow.csv")
+        predict = nbaprops_command(document["settings"], "predict", "--schedule", "tomorrow.csv")
         return [Step(text="Predict tomorrow", command=predict), undo]
     words = ["promote", f"v{leader['model_version']}", "--alias", "production", *_criteria(document, leader)]
-    return [Step(text="Put it into production", command=_nbaprops(document, *words)), undo]
+    return [Step(text="Put it into production", command=nbaprops_command(document["settings"], *words)), undo]
 
 
 def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
@@ -82,7 +84,12 @@ def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if not leader.get("run_id") or not champion:
         return []
     run, other = str(leader["run_id"])[:8], "champion" if champion["version"] else str(champion["run_id"])[:8]
-    return [Step(text="See where it differs from the champion", command=_nbaprops(document, "compare", other, run))]
+    return [
+        Step(
+            text="See where it differs from the champion",
+            command=nbaprops_command(document["settings"], "compare", other, run),
+        )
+    ]
 
 
 def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
@@ -103,16 +110,18 @@ def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
 def reproduce(document: Document, candidate: Mapping[str, Any]) -> str | None:
     """The command that runs the candidate again and compares fold by fold."""
     run = candidate.get("run_id")
-    return _nbaprops(document, "reproduce", str(run)[:8]) if run else None
+    return nbaprops_command(document["settings"], "reproduce", str(run)[:8]) if run else None
 
 
-def _nbaprops(document: Document, *words: str) -> str:
-    """The command in the session's own store, for its own model, where its command line named these."""
-    settings = document["settings"]
+def nbaprops_command(settings: Mapping[str, Any], *words: str) -> str:
+    """A command in the session's own store, for its own model, where its command line named these.
+
+    What holds a password is left out: it would not be the right one.
+    """
     named = [
         word
         for setting, flag in _NAMED.items()
-        if setting.replace("_", "-") in settings.get("from_command_line", ())
+        if setting.replace("_", "-") in settings.get("from_command_line", ()) and "***" not in settings[setting]
         for word in (flag, str(settings[setting]))
     ]
     return plain(shlex.join(["nbaprops", *words, *named]))

@@ -24,7 +24,8 @@ HOOKS = (
 )
 # What holds a function, and where.
 HOLDING: dict[type, tuple[str, ...]] = {
-    **dict.fromkeys((functools.partial, functools.partialmethod, functools.cached_property), ("func",)),
+    **dict.fromkeys((functools.partial, functools.partialmethod), ("func", "args")),
+    functools.cached_property: ("func",),
     **dict.fromkeys((MethodType, staticmethod, classmethod), ("__func__",)),
     type(functools.cache(len)): ("__wrapped__",),
     property: ("fget", "fset"),
@@ -47,7 +48,7 @@ def acts_around_tests(config: pytest.Config) -> bool:
 
 
 def patches(*libraries: str) -> dict[str, str]:
-    """Functions, classes and whatever else of the project's can be called that stand in these libraries.
+    """Functions, classes and other things of the project's that can be called and stand in these libraries.
 
     By the names under which they stand there, the files that they come from.
     """
@@ -81,11 +82,15 @@ def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> I
 def _file_called(value: object, called: dict[type, str | None]) -> str | None:
     """Where the code lies that is run when a value is called, or asked of an instance; None for what is no code."""
     kind = type(value)
-    if kind is FunctionType:
+    if kind is FunctionType and "__wrapped__" not in value.__dict__:
         return str(value.__code__.co_filename)  # type: ignore[attr-defined]
-    if kind in HOLDING:
-        inside = next((held for part in HOLDING[kind] if (held := getattr(value, part, None)) is not None), None)
-        return None if inside is None else _file_called(inside, called)
+    if kind is FunctionType or kind in HOLDING:
+        held = [getattr(value, part, None) for part in HOLDING.get(kind, ("__wrapped__",))]
+        inside = (one for part in held for one in (part if isinstance(part, tuple) else (part,)))
+        files = [file for one in inside if (file := _file_called(one, called))]
+        return next((file for file in files if not is_library_file(file)), files[0] if files else None)
+    if kind.__module__ == "unittest.mock":
+        return kind.__module__
     if kind not in called:
         call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
         called[kind] = call.__code__.co_filename if type(call) is FunctionType else None

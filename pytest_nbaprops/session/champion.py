@@ -21,10 +21,11 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import Champion
-from pytest_nbaprops.redaction import redact
+from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, is_alias, record_of, run_as_champion
+from pytest_nbaprops.reports.steps import nbaprops_command
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
@@ -225,10 +226,9 @@ class SessionChampion:
         if content is None or content not in self._rollbacks:
             return None
         said = self._rollbacks[content]
-        return (
-            f"this very model was registered before, and {said}; change it, or give it the alias by hand: "
-            f"nbaprops promote {said.partition(' ')[0]} --alias {self.settings.alias}"
-        )
+        words = ("promote", said.partition(" ")[0], "--alias", self.settings.alias)
+        by_hand = nbaprops_command(redacted(self.settings.to_dict()), *words)
+        return f"this very model was registered before, and {said}; change it, or give it the alias by hand: {by_hand}"
 
     def lost_model(self, version: str) -> str | None:
         """Why a version of the registry is none to go on with: its files are gone."""

@@ -19,18 +19,14 @@ from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate
 
 OF_RECIPES = ("recipe", "param", "attribute")
-OF_LINES = ("bet-rule", "min-edge", "stake", "snapshot")
 
 
 def refuse_without_effect(settings: Settings, candidates: Collection[Candidate]) -> None:
-    """Options of recipes on the command line where no candidate has one, those of betting where there are no lines.
+    """Options of recipes on the command line, where no candidate has a recipe.
 
     Raises:
         SettingsError: naming the option, and how it would have an effect.
     """
-    for name in OF_LINES:
-        if settings.odds is None and name in settings.from_command_line:
-            raise SettingsError(f"--nbaprops-{name}: has no effect without player-prop lines; add --nbaprops-odds=PATH")
     given = [name for name in OF_RECIPES if name in settings.from_command_line]
     if given and candidates and not any(candidate.recipe for candidate in candidates):
         names = ", ".join(sorted(candidate.name for candidate in candidates))

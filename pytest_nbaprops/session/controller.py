@@ -30,6 +30,7 @@ from pytest_nbaprops.session.hooks import registered_recipes
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
 
+NOTHING = "nothing to decide: what the command line names has no walk-forward test"
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 
 
@@ -180,7 +181,11 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Decide, carry out, report; nothing that goes wrong here may hide pytest's own summary."""
-        if self.closing is None or self.evidence is None or not self.evidence.candidates:
+        if self.closing is None or self.evidence is None:
+            return
+        if not self.evidence.candidates:
+            if not session.testsfailed:
+                write_decision(self.report, unfinished(self.settings.to_dict(), command=self.command, reason=NOTHING))
             return
         if session.shouldfail or session.shouldstop or self.interrupted:
             self.closing.context.resources.ahead.stop()
@@ -198,9 +203,7 @@ class Controller:
         if self.settings.shard is not None and self.evidence is not None:
             terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence))
         if self.evidence is not None and not (self.evidence.candidates or self.session.testsfailed):
-            terminalreporter.write_line(
-                "nbaprops: nothing to decide: what the command line names has no walk-forward test"
-            )
+            terminalreporter.write_line(f"nbaprops: {NOTHING}")
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
             for line in tell_github(self.closing.document, self.closing.tables.places):

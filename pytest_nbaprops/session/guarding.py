@@ -35,6 +35,7 @@ class LeakChecks:
         self.empty: list[str] = []
         self.rehearsed: dict[str, Rehearsed] = {}
         self.patched: dict[str, str] = {}
+        self.beside: dict[str, None] = {}
         self._rehearsing = Rehearsing(config, context, tell=partial(terminal.tell, config))
 
     def look(self, states: Sequence[Candidate]) -> None:
@@ -83,7 +84,14 @@ class LeakChecks:
         Of a part of this plugin it is remembered, since that says of a session whatever it likes.
         """
         found = patches(*libraries)
-        self.patched |= {name: file for name, file in found.items() if name.startswith(f"{OURS}.")}
+        ours = {name: file for name, file in found.items() if name.startswith(f"{OURS}.")}
+        self.patched |= ours
+        self.beside |= {
+            f"{os.path.relpath(file, self.context.root)} puts a function of its own into {name}: what is made and "
+            "found beside that is not kept": None
+            for name, file in found.items()
+            if name not in ours
+        }
         return bool(found)
 
     def rehearse_by_hand(self, states: Sequence[Candidate], day: str) -> int:
@@ -165,7 +173,7 @@ class LeakChecks:
     def warnings(self) -> list[str]:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
-        said += [*self.empty, *self.gaps.said]
+        said += [*self.empty, *self.gaps.said, *self.beside]
         if reason := self.context.settings.known_good:
             said.append(f"an error far below the baseline's is no leak, as is known: {reason}")
         asked = bool(self.rehearsed) or any(name in self.context.own_groups for name in self.groups.leaks)

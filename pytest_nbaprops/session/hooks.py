@@ -39,6 +39,11 @@ def given_games(config: pytest.Config, settings: Settings, target: Sequence[str]
     if "data" not in settings.from_command_line:
         frame = _answers(config, "pytest_nbaprops_load_games")
         if frame is not None:
+            if settings.simulated:
+                raise SettingsError(
+                    "pytest_nbaprops_load_games is registered too late to count; define it in a conftest.py, or in a "
+                    "plugin that is loaded with -p"
+                )
             source = "pytest_nbaprops_load_games"
             return normalize_games(frame, source=source, target_columns=target, kinds=settings.games), source
     if settings.simulated:

@@ -112,12 +112,12 @@ class Judge:
         problems = self.remarks.texts("problem")
         identical_to = None  # the champion's label if this candidate would be registered as the very same model
         content = content_of(self.context, candidate)
-        standing = [*filter(None, [self.champion.rolled_back(content)])]
+        standing = self.champion.rolled_back(content)
         if champion is not None and champion.version is not None and not champion.unavailable:
             at_start = self.champion.at_start
             if content is not None and at_start is not None and content == at_start.content:
                 identical_to = f"v{champion.version}"
-                standing += filter(None, [self.champion.lost_model(champion.version)])
+                standing = self.champion.lost_model(champion.version)
         return CandidateEvidence(
             name=candidate.name,
             folds=counts_of(candidate),
@@ -125,7 +125,7 @@ class Judge:
             expected_rows=self.context.dataset.expected(candidate.plan),
             registrable=unregistrable is None,
             unregistrable_reason=unregistrable,
-            problems=(*problems_of(candidate), *problems, *standing, *self.leaks.problems(candidate)),
+            problems=(*problems_of(candidate), *problems, *filter(None, [standing]), *self.leaks.problems(candidate)),
             failures=failures_of(candidate),
             leaks=self.leaks.of_candidate(candidate),
             own_metrics=logged | self._hook_metrics(predictions),

@@ -21,7 +21,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, undeclared
+from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -45,7 +45,7 @@ REHEARSAL_VERSION = "13"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
-REVIEWED = NEVER_PROJECT | sys.stdlib_module_names | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
+REVIEWED = NEVER_PROJECT | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
@@ -393,4 +393,10 @@ def _is_projects(state: Candidate) -> bool:
 
     What such code learnt from, and what it does with a night's other rows, nobody knows.
     """
-    return state.recipe is not None and state.recipe.made_in.partition(".")[0] not in REVIEWED
+    if state.recipe is None:
+        return False
+    package, file = (
+        state.recipe.made_in.partition(".")[0],
+        getattr(sys.modules.get(state.recipe.made_in), "__file__", None),
+    )
+    return package not in REVIEWED or file is None or not is_library_file(file)

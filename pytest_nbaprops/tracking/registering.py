@@ -103,7 +103,7 @@ def make_model(client: MlflowClient, name: str, **model: Any) -> None:
 
 def missing_model(store: Store, name: str, number: str) -> str | None:
     """The address at which the version's model should be and is not; None where it is there."""
-    with store.calling(f"promote {name} v{number}, whose model must be there,", artifacts=True) as client:
+    with store.calling(f"look for the model of {name} v{number}", artifacts=True) as client:
         source: str = client.get_model_version_download_uri(name, number)
         files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
     return None if any(Path(file.path).name == MODEL_FILE for file in files) else source
@@ -112,10 +112,16 @@ def missing_model(store: Store, name: str, number: str) -> str | None:
 def refuse_missing(store: Store, name: str, number: str) -> None:
     """See that a version's model is there: whoever serves it would have none.
 
+    Where the folder may not be listed nobody knows that it is lost.
+
     Raises:
         TrackingError: It is not where the registry says.
     """
-    if (source := missing_model(store, name, number)) is not None:
+    try:
+        source = missing_model(store, name, number)
+    except TrackingError:
+        return
+    if source is not None:
         raise TrackingError(
             f"{name} v{number} has lost its model, which is not at {redact(source)}: put it back there, or delete the "
             f"version (MlflowClient().delete_model_version({name!r}, {number!r})) and run the session again"

@@ -190,6 +190,9 @@ def test_tests_that_are_named_are_all_that_runs(train: Train, project: pytest.Py
     for named in ("test_unit.py", "test_unit.py::test_unit"):
         session = train(named)
         assert (session.code, "has no walk-forward test" in session.output) == (5, True)
+        assert session.decision["reasons"] == [
+            "nothing to decide: what the command line names has no walk-forward test"
+        ]
     assert train("-k", "test_unit", ".").code == 10  # of a folder the suite is a part, and nothing of it was chosen
 
 
@@ -223,6 +226,11 @@ def test_a_start_that_fails_leaves_no_older_verdict(train: Train, project: pytes
     decision.write_text('{"verdict": "PROMOTE"}')
     assert train("--nbaprops-data", process=True).code == 4  # pytest asks no plugin any more
     assert not decision.exists()
+    decision.write_text('{"verdict": "PROMOTE"}')
+    with (project.path / "pytest.ini").open("a") as ini:
+        ini.write("nbaprops_report = elsewhere\n")
+    assert train("--nbaprops-data", process=True).code == 4
+    assert decision.exists()  # it is another project's
     decision.write_text('{"verdict": "PROMOTE"}')
     project.makeconftest("import")
     assert train(process=True).code == 4

@@ -67,6 +67,9 @@ def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project:
     told = re.escape("v2 was rolled back from staging on ") + r"\S+ \(it fades\)"
     give = re.escape("; change it, or give it the alias by hand: nbaprops promote v2 --alias staging")
     assert re.search(told + give, session.decision["reasons"][0])
+    registry.promote_model("NBAPropsModel", "2", "staging")
+    assert train(*OTHER).decision["verdict"] == "PROMOTE"  # who gave it back knew better still
+    registry.rollback_model("NBAPropsModel", "staging", "it fades")
     session = train("--nbaprops-param=n_estimators=13", *AGAINST)
     assert session.decision["verdict"] == "PROMOTE"
     assert re.search(f"{told}: what is promoted now may have the same fault", notes(session))
@@ -74,6 +77,16 @@ def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project:
         client.set_registered_model_alias("NBAPropsModel", "Production", "2")
     session = train("--nbaprops-param=n_estimators=13", *AGAINST)
     assert "v2 has the alias 'Production', and aliases are in lower case here" in against(session)["reason"]
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_version_whose_model_is_lost_is_none_to_go_on_with(train: Train, project: pytest.Pytester) -> None:
+    """That it is the very same model would be no comfort to who serves it."""
+    (models,) = project.path.glob("mlartifacts/*/models")
+    shutil.rmtree(models)
+    session = train("--nbaprops-promote=enforce")
+    assert session.decision["verdict"] == "INCONCLUSIVE"
+    assert "NBAPropsModel v1 has lost its model" in session.decision["reasons"][0]
 
 
 @pytest.mark.usefixtures("promoted")
