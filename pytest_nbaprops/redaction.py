@@ -53,7 +53,7 @@ _HARMLESS: Final = frozenset(
         "application_name", "cache", "charset", "check_same_thread", "compress", "connect_timeout",
         "database", "db", "dbname", "driver", "encoding", "experiment_id", "format", "host", "max_results",
         "metric", "mode", "name", "port", "read_timeout", "run_id", "schema", "ssl", "ssl_mode", "sslmode",
-        "timeout", "unix_socket", "uri", "user", "username", "version", "write_timeout",
+        "timeout", "unix_socket", "uri", "user", "username", "version", "workflowtype", "write_timeout",
     }
 )  # fmt: skip
 """Query keys whose values may be shown; whatever else stands in a query may be a secret."""

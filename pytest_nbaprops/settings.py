@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -280,11 +281,13 @@ class _Reader(OptionValues):
     def run_name(self) -> str:
         text = self.text("run-name")
         try:
-            text.format(**dict.fromkeys(RUN_NAME_FIELDS, "x"))
-        except (KeyError, IndexError, ValueError, AttributeError):
+            parts = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
+        except ValueError:
+            parts = [("", None, None)]
+        if not text.isprintable() or any(part[0] not in RUN_NAME_FIELDS or part[1] or part[2] for part in parts):
             allowed = ", ".join("{" + name + "}" for name in RUN_NAME_FIELDS)
             option = self.spelled("run-name")
-            raise SettingsError(f"{option}: {text!r} is not a run name template; it may use {allowed}") from None
+            raise SettingsError(f"{option}: {text!r} is not a run name template; it may use {allowed}")
         return text
 
     def criteria(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _recount(registry: ModelRegistry, name: str, style: str) -> int:
     if not findings:
         note = _nothing(registry, name, None)
     elif apart:
-        note = f"{apart} of {len(findings)} differ; an enforcing session mends what was killed"
+        note = f"{apart} of {len(findings)} differ; an enforcing session mends what was killed; put lost models back"
     else:
         note = f"journal, versions, runs and aliases of {name} agree ({len(findings)} looked at)"
     show(Report(tables=[table], notes=[note], document=[vars(finding) for finding in findings]), style)

@@ -182,7 +182,7 @@ class _Reader:
         if name.isdigit() and not id_text:
             name, id_text = "", name
         if id_text:
-            return self._by_id(number, name, id_text)
+            return self._by_id(number, name, id_text, team)
         if not name:
             self._problem(number, "player", "a player's name or PLAYER_ID", "fill the cell in")
             return "", None
@@ -199,7 +199,7 @@ class _Reader:
             return found[0].name, found[0].player_id
         return name, None
 
-    def _by_id(self, number: int, name: str, text: str) -> tuple[str, int | None]:
+    def _by_id(self, number: int, name: str, text: str, team: str) -> tuple[str, int | None]:
         column = "player_id" if self._cell(number, "player_id") else "player"
         if not text.isdigit() or int(text) == 0:
             self._problem(number, column, "a positive whole number", "correct the id, or leave it out")
@@ -208,6 +208,9 @@ class _Reader:
         if player is None and not name and not self.allow_new_players:
             way_out = "correct it, or give a debutant's name in the column player, too"
             self._problem(number, column, "the PLAYER_ID of a player of the data", way_out)
+        if player is None and name and not self.allow_new_players and (known := self.players.meant(name, team)):
+            expected = f"the id of {'; '.join(map(str, known))}, as player says"
+            self._problem(number, column, expected, "correct or drop the id; --allow-new-players takes a namesake")
         if player is not None and name and player not in self.players.called(name):
             named = "; ".join(str(other) for other in self.players.called(name))
             expected = f"the name of {player}, as player_id says{f', or the id of {named}' if named else ''}"

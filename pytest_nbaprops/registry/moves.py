@@ -14,6 +14,7 @@ from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_
 from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, no_such_model, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
+from pytest_nbaprops.tracking.registering import refuse_missing
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
         raise TrackingError(
             f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
         )
+    refuse_missing(store, name, before[0])
     conditions: dict[str, str | None] = {alias: holder}
     move = Move(name=name, alias=alias, version=before[0], kind=ROLLBACK, reason=reason, conditions=conditions)
     return carry_out(store, move)

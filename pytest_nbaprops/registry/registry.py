@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.gate.verdict import Champion, Outcome, Verdict
 from pytest_nbaprops.registry import moves, recovery
 from pytest_nbaprops.registry.evaluation import Requirements, all_pass, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
@@ -210,6 +210,12 @@ class ModelRegistry:
         results = evaluate_version(
             label, metrics, predictions, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed
         )
+        said = run.data.tags.get(tags.VERDICT) if run is not None else None
+        if said in (Verdict.REJECT.value, Verdict.INCONCLUSIVE.value):  # by what no criterion tells: a leak, say
+            reason = f"its own session said {said}: see the run's decision.json"
+            results = [
+                {**row, "passed": False, "outcome": Outcome.INCONCLUSIVE.value, "reason": reason} for row in results
+            ]
         return {
             "model_name": model_name,
             "version": str(target.version),

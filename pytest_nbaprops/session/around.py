@@ -30,6 +30,8 @@ HOLDING: dict[type, tuple[str, ...]] = {
     type(functools.cache(len)): ("__wrapped__",),
     property: ("fget", "fset"),
 }
+PLAIN = frozenset((str, bytes, int, float, bool, tuple, list, dict, set, frozenset, ModuleType, type(None), type(len)))
+HIDDEN = ("pyfunc", "func", "__wrapped__")  # attributes of other wrappers (numpy.vectorize, joblib)
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
 
@@ -68,33 +70,48 @@ def patches(*libraries: str) -> dict[str, str]:
 def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> Iterator[tuple[str, str]]:
     """The file of whatever can be called in a module, and in the classes that it defines."""
     for label, value in list(vars(module).items()):
+        if type(value) in PLAIN:
+            continue
         if not isinstance(value, type):
-            if file := _file_called(value, called):
-                yield label, file
+            yield from ((label, file) for file in _files_called(value, called))
         elif value.__module__ == name:
             for part, method in list(vars(value).items()):
-                if file := _file_called(method, called):
-                    yield f"{label}.{part}", file
+                if type(method) in PLAIN:
+                    continue
+                yield from ((f"{label}.{part}", file) for file in _files_called(method, called))
         elif file := getattr(sys.modules.get(value.__module__), "__file__", None):
             yield label, file
 
 
-def _file_called(value: object, called: dict[type, str | None]) -> str | None:
-    """Where the code lies that is run when a value is called, or asked of an instance; None for what is no code."""
+def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str]:
+    """Where the code lies that is run when a value is called, or asked of an instance; nothing for what is no code."""
     kind = type(value)
-    if kind is FunctionType and "__wrapped__" not in value.__dict__:
-        return str(value.__code__.co_filename)  # type: ignore[attr-defined]
-    if kind is FunctionType or kind in HOLDING:
-        held = [getattr(value, part, None) for part in HOLDING.get(kind, ("__wrapped__",))]
-        inside = (one for part in held for one in (part if isinstance(part, tuple) else (part,)))
-        files = [file for one in inside if (file := _file_called(one, called))]
-        return next((file for file in files if not is_library_file(file)), files[0] if files else None)
-    if kind.__module__ == "unittest.mock":
-        return kind.__module__
-    if kind not in called:
-        call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
-        called[kind] = call.__code__.co_filename if type(call) is FunctionType else None
-    return called[kind]
+    if isinstance(value, FunctionType):
+        yield _file_of_function(value)
+        if (inside := value.__dict__.get("__wrapped__")) is not None:
+            yield from _files_called(inside, called)
+    elif kind in HOLDING:
+        for held in (getattr(value, part, None) for part in HOLDING[kind]):
+            for inside in held if isinstance(held, tuple) else (held,):
+                yield from _files_called(inside, called)
+    elif kind.__module__ == "unittest.mock":
+        yield kind.__module__
+    else:
+        if kind not in called:
+            call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
+            called[kind] = call.__code__.co_filename if type(call) is FunctionType else None
+        if (file := called[kind]) is not None:
+            yield file
+            for name in HIDDEN:
+                yield from _files_called(getattr(value, "__dict__", {}).get(name), called)
+
+
+def _file_of_function(function: FunctionType) -> str:
+    """Of a function that was made of a text the file of the module whose names it has, if that is one."""
+    if any(type(value).__module__ == "unittest.mock" for value in function.__dict__.values()):
+        return "unittest.mock"
+    file = function.__code__.co_filename
+    return str(function.__globals__.get("__file__") or file) if file[:1] == "<" else file
 
 
 def _file_of(plugin: object) -> str:

@@ -6,6 +6,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -37,6 +38,7 @@ from pytest_nbaprops.tracking.registering import refuse_missing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
+SAME = 1e-6
 MANY_TRIED = 5  # with 5% each, one in four times one of them passes by chance
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
@@ -164,6 +166,8 @@ class SessionChampion:
                     self.remarks.warn("champion", f"nothing was compared with a champion: {reason}{alike}")
             return None, reason
         if not now.is_known:
+            if not asked and self.settings.champion is not None:
+                self.remarks.warn("champion", f"{OPTION} {self.settings.champion}: {now.unavailable}")
             return now, None
         theirs, ours = record_of(now).libraries, libraries()  # one that does not say is taken as it is
         for name, title in FITTING.items():
@@ -290,6 +294,12 @@ class SessionChampion:
 
     def _uncovered(self, version: Champion, stored: pd.DataFrame, candidates: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
+        judged_at, stored_has = (
+            record_of(version).metrics.get("mae"),
+            (stored["actual"] - stored["predicted"]).abs().mean(),
+        )
+        if judged_at is not None and not math.isclose(judged_at, stored_has, rel_tol=SAME):
+            return f"its stored predictions have MAE {stored_has:.4f}, and it was judged at {judged_at:.4f}"
         dates = _tested(candidates)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:

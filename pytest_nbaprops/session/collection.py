@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, Fold
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER
 from pytest_nbaprops.walkforward.plan import Fold
 
+LATE = "late-"  # files in the session's folder
 SUITE = "nbaprops"
 OWN_HOOKS = "pytest_nbaprops_"
 
@@ -59,6 +61,9 @@ class FoldCollector:
         self.in_time = frozenset(in_time)
         self.problems: list[str] = []
         self.candidates: dict[str, Candidate] = {}
+        self.patches: dict[str, str] = {}
+        self.made: dict[str, str | None] = {}
+        """Keys of the folds that this process made, with those of their fits."""
 
     # collection
 
@@ -207,7 +212,8 @@ class FoldCollector:
 
     def _register(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         """Candidates by name, with their whole plan, also folds that were not collected; each item gets its own."""
-        around = acts_around_tests(config) or bool(patches(*COMPUTING))
+        self.patches = patches(*COMPUTING)
+        around = acts_around_tests(config) or bool(self.patches)
         one_of_each: dict[str, pytest.Item] = {}
         for item in items:
             one_of_each.setdefault(_stem(item.nodeid, _param(item)), item)
@@ -253,6 +259,15 @@ class FoldCollector:
         with autologging_off():
             return (yield)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Tell of what was exchanged after the tests were collected, and keep no fold that may be made with it."""
+        late = {name: file for name, file in patches(*COMPUTING).items() if name not in self.patches}
+        if late and self.candidates and self.context.folder.is_dir():
+            (self.context.folder / f"{LATE}{self.worker or 'main'}").write_text(json.dumps(late), encoding="utf-8")
+            for fold, fit in self.made.items():
+                self.context.resources.store.forget(fold=fold, fit=fit)
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note a failure as close to the test as can be: whatever a conftest makes of it, it is known."""
@@ -278,6 +293,8 @@ class FoldCollector:
             told: dict[str, str | None] = {}
             if call.when == "call" and item.stash.get(called_key, False):
                 key = active.sealed(self.context.folder / HANDED_OVER)  # first: it may find that something is lost
+                if key is not None and active.result is not None and not active.result.cached:
+                    self.made |= {one: active.result.details.get("fit_key") for one in {key, active.result.key or key}}
                 told = {FOLD: str(active.number), KEY: key, LOST: active.lost, PROBLEM: active.problem}
                 told[RAISED] = item.stash.get(raised_key, None)
             own = [(name, value) for name, value in told.items() if value is not None]

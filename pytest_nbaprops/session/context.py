@@ -36,6 +36,7 @@ from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, cont
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
+from pytest_nbaprops.walkforward.store import not_writable
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_test_window, parse_train_window
 
 if TYPE_CHECKING:
@@ -245,9 +246,12 @@ def _context(
 def _session_folder(store: Path) -> Path:
     """A fresh folder below the store; folders of sessions that are no longer alive are removed."""
     sessions = store / "sessions"
-    sessions.mkdir(exist_ok=True)
-    for folder in sessions.iterdir():
-        pid = folder.name.partition("-")[0]
-        if not pid.isdecimal() or not is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
+    try:
+        sessions.mkdir(exist_ok=True)
+        for folder in sessions.iterdir():
+            pid = folder.name.partition("-")[0]
+            if not pid.isdecimal() or not is_alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=sessions, prefix=f"{os.getpid()}-"))
+    except PermissionError as error:
+        raise not_writable(store, error) from None

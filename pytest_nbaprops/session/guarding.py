@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from datetime import date
@@ -19,6 +20,7 @@ from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.around import BUILDING, patches
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
+from pytest_nbaprops.session.collection import LATE
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.rehearsing import Rehearsed, Rehearsing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
@@ -35,6 +37,7 @@ class LeakChecks:
         self.empty: list[str] = []
         self.rehearsed: dict[str, Rehearsed] = {}
         self.patched: dict[str, str] = {}
+        self.late: dict[str, str] = {}
         self.beside: dict[str, None] = {}
         self._rehearsing = Rehearsing(config, context, tell=partial(terminal.tell, config))
 
@@ -76,6 +79,8 @@ class LeakChecks:
     def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
         self._look_at_patches(OURS)
+        for told in self.context.folder.glob(f"{LATE}*"):
+            self.late |= json.loads(told.read_text(encoding="utf-8"))
         self.rehearsed = self._rehearsing.all(states)
 
     def _look_at_patches(self, *libraries: str) -> bool:
@@ -139,6 +144,11 @@ class LeakChecks:
             f"{os.path.relpath(file, self.context.root)} puts a function of its own in place of {name}, so that nobody "
             "knows what the session says; leave the plugin as it is"
             for name, file in self.patched.items()
+        ]
+        patched += [
+            f"{os.path.relpath(file, self.context.root)} put a function of its own into {name} after the tests were "
+            "collected, so that nobody knows which folds it made; do so where it is imported, or leave it"
+            for name, file in self.late.items()
         ]
         unknown = (*patched, self.groups.problem, self.gaps.problem, of_test, good)
         return (*dict.fromkeys(map(leak_text, undeclared_)), *filter(None, unknown))

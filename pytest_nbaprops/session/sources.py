@@ -60,7 +60,7 @@ def refuse_games(
     for group in with_tables:
         for key, table in read_sources(group, Path(settings.rootdir)).items():
             as_of = group.sources[key].as_of
-            late = table[table[as_of] >= start - EARLIEST]
+            late = table[(table[as_of] >= start - EARLIEST) | _names_games(table, games)]
             if (column := _outcome_in(late, games, target, as_of=as_of)) is not None:
                 raise SettingsError(
                     f"feature group {group.name!r}, source {key!r}: column {column!r} holds outcomes of games that are "
@@ -78,6 +78,16 @@ def refuse_games(
                 f"nbaprops_sources: {path} holds outcomes of the games (column {column!r} by player and game); declare "
                 "such a table as the source of a feature group, with an as-of date: sources={...}"
             )
+
+
+def _names_games(table: pd.DataFrame, games: pd.DataFrame) -> pd.Series[bool]:
+    """Rows that say, by id or day, which of these games they are about, however early they are dated."""
+    known = {*_text(games["GAME_ID"]), *_text(games["GAME_DATE"])}
+    named = pd.Series(data=False, index=table.index)
+    for column in table.select_dtypes(exclude=["number", "bool"]).columns.union(table.select_dtypes("integer").columns):
+        values = table[column].drop_duplicates()
+        named |= table[column].isin(values[_text(values).isin(known)])
+    return named
 
 
 def _table(path: Path) -> pd.DataFrame | None:

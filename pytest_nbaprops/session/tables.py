@@ -47,13 +47,14 @@ def open_store(settings: Settings) -> FoldStore:
     if is_url(settings.store):
         return FoldStore(Path(settings.rootdir) / STORE_FOLDER, RemoteFolder(settings.store))
     folder = Path(settings.store)
-    if folder.is_dir():
+    others: list[str] = []
+    with suppress(OSError):  # what cannot be looked into is no store, as is said there
         others = sorted({path.name for path in folder.iterdir()} - {*KINDS, "sessions", ".gitignore"})
-        if others:
-            raise SettingsError(
-                f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
-                "name an empty folder, or one that does not exist yet"
-            )
+    if others:
+        raise SettingsError(
+            f"--nbaprops-store: {folder} holds other things ({others[0]}), and a store is cleaned up by itself; "
+            "name an empty folder, or one that does not exist yet"
+        )
     return FoldStore(folder)
 
 

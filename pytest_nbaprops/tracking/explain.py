@@ -23,6 +23,7 @@ _MEANINGS: Final = (
         "it refuses the credentials (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)",
     ),
     (r"error code (\d+) != 200", r"it answers with HTTP status \1, as no MLflow server does"),
+    (r"too many (\d+) error responses", r"it answers with HTTP status \1"),
     (r"API request to \S+ failed with exception", "the connection broke off"),
     (r"Can't locate revision", _NEWER),
     (r"out-of-date database schema", "it was written by an older MLflow (back it up and run mlflow db upgrade URI)"),

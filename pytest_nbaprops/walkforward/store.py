@@ -63,10 +63,7 @@ class FoldStore:
             if not (folder / ".gitignore").exists():
                 write_whole(folder / ".gitignore", GITIGNORE.encode())
         except OSError as error:
-            raise SettingsError(
-                f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
-                "or name another folder with --nbaprops-store"
-            ) from None
+            raise not_writable(folder, error) from None
 
     def has_fold(self, key: str) -> bool:
         return self._has("folds", key)
@@ -136,6 +133,12 @@ class FoldStore:
             write_whole(path.with_suffix(SEAL), _seal_of_table(key, path))
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def forget(self, *, fold: str, fit: str | None) -> None:
+        """Remove a fold, and the model that it is of, from the folder."""
+        self._path("folds", fold).unlink(missing_ok=True)
+        if fit is not None:
+            self._path("models", fit).unlink(missing_ok=True)
 
     def size(self) -> int:
         return sum(size for _, _, size in self._entries())
@@ -213,6 +216,13 @@ class FoldStore:
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(f"the fold store {self.folder} cannot be written ({error.strerror})")
+
+
+def not_writable(folder: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"the fold store {folder} cannot be written ({error.strerror}); make the rootdir writable "
+        "or name another folder with --nbaprops-store"
+    )
 
 
 def _name(kind: str, key: str) -> str:

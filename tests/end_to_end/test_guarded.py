@@ -149,6 +149,24 @@ def test_findings_beside_a_patched_library_are_nobody_elses(project: pytest.Pyte
     assert (known[1:3], known[3] > 0) == ([0, 0], True)
 
 
+def test_a_patch_after_collection_leaves_nothing_behind(project: pytest.Pytester, train: Train) -> None:
+    """The session is not believed, and the next one, from which the patch is gone, makes its folds itself."""
+    late = (
+        "\nimport xgboost\n\ndef pytest_report_collectionfinish(config):\n    real = xgboost.XGBRegressor.predict\n"
+        "    xgboost.XGBRegressor.predict = lambda self, X: real(self, X)\n"
+    )
+    project.makeconftest(CONFTEST + late)
+    session = train(FEW_FOLDS, process=True)
+    assert session.decision["verdict"] == "INCONCLUSIVE"
+    said = (
+        "conftest.py put a function of its own into xgboost.sklearn.XGBRegressor.predict after the tests were collected"
+    )
+    assert session.decision["reasons"][0].startswith(said)
+    project.makeconftest(CONFTEST)
+    folds = train(FEW_FOLDS).candidate["folds"]
+    assert (folds["cached"], folds["executed"]) == (0, folds["planned"])
+
+
 def test_games_of_a_hook_bring_columns_that_nobody_has_declared(project: pytest.Pytester, train: Train) -> None:
     """A mean over the test window hangs on the player and looks like his height; a declared column may be used."""
     project.makeconftest(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import functools
 import sys
 from types import ModuleType
+from typing import Any
+from unittest import mock
 
+import joblib
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
@@ -52,16 +56,38 @@ class Called:
         return games
 
 
+def rolled(games: object) -> object:
+    return games
+
+
+made_of_text: dict[str, object] = {"__file__": __file__}
+exec("def made(games):\n    return games\n", made_of_text)  # noqa: S102 - as one who hides it would
+STAND_INS: tuple[Any, ...] = (
+    functools.partial(rolled),
+    functools.partial(map, rolled),
+    functools.cache(rolled),
+    functools.singledispatch(rolled),
+    functools.wraps(pd.concat)(rolled),
+    np.vectorize(rolled),
+    joblib.Memory(None).cache(rolled),
+    mock.MagicMock(side_effect=rolled),
+    mock.create_autospec(pd.concat, side_effect=rolled),
+    made_of_text["made"],
+    Called(),
+    Called,
+)
+
+
 def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever made it, and whenever; of the plugin itself, too."""
     mine = ModuleType("pandas_helpers")  # a module of the project's is no library, whatever its name begins with
     monkeypatch.setattr(mine, "rolled", lambda games: games, raising=False)
     monkeypatch.setitem(sys.modules, mine.__name__, mine)
     assert not patches(*COMPUTING)
-    for stand_in in (functools.partial(mine.rolled), functools.cache(mine.rolled), Called(), Called):
+    for stand_in in STAND_INS:
         with monkeypatch.context() as patch:
             patch.setattr(pd, "concat", stand_in)
-            assert patches("pandas") == {"pandas.concat": __file__}
+            assert list(patches("pandas")) == ["pandas.concat"]
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "values", property(mine.rolled))
         assert patches("pandas") == {"pandas.DataFrame.values": __file__}
