@@ -110,13 +110,18 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     try:
         refuse_unknown_keys(config)
-        return _Reader(config, project_root(config)).settings()
+        return _Reader(config, project_root(config)).all()
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 class _Reader(OptionValues):
     """Reads each setting and checks it."""
+
+    def all(self) -> Settings:
+        settings = self.settings()
+        self.refuse_bets_without_lines()
+        return settings
 
     def settings(self) -> Settings:
         data = self.path("data")
@@ -126,7 +131,7 @@ class _Reader(OptionValues):
             data=data,
             simulated=simulated,
             columns=column_map(self.lines("columns")),
-            odds=self.odds(),
+            odds=self.path("odds"),
             bet_rule=self.checked("bet-rule", read_rule),
             min_edge=self.checked("min-edge", read_min_edge),
             stake=self.checked("stake", read_kelly),
@@ -179,15 +184,14 @@ class _Reader(OptionValues):
             paths.append(path)
         return tuple(paths)
 
-    def odds(self) -> str | None:
-        path = self.path("odds")
-        typed = {str(word).partition("=")[0] for word in self.config.invocation_params.args}  # not in addopts for all
-        for name in OF_LINES if path is None else ():
+    def refuse_bets_without_lines(self) -> None:
+        """Options of betting on the command line itself (in addopts they may be for other sessions), and no lines."""
+        typed = {str(word).partition("=")[0] for word in self.config.invocation_params.args}
+        for name in OF_LINES if self.path("odds") is None else ():
             if f"--nbaprops-{name}" in typed:
                 raise SettingsError(
                     f"--nbaprops-{name}: has no effect without player-prop lines; add --nbaprops-odds=PATH"
                 )
-        return path
 
     def rehearse(self) -> str | None:
         text = self.optional("rehearse")

@@ -182,11 +182,13 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
     before = succession(happened(known, alias, holder), holder)[-2:-1]
     if not before:
         raise TrackingError(f"could not {what}: there is nothing before v{holder}; {there} another one instead")
-    if before[0] not in {str(version.version) for version in known}:
+    target = next((version for version in known if str(version.version) == before[0]), None)
+    if target is None:
         raise TrackingError(
             f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
         )
-    refuse_missing(store, name, before[0])
+    if tags.SERVABLE not in target.tags:  # an imported one may have been none that can be served from the beginning
+        refuse_missing(store, name, before[0])
     conditions: dict[str, str | None] = {alias: holder}
     move = Move(name=name, alias=alias, version=before[0], kind=ROLLBACK, reason=reason, conditions=conditions)
     return carry_out(store, move)

@@ -40,6 +40,7 @@ from pytest_nbaprops.session.scenes import (
     speechless,
 )
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
+from pytest_nbaprops.walkforward.estimators import can_be_made_ahead
 
 REHEARSAL_VERSION = "13"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
@@ -156,11 +157,15 @@ class Rehearsing:
     # the sessions
 
     def _scenes(self, states: Sequence[Candidate]) -> Iterator[Scene]:
-        """For every set of candidates with the same fits: the folds of the fits that hold the most kinds of dates."""
+        """For every set of candidates with the same fits: the folds of the fits that hold the most kinds of dates.
+
+        One fold where a library alone fits and predicts: what the project chose it by shows in any.
+        """
         plans: dict[tuple[Any, ...], list[Candidate]] = {}
         for state in states:
-            plans.setdefault(tuple((fold.fold.fitted_at, fold.fold.dates) for fold in state.folds), []).append(state)
-        for alike in plans.values():
+            dates = tuple((fold.fold.fitted_at, fold.fold.dates) for fold in state.folds)
+            plans.setdefault((_is_only_chosen(state), *dates), []).append(state)
+        for (only_chosen, *_), alike in plans.items():
             kinds = kinds_of(alike[0].dates, self.games)
             by_fit: dict[date, tuple[str, ...]] = {}
             for fold in alike[0].plan:
@@ -169,6 +174,10 @@ class Rehearsing:
             holding = -(-self._dates_again * len(by_fit) // len(kinds))
             most = len(by_fit) // ONE_IN if self._dates_again == DATES_AGAIN else len(by_fit)
             chosen = sorted(choose(by_fit, (), max(FEWEST_FITS, min(holding, most))))
+            if only_chosen:
+                first = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == chosen[0])
+                yield Scene(folds=tuple({state.name: (state, fold) for state, fold in first}.values()), high=True)
+                continue
             for number, fit in enumerate(chosen if len(chosen) > 1 else chosen * 2):
                 folds = ((state, fold) for state in alike for fold in state.folds if fold.fold.fitted_at == fit)
                 yield Scene(folds=tuple(folds), high=number % 2 == 0)
@@ -386,6 +395,13 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
     if found.unknown is None and not found.leaks:
         numbers = [fold.fold.number for fold in state.folds if fold.fold.id in found.dates]
         found.unknown = too_good_folds(predictions, numbers)
+
+
+def _is_only_chosen(state: Candidate) -> bool:
+    """Whether the project's code chose a candidate's estimator and nothing else of it: XGBoost fits and predicts."""
+    if state.recipe is None or state.around or state.spec.code is not None:
+        return False
+    return can_be_made_ahead(state.recipe.estimator)
 
 
 def _is_projects(state: Candidate) -> bool:

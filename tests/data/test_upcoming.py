@@ -159,6 +159,8 @@ def test_a_name_must_be_that_of_its_id(tmp_path: Path) -> None:
     (line,) = problems(path)
     assert line.startswith(f"row 3, column player: found 'Luka Dončić', expected the name of Jaime Jaquez Jr. ({jaime}")
     assert f"or the id of Luka Dončić ({luka}" in line
+    (line,) = problems(schedule(tmp_path, f"Luka Dončić,77,{home},{away},{DATE},1", header=header))
+    assert line.startswith(f"row 2, column player_id: found '77', expected the id of Luka Dončić ({luka}")
 
 
 def test_every_problem_is_one_line(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ OPTIONS = {
     "model name": (("--nbaprops-model-name", "a/b"), "--nbaprops-model-name", "a/b"),
     "run name": (("--nbaprops-run-name", "{when}"), "--nbaprops-run-name", "{date}"),
     "data": (("--nbaprops-data", "nowhere.csv"), "nowhere.csv", ""),
+    "run name attribute": (("--nbaprops-run-name", "{date.year}"), "--nbaprops-run-name", "{date}"),
+    "store name": (("--nbaprops-store", "x" * 300), "the fold store", "--nbaprops-store"),
     "bet rule": (("--nbaprops-bet-rule", "best-line"), "--nbaprops-bet-rule", "--nbaprops-odds"),
 }
 

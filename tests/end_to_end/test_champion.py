@@ -80,6 +80,17 @@ def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project:
 
 
 @pytest.mark.usefixtures("promoted")
+def test_stored_predictions_are_those_that_it_was_judged_by(train: Train, project: pytest.Pytester) -> None:
+    """Whoever makes the champion worse by its file finds it walked forward again."""
+    (kept,) = project.path.glob("mlartifacts/*/*/artifacts/predictions.parquet")
+    worse = pd.read_parquet(kept)
+    worse.assign(predicted=worse["predicted"] + 9.0).to_parquet(kept)
+    session = train(*OTHER)
+    assert "walked forward again in this session: its stored predictions have MAE" in notes(session)
+    assert against(session)["threshold"] < 7.0
+
+
+@pytest.mark.usefixtures("promoted")
 def test_a_version_whose_model_is_lost_is_none_to_go_on_with(train: Train, project: pytest.Pytester) -> None:
     """That it is the very same model would be no comfort to who serves it."""
     (models,) = project.path.glob("mlartifacts/*/models")

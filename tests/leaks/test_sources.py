@@ -109,6 +109,21 @@ def test_a_groups_table_tells_no_outcome_before_the_game(
         refuse_games(declared, games, TARGET, [group])
 
 
+@pytest.mark.parametrize("keys", [["GAME_ID", "PLAYER_ID"], ["GAME_DATE", "PLAYER_NAME"]])
+def test_a_table_that_names_its_games_is_read_however_early_it_is_dated(
+    games: pd.DataFrame, tmp_path: Path, keys: list[str]
+) -> None:
+    """All of it may claim to be known since the season began."""
+    table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], AS_OF=games["GAME_DATE"].min())
+    path = written(table, tmp_path / "lines.csv")
+    group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
+        lambda games, lines: (games, lines)[0][["GAME_ID"]]
+    )
+    declared: Any = SimpleNamespace(sources=(), data=None, test="last 20 dates", rootdir=str(tmp_path))
+    with STILL_TO_COME:
+        refuse_games(declared, games, TARGET, [group])
+
+
 @pytest.mark.parametrize("name", ALLOWED)
 def test_other_tables_can(games: pd.DataFrame, tmp_path: Path, name: str) -> None:
     """The past, what lasts and what was planned say nothing of tonight."""

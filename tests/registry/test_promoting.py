@@ -69,6 +69,31 @@ def test_a_version_whose_model_is_lost_is_not_promoted(registry: ModelRegistry, 
     assert registry.aliases("League") == {"production": "1"}
 
 
+def test_what_its_own_session_rejected_needs_force(registry: ModelRegistry, store: Store) -> None:
+    """A leak is in no metric: whoever registers such a run by hand is told."""
+    version(store, "old", {})
+    version(store, "good", {})
+    with store.calling("reject") as client:
+        run_id = client.get_model_version("League", "2").tags[tags.RUN]
+        client.set_tag(run_id, tags.VERDICT, "REJECT")
+    done = promoted(registry, "mae <= 9")
+    assert (done.holds, done.criteria[0]["reason"]) == (
+        False,
+        "its own session said REJECT: see the run's decision.json",
+    )
+
+
+def test_no_rollback_to_a_lost_model(registry: ModelRegistry, store: Store) -> None:
+    """Whoever rolls back has enough to do."""
+    version(store, "old", {})
+    version(store, "good", {})
+    assert promoted(registry, "mae <= 9").holds
+    shutil.rmtree(model_in(store))
+    with pytest.raises(TrackingError, match="League v1 has lost its model"):
+        registry.rollback_model("League", "production", "it fades")
+    assert registry.aliases("League") == {"production": "2"}
+
+
 @pytest.mark.parametrize(
     ("old", "good"),
     [

@@ -127,7 +127,7 @@ def test_a_run_that_did_not_finish_is_named(store: Store, two: list[str]) -> Non
             "there is no champion: no version of NBAPropsModel has the alias production or staging",
         ),
         (["worse", "@staging"], "no version of NBAPropsModel has the alias 'staging'; aliases: none"),
-        (["worse", "v3"], "NBAPropsModel has no version 3; there are: none"),
+        (["worse", "v3"], "there is no version of NBAPropsModel; registered models: none"),
         (["worse", "0" * 32], "there is no run '0000"),
     ],
 )
