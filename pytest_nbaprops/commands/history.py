@@ -86,19 +86,18 @@ def _deleted(registry: ModelRegistry, name: str, alias: str | None) -> list[str]
 
 def _nothing(registry: ModelRegistry, name: str, alias: str | None) -> str:
     """Why there is no history, with the names that have one."""
-    from pytest_nbaprops.registry.journal import SUFFIX  # noqa: PLC0415 - MLflow takes 1.5 s
+    from pytest_nbaprops.registry.versions import model_names  # noqa: PLC0415 - MLflow takes 1.5 s
 
     known = sorted({tenure.alias for tenure in registry.history(name)}) if alias else []
     if known:
         return f"the alias {alias} of {name} was never set; aliases: {', '.join(known)}"
     with registry.store.calling("list the registered models") as client:
-        models = sorted(str(model.name) for model in client.search_registered_models())
-    others = [model for model in models if not model.endswith(SUFFIX)]
+        models = model_names(client)
     if name in models and (gone := _deleted(registry, name, None)):
         return f"no alias of {name} is set now: {gone[-1]}"
     if name in models:
         return f"no alias of {name} was ever set: nothing was promoted yet"
-    return f"there is no registered model {name}, so no alias of it was ever set; models: {', '.join(others) or 'none'}"
+    return f"there is no registered model {name}, so no alias of it was ever set; models: {', '.join(models) or 'none'}"
 
 
 def _row(tenure: Tenure, style: str) -> list[Cell]:

@@ -14,7 +14,7 @@ from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER, Criter
 from pytest_nbaprops.gate.evaluate import Subject
 from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
-from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
+from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome, Verdict
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 Requirements = Sequence[str] | Mapping[str, float | str]
@@ -71,6 +71,14 @@ def _consistent(
         return result
     reason = f"the run logged {criterion.metric} {logged:.4f}, but the predictions it kept have {kept:.4f}"
     return replace(result, outcome=Outcome.INCONCLUSIVE, reason=reason)
+
+
+def as_its_session_said(results: list[dict[str, Any]], verdict: str | None) -> list[dict[str, Any]]:
+    """Inconclusive results where the run's own session did not pass it, by what no criterion tells: a leak, say."""
+    if verdict not in (Verdict.REJECT.value, Verdict.INCONCLUSIVE.value):
+        return results
+    reason = f"its own session said {verdict}: see the run's decision.json"
+    return [{**row, "passed": False, "outcome": Outcome.INCONCLUSIVE.value, "reason": reason} for row in results]
 
 
 def all_pass(results: Sequence[Mapping[str, Any]]) -> bool:

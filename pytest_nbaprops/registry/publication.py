@@ -21,12 +21,11 @@ import pandas as pd
 from pytest_nbaprops.errors import TrackingError, did_you_mean
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry.events import Event, happened, taken_back
-from pytest_nbaprops.registry.journal import SUFFIX
 from pytest_nbaprops.registry.moves import RUN, Promotion
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.verify import end_runs_of_versions
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, holders
+from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, holders, model_names
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import REPORT, SUMMARY
 from pytest_nbaprops.tracking.connection import Store, connect
@@ -106,10 +105,9 @@ class Publication:
             return None
         registry = self.registry()
         held = registry.aliases(self.model_name)
+        wanted = (DEFAULT_CHAMPION, target) if alias is None else (alias.lower(),)
         for name, version in held.items():  # MLflow tells them apart, and whoever serves that one serves another model
-            if name.lower() != name and name.lower() in (
-                (DEFAULT_CHAMPION, target) if alias is None else (alias.lower(),)
-            ):
+            if name != name.lower() and name.lower() in wanted:
                 reason = (
                     f"v{version} has the alias {name!r}, and aliases are in lower case here: set {name.lower()}, and "
                     f"take that one away: MlflowClient().delete_registered_model_alias({self.model_name!r}, {name!r})"
@@ -154,8 +152,8 @@ class Publication:
         if self.is_untouched:
             return ""
         with self._connected().calling("list the registered models") as client:
-            names = [str(model.name) for model in client.search_registered_models()]
-        return did_you_mean(self.model_name, [name for name in names if not name.endswith((SUFFIX, but))])
+            names = model_names(client)
+        return did_you_mean(self.model_name, [name for name in names if not name.endswith(but)])
 
     def candidates_tested_on(self, first: date, last: date, *, but: Collection[str]) -> int:
         """How many other candidates have runs on just these test dates, as far as MOST_RUNS tell."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_nbaprops.errors import TrackingError
-from pytest_nbaprops.gate.verdict import Champion, Outcome, Verdict
+from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.registry import moves, recovery
-from pytest_nbaprops.registry.evaluation import Requirements, all_pass, evaluate_version
+from pytest_nbaprops.registry.evaluation import Requirements, all_pass, as_its_session_said, evaluate_version
 from pytest_nbaprops.registry.events import PROMOTE
 from pytest_nbaprops.registry.history import Tenure, read_history
 from pytest_nbaprops.registry.moves import Move, Promotion
@@ -210,12 +210,8 @@ class ModelRegistry:
         results = evaluate_version(
             label, metrics, predictions, criteria, champion=champion, never_a_champion=never_a_champion, seed=seed
         )
-        said = run.data.tags.get(tags.VERDICT) if run is not None else None
-        if said in (Verdict.REJECT.value, Verdict.INCONCLUSIVE.value):  # by what no criterion tells: a leak, say
-            reason = f"its own session said {said}: see the run's decision.json"
-            results = [
-                {**row, "passed": False, "outcome": Outcome.INCONCLUSIVE.value, "reason": reason} for row in results
-            ]
+        if run is not None:
+            results = as_its_session_said(results, run.data.tags.get(tags.VERDICT))
         return {
             "model_name": model_name,
             "version": str(target.version),

@@ -114,9 +114,15 @@ def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion:
 
 def no_such_model(client: MlflowClient, name: str) -> str:
     """That a model has no version, and which models there are."""
-    models = sorted(str(model.name) for model in client.search_registered_models())
-    others = [model for model in models if not model.endswith(SUFFIX)]
-    return f"there is no version of {name}; registered models: {', '.join(others) or 'none'} (--model NAME)"
+    return (
+        f"there is no version of {name}; registered models: {', '.join(model_names(client)) or 'none'} (--model NAME)"
+    )
+
+
+def model_names(client: MlflowClient) -> list[str]:
+    """The names of the registered models, without their journals."""
+    names = sorted(str(model.name) for model in client.search_registered_models())
+    return [name for name in names if not name.endswith(SUFFIX)]
 
 
 def listed(known: Sequence[ModelVersion]) -> str:

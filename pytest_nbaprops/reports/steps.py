@@ -43,7 +43,7 @@ def next_steps(document: Document) -> list[Step]:
 
 
 def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
-    alias = document["settings"]["alias"]
+    settings, alias = document["settings"], document["settings"]["alias"]
     if is_the_champion(leader):
         return [Step(text="Nothing to do: this model is registered already")]
     unable = leader.get("unregistrable")
@@ -51,14 +51,12 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text=f"Give it something to register ({unable}), then run again", command=_again(document))]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
-    undo = Step(
-        text="Undo it", command=nbaprops_command(document["settings"], "rollback", "--alias", alias, "--reason", "...")
-    )
+    undo = Step(text="Undo it", command=nbaprops_command(settings, "rollback", "--alias", alias, "--reason", "..."))
     if alias == "production":
-        predict = nbaprops_command(document["settings"], "predict", "--schedule", "tomorrow.csv")
+        predict = nbaprops_command(settings, "predict", "--schedule", "tomorrow.csv")
         return [Step(text="Predict tomorrow", command=predict), undo]
     words = ["promote", f"v{leader['model_version']}", "--alias", "production", *_criteria(document, leader)]
-    return [Step(text="Put it into production", command=nbaprops_command(document["settings"], *words)), undo]
+    return [Step(text="Put it into production", command=nbaprops_command(settings, *words)), undo]
 
 
 def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
@@ -84,12 +82,8 @@ def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if not leader.get("run_id") or not champion:
         return []
     run, other = str(leader["run_id"])[:8], "champion" if champion["version"] else str(champion["run_id"])[:8]
-    return [
-        Step(
-            text="See where it differs from the champion",
-            command=nbaprops_command(document["settings"], "compare", other, run),
-        )
-    ]
+    command = nbaprops_command(document["settings"], "compare", other, run)
+    return [Step(text="See where it differs from the champion", command=command)]
 
 
 def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:

@@ -23,6 +23,7 @@ from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact, redacted
+from pytest_nbaprops.registry.events import Event
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, is_alias, record_of, run_as_champion
@@ -212,27 +213,26 @@ class SessionChampion:
         return replace(now, predictions=self.publication.registry().load_predictions(now))
 
     @cached_property
-    def _rollbacks(self) -> dict[str, str]:
-        """Of each content that a rollback took the alias from what is said of that; the last one is said at once."""
+    def _rollbacks(self) -> dict[str, Event]:
+        """By the content of a model the rollback that took the alias from it; the last one is said at once."""
         if self.snapshot is not None or self.settings.promote == "off":
             return {}
         found = self.publication.attempt(partial(self.publication.rollbacks, self.settings.alias)) or []
-        told = {}
-        for content, event, still_there in found:
-            when = f"on {event.at[:10]} ({event.reason or 'no reason given'})"  # noqa: PD008 - a date, not a frame's
-            told[content] = said = f"v{event.previous} was rolled back from {event.alias} {when}"
-            if still_there:
-                self.remarks.warn("champion", f"{said}: what is promoted now may have the same fault")
-        return told
+        last = [_told(event) for _, event, still_there in found if still_there]
+        self.remarks.warn("champion", *(f"{said}: what is promoted now may have the same fault" for said in last))
+        return {content: event for content, event, _ in found}
 
     def rolled_back(self, content: str | None) -> str | None:
         """Why a model does not get the alias again by itself: a rollback took it away."""
-        if content is None or content not in self._rollbacks:
+        event = self._rollbacks.get(content or "")
+        if content is None or event is None:
             return None
-        said = self._rollbacks[content]
-        words = ("promote", said.partition(" ")[0], "--alias", self.settings.alias)
+        words = ("promote", f"v{event.previous}", "--alias", event.alias)
         by_hand = nbaprops_command(redacted(self.settings.to_dict()), *words)
-        return f"this very model was registered before, and {said}; change it, or give it the alias by hand: {by_hand}"
+        return (
+            f"this very model was registered before, and {_told(event)}; "
+            f"change it, or give it the alias by hand: {by_hand}"
+        )
 
     def lost_model(self, version: str) -> str | None:
         """Why a version of the registry is none to go on with: its files are gone."""
@@ -294,12 +294,10 @@ class SessionChampion:
 
     def _uncovered(self, version: Champion, stored: pd.DataFrame, candidates: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
-        judged_at, stored_has = (
-            record_of(version).metrics.get("mae"),
-            (stored["actual"] - stored["predicted"]).abs().mean(),
-        )
-        if judged_at is not None and not math.isclose(judged_at, stored_has, rel_tol=SAME):
-            return f"its stored predictions have MAE {stored_has:.4f}, and it was judged at {judged_at:.4f}"
+        judged = record_of(version).metrics.get("mae")
+        mae = (stored["actual"] - stored["predicted"]).abs().mean()
+        if judged is not None and not math.isclose(judged, mae, rel_tol=SAME):
+            return f"its stored predictions have MAE {mae:.4f}, and it was judged at {judged:.4f}"
         dates = _tested(candidates)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
@@ -337,6 +335,11 @@ def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None)
     there = [*takewhile(covered.__contains__, _tested(candidates))]
     enough = len(there) >= MIN_DATES
     return f"; it can be compared on the dates that it has: --nbaprops-test={there[0]}..{there[-1]}" if enough else ""
+
+
+def _told(rollback: Event) -> str:
+    when, why = rollback.at[:10], rollback.reason or "no reason given"  # noqa: PD008 - a date, not a frame's
+    return f"v{rollback.previous} was rolled back from {rollback.alias} on {when} ({why})"
 
 
 def _tested(candidates: Sequence[Candidate]) -> list[date]:

@@ -411,8 +411,6 @@ def _is_projects(state: Candidate) -> bool:
     """
     if state.recipe is None:
         return False
-    package, file = (
-        state.recipe.made_in.partition(".")[0],
-        getattr(sys.modules.get(state.recipe.made_in), "__file__", None),
-    )
+    package = state.recipe.made_in.partition(".")[0]
+    file = getattr(sys.modules.get(state.recipe.made_in), "__file__", None)
     return package not in REVIEWED or file is None or not is_library_file(file)

@@ -84,6 +84,15 @@ def test_outcomes_of_the_test_window_cannot_be_declared(games: pd.DataFrame, tmp
         refuse(games, written(table(games), tmp_path / file))
 
 
+def refuse_source(games: pd.DataFrame, path: Path) -> None:
+    """As the table of a feature group with the as-of date AS_OF."""
+    group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
+        lambda games, lines: (games, lines)[0][["GAME_ID"]]
+    )
+    declared: Any = SimpleNamespace(sources=(), data=None, test="last 20 dates", rootdir=str(path.parent))
+    refuse_games(declared, games, TARGET, [group])
+
+
 STILL_TO_COME = pytest.raises(SettingsError, match="'GUESS' holds outcomes of games that are still to come")
 
 
@@ -100,13 +109,8 @@ def test_a_groups_table_tells_no_outcome_before_the_game(
     """
     as_of = late(games)["GAME_DATE"] + pd.Timedelta(days=days)
     table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], LINE=11.5, ACTIVE=1, AS_OF=as_of)
-    path = written(table, tmp_path / "lines.csv")
-    group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
-        lambda games, lines: (games, lines)[0][["GAME_ID"]]
-    )
-    declared: Any = SimpleNamespace(sources=(), data=None, test="last 20 dates", rootdir=str(tmp_path))
     with expected:
-        refuse_games(declared, games, TARGET, [group])
+        refuse_source(games, written(table, tmp_path / "lines.csv"))
 
 
 @pytest.mark.parametrize("keys", [["GAME_ID", "PLAYER_ID"], ["GAME_DATE", "PLAYER_NAME"]])
@@ -115,13 +119,8 @@ def test_a_table_that_names_its_games_is_read_however_early_it_is_dated(
 ) -> None:
     """All of it may claim to be known since the season began."""
     table = late(games)[keys].assign(GUESS=answers(games)["GUESS"], AS_OF=games["GAME_DATE"].min())
-    path = written(table, tmp_path / "lines.csv")
-    group = feature_group(tier="core", sources={"lines": str(path)}, name="lines")(
-        lambda games, lines: (games, lines)[0][["GAME_ID"]]
-    )
-    declared: Any = SimpleNamespace(sources=(), data=None, test="last 20 dates", rootdir=str(tmp_path))
     with STILL_TO_COME:
-        refuse_games(declared, games, TARGET, [group])
+        refuse_source(games, written(table, tmp_path / "lines.csv"))
 
 
 @pytest.mark.parametrize("name", ALLOWED)
