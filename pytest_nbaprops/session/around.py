@@ -73,12 +73,14 @@ def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> I
         if type(value) in PLAIN:
             continue
         if not isinstance(value, type):
-            yield from ((label, file) for file in _files_called(value, called))
+            for file in _files_called(value, called):
+                yield label, file
         elif value.__module__ == name:
             for part, method in list(vars(value).items()):
                 if type(method) in PLAIN:
                     continue
-                yield from ((f"{label}.{part}", file) for file in _files_called(method, called))
+                for file in _files_called(method, called):
+                    yield f"{label}.{part}", file
         elif file := getattr(sys.modules.get(value.__module__), "__file__", None):
             yield label, file
 
@@ -86,9 +88,9 @@ def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> I
 def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str]:
     """Where the code lies that is run when a value is called, or asked of an instance; nothing for what is no code."""
     kind = type(value)
-    if isinstance(value, FunctionType):
+    if kind is FunctionType:
         yield _file_of_function(value)
-        if (inside := value.__dict__.get("__wrapped__")) is not None:
+        if value.__dict__ and (inside := value.__dict__.get("__wrapped__")) is not None:
             yield from _files_called(inside, called)
     elif kind in HOLDING:
         for held in (getattr(value, part, None) for part in HOLDING[kind]):
@@ -108,8 +110,9 @@ def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str
 
 def _file_of_function(function: FunctionType) -> str:
     """Of a function that was made of a text the file of the module whose names it has, if that is one."""
-    if any(type(value).__module__ == "unittest.mock" for value in function.__dict__.values()):
-        return "unittest.mock"
+    for value in function.__dict__.values():
+        if type(value).__module__ == "unittest.mock":
+            return "unittest.mock"
     file = function.__code__.co_filename
     return str(function.__globals__.get("__file__") or file) if file[:1] == "<" else file
 

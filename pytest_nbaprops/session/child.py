@@ -296,7 +296,7 @@ def _folder_of(data: str | None) -> str | None:
     return str(next(folders, None) or "") or None
 
 
-def file_digest(path: str) -> str | None:
+def file_digest(path: str | Path) -> str | None:
     """SHA-256 (hex) of a file; None where it cannot be read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()

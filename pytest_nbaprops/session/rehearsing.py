@@ -65,8 +65,9 @@ class Rehearsed:
         dates: that were compared.
         unknown: why nothing, or not enough, is known.
         warning: what is said without being judged.
-        files: digests of the project's modules that were loaded, by path: while they and the predictions are the same,
-            nothing is new.
+        files: digests of the project's modules that were loaded, by path (from the rootdir where it is below that, so
+            that a copy of the project knows what this one does): while they and the predictions are the same, nothing
+            is new.
     """
 
     leaks: list[Leak] = field(default_factory=list)
@@ -136,6 +137,7 @@ class Rehearsing:
 
     def _key(self, state: Candidate) -> str:
         plugins = (getattr(plugin, "__file__", None) for plugin in self.config.pluginmanager.get_plugins())
+        own = (str(file) for file in plugins if file and "site-packages" not in str(file))
         return content_key(
             {
                 "rehearsal": [REHEARSAL_VERSION, self._dates_again],
@@ -143,16 +145,20 @@ class Rehearsing:
                 "predicted": state.predicted(),  # whatever else it may hang on: a file, a variable, a program
                 "data": self.context.dataset.digest.full,
                 "known": sorted(self.context.settings.known_columns),
-                "declared": self.context.declared,
-                "plugins": sorted(str(file) for file in plugins if file and "site-packages" not in str(file)),
+                "declared": [self._near(path) for path in self.context.declared],
+                "plugins": sorted(map(self._near, own)),
             }
         )
 
     def _known(self, state: Candidate) -> Rehearsed | None:
         kept = self.store.check(self._key(state)) if self.context.settings.use_cache else None
-        if kept is None or any(file_digest(path) != digest for path, digest in kept["files"].items()):
+        if kept is None or any(file_digest(self.context.root / path) != was for path, was in kept["files"].items()):
             return None
         return Rehearsed.from_dict(kept)
+
+    def _near(self, file: str) -> str:
+        path = Path(file)
+        return path.relative_to(self.context.root).as_posix() if path.is_relative_to(self.context.root) else file
 
     # the sessions
 
@@ -280,7 +286,7 @@ class Rehearsing:
                 why = f"{again.failure} ({offline}see it with --nbaprops-rehearse {scene.dates[0]})"
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
-            known.files |= run.files
+            known.files |= {self._near(file): digest for file, digest in run.files.items()}
             rows = len(self.context.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
             if state.spec.code and max(again.fits, default=rows) < rows:
                 known.warning = known.warning or f"fits on {max(again.fits)} of {rows} training rows"

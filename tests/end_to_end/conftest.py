@@ -99,12 +99,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def known(once: Once, league: Path, python: str) -> Path:
-    """Tables of the league, and what the leak guard finds of the built-in groups on it: copying takes no time."""
+    """Tables of the league, and what the leak guard finds on it of the built-in groups and the quick recipe."""
 
     def make(folder: Path) -> None:
-        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "conftest.py").write_text(CONFTEST.strip())  # as pytester does, or it is another file
         (folder / "pytest.ini").write_text(INI.format(data=league))
-        command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=off", "-q"]
+        command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=dry-run", "-q"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
     return once("known", make) / ".nbaprops"
