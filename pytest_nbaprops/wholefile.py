@@ -39,9 +39,11 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             file.write(content)
         temporary.chmod(mode)
         move(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # what is written to a handle has no name
         raise
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GAMES = 10
 STARTER_MINUTES = 24.0
+SLICE_COLUMNS = ("minutes", "starter", "rest", "home", "month", "player_mean")
 
 
 def baseline_predictions(games: pd.DataFrame, target_columns: Sequence[str]) -> pd.Series[float]:

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pytest_nbaprops.data.schema import OUTCOME_COLUMNS
-from pytest_nbaprops.errors import InconclusiveError, did_you_mean
-from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, slice_names
+from pytest_nbaprops.data.schema import KEY_COLUMNS, OUTCOME_COLUMNS
+from pytest_nbaprops.errors import InconclusiveError, SettingsError, did_you_mean
+from pytest_nbaprops.features.baseline import SLICE_COLUMNS
+from pytest_nbaprops.gate.criteria import OUTCOME_NAMES, Criterion, slice_names
 
 Mask = npt.NDArray[np.bool_]
 
 # The standard error of a MAE is about 0.5 points with this many player-games: less says nothing about a slice.
 MIN_SLICE_ROWS = 100
 BOOKKEEPING = ("candidate", "fold")  # how the session is organised, nothing that a bet could be picked by
+KNOWN = (*SLICE_COLUMNS, *KEY_COLUMNS, "baseline", "line", "market")
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -29,6 +31,16 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+
+
+def refuse_unknown_slice(criterion: Criterion, option: str) -> None:
+    """SettingsError for a slice by a column that no predictions have; before anything is fitted."""
+    for name in slice_names(criterion.slice or "0"):
+        if name not in KNOWN:
+            raise SettingsError(
+                f"{option} {criterion.expression!r}: there is no column {name!r} to slice by"
+                f"{did_you_mean(name, KNOWN)}; known: {', '.join(KNOWN)}"
+            )
 
 
 def slice_mask(expression: str, columns: pd.DataFrame) -> Mask:

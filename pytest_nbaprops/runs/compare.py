@@ -152,7 +152,7 @@ def compare_runs(
     Raises:
         TrackingError: A run is unknown or ambiguous, or the store cannot be read.
     """
-    return compare(Lookup(store=as_store(store, tracking_uri), model_name=model_name), runs, metrics)
+    return compare(Lookup(store=as_store(store, tracking_uri, create=False), model_name=model_name), runs, metrics)
 
 
 def compare(lookup: Lookup, references: Sequence[str], metrics: Sequence[str] | None = None) -> Comparison:

@@ -24,7 +24,7 @@ from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.market.board import make_board
 from pytest_nbaprops.market.judge import judge
 from pytest_nbaprops.market.match import NO_GAME, match_players
-from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.odds import ODDS_COLUMNS, of_target
 from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.report import MarketReport
 from pytest_nbaprops.market.settings import MarketSettings
@@ -120,10 +120,14 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         allow_new_players: Take unknown names for debutants.
 
     Raises:
-        DataError: the schedule or the data cannot be used.
+        DataError: the schedule or the data cannot be used, or is not what `load_games` and `read_odds` give.
         TrackingError: the model is newer than the data or its features were made by other code, unless allowed.
         FeatureError: a feature group fails.
     """
+    _refuse_raw("games", games, (*KEY_COLUMNS, "PLAYER_NAME", "SEASON"), "load_games(path)")
+    for name, lines in (("odds", odds), ("earlier_odds", earlier_odds)):
+        if lines is not None:
+            _refuse_raw(name, lines, ODDS_COLUMNS, "read_odds(path)")
     served = loader.current()
     if not isinstance(schedule, Upcoming):
         read = schedule_of(schedule) if isinstance(schedule, pd.DataFrame) else read_schedule(schedule)
@@ -152,6 +156,16 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         notes=tuple(notes),
         warnings=warnings,
     )
+
+
+def _refuse_raw(what: str, given: Any, needed: Sequence[str], made_by: str) -> None:
+    """DataError for what was read in another way: its dates are texts, its columns are called otherwise."""
+    columns = getattr(given, "columns", ())
+    missing = [name for name in needed if name not in columns]
+    texts = [name for name in needed if name in columns and name.endswith("_DATE") and given[name].dtype.kind != "M"]
+    if missing or texts:
+        why = f"has no column {missing[0]}" if missing else f"has no dates in {texts[0]}"
+        raise DataError(f"{what} {why}: give what {made_by} returns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +332,8 @@ def _market(basis: _Basis, odds: pd.DataFrame) -> Market:
         examples = "; ".join(f"{p}: {r}" for p, r in lost[["PLAYER", "REASON"]].head(NAMED).itertuples(index=False))
         basis.notes.append(f"{len(lost)} player(s) of the odds are in no row of the schedule ({examples})")
     if found.matched.empty:
-        basis.notes.append("no line of the odds is for a player of the schedule: check the dates")
+        way_out = ": check the dates" if near.empty else ""  # else the note before names the players
+        basis.notes.append(f"no line of the odds is for a player of the schedule{way_out}")
     board = make_board(found.matched, target, snapshot=basis.bets.snapshot)
     market = Market(target=target, settings=basis.bets, lines=found, board=board)
     basis.notes.extend(market.board_problems())

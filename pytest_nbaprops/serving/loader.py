@@ -147,7 +147,7 @@ class ProductionModelLoader:
         self.model_name, self.alias = model_name, alias_name(alias)
         self.check_seconds, self.trusted_types = check_seconds, tuple(trusted_types)
         with self._registry_lock:
-            self._registry = ModelRegistry(store=as_store(store, tracking_uri))
+            self._registry = ModelRegistry(store=as_store(store, tracking_uri, create=False))
             self._served = self._load()
         self._problem: str | None = None
         self._next_check = time.monotonic() + check_seconds

@@ -5,7 +5,16 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterator
-from types import FunctionType, MethodType, ModuleType
+from importlib.machinery import ModuleSpec
+from types import (
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 
 import pytest
 
@@ -30,7 +39,13 @@ HOLDING: dict[type, tuple[str, ...]] = {
     type(functools.cache(len)): ("__wrapped__",),
     property: ("fget", "fset"),
 }
-PLAIN = frozenset((str, bytes, int, float, bool, tuple, list, dict, set, frozenset, ModuleType, type(None), type(len)))
+# Values that are not called, or are the compiled code of who made their type.
+PLAIN = frozenset(
+    (
+        *(str, bytes, int, float, bool, tuple, list, dict, set, frozenset, type(None), ModuleType, ModuleSpec),
+        *(type(len), WrapperDescriptorType, MethodDescriptorType, GetSetDescriptorType, MemberDescriptorType),
+    )
+)
 HIDDEN = ("pyfunc", "func", "__wrapped__")  # attributes of other wrappers (numpy.vectorize, joblib)
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
@@ -54,44 +69,50 @@ def patches(*libraries: str) -> dict[str, str]:
 
     By the names under which they stand there, the files that they come from.
     """
-    found, harmless = {}, dict[str, bool]()  # most functions share their file with others
-    called = dict[type, str | None]()
+    found, libraries_own = dict[str, str](), set[str]()  # most functions share their file with others
+    called, known = dict[type, str | None](), set[int]()  # and many names are for what has another one, too
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
             continue
-        for place, file in _code_in(name, module, called):
-            if file not in harmless:
-                harmless[file] = file[:1] == "<" or is_library_file(file)
-            if not harmless[file]:
-                found[f"{name}.{place}"] = file
+        for place, value in _code_in(name, module, known):
+            if type(value) is FunctionType and not value.__dict__ and value.__code__.co_filename in libraries_own:
+                continue  # nearly all there is
+            strange = None
+            for file in _files_called(value, called):
+                if file[:1] == "<" or file in libraries_own:
+                    continue
+                if is_library_file(file):
+                    libraries_own.add(file)
+                else:
+                    strange = file
+            if strange is None:
+                known.add(id(value))
+            else:
+                found[f"{name}.{place}"] = strange
     return found
 
 
-def _code_in(name: str, module: ModuleType, called: dict[type, str | None]) -> Iterator[tuple[str, str]]:
-    """The file of whatever can be called in a module, and in the classes that it defines."""
+def _code_in(name: str, module: ModuleType, known: set[int]) -> Iterator[tuple[str, object]]:
+    """Whatever can be called in a module, and in the classes that it defines, but what is known."""
     for label, value in list(vars(module).items()):
         if type(value) in PLAIN:
             continue
-        if not isinstance(value, type):
-            for file in _files_called(value, called):
-                yield label, file
-        elif value.__module__ == name:
+        if isinstance(value, type) and value.__module__ == name:
             for part, method in list(vars(value).items()):
-                if type(method) in PLAIN:
-                    continue
-                for file in _files_called(method, called):
-                    yield f"{label}.{part}", file
-        elif file := getattr(sys.modules.get(value.__module__), "__file__", None):
-            yield label, file
+                if type(method) not in PLAIN and id(method) not in known:
+                    yield f"{label}.{part}", method
+        elif id(value) not in known:
+            yield label, value
 
 
 def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str]:
     """Where the code lies that is run when a value is called, or asked of an instance; nothing for what is no code."""
     kind = type(value)
-    if kind is FunctionType:
+    if isinstance(value, type):
+        yield _file_of(value)
+    elif isinstance(value, FunctionType):
         yield _file_of_function(value)
-        if value.__dict__ and (inside := value.__dict__.get("__wrapped__")) is not None:
-            yield from _files_called(inside, called)
+        yield from _files_called(value.__dict__.get("__wrapped__"), called)
     elif kind in HOLDING:
         for held in (getattr(value, part, None) for part in HOLDING[kind]):
             for inside in held if isinstance(held, tuple) else (held,):
@@ -117,9 +138,10 @@ def _file_of_function(function: FunctionType) -> str:
     return str(function.__globals__.get("__file__") or file) if file[:1] == "<" else file
 
 
-def _file_of(plugin: object) -> str:
-    """Where a plugin is defined; what has no file is Python's own."""
-    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
+def _file_of(what: object) -> str:
+    """Where a module, a class or the class of a plugin is defined; what has no file is Python's own."""
+    kind = what if isinstance(what, type) else type(what)
+    module = what if isinstance(what, ModuleType) else sys.modules.get(kind.__module__)
     return getattr(module, "__file__", None) or "<frozen"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from pytest_nbaprops.errors import SettingsError, did_you_mean
 from pytest_nbaprops.gate.criteria import MARKET_METRICS, POINT_METRICS, parse_criterion, refuse_unknown_metric
+from pytest_nbaprops.gate.slices import refuse_unknown_slice
 from pytest_nbaprops.metrics.side import SIDE_STATISTICS
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate
@@ -49,7 +50,7 @@ def refuse_unknown_metrics(candidate: Candidate, item: pytest.Item, settings: Se
         by_hooks: whether `pytest_nbaprops_metrics` is implemented.
 
     Raises:
-        SettingsError: with what may have been meant.
+        SettingsError: with what may have been meant, for a column that a slice reads, too.
     """
     option = "nbaprops_criterion"  # where they were written, as their author knows it
     if "criterion" in settings.from_command_line:
@@ -65,6 +66,7 @@ def refuse_unknown_metrics(candidate: Candidate, item: pytest.Item, settings: Se
         if own and criterion.metric not in names and did_you_mean(criterion.metric, names):
             own = _is_said(criterion.metric, Path(settings.rootdir))
         refuse_unknown_metric(criterion, known, own=own, option=option)
+        refuse_unknown_slice(criterion, option)
 
 
 def _is_said(name: str, root: Path) -> bool:

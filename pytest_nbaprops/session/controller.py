@@ -215,11 +215,18 @@ class Controller:
     def final_code(self, code: int) -> int:
         """The process's exit code: a verdict's code is not lost, and no failure from elsewhere becomes 0."""
         if self.exit_code is None:
-            return code
+            return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED and self._has_no_share() else code
         pytests_own = code in PYTESTS_OWN and not self.stopped_by_maxfail
         if pytests_own and self.exit_code != Verdict.ERROR.exit_code:
             return code
         return self.exit_code or code
+
+    def _has_no_share(self) -> bool:
+        """Whether there are more shares than fits, and this is one of those that have nothing to do."""
+        if self.settings.shard is None or self.evidence is None:
+            return False
+        fits = sum(len({state.fold.fitted_at for state in candidate.folds}) for candidate in self.evidence.candidates)
+        return 0 < fits < self.settings.shard[0]
 
     def pytest_unconfigure(self) -> None:
         if self.context is None:

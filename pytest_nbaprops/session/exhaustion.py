@@ -9,11 +9,16 @@ from typing import Final
 
 from pytest_nbaprops.errors import NBAPropsError
 
-_EXHAUSTED: Final = {
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EMFILE", "ENFILE", "EIO")
-    if hasattr(errno, name)
+_WAYS_OUT: Final = {
+    "ENOSPC": "make room",
+    "EDQUOT": "make room",
+    "EFBIG": "raise the limit of a file's size (ulimit -f)",
+    "EROFS": "name places that can be written",
+    "EMFILE": "allow more open files (ulimit -n)",
+    "ENFILE": "allow more open files",
+    "EIO": "look at the disk",
 }
+_EXHAUSTED: Final = {number: way for name, way in _WAYS_OUT.items() if (number := getattr(errno, name, None))}
 
 
 class ExhaustedError(NBAPropsError):
@@ -34,6 +39,6 @@ def exhaustion_told() -> Iterator[None]:
             raise
         file = f" ({error.filename})" if error.filename else ""
         raise ExhaustedError(
-            f"the session cannot go on: {error.strerror}{file}; make room and run the same command again, "
-            "what is computed is kept"
+            f"the session cannot go on: {error.strerror}{file}; {_EXHAUSTED[error.errno]} and run the same command "
+            "again, what is computed is kept"
         ) from None

@@ -224,6 +224,7 @@ def _check_scheme(uri: str) -> None:
 _WAYS_OUT: Final = {
     "database is locked": "another program is writing to it: wait for that or end it, and run again",
     "refuses the credentials": "set them",
+    "does not allow this": "ask for the right",
     "broke off": "look at its log",
     "HTTP status": "look at what it says there",
 }

@@ -19,7 +19,11 @@ _MEANINGS: Final = (
     (r"Connection refused|NewConnectionError", "nothing answers at this address"),
     (r"ReadTimeout|ConnectTimeout|timed out|timeout exception", "it does not answer in time"),
     (
-        r"error code 40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED|not authenticated",
+        r"error code 403\b.*Permission denied|PERMISSION_DENIED",
+        "it does not allow this to who logs in (by MLFLOW_TRACKING_USERNAME or MLFLOW_TRACKING_TOKEN)",
+    ),
+    (
+        r"error code 40[13]\b|UNAUTHENTICATED|not authenticated",
         "it refuses the credentials (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)",
     ),
     (r"error code (\d+) != 200", r"it answers with HTTP status \1, as no MLflow server does"),

@@ -69,5 +69,15 @@ class RemoteFolder:
 
 
 def is_url(text: str) -> bool:
-    """Whether this names a place behind a URL rather than a folder."""
+    """Whether this names a place behind a URL rather than a folder.
+
+    Raises:
+        SettingsError: it is neither: `s3:/bucket`, `://bucket`.
+    """
+    scheme, found, rest = text.partition(":")
+    if found and len(scheme) != 1 and "/" not in scheme and not (scheme and rest.startswith("//")):
+        raise SettingsError(
+            f"{OPTION}: {redact(text)} is neither a folder nor a URL; write a URL as s3://bucket/folder, and a folder "
+            f"of that name as ./{redact(text)}"
+        )
     return "://" in text

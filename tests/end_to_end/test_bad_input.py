@@ -37,6 +37,8 @@ OPTIONS = {
     "run name": (("--nbaprops-run-name", "{when}"), "--nbaprops-run-name", "{date}"),
     "data": (("--nbaprops-data", "nowhere.csv"), "nowhere.csv", ""),
     "run name attribute": (("--nbaprops-run-name", "{date.year}"), "--nbaprops-run-name", "{date}"),
+    "slice": (("--nbaprops-criterion", "mae[minuts > 20] <= 9"), "--nbaprops-criterion", "did you mean minutes?"),
+    "store address": (("--nbaprops-store", "s3:/bucket"), "--nbaprops-store", "s3://bucket"),
     "store name": (("--nbaprops-store", "x" * 300), "the fold store", "--nbaprops-store"),
     "bet rule": (("--nbaprops-bet-rule", "best-line"), "--nbaprops-bet-rule", "--nbaprops-odds"),
 }

@@ -45,6 +45,14 @@ def test_what_is_no_share_is_refused(project: pytest.Pytester, share: str) -> No
     result.stderr.fnmatch_lines([f"*--nbaprops-shard: '{share}' is no share; write K/N*"])
 
 
+def test_a_share_without_a_fit_is_no_failure(project: pytest.Pytester) -> None:
+    """More jobs than fits: the last has nothing to do, and a matrix of jobs is well."""
+    args = ("--nbaprops-train", "--nbaprops-test=last 5 dates", "--nbaprops-refit=5", "--nbaprops-shard=2/2")
+    result = project.runpytest_inprocess(*args)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["nbaprops: share 2 of 2: 0 folds of 0 fits in the fold store; nothing was decided"])
+
+
 def test_a_share_cannot_promote(project: pytest.Pytester) -> None:
     """Whoever asks for both means something else."""
     result = project.runpytest_inprocess("--nbaprops-train", "--nbaprops-shard=1/2", "--nbaprops-promote=enforce")

@@ -182,6 +182,22 @@ def test_odds_give_line_edge_and_chances(loader: ProductionModelLoader, league: 
     assert "has never been held against lines" in forecast.warnings[0]
 
 
+def test_what_was_read_otherwise_is_refused(loader: ProductionModelLoader, league: World) -> None:
+    """A CSV as pandas reads it: one line says whose frame is wanted."""
+    texts = league.past.assign(GAME_DATE=league.past["GAME_DATE"].astype(str))
+    with pytest.raises(DataError, match=r"games has no dates in GAME_DATE: give what load_games\(path\) returns"):
+        predict_upcoming(league.schedule(), texts, loader)
+    with pytest.raises(DataError, match=r"odds has no column PLAYER: give what read_odds\(path\) returns"):
+        predict_upcoming(league.schedule(), league.past, loader, odds=pd.DataFrame({"player": ["A"]}))
+
+
+def test_a_loader_makes_no_store(tmp_path: Path) -> None:
+    """A misspelt path is not filled with an empty database."""
+    with pytest.raises(TrackingError, match="is empty"):
+        ProductionModelLoader(NAME, tracking_uri=f"sqlite:///{tmp_path / 'nothing.db'}")
+    assert not (tmp_path / "nothing.db").exists()
+
+
 def test_odds_for_other_days_are_not_taken(loader: ProductionModelLoader, league: World) -> None:
     """Nobody has a line then, and a note says so."""
     first = league.schedule().iloc[0]
