@@ -110,6 +110,21 @@ def known(once: Once, league: Path, python: str) -> Path:
     return once("known", make) / ".nbaprops"
 
 
+@pytest.fixture(scope="session")
+def promoted_once(once: Once, league: Path, migrated: Path, known: Path, python: str) -> Path:
+    """A project whose session has promoted a first version."""
+
+    def make(folder: Path) -> None:
+        shutil.copy(migrated, folder / "mlflow.db")
+        shutil.copytree(known, folder / ".nbaprops", ignore=lambda *_: ["folds", "models"])
+        (folder / "conftest.py").write_text(CONFTEST.strip())
+        (folder / "pytest.ini").write_text(INI.format(data=league))
+        command = [python, "-m", "pytest", "--nbaprops-train", "--nbaprops-promote=enforce", "-q"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    return once("promoted", make)
+
+
 # In-process sessions forget what they import: what is imported here is imported once.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
@@ -149,6 +164,17 @@ def train(project: pytest.Pytester, started_warm: None) -> Train:  # noqa: ARG00
         return Session(result=runner("--nbaprops-train", *args), folder=project.path)
 
     return run
+
+
+@pytest.fixture
+def promoted(project: pytest.Pytester, promoted_once: Path) -> Report:
+    """A first version under the target alias, in the project."""
+    for name in ("nbaprops-report", "mlartifacts", ".nbaprops"):
+        shutil.copytree(promoted_once / name, project.path / name, dirs_exist_ok=True)
+    shutil.copy(promoted_once / "mlflow.db", project.path / "mlflow.db")
+    report = Report(folder=project.path)
+    assert report.decision["promoted"] is True
+    return report
 
 
 @pytest.fixture

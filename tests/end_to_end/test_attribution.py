@@ -83,9 +83,9 @@ def test_the_seed_question(train: Train) -> None:
     assert "against the champion's: added opponent, skill; removed noise" in " ".join(run_b.output.split())
 
 
+@pytest.mark.usefixtures("promoted")
 def test_nothing_changed_is_nothing_to_attribute(train: Train) -> None:
     """The same features as the champion's: no walk, no table."""
-    train("--nbaprops-promote=enforce")
     session = train("--nbaprops-attribute", "--nbaprops-param=n_estimators=14")
     assert session.candidate["attribution"] == []
     assert not (session.folder / "nbaprops-report" / "attribution.csv").exists()

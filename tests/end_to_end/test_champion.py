@@ -15,7 +15,7 @@ from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promo
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.session import champion
 from pytest_nbaprops.tracking.connection import connect
-from tests.end_to_end.conftest import CONFTEST, Session, Train
+from tests.end_to_end.conftest import CONFTEST, Report, Session, Train
 
 AGAINST_ALONE = ("mae <= champion + 0.5",)
 AGAINST = ("--nbaprops-criterion=mae <= champion + 0.5", "--nbaprops-criterion=mae <= 50")
@@ -31,14 +31,6 @@ def against(session: Session) -> dict[str, Any]:
 
 def notes(session: Session) -> str:
     return "\n".join(session.decision["warnings"])
-
-
-@pytest.fixture
-def promoted(train: Train) -> Session:
-    """A first version under the target alias."""
-    session = train("--nbaprops-promote=enforce")
-    assert session.decision["promoted"] is True
-    return session
 
 
 @pytest.mark.usefixtures("promoted")
@@ -123,9 +115,8 @@ def test_what_the_gate_has_compared_can_be_put_live(train: Train, project: pytes
     assert result.criteria[0]["threshold"] == pytest.approx(against(session)["threshold"], abs=1e-9)
 
 
-def test_the_walk_again_gives_what_the_champion_would_have_had(
-    promoted: Session, train: Train, project: pytest.Pytester
-) -> None:
+@pytest.mark.usefixtures("promoted")
+def test_the_walk_again_gives_what_the_champion_would_have_had(train: Train, project: pytest.Pytester) -> None:
     """On changed data the champion's recipe is fitted on the new data, as if it had been a candidate there."""
     data = change_a_game(project)
     again = train(*OTHER, f"--nbaprops-data={data}")
@@ -134,7 +125,6 @@ def test_the_walk_again_gives_what_the_champion_would_have_had(
     alone = train(f"--nbaprops-data={data}", "--nbaprops-promote=off")
     mae = (alone.predictions["predicted"] - alone.predictions["actual"]).abs().mean()
     assert threshold == pytest.approx(mae + 0.5, abs=1e-9)
-    assert promoted.code == 0
 
 
 def change_a_game(project: pytest.Pytester) -> Path:
@@ -209,13 +199,13 @@ def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pyte
     assert "2 candidates were tried on the same dates" in notes(session)
 
 
-def snapshot_of(promoted: Session, folder: Path) -> Path:
+def snapshot_of(promoted: Report, folder: Path) -> Path:
     """The snapshot, for a session with another tracking store."""
     shutil.copytree(promoted.folder / "nbaprops-report" / "champion", folder)
     return folder
 
 
-def test_a_snapshot_stands_for_the_registry(promoted: Session, train: Train, tmp_path: Path) -> None:
+def test_a_snapshot_stands_for_the_registry(promoted: Report, train: Train, tmp_path: Path) -> None:
     """`enforce` leaves the champion as files, and a dry run elsewhere compares with them."""
     session = train(*OTHER, ELSEWHERE, f"--nbaprops-champion={snapshot_of(promoted, tmp_path / 'champion')}")
     assert session.code == 0
@@ -224,7 +214,7 @@ def test_a_snapshot_stands_for_the_registry(promoted: Session, train: Train, tmp
     assert session.candidate["lineage"]["added"] == []
 
 
-def test_a_snapshot_is_walked_forward_again_too(promoted: Session, train: Train, tmp_path: Path) -> None:
+def test_a_snapshot_is_walked_forward_again_too(promoted: Report, train: Train, tmp_path: Path) -> None:
     """Other dates than the snapshot's predictions cover."""
     path = snapshot_of(promoted, tmp_path / "champion")
     champion = f"--nbaprops-champion={path / 'version.json'}"
@@ -233,7 +223,7 @@ def test_a_snapshot_is_walked_forward_again_too(promoted: Session, train: Train,
     assert "walked forward again" in notes(session)
 
 
-def test_a_rejecting_session_leaves_the_old_champion(promoted: Session, train: Train) -> None:
+def test_a_rejecting_session_leaves_the_old_champion(promoted: Report, train: Train) -> None:
     """The snapshot is the version to beat after the session, whoever that is."""
     session = train("--nbaprops-promote=enforce", *OTHER, "--nbaprops-criterion=mae <= 0.1")
     assert session.code == 1
@@ -254,7 +244,7 @@ def broken(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "foreign", "no json"])
-def test_a_broken_snapshot_is_one_line(promoted: Session, train: Train, tmp_path: Path, how: str) -> None:
+def test_a_broken_snapshot_is_one_line(promoted: Report, train: Train, tmp_path: Path, how: str) -> None:
     """Exit 4 before any fold, naming option, path and the way out."""
     path = snapshot_of(promoted, tmp_path / "champion")
     broken(path, how)

@@ -233,9 +233,9 @@ def test_mlflow_run_id_in_the_environment_is_ignored(train: Train, monkeypatch: 
     assert train("--nbaprops-seed", "7").candidate["run_id"] != first
 
 
+@pytest.mark.usefixtures("promoted")
 def test_a_champion_that_vanishes_is_inconclusive(train: Train, project: pytest.Pytester) -> None:
     """A champion deleted while the session runs: criteria on it cannot be judged."""
-    assert train("--nbaprops-promote", "enforce").code == 0
     uri = f"sqlite:///{project.path / 'mlflow.db'}"
     project.makepyfile(
         "import mlflow, pytest\n\n"
@@ -251,9 +251,9 @@ def test_a_champion_that_vanishes_is_inconclusive(train: Train, project: pytest.
     assert "champion" in " ".join(session.decision["reasons"])
 
 
+@pytest.mark.usefixtures("promoted")
 def test_a_version_without_the_alias_is_inconclusive(train: Train) -> None:
     """Versions that exist without the champion's alias are not the same as no version at all."""
-    train("--nbaprops-promote", "enforce")
     args = ("--nbaprops-champion", "production", "--nbaprops-criterion", "mae <= champion + 5")
     session = train("--nbaprops-promote", "enforce", "--nbaprops-seed", "7", *args)
     assert session.code == 10, session.output

@@ -97,9 +97,9 @@ def test_a_run_that_is_not_there_is_one_line(train: Train, champion: str, said: 
     assert "Traceback" not in session.errors + session.output
 
 
+@pytest.mark.usefixtures("promoted")
 def test_an_alias_nobody_has_is_no_run(train: Train) -> None:
     """With versions but without the alias nothing is decided, and the reason says that no run is called so either."""
-    assert train("--nbaprops-promote=enforce").code == 0
     session = train(*AGAINST, "--nbaprops-champion=live", "--nbaprops-param=n_estimators=14")
     assert session.code == 10
     assert "none has the alias 'live', and no run is called so" in session.output.replace("\n", " ")
