@@ -25,7 +25,7 @@ from pytest_nbaprops.tracking.database import (
     sqlite_path,
     sqlite_uri,
 )
-from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.tracking.explain import explained, one_line
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.retries import PatientClient, RetryingClient
 
@@ -139,7 +139,7 @@ def connect(  # noqa: PLR0913 - where, how long, and what may be made
         except NBAPropsError:
             raise
         except Exception as error:
-            raise _unreachable(uri, one_line(error)) from error
+            raise _unreachable(uri, *explained(error)) from error
 
 
 def _opened(uri: str, artifact_root: Path | None, *, create: bool) -> Store:
@@ -221,20 +221,10 @@ def _check_scheme(uri: str) -> None:
     )
 
 
-_WAYS_OUT: Final = {
-    "database is locked": "another program is writing to it: wait for that or end it, and run again",
-    "refuses the credentials": "set them",
-    "does not allow this": "ask for the right",
-    "broke off": "look at its log",
-    "HTTP status": "look at what it says there",
-}
-
-
-def _unreachable(uri: str, reason: str) -> TrackingError:
+def _unreachable(uri: str, reason: str, way_out: str | None = None) -> TrackingError:
     usual = "start it" if uri.startswith("http") else "check the address and the rights"
-    way_out = next((way for sign, way in _WAYS_OUT.items() if sign in reason), usual)
     return TrackingError(
-        f"the tracking store {redact(uri)} can't be used: {reason}; {way_out},"
+        f"the tracking store {redact(uri)} can't be used: {reason}; {way_out or usual},"
         " or name another one with --nbaprops-tracking-uri or MLFLOW_TRACKING_URI (for example sqlite:///mlflow.db)"
     )
 
