@@ -31,7 +31,7 @@ from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, p
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.tracking.explain import one_line
-from pytest_nbaprops.tracking.models import check_storable
+from pytest_nbaprops.tracking.models import check_storable, warm_up
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import METRIC_NAME
 from pytest_nbaprops.walkforward.candidate import Candidate
@@ -212,6 +212,8 @@ class Judge:
         fold, dataset = final_fold(self.context, candidate), self.context.dataset
         digest, _ = candidate.estimator()
         if digest == estimators.RECIPE:
+            if self.context.resources.ahead.is_under_way(candidate.fit_key(fold, dataset.digest)):
+                warm_up()
             model, _ = fitted_model(candidate, fold, self.context.resources)
         else:
             unfitted = estimators.handed_over(str(digest), self.context.folder / estimators.HANDED_OVER)

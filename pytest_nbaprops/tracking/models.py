@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -55,14 +56,23 @@ def check_storable(estimator: Any, trusted_types: Sequence[str] = ()) -> None:
         return
     if (refused := loaders_refused()) is not None:
         raise _not_storable(estimator, refused)
-    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(_TRIAL_NAMES)))
-    rows = pd.DataFrame(values.astype(np.float32), columns=list(_TRIAL_NAMES))
+    rows = _made_up_rows()
     fitted = _trial_fit(estimator, rows)
     if fitted is None:  # it needs real data: what it is made of can be looked at unfitted
         _skops_bytes(estimator, trusted_types)
         return
     with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
         save_model(fitted, Path(folder) / "model", example=rows, trusted_types=trusted_types)
+
+
+def warm_up() -> None:
+    """Save a tiny model: with the first one MLflow looks up all that is installed, which is free beside a last fit."""
+    from xgboost import XGBRegressor  # noqa: PLC0415 - slow to import, and there by then
+
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder, suppress(TrackingError):
+        rows = _made_up_rows()
+        model = XGBRegressor(n_estimators=1, n_jobs=1).fit(rows, rows.iloc[:, 0])
+        save_model(model, Path(folder) / "model", example=rows)
 
 
 def loaders_refused() -> str | None:
@@ -79,6 +89,11 @@ def is_native(estimator: Any) -> bool:
     """Whether XGBoost itself stores the estimator; subclasses of the user's own may predict otherwise."""
     kind = type(estimator)
     return kind.__module__.startswith("xgboost.") and kind.__name__ in _NATIVE_CLASSES
+
+
+def _made_up_rows() -> pd.DataFrame:
+    values = np.random.default_rng(0).normal(size=(_TRIAL_ROWS, len(_TRIAL_NAMES)))
+    return pd.DataFrame(values.astype(np.float32), columns=list(_TRIAL_NAMES))
 
 
 def _trial_fit(estimator: Any, rows: pd.DataFrame) -> Any | None:

@@ -99,6 +99,10 @@ class FitsAhead:
             at_once = max(1, self._left)
             return max(1, threads // (min(last, at_once) if is_last else at_once))
 
+    def is_under_way(self, key: str) -> bool:
+        """Whether this fit is waited for, or being made."""
+        return key in self._futures and not self._futures[key].done()
+
     def wait(self, key: str) -> float | None:
         """Seconds that a fit made ahead has taken, its model lies in the store; None for one that was not.
 
