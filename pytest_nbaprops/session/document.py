@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,8 +111,7 @@ class DecisionDocument:
         if recipe is not None and other is not None:
             ours |= {"estimator": recipe.import_path, **recipe.identity()["parameters"]}
             theirs |= {"estimator": other["import_path"], **other["parameters"]}
-        moved = (name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name))
-        return {name: [theirs.get(name), ours.get(name)] for name in moved}
+        return parameter_changes(theirs, ours)
 
     def remark(self, decision: SessionDecision) -> None:
         """Add what there is to say beside the verdict and nobody has said yet."""
@@ -136,3 +136,25 @@ class DecisionDocument:
         if decision.winner is not None:
             tested.append(self.champion.tried_before(self.evidence.candidates))
         self.remarks.warn("test dates", *filter(None, tested))
+
+
+def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What differs, as [before, after]; an estimator is its class and the head of its code's digest.
+
+    What holds other estimators, such as the steps of a pipeline, is left out: each of them stands for itself.
+    """
+    pairs = {name: [before.get(name), after.get(name)] for name in {**before, **after}}
+    return {
+        name: [_readable(value) for value in pair]
+        for name, pair in pairs.items()
+        if pair[0] != pair[1] and not any(isinstance(part, list) for value in pair for part in _listed(value))
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _readable(value: Any) -> Any:
+    made_by = re.fullmatch(r"[\w.]+:([\w.]+):([0-9a-f]{8})[0-9a-f]{8}", value) if isinstance(value, str) else None
+    return value if made_by is None else f"{made_by[1]} ({made_by[2]})"
