@@ -1,4 +1,7 @@
-"""Which run people mean: a unique prefix of its id, its name, `champion`, `latest`, `v3` or `@staging`."""
+"""Which run people mean: a unique prefix of its id, its name, `champion`, `latest`, `v3` or `@staging`.
+
+Of an imported run the id that it had before is as good.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pytest_nbaprops.registry.versions import alias_name, deciding_run, holders,
 from pytest_nbaprops.runs.storedrun import started
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.search import ACTIVE, DELETED, experiments, found, quoted
+from pytest_nbaprops.tracking.tags import IMPORTED_RUN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,6 +110,7 @@ class Lookup:
             matches = _named(client, reference, ids, ACTIVE)
             if not matches and _VERSION.fullmatch(reference):
                 return self._of_version(client, reference)
+        matches = matches or _imported(client, reference, ids)
         if len(matches) > 1:
             raise _several(reference, matches)
         if not matches:
@@ -151,6 +156,14 @@ def _named(client: MlflowClient, reference: str, ids: list[str], view: int, *, s
         conditions.append(f"attributes.run_id LIKE '{reference.lower()}%'")
     searches = [client.search_runs(ids, text, view, max_results=_SHOWN + 1) for text in conditions] if ids else []
     return list({run.info.run_id: run for search in searches for run in search}.values())
+
+
+def _imported(client: MlflowClient, reference: str, ids: list[str]) -> list[Run]:
+    """Runs that had such an id where they were imported from: notes and notebooks name them by it."""
+    if not ids or not _PREFIX.fullmatch(reference.lower()) or len(reference) < _SHORTEST:
+        return []
+    text = f"tags.`{IMPORTED_RUN}` LIKE '{reference.lower()}%'"
+    return list(client.search_runs(ids, text, ACTIVE, max_results=_SHOWN + 1))
 
 
 def _candidates(runs: Sequence[Run]) -> str:

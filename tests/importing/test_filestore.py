@@ -167,6 +167,13 @@ def test_rows_of_names_become_predictions(brought: Imported) -> None:
     assert frame["GAME_ID"].iloc[0] == "0022300000"
 
 
+def test_the_old_id_still_names_the_run(brought: Imported) -> None:
+    """Whole, or its beginning, as notes and notebooks have it."""
+    lookup = Lookup(store=brought.store, model_name=MODEL)
+    for reference in (run_id(1), run_id(1)[:31]):
+        assert [run.info.run_id for run in lookup.runs([reference])] == [brought.id(1)]
+
+
 def test_imported_runs_are_ranked_and_compared(brought: Imported) -> None:
     """By the one name that their metrics have now."""
     ranking = best_runs(Lookup(store=brought.store, model_name=MODEL), Question(any_data=True))
