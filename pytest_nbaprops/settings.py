@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -90,9 +90,10 @@ class Settings:
     @property
     def market(self) -> MarketSettings:
         """How lines are judged."""
-        return MarketSettings.read(
+        read = MarketSettings.read(
             rule=self.bet_rule, min_edge=self.min_edge, stake=self.stake, snapshot=self.snapshot, seed=self.seed
         )
+        return replace(read, known_good=self.known_good is not None)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settings:

@@ -13,6 +13,7 @@ from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
 from pytest_nbaprops.gate.rows import KEYS, checked_rows
+from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import (
     CandidateDecision,
     CandidateEvidence,
@@ -32,6 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 NAMED_DATES = 3
+COUNTS = ("n_predictions", "n_bets")
+NO_QUALITY = "that counts, and says nothing of how good it is: ask for more, such as mae < baseline"
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
 
@@ -198,10 +201,12 @@ def _verdict(
     passed, skipped = said[Outcome.PASSED], said[Outcome.SKIPPED]
     if evidence.identical_to and (passed or skipped):
         passed, skipped = [f"already {evidence.identical_to}"], []
-    if passed and not skipped:
+    only_counts = not evidence.identical_to and all(r.metric in COUNTS for r in results if r.outcome is Outcome.PASSED)
+    if passed and not skipped and not only_counts:
         return Verdict.PROMOTE, tuple(passed)
     first = f"no criterion applies: {results[0].expression}: {results[0].reason}" if results else None
-    return Verdict.INCONCLUSIVE, (first or "there are no criteria",)
+    counts = f"{passed[0]}: {NO_QUALITY}" if passed and not skipped else None
+    return Verdict.INCONCLUSIVE, (counts or first or "there are no criteria",)
 
 
 def _registrable(candidate: CandidateDecision) -> CandidateDecision:
@@ -225,7 +230,9 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
     unable = None
     if winner.unable is not None:
         unable = f"{winner.name} would not be promoted under enforce: nothing to register: {winner.unable}"
-    remarks = tuple(filter(None, (remark, unable)))
+    dates = 0 if winner.rows is None else winner.rows["GAME_DATE"].nunique()
+    few = f"{winner.name} was judged on {dates} game dates, which say little of other nights"
+    remarks = tuple(filter(None, (remark, unable, few if dates < MIN_DATES else None)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )

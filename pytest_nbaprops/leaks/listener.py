@@ -58,6 +58,7 @@ class Listener:
         project: folders that are the project's, though they lie among the libraries.
         declared: files that may be read.
         other: how files and environment variables answer otherwise, if they do.
+        variables: names of the environment variables that the project has asked for, set or not.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Listener:
         self._read: set[str] = set()
         self.other: str | None = None
         self._heard: dict[Read, None] = {}
+        self.variables: set[str] = set()
         self._opened: set[str] = set()
         self._written: set[str] = set()  # by this very process, from their first byte on
         self._touched: set[str] = set()  # their times of writing say nothing
@@ -208,11 +210,15 @@ class Listener:
         return path.endswith(CODE) or self._is_own(path)
 
     def asks_variable(self, name: str, frame: FrameType | None) -> bool:
-        """Whether the project asks for an environment variable; it is noted."""
+        """Whether the project asks for an environment variable, set or not; its name is kept."""
         caller = caller_of(frame, self.project)
         if asks := caller.who == "project" and caller.itself:
-            self._heard[Read(what=f"{VARIABLE}{name}", tried=True, where=caller.line)] = None
+            self.variables.add(name)
         return asks
+
+    def hears_variable(self, name: str, frame: FrameType | None) -> None:
+        """Note that the project gets a value that can be another one."""
+        self._heard[Read(what=f"{VARIABLE}{name}", tried=True, where=caller_of(frame, self.project).line)] = None
 
     def _is_own(self, path: str) -> bool:
         """Declared, in memory, or written since this process began."""

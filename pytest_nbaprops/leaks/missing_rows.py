@@ -66,13 +66,19 @@ class Gaps:
 
 
 def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None = None) -> Gaps:
-    """What the games lack, and whether on the tested dates; `known` is the user's own explanation."""
+    """What the games lack, and whether on the tested dates; `known` is the user's own explanation.
+
+    It explains rows that are missing or do not add up. Nothing explains a game that tells its outcome the day before.
+    """
     seasons = list(_whole_seasons(games))
     if (picked := _first_picked(seasons)) is not None:
         return Gaps(picked=picked)
+    if (twice := _twice(games, tested)) is not None:
+        return Gaps(problem=twice)
+    problem = _changed(games, tested) or _more_often(games, tested)
     if known:
-        return Gaps(said=[f"rows are missing from the games, as is known: {known}"])
-    problem = _changed(games, tested) or _twice(games, tested) or _more_often(games, tested)
+        overruled = [f"overruled by that: {problem.partition(':')[0]}"] if problem is not None else []
+        return Gaps(said=[f"rows are missing from the games, as is known: {known}", *overruled])
     share = _incomplete(seasons)
     if problem is not None or share <= 1 - WHOLE:
         return Gaps(problem=problem)
@@ -110,7 +116,7 @@ def _twice(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
         return None
     return (
         f"{repeated.sum()} of {len(repeated)} box scores on the tested dates are those of an earlier date, too: games "
-        "are there twice, under two dates and ids; load each of them once, or say why with nbaprops_known_gaps = REASON"
+        "are there twice, under two dates and ids, and the first tells the other's outcome; load each of them once"
     )
 
 

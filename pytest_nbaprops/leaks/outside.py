@@ -238,11 +238,14 @@ def _environment(variables: Any, listener: Listener) -> type[Any]:
     real, given = type(variables), dict(variables)  # the class has no public name
 
     def __getitem__(self: Any, key: Any) -> Any:  # noqa: N807 - it becomes one
+        name = os.fsdecode(key)
+        asked = listener.asks_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
         value = real.__getitem__(self, key)
-        if given.get(key) != value or os.path.exists(value):  # noqa: PTH110 - a value is not always a path
+        if not asked or given.get(key) != value or os.path.exists(value):  # noqa: PTH110 - a value is not always a path
             return value
-        asked = listener.asks_variable(os.fsdecode(key), sys._getframe(1)) and listener.other  # noqa: SLF001 - as above
-        return value.translate(_DIGITS if isinstance(value, bytes) else _DIGITS_OF_TEXT) if asked else value
+        listener.hears_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
+        table = _DIGITS if isinstance(value, bytes) else _DIGITS_OF_TEXT
+        return value.translate(table) if listener.other else value
 
     def __setitem__(self: Any, key: Any, value: Any) -> None:  # noqa: N807 - as above
         given.pop(key, None)

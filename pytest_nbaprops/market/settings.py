@@ -29,6 +29,7 @@ class MarketSettings:
         min_edge: Lowest expected return per unit staked that is bet on, 0.02 for 2%; above 0 in any case.
         kelly: Share of the Kelly stake, of a bankroll of 100 units that is not compounded; None: one unit a bet.
         seed: Of the coin and of the intervals.
+        known_good: Whether a model may be right about more lines than anybody is.
     """
 
     snapshot: Snapshot = "last"
@@ -37,6 +38,7 @@ class MarketSettings:
     min_edge: float = 0.0
     kelly: float | None = None
     seed: int = 42
+    known_good: bool = False
 
     @classmethod
     def read(

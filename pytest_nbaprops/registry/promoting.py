@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.errors import SettingsError, TrackingError
+from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
 from pytest_nbaprops.gate.verdict import Champion, Outcome
 from pytest_nbaprops.registry.history import FORCED
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.registry import ModelRegistry
-from pytest_nbaprops.registry.versions import DEFAULT_CHAMPION, alias_name, deciding_run, known_version, listed
+from pytest_nbaprops.registry.versions import (
+    DEFAULT_CHAMPION,
+    alias_name,
+    criteria_of_champion,
+    deciding_run,
+    known_version,
+    listed,
+)
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.registering import refuse_missing
@@ -84,8 +93,18 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""
     forced = "" if passed else " (forced: not every criterion holds)"
-    said = f"{name} v{number} is {alias} now{before}{forced}"
+    said = f"{name} v{number} is {alias} now{before}{forced}{_weaker(registry, request, holding)}"
     return replace(result, holds=True, changed=True, forced=not passed, said=said)
+
+
+def _weaker(registry: ModelRegistry, request: PromotionRequest, holding: Mapping[str, str]) -> str:
+    """What the version that had the alias had to pass, and this one had not."""
+    before = registry.champion(request.name, alias_name(request.alias)) if request.alias in holding else None
+    asked = None if before is None else criteria_of_champion(before)
+    with suppress(SettingsError):  # of criteria that another version wrote
+        if weaker := weaker_than(parse_criteria(request.criteria), parse_criteria(asked or ())):
+            return f"; v{holding[request.alias]} had to pass {', '.join(map(repr, weaker))}, which was not asked now"
+    return ""
 
 
 def _promote(  # noqa: PLR0913 - what was judged, and against whom

@@ -23,7 +23,7 @@ from pytest_nbaprops.leaks.at_hand import hashes
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
-from pytest_nbaprops.leaks.leak import Leak, detail_of
+from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
 from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
@@ -104,7 +104,8 @@ class GroupGuard:
             through = self.context.dataset.digest.dates[-1]
             rests_on = {"through": through, "rests_on": self._rests_on(name, through)}
             kept[name] = {"leaks": [leak.to_dict() for leak in leaks], **seen, **rests_on}
-            if self.keeps:
+            # What is declared nowhere may have come from code that the key does not know, and be mended there.
+            if self.keeps and not any(leak.kind == UNDECLARED for leak in leaks):
                 store.keep_check(keys[name], kept[name])
         self.dates = sorted({day for dates in plan.values() for day in dates["dates"]})
         tested = set(map(str, self.tested))

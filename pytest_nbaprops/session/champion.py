@@ -7,7 +7,7 @@ are walked forward again in this session; where neither can be, criteria on it a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -170,19 +170,28 @@ class SessionChampion:
             if not asked and self.settings.champion is not None:
                 self.remarks.warn("champion", f"{OPTION} {self.settings.champion}: {now.unavailable}")
             return now, None
-        theirs, ours = record_of(now).libraries, libraries()  # one that does not say is taken as it is
-        for name, title in FITTING.items():
-            if name in theirs and theirs[name] != ours.get(name):
-                self.remarks.warn(
-                    "champion",
-                    f"the champion {now.label} was made with {title} {theirs[name]}, and this session has "
-                    f"{ours[name]}: the same settings can predict otherwise",
-                )
+        if asked and (passed_over := self._passed_over(now)) is not None:
+            self.remarks.problem(passed_over)
+        self.remarks.warn("champion", *_other_libraries(now))
         stored, problem = self._stored(now)
         uncovered = self._uncovered(now, stored, candidates) if asked and stored is not None else problem
         if asked and uncovered is not None:
             return self._walked_again(now, candidates, uncovered, stored), None
         return replace(now, predictions=stored, unavailable=now.unavailable if asked else problem), None
+
+    def _passed_over(self, champion: Champion) -> str | None:
+        """Why who beats a champion that was named is not known to beat the version that it would replace."""
+        if self.settings.champion is None or self.snapshot is not None or self.publication.is_untouched:
+            return None
+        held = self.publication.registry().aliases(self.settings.model_name)
+        replaced = held.get(self.settings.alias)
+        beaten = champion.version is not None and champion.version in (replaced, held.get(DEFAULT_CHAMPION))
+        if replaced is None or beaten:
+            return None
+        return (
+            f"{self.settings.alias} is v{replaced}, and the champion that was named is {champion.label}: whether "
+            f"v{replaced} is any worse is not known; leave {OPTION} out, or give the alias by hand (nbaprops promote)"
+        )
 
     @cached_property
     def lineage(self) -> Lineage | None:
@@ -340,6 +349,16 @@ def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None)
 def _told(rollback: Event) -> str:
     when, why = rollback.at[:10], rollback.reason or "no reason given"  # noqa: PD008 - a date, not a frame's
     return f"v{rollback.previous} was rolled back from {rollback.alias} on {when} ({why})"
+
+
+def _other_libraries(version: Champion) -> Iterator[str]:
+    theirs, ours = record_of(version).libraries, libraries()  # one that does not say is taken as it is
+    for name, title in FITTING.items():
+        if name in theirs and theirs[name] != ours.get(name):
+            yield (
+                f"the champion {version.label} was made with {title} {theirs[name]}, and this session has "
+                f"{ours[name]}: the same settings can predict otherwise"
+            )
 
 
 def _tested(candidates: Sequence[Candidate]) -> list[date]:

@@ -48,12 +48,14 @@ class FoldAgain:
 class Again:
     """What a rehearsal leaves: its folds by node id, what was read around them, and the project's files by digest.
 
+    `variables` are the names of environment variables that the project asked for.
     `failure` says why a fold is not there, `offline` whether no server could be reached.
     """
 
     folds: dict[str, FoldAgain] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
     files: dict[str, str | None] = field(default_factory=dict)
+    variables: list[str] = field(default_factory=list)
     failure: str = "it did not run"
     offline: bool = False
 
@@ -151,6 +153,7 @@ class Rehearsal:
         modules = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         files = {str(file) for file in modules if str(file).endswith(".py") and not is_library_file(str(file))}
         self.again.files = {file: file_digest(file) for file in sorted(files)}
+        self.again.variables = sorted(self.order.listener.variables)
         self.order.leave(self.again)
 
 

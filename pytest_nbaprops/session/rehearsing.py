@@ -5,11 +5,12 @@ An honest test predicts the same. Where it does not, sessions that change one th
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
+from pytest_nbaprops.plugin import variables_key
 from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
@@ -42,7 +44,7 @@ from pytest_nbaprops.session.scenes import (
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.walkforward.estimators import can_be_made_ahead
 
-REHEARSAL_VERSION = "13"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "14"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
@@ -68,6 +70,8 @@ class Rehearsed:
         files: digests of the project's modules that were loaded, by path (from the rootdir where it is below that, so
             that a copy of the project knows what this one does): while they and the predictions are the same, nothing
             is new.
+        variables: digests of the environment variables that the project asked for, None for one that was not set: the
+            same holds for them.
     """
 
     leaks: list[Leak] = field(default_factory=list)
@@ -76,6 +80,7 @@ class Rehearsed:
     warning: str | None = None
     seconds: float = 0.0
     files: dict[str, str | None] = field(default_factory=dict)
+    variables: dict[str, str | None] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "leaks": [leak.to_dict() for leak in self.leaks], "seconds": 0.0}
@@ -154,7 +159,12 @@ class Rehearsing:
         kept = self.store.check(self._key(state)) if self.context.settings.use_cache else None
         if kept is None or any(file_digest(self.context.root / path) != was for path, was in kept["files"].items()):
             return None
-        return Rehearsed.from_dict(kept)
+        return Rehearsed.from_dict(kept) if kept["variables"] == self._variables(kept["variables"]) else None
+
+    def _variables(self, names: Iterable[str]) -> dict[str, str | None]:
+        """What these environment variables were when the session began, as rehearsals get them."""
+        values = self.config.stash.get(variables_key, dict(os.environ))
+        return {name: content_key({"value": values[name]}) if name in values else None for name in names}
 
     def _near(self, file: str) -> str:
         path = Path(file)
@@ -286,6 +296,7 @@ class Rehearsing:
                 why = f"{again.failure} ({offline}see it with --nbaprops-rehearse {scene.dates[0]})"
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
+            known.variables |= self._variables(run.variables)
             known.files |= {self._near(file): digest for file, digest in run.files.items()}
             rows = len(self.context.dataset.positions(fold.fold.train_start, fold.fold.fitted_at))
             if state.spec.code and max(again.fits, default=rows) < rows:

@@ -259,3 +259,14 @@ def test_enforce_refuses_a_snapshot(train: Train, tmp_path: Path) -> None:
     session = train("--nbaprops-promote=enforce", f"--nbaprops-champion={tmp_path}")
     assert session.code == 4
     assert "name an alias" in session.errors
+
+
+@pytest.mark.usefixtures("promoted")
+def test_who_beats_another_than_the_one_it_would_replace_is_not_known(train: Train) -> None:
+    """A run that was named serves nobody; without that name the version under the alias is the one to beat."""
+    worse = train("--nbaprops-param=n_estimators=1", "--nbaprops-criterion=mae <= 50", "--nbaprops-promote=dry-run")
+    named = f"--nbaprops-champion={worse.candidate['run_id'][:12]}"
+    session = train("--nbaprops-param=n_estimators=9", *AGAINST, named, "--nbaprops-promote=enforce")
+    assert (session.decision["verdict"], session.decision["promoted"]) == ("INCONCLUSIVE", False)
+    assert "staging is v1, and the champion that was named is run " in session.decision["reasons"][0]
+    assert train(*OTHER).decision["verdict"] == "PROMOTE"

@@ -123,6 +123,34 @@ def test_where_a_recipes_parameters_are_from_is_known(
     )
 
 
+def test_a_variable_that_is_set_later_is_asked_about_again(
+    project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folds of before say nothing of the model that would be fitted with it now."""
+    project.makeconftest(TUNED.replace("ALPHA", "float(__import__('os').environ.get('RIDGE_ALPHA', '1'))"))
+    assert train(FEW_FOLDS).decision["verdict"] == "PROMOTE"
+    monkeypatch.setenv("RIDGE_ALPHA", "8.5")
+    session = train(FEW_FOLDS)
+    assert (session.candidate["verdict"], kinds(session.candidate)) == ("INCONCLUSIVE", ["undeclared source"])
+    monkeypatch.delenv("RIDGE_ALPHA")
+    assert train(FEW_FOLDS).decision["verdict"] == "PROMOTE"
+
+
+def test_a_group_is_asked_again_where_what_was_undeclared_is_gone(project: pytest.Pytester, train: Train) -> None:
+    """It was no code of the group's: the conftest that it is registered in asked a program."""
+    asks = "import subprocess, sys\nOUT = subprocess.run([sys.executable, '-c', '1'], check=True)\n"
+    group = (
+        "from pytest_nbaprops import feature_group\nimport pandas as pd\n\n"
+        "@feature_group(tier='role')\ndef form(games):\n"
+        "    before = games.groupby('PLAYER_ID')['PTS'].shift(1)\n    return pd.DataFrame({'form': before})\n"
+    )
+    project.makeconftest(CONFTEST + asks + group)
+    session = train(FEW_FOLDS, "--nbaprops-features=core,form")
+    assert "undeclared source" in kinds(session.candidate)
+    project.makeconftest(CONFTEST + group)
+    assert train(FEW_FOLDS, "--nbaprops-features=core,form").decision["verdict"] == "PROMOTE"
+
+
 def test_what_was_made_with_own_code_around_is_nobody_elses(project: pytest.Pytester, train: Train) -> None:
     """A patch that is gone leaves no fold behind that a clean session would believe without running it again."""
     helps = (

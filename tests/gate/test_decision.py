@@ -68,6 +68,16 @@ def test_numbers_need_no_interval() -> None:
     assert decision.criteria[0].ci_low is None
 
 
+def test_what_only_counts_speaks_for_nobody() -> None:
+    """As many predictions as anybody's are no reason to serve a model."""
+    rows = season(dates=25)
+    of_all = evidence(rows, expected_rows=rows, folds=folds(25))
+    decision = judged(of_all, "n_predictions >= 1")
+    assert decision.verdict is INCONCLUSIVE
+    assert "says nothing of how good it is" in decision.reasons[0]
+    assert judged(of_all, "n_predictions >= 1", "mae <= 50").verdict is PROMOTE
+
+
 @pytest.mark.parametrize("criterion", ["mae < baseline", "mae.high < 6"])
 def test_an_interval_needs_twenty_dates(criterion: str) -> None:
     """References and ends of intervals are inconclusive on five dates."""

@@ -13,6 +13,7 @@ from pytest_nbaprops.gate.decision import CandidateDecision, CandidateEvidence, 
 from pytest_nbaprops.gate.verdict import CriterionResult, Outcome
 from pytest_nbaprops.market.judge import judge as judge_market
 from pytest_nbaprops.market.judge import with_lines
+from pytest_nbaprops.market.settings import MarketSettings
 from tests.gate.evidence import folds
 from tests.market.frames import market_of, season
 
@@ -23,7 +24,7 @@ KEYS = ["GAME_DATE", "GAME_ID", "PLAYER_ID"]
 def evidence(knows: float, dates: int = 80) -> CandidateEvidence:
     """A candidate that knows a share of what the line misses."""
     predictions, matched = season(dates=dates, knows=knows)
-    market = market_of(matched)
+    market = market_of(matched, MarketSettings(known_good=True))  # nobody knows a half of what real lines miss
     frame = with_lines(predictions.assign(baseline=predictions["predicted"] + 1), market)
     return CandidateEvidence(
         name="advanced",

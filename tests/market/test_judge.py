@@ -307,3 +307,17 @@ def test_offers_have_both_sides_of_every_line() -> None:
         ["over", 1.9, 1], ["under", 1.8, -1], ["over", 1.9, 0], ["under", 1.8, 0]
     ]  # fmt: skip
     assert offers["value"].tolist()[:2] == pytest.approx([0.5 * 0.9 - 0.4, 0.4 * 0.8 - 0.5])
+
+
+def test_nobody_is_right_about_all_lines() -> None:
+    """Lines of other nights are far off, and whatever the model says is on their right side: nothing is judged by them.
+
+    Half of what the line misses is more than anybody knows; a tenth of it is what a good model may.
+    """
+    predictions, matched = season(dates=60, knows=0.1)
+    assert judge(predictions, market_of(matched)).impossible == ""
+    off = np.random.default_rng(3).normal(0, 6, len(matched)).round()
+    there = judge(predictions, market_of(matched.assign(LINE=matched["LINE"] + off)))
+    assert "nobody is of all of them" in there.impossible
+    excused = market_of(matched.assign(LINE=matched["LINE"] + off), MarketSettings(known_good=True))
+    assert judge(predictions, excused).impossible == ""
