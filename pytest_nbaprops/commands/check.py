@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.market.inspection import Inspection
     from pytest_nbaprops.settings import Settings
 
-NAMED, SIDES_SHOWN = 20, 10
+NAMED, SIDES_SHOWN, MARKETS_SHOWN = 20, 10, 5
 BOOKS = {"margin": ".1%"}
 PAIRS = {"gain": ".1%", "line_over": ".1f", "line_under": ".1f", "over_price": ".3f", "under_price": ".3f"}
 
@@ -38,6 +38,8 @@ def check(**asked: Any) -> None:
 
     Example: nbaprops check --data game_logs/
     """
+    if asked["odds"] == "":
+        raise click.UsageError("--odds is empty: name a file, folder or glob of player-prop lines")
     if asked["odds"] is None:
         _check_games(asked["data"], asked["style"])
         return
@@ -92,17 +94,22 @@ def _games_report(config: pytest.Config, settings: Settings) -> tuple[Report, bo
 
 def _inspected(config: pytest.Config, settings: Settings, path: str) -> list[Inspection]:
     """One inspection per target; the lines are matched where the project has games of its own."""
-    from pytest_nbaprops.data.sample import SAMPLE_LABEL  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.data.problems import listed  # noqa: PLC0415 - heavy
+    from pytest_nbaprops.data.sample import SAMPLE_LABEL  # noqa: PLC0415
     from pytest_nbaprops.data.schema import parse_target  # noqa: PLC0415
     from pytest_nbaprops.market.inspection import inspect_odds, targets_in  # noqa: PLC0415
-    from pytest_nbaprops.market.odds import read_odds  # noqa: PLC0415
+    from pytest_nbaprops.market.odds import read_odds, unread_markets  # noqa: PLC0415
     from pytest_nbaprops.session.hooks import read_games  # noqa: PLC0415
 
     odds = read_odds(path)
+    targets = targets_in(odds, settings.target)
+    if not targets:
+        found = listed([f"{text} ({rows:,} rows)" for text, rows in unread_markets(odds).items()], MARKETS_SHOWN)
+        raise DataError(f"{path}: found only the markets {found}, expected a market such as player_points_assists")
     games: pd.DataFrame | None
     games, source = read_games(config, settings, parse_target(settings.target))
     games = None if source == SAMPLE_LABEL else games
-    return [inspect_odds(odds, games, target) for target in targets_in(odds, settings.target)]
+    return [inspect_odds(odds, games, target) for target in targets]
 
 
 def _report(found: list[Inspection]) -> Report:

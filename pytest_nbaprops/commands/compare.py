@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_nbaprops.runs.compare import Comparison
     from pytest_nbaprops.tracking.connection import Store
 
+PAGES: Final = (".html", ".htm")
 _SHORT = 12
 _COLUMNS_SHOWN = 8
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -52,6 +53,8 @@ def compare(  # noqa: PLR0913 - its options
     """
     if len(runs) < 2:  # noqa: PLR2004 - a comparison
         raise click.UsageError("compare needs two runs or more, such as: nbaprops compare champion latest")
+    if html is not None and html.suffix.lower() not in PAGES and (html.is_file() or not html.exists()):
+        raise click.UsageError(f"--html {html}: a page is a file that ends in .html; name one")
     if html is not None and not html.absolute().parent.is_dir():
         raise click.UsageError(f"--html {html}: the folder {html.parent} does not exist; make it first")
     from pytest_nbaprops.runs.compare import compare as compare_stored  # noqa: PLC0415 - MLflow takes 1.5 s

@@ -35,6 +35,8 @@ def history(  # noqa: PLR0913 - its options
 
     Example: nbaprops history --alias production
     """
+    if recount and alias is not None:
+        raise click.UsageError("--alias has no effect with --verify, which looks at all of them; leave it out")
     from pytest_nbaprops.registry.registry import ModelRegistry as Registry  # noqa: PLC0415 - MLflow takes 1.5 s
 
     project = find_project(Path.cwd())
@@ -65,7 +67,7 @@ def _recount(registry: ModelRegistry, name: str, style: str) -> int:
     else:
         note = f"journal, versions, runs and aliases of {name} agree ({len(findings)} looked at)"
     show(Report(tables=[table], notes=[note], document=[vars(finding) for finding in findings]), style)
-    return int(apart > 0)
+    return int(apart > 0 or not findings)
 
 
 def _deleted(registry: ModelRegistry, name: str, alias: str | None) -> list[str]:

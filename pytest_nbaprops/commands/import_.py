@@ -94,7 +94,7 @@ def _target(uri: str, source: Source, *, dry_run: bool) -> Store | None:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda done, total: None  # noqa: ARG005 - the bar's signature
         return
     from rich.console import Console  # noqa: PLC0415 - only on a terminal

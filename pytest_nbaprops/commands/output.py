@@ -74,7 +74,7 @@ def format_option(command: click.decorators.FC) -> click.decorators.FC:
 
 def show(report: Report, style: str) -> None:
     styles: dict[str, Callable[[Report], None]] = {
-        "table": _show_rich if sys.stdout.isatty() else _show_plain,
+        "table": _show_rich if sys.stdout is not None and sys.stdout.isatty() else _show_plain,
         "csv": _show_csv,
         "json": lambda asked: click.echo(json.dumps(finite(asked.document), indent=2, allow_nan=False, default=str)),
         "md": _show_markdown,

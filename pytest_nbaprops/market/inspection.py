@@ -12,7 +12,7 @@ from pytest_nbaprops.data.names import bare_name
 from pytest_nbaprops.market.board import FAR, HALF, KEYS, MARGIN, MIXED, NO_PRICE, Board, make_board
 from pytest_nbaprops.market.markets import read_market
 from pytest_nbaprops.market.match import EVENT, Lines
-from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.odds import of_target, unread_markets
 from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.prices import margin
 from pytest_nbaprops.market.settings import MarketSettings
@@ -82,7 +82,8 @@ def _by_names(odds: pd.DataFrame, target: str) -> Market:
     matched = rows.assign(GAME_DATE=rows["EVENT_DATE"], GAME_ID=game, PLAYER_ID=player).reset_index(drop=True)
     nobody = rows.head(0).assign(KIND="", REASON="", PLAYED=False)
     lines = Lines(matched=matched, unmatched=nobody)
-    return Market(target=target, settings=MarketSettings(), lines=lines, board=make_board(matched, target))
+    board, unread = make_board(matched, target), unread_markets(odds)
+    return Market(target=target, settings=MarketSettings(), lines=lines, board=board, unread=unread)
 
 
 def _books(matched: pd.DataFrame, board: Board) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 _STATS: Final = {
@@ -22,6 +23,7 @@ _WHOLE: Final = {
     "3 pointers made": "FG3M", "3 pt made": "FG3M", "made threes": "FG3M",
 }  # fmt: skip
 _FILLER: Final = frozenset({"player", "total", "o", "u", "over", "under", "and", "alternate", "alternative", "alt"})
+SHORTEST, CLOSE = 5, 0.8  # `point` and `pints` are near each other, `q1` and `pts` are not meant
 _WORD: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -48,6 +50,16 @@ def read_market(text: str) -> MarketName | None:
     if not stats or None in stats or len(set(stats)) < len(stats):
         return None
     return MarketName(target=canonical_target([stat for stat in stats if stat]), alternate=alternate)
+
+
+def misspelt(text: str) -> str | None:
+    """The word of a market that is nearly one that is known, with that; None for markets of another kind."""
+    known = [word for word in _STATS if len(word) >= SHORTEST]
+    for word in _WORD.findall(text.lower()):
+        close = get_close_matches(word, known, n=1, cutoff=CLOSE)
+        if close and word not in _STATS:
+            return f"{word!r} (did you mean {close[0]}?)"
+    return None
 
 
 def canonical_target(columns: list[str] | tuple[str, ...]) -> str:

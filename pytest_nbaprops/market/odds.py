@@ -51,6 +51,12 @@ def _read(file: Path) -> pd.DataFrame:
     return read_flat(str(file), content, parquet=form == ".parquet")
 
 
+def unread_markets(odds: pd.DataFrame) -> dict[str, int]:
+    """Rows of each market that is on no target that is known here, the most first."""
+    counts = odds["MARKET"].value_counts()
+    return {str(text): int(rows) for text, rows in counts.items() if text and read_market(str(text)) is None}
+
+
 def of_target(odds: pd.DataFrame, target: str) -> pd.DataFrame:
     """The lines on a target such as `PTS+REB+AST`; those whose market is not said count as being on it."""
     wanted = canonical_target(target.split("+"))

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
 
+from pytest_nbaprops.data.problems import listed
 from pytest_nbaprops.data.schema import target_values
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.market.board import KEYS, Board, make_board
+from pytest_nbaprops.market.markets import misspelt
 from pytest_nbaprops.market.match import Lines, match_players
-from pytest_nbaprops.market.odds import of_target
+from pytest_nbaprops.market.odds import of_target, unread_markets
 from pytest_nbaprops.market.settings import MarketSettings
 
 ENOUGH_MATCHED: Final = 0.99
+SHOWN: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """The lines on one target, matched and checked, ready to judge any model of it."""
+    """The lines on one target, matched and checked, ready to judge any model of it.
+
+    `unread` counts the rows of markets that are on no target that is known here.
+    """
 
     target: str
     settings: MarketSettings
     lines: Lines
     board: Board
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     def board_problems(self) -> list[str]:
         """What is wrong with the lines that there are, a line each."""
@@ -39,6 +47,11 @@ class Market:
         ]
         if self.board.impossible:
             found.append(f"{self.board.impossible}; nothing is judged by these lines")
+        found += [
+            f"{rows:,} rows of the market {text!r} are left out: nobody knows {said}"
+            for text, rows in self.unread.items()
+            if (said := misspelt(text)) is not None
+        ]
         if self.board.counts["after tip-off"]:
             found.append(f"{self.board.counts['after tip-off']:,} lines are from after tip-off and do not count")
         return found
@@ -47,7 +60,8 @@ class Market:
         """What a user should know of the lines themselves, a line each."""
         found = self.board_problems()
         if not len(self.lines.matched):
-            found.append(f"no line on {self.target} is for a player-game of the data")
+            others = f" (other markets there: {listed(list(self.unread), SHOWN)})" if self.unread else ""
+            found.append(f"no line on {self.target} is for a player-game of the data{others}")
         elif self.lines.share < ENOUGH_MATCHED:
             lost = int(self.lines.unmatched["PLAYED"].sum())
             found.append(
@@ -75,4 +89,4 @@ def open_market(odds: pd.DataFrame, games: pd.DataFrame, target: str, settings: 
             f"--nbaprops-bet-rule: the odds have no book {settings.book!r} with a matched line on {target}; "
             f"there are {', '.join(books) or 'none'}"
         )
-    return Market(target=target, settings=settings, lines=lines, board=board)
+    return Market(target=target, settings=settings, lines=lines, board=board, unread=unread_markets(odds))

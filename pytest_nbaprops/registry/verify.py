@@ -174,7 +174,9 @@ def _version(client: MlflowClient, version: ModelVersion, holding: Mapping[str, 
         for event in events_of(version)
         if event.state == INTENDED and tags.INTENT not in version.tags
     ]
-    notes = ["registered, not promoted: its session was killed"] if tags.INTENT in version.tags else []
+    notes = (
+        ["registered, not promoted: its session was killed, or came too late"] if tags.INTENT in version.tags else []
+    )
     for run_id in sorted(deciding_runs(version)):
         run = found(client.get_run, run_id)
         if run is None or run.info.lifecycle_stage == "deleted":

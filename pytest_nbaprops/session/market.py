@@ -41,7 +41,9 @@ class SessionMarket:
             return None
         if name not in self._reports:
             try:
-                self._reports[name] = judge(predictions, self._market)
+                judged = self._reports[name] = judge(predictions, self._market)
+                if judged.impossible and not self._market.board.impossible:  # else it is said of the lines already
+                    self.remarks.warn("market", f"{name}: {judged.impossible}")
             except Exception as error:  # noqa: BLE001 - a candidate's predictions may hold anything; criteria then say so
                 self._reports[name] = None
                 why = f"{type(error).__name__}: {one_line(error)}"

@@ -98,7 +98,9 @@ class RunFiles:
             client.log_artifact(self.run_id, str(path), folder)
 
     def log_artifacts(self, directory: str | Path) -> None:
-        with self.store.calling(f"store the files in {Path(directory).name}", artifacts=True) as client:
+        with self.store.calling(
+            f"store {len(list(Path(directory).iterdir()))} files or folders of the run", artifacts=True
+        ) as client:
             client.log_artifacts(self.run_id, str(directory))
 
     def log_json(self, document: Mapping[str, Any], name: str) -> None:

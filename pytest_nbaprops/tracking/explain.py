@@ -36,6 +36,7 @@ _MEANINGS: Final = (
     ),
     (r"too many (\d+) error responses", r"it answers with HTTP status \1", "look at what it says there"),
     (r"API request to \S+ failed with exception", "the connection broke off", "look at its log"),
+    (r"response body was not in a valid JSON format", "what answers there is no MLflow server", "look at the address"),
     (r"Can't locate revision", _NEWER, None),
     (
         r"out-of-date database schema",

@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 _PAUSE_SECONDS: Final = 1.0
 _LOCKED_SECONDS: Final = 60.0
+_PAUSES: Final = (1.0, 2.0, 4.0)
+_READING: Final = ("get_", "search_", "list_")
+# Answers that say to come back; of an error of the server's own once more is enough.
+_BUSY: Final = re.compile(r"error code (429|502|503|504)\b|too many (429|50[234]) error responses")
 # Twice is the same as once; who moves an alias looks at it again afterwards.
 _REPEATABLE: Final = frozenset((
     "finalize_logged_model", "log_batch", "log_inputs", "set_model_version_tag", "set_registered_model_alias",
@@ -41,16 +45,31 @@ def create_once(create: Callable[[], T], look: Callable[[], T | None]) -> T:
     return create() if there is None else there
 
 
+def _patiently(method: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Ask again, after longer and longer pauses, a server that says that it is busy."""
+    for pause in _PAUSES:
+        try:
+            return method(*arguments, **named)
+        except MlflowException as error:
+            if _BUSY.search(str(error)) is None:
+                raise
+        time.sleep(pause)
+    return method(*arguments, **named)
+
+
 class RetryingClient:
-    """MLflow's client, which sends what can be repeated a second time."""
+    """MLflow's client, which sends what can be repeated a second time, and asks a busy server more often."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if name.startswith(_READING):
+            return partial(_patiently, method)
         if name not in _REPEATABLE:
             return method
+        method = partial(_patiently, method)
         return lambda *arguments, **named: create_once(partial(method, *arguments, **named), lambda: None)
 
 

@@ -59,6 +59,9 @@ def test_compare_writes_one_page(run: Run, project: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "http" not in page
+    (Path.cwd() / "notes.txt").write_text("mine")
+    assert "a page is a file that ends in .html" in run("compare", "fair", "good", "--html", "notes.txt", code=2)
+    assert (Path.cwd() / "notes.txt").read_text() == "mine"
     assert "the folder no does not exist" in run("compare", "fair", "good", "--html", "no/page.html", code=2)
 
 

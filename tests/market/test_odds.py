@@ -14,8 +14,8 @@ import pytest
 
 from pytest_nbaprops.data.problems import RowsError
 from pytest_nbaprops.errors import DataError
-from pytest_nbaprops.market.markets import read_market
-from pytest_nbaprops.market.odds import of_target, read_odds
+from pytest_nbaprops.market.markets import misspelt, read_market
+from pytest_nbaprops.market.odds import of_target, read_odds, unread_markets
 
 HEADER = "player_name,event_id,event_date,home_team,away_team,bookmaker,line,timestamp,over_price,under_price\n"
 EARLY, LATE = "2024-01-05T20:00:00Z", "2024-01-05T23:00:00Z"
@@ -289,3 +289,12 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read(tmp_path, "A,x", header="player_name,event_date\n")
     with pytest.raises(DataError, match="row 1, column side: found no such column, only price"):
         read(tmp_path, "A,2024-01-05,B,C,9.5,1.9", header="player,date,home,away,line,price\n")
+
+
+def test_a_misspelt_market_is_said() -> None:
+    """Its rows would be left out without a word; halves and yes or no are other markets, and nobody meant them."""
+    assert misspelt("player_points_rebonds_assists") == "'rebonds' (did you mean rebounds?)"
+    for text in ("player_points_q1", "player_double_double", "PTS+REB", "first basket", ""):
+        assert misspelt(text) is None
+    odds = pd.DataFrame({"MARKET": ["player_points", "player_pionts", "player_double_double", ""]})
+    assert unread_markets(odds) == {"player_pionts": 1, "player_double_double": 1}

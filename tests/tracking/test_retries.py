@@ -47,6 +47,28 @@ class Lossy:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retries, "_PAUSES", (0, 0, 0))
+
+
+def test_a_busy_server_is_asked_again() -> None:
+    """As often as it takes a proxy to calm down, and no more; who refuses is not asked twice."""
+
+    class Busy:
+        def __init__(self, *answers: str) -> None:
+            self.answers = list(answers)
+
+        def get_run(self, run_id: str) -> str:
+            if self.answers:
+                raise MlflowException(self.answers.pop())
+            return run_id
+
+    assert RetryingClient(Busy(*["too many 429 error responses"] * 3)).get_run("a") == "a"
+    with pytest.raises(MlflowException, match="503"):
+        RetryingClient(Busy(*["error code 503 != 200"] * 4)).get_run("a")
+    refusing = Busy("error code 400: no", "error code 400: no")
+    with pytest.raises(MlflowException):
+        RetryingClient(refusing).get_run("a")
+    assert len(refusing.answers) == 1
 
 
 def test_nothing_is_made_twice_where_an_answer_was_lost(store: Store, booster: XGBRegressor) -> None:
