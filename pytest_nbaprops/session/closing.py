@@ -148,6 +148,7 @@ class Closing:
                 self._finish_run(candidate, decided.standing)
         if self.publication.error is not None and judgement.decision.verdict is not Verdict.ERROR:
             judgement = judgement.errored(self.publication.error)
+        self._end_runs_of_an_error()
         document = self._write_decided(judgement, effects, is_failed=session.testsfailed > 0)
         try:
             self.config.hook.pytest_nbaprops_decision(config=self.config, decision=copy.deepcopy(document))
@@ -172,6 +173,7 @@ class Closing:
         self._write(self._undecided("promotion is off: nothing was decided"))
         for candidate in self.evidence.candidates:
             self._finish_run(candidate, "none")
+        self._end_runs_of_an_error()
         if self.publication.error is None:
             return None
         error = {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
@@ -192,6 +194,12 @@ class Closing:
         for candidate in self.evidence.candidates:
             self.publication.fail(candidate.name)
         return Verdict.ERROR.exit_code
+
+    def _end_runs_of_an_error(self) -> None:
+        """A run is left open for the next session only where the store is gone: it could not be ended."""
+        if self.publication.error is not None:
+            for candidate in self.evidence.candidates:
+                self.publication.fail(candidate.name)
 
     # its steps
 
