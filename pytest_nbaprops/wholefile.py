@@ -17,7 +17,8 @@ from pytest_nbaprops.processes import is_alive
 
 PREFIX: Final = ".tmp-"
 # Folders can be shared by machines, whose process ids say nothing here.
-_MINE: Final = f"{PREFIX}{zlib.crc32(socket.gethostname().encode()):08x}-"
+MACHINE: Final = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_MINE: Final = f"{PREFIX}{MACHINE}-"
 _OPENED_SECONDS: Final = 5.0
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +26,7 @@ from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports import terminal
-from pytest_nbaprops.session.child import Child, order_for, run_all
+from pytest_nbaprops.session.child import Child, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
 
@@ -188,10 +186,10 @@ class GroupGuard:
         project = {folder for name in own for folder in folders_of(self._functions[name])}
         order = order_for(self.context, project=tuple(sorted(project)), few_games=self._few_games)
         hashing = [name for name in own if hashes(self._functions[name])]
-        with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as folder:
+        with folder_for_children() as folder:
 
             def child(name: str, hash_seed: str = "1", **more: Any) -> Child:
-                return Child(Path(folder, name), {**order, "plan": None, **more}, hash_seed)
+                return Child(folder / name, {**order, "plan": None, **more}, hash_seed)
 
             parts = [child(f"part-{n}", groups=list(part), plan=part) for n, part in enumerate(_shared(asked, plan))]
             imported = child("imported", groups=own, other=NUMBERS)

@@ -7,12 +7,17 @@ to do stands in a file that the environment names; what came of it is left in th
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import pickle
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -32,9 +37,10 @@ from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
 from pytest_nbaprops.leaks.reads import is_library_file
 from pytest_nbaprops.leaks.restored import Restorer, put_back
-from pytest_nbaprops.processes import REHEARSAL
+from pytest_nbaprops.processes import REHEARSAL, is_alive
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.wholefile import MACHINE
 
 ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
@@ -42,8 +48,21 @@ REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--repo
 REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
 # Groups are asked by forks, which threads must not hold up; folds run again as they ran.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 NOT_IN_CHILDREN = ("PYTEST_XDIST", "COV_CORE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 NOT_AGAIN = ("--pdb", "--trace", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--nf")
+
+
+@contextmanager
+def folder_for_children() -> Iterator[Path]:
+    """A temporary folder, named by this process; those of processes that were killed go: games lie in them."""
+    place, mine = Path(tempfile.gettempdir()), f"nbaprops-{MACHINE}-"
+    for left in place.glob(f"{mine}*"):
+        pid = left.name.removeprefix(mine).partition("-")[0]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{mine}{os.getpid()}-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 # in the child
@@ -82,6 +101,7 @@ def main() -> None:
     """The child's own pytest: it listens before the first plugin is imported, those of `-p` and PYTEST_PLUGINS, too."""
     file = Path(os.environ[REHEARSAL])
     told = pickle.loads(file.read_bytes())  # noqa: S301 - written by the session that started this one
+    _end_with(told["parent"])
     ignored = (str(file.parent), told["context"], *told["ignored"])
     listener = Listener(
         Path(told["root"]),
@@ -101,6 +121,12 @@ def main() -> None:
         _assert_nothing("numpy.testing", "pandas.testing")
     order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
     raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+
+
+def _end_with(parent: int) -> None:
+    """On Linux this process ends with the session that started it, however that ends."""
+    if sys.platform.startswith("linux") and os.getppid() == parent:
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _tame_joblib() -> None:
@@ -194,7 +220,7 @@ class Child:
     def start(self, config: pytest.Config) -> subprocess.Popen[bytes]:
         """Start the session's own command again; it writes into the folder only."""
         self.folder.mkdir(parents=True)
-        (self.folder / ORDER).write_bytes(pickle.dumps(self.order))
+        (self.folder / ORDER).write_bytes(pickle.dumps({**self.order, "parent": os.getpid()}))
         from pytest_nbaprops.plugin import variables_key  # noqa: PLC0415 - not in a child, which listens first
 
         variables = config.stash.get(variables_key, os.environ)

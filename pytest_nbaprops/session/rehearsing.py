@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.plugin import variables_key
-from pytest_nbaprops.session.child import Child, file_digest, order_for, run_all
+from pytest_nbaprops.session.child import Child, file_digest, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
@@ -218,9 +217,9 @@ class Rehearsing:
         return runs
 
     def _left_by(self, scenes: Sequence[Scene], *, asserts: bool = True) -> list[Again]:
-        with tempfile.TemporaryDirectory(prefix="nbaprops-", ignore_cleanup_errors=True) as name:
+        with folder_for_children() as folder:
             orders = [self._order(scene) | {"asserts": asserts} for scene in scenes]
-            children = [Child(Path(name, str(number)), order) for number, order in enumerate(orders)]
+            children = [Child(folder / str(number), order) for number, order in enumerate(orders)]
             run_all(self.config, children)
             runs = [child.result or Again(failure=child.failure) for child in children]
         for scene, run in zip(scenes, runs, strict=True):
