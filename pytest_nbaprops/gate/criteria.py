@@ -142,9 +142,10 @@ def refuse_unknown_metric(criterion: Criterion, known: Iterable[str], *, own: bo
     """
     names = [*POINT_METRICS, *MARKET_METRICS, *known]
     ours_only = criterion.reference is not None or criterion.bound is not None or criterion.slice is not None
-    if criterion.metric in names or (own and not ours_only):
+    is_another_case = criterion.metric.lower() in names
+    if criterion.metric in names or (own and not ours_only and not is_another_case):
         return
-    why = f"there is no metric {criterion.metric!r}{did_you_mean(criterion.metric, names)}"
+    why = f"there is no metric {criterion.metric!r}{did_you_mean(criterion.metric.lower(), names)}"
     if own:
         why += ", and a metric of your own is one number, without interval, slice or reference"
     raise SettingsError(f"{option} {criterion.expression!r}: {why}; known: {', '.join(names)}")

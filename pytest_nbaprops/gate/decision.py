@@ -34,6 +34,7 @@ __all__ = [
 
 NAMED_DATES = 3
 COUNTS = ("n_predictions", "n_bets")
+UNABLE = "nothing to register"
 NO_QUALITY = "that counts, and says nothing of how good it is: ask for more, such as mae < baseline"
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
@@ -212,8 +213,7 @@ def _verdict(
 def _registrable(candidate: CandidateDecision) -> CandidateDecision:
     if candidate.verdict is not Verdict.PROMOTE or candidate.unable is None:
         return candidate
-    reasons = (f"nothing to register: {candidate.unable}", *candidate.reasons)
-    return replace(candidate, verdict=Verdict.INCONCLUSIVE, reasons=reasons)
+    return replace(candidate, verdict=Verdict.INCONCLUSIVE, reasons=(f"{UNABLE}: {candidate.unable}",))
 
 
 def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]) -> SessionDecision:
@@ -229,27 +229,40 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
     unable = None
     if winner.unable is not None:
-        unable = f"{winner.name} would not be promoted under enforce: nothing to register: {winner.unable}"
+        unable = f"{winner.name} would not be promoted under enforce: {UNABLE}: {winner.unable}"
     dates = 0 if winner.rows is None else winner.rows["GAME_DATE"].nunique()
     few = f"{winner.name} was judged on {dates} game dates, which say little of other nights"
-    remarks = tuple(filter(None, (remark, unable, few if dates < MIN_DATES else None)))
+    better = (
+        f"{candidate.name} passes with a lower MAE ({candidate.metrics['mae']:.4f}, {winner.name} has "
+        f"{winner.metrics['mae']:.4f}), and has {UNABLE}: {candidate.unable}"
+        for candidate in judged
+        if _passes_unable(candidate) and candidate.metrics["mae"] < winner.metrics["mae"]
+    )
+    remarks = tuple(filter(None, (remark, unable, few if dates < MIN_DATES else None, *better)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )
 
 
+def _passes_unable(candidate: CandidateDecision) -> bool:
+    """Whether all that speaks against a candidate is that it has nothing to register."""
+    unable = f"{UNABLE}: {candidate.unable}"
+    return candidate.unable is not None and (candidate.verdict is Verdict.PROMOTE or candidate.reasons == (unable,))
+
+
 def _beaten(
     candidate: CandidateDecision, winner: CandidateDecision, compared: Mapping[str, float]
 ) -> CandidateDecision:
-    if candidate.verdict is not Verdict.PROMOTE:
+    passes_unable = _passes_unable(candidate)
+    if candidate.verdict is not Verdict.PROMOTE and not passes_unable:
         said = f"{winner.name} is promoted; "
         criteria = tuple(
             replace(result, outcome=Outcome.SKIPPED, reason=f"{said}{result.outcome}: {result.reason}")
             for result in candidate.criteria
         )
         return replace(candidate, criteria=criteria)
-    if candidate.unable is not None and candidate.name not in compared:
-        standing, reason = "passed, not chosen (nothing to register)", f"nothing to register: {candidate.unable}"
+    if passes_unable and candidate.name not in compared:
+        standing, reason = f"passed, not chosen ({UNABLE})", f"{UNABLE}: {candidate.unable}"
     else:
         mae, best = compared[candidate.name], compared[winner.name]
         standing = f"passed, not chosen ({'higher' if mae > best else 'same'} MAE)"
@@ -258,7 +271,8 @@ def _beaten(
         replace(result, reason=f"{standing}; {result.reason}") if result.outcome is Outcome.PASSED else result
         for result in candidate.criteria
     )
-    return replace(candidate, reasons=(reason, *candidate.reasons), criteria=criteria, not_chosen=standing)
+    reasons = tuple(dict.fromkeys((reason, *candidate.reasons)))
+    return replace(candidate, reasons=reasons, criteria=criteria, not_chosen=standing)
 
 
 def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, float], str | None]:

@@ -191,7 +191,15 @@ def _with_reference(name: str, rows: pd.DataFrame, champion: Champion | None) ->
 
 
 def _sliced(criterion: Criterion, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows if criterion.slice is None else rows[slice_mask(criterion.slice, rows)]
+    if criterion.slice is None:
+        return rows
+    chosen = rows[slice_mask(criterion.slice, rows)]
+    dates, every = chosen["GAME_DATE"].nunique(), rows["GAME_DATE"].nunique()
+    if criterion.needs_interval and dates < MIN_DATES <= every:
+        raise InconclusiveError(
+            f"{dates} of the {every} tested dates have rows with [{criterion.slice}], an interval needs {MIN_DATES}"
+        )
+    return chosen
 
 
 def _date_sums(rows: pd.DataFrame, predicted: pd.Series[float]) -> Floats:

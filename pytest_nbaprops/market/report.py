@@ -14,7 +14,7 @@ import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import MARKET_METRICS
-from pytest_nbaprops.gate.statistics import LEVEL, Interval, interval
+from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, interval
 from pytest_nbaprops.market.measures import MARKET_MEASURES, MEASURES, Measure, ratio_of, rounded_critical_value
 from pytest_nbaprops.market.pickem import KEYS, break_even_per_pick, entries, read_multipliers
 from pytest_nbaprops.metrics.betting import bets_to_know, break_even, drawdown, longest_losing_run
@@ -108,6 +108,10 @@ class MarketReport:
 
     def _over_dates(self, value: Callable[[Floats], Floats], sums: Floats, level: float) -> Interval:
         seed = self.market.settings.seed
+        if len(sums) < MIN_DATES:
+            raise InconclusiveError(
+                f"{len(sums)} of the tested dates have a line that this is about, an interval needs {MIN_DATES}"
+            )
         return interval(value, sums, seed=seed, level=level, critical=rounded_critical_value)
 
     def missing(self, name: str) -> str:

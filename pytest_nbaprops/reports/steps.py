@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_nbaprops.reports.text import plain
-from pytest_nbaprops.reports.wording import Document, is_the_champion, leading
+from pytest_nbaprops.reports.wording import Document, has_nothing_to_register, is_the_champion, leading
 
 # Options that leave folds out, with whether a value follows them.
 _SELECTING: Final = {
@@ -48,7 +48,7 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text="Nothing to do: this model is registered already")]
     unable = leader.get("unregistrable")
     if document["promote_mode"] == "dry-run" and unable:
-        return [Step(text=f"Give it something to register ({unable}), then run again", command=_again(document))]
+        return [_register_something(document, leader)]
     if document["promote_mode"] == "dry-run":
         return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
     undo = Step(text="Undo it", command=nbaprops_command(settings, "rollback", "--alias", alias, "--reason", "..."))
@@ -57,6 +57,11 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         return [Step(text="Predict tomorrow", command=predict), undo]
     words = ["promote", f"v{leader['model_version']}", "--alias", "production", *_criteria(document, leader)]
     return [Step(text="Put it into production", command=nbaprops_command(settings, *words)), undo]
+
+
+def _register_something(document: Document, leader: Mapping[str, Any]) -> Step:
+    why = leader["unregistrable"]
+    return Step(text=f"Give it something to register ({why}), then run again", command=_again(document))
 
 
 def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
@@ -87,6 +92,8 @@ def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
 
 
 def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
+    if has_nothing_to_register(leader):
+        return [_register_something(document, leader)]
     reasons = " ".join(map(str, document["reasons"]))
     if leader["folds"]["missing"]:
         text = "Run every fold: a part is never a decision, and stored folds cost nothing"

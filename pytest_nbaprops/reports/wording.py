@@ -146,7 +146,18 @@ def _not_promoted(document: Document) -> str:
         return f"INCONCLUSIVE: {ran} of {planned} folds ran, and a part is never a decision"
     others = len(document["candidates"]) - 1
     name = leader["name"] if not others else f"{leader['name']} (of {others + 1} candidates)"
-    return f"{document['verdict']}: {name} {told.get(document['verdict'], '')}".rstrip()
+    said = told.get(document["verdict"], "")
+    if has_nothing_to_register(leader):
+        said = "passes, and has nothing to register, so it is not promoted"
+    return f"{document['verdict']}: {name} {said}".rstrip()
+
+
+def has_nothing_to_register(candidate: Mapping[str, Any]) -> bool:
+    """Whether that is all that speaks against it."""
+    reasons = candidate.get("reasons") or [""]
+    return (
+        bool(candidate.get("unregistrable")) and len(reasons) == 1 and str(reasons[0]).startswith("nothing to register")
+    )
 
 
 def is_part(document: Document) -> bool:

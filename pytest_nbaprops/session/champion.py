@@ -162,6 +162,8 @@ class SessionChampion:
             return self._unavailable(start, f"the champion changed: {said}"), None
         if now is None:
             reason = f"{self.settings.model_name} has no registered version yet"
+            if not asked and self.settings.champion is not None:
+                self.remarks.warn("champion", f"{OPTION} {self.settings.champion}: {reason}")
             with suppress(TrackingError):  # it is no more than a hint
                 if asked and (alike := self.publication.models_called_alike(but=SAMPLE_SUFFIX)):
                     self.remarks.warn("champion", f"nothing was compared with a champion: {reason}{alike}")

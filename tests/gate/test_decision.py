@@ -226,7 +226,14 @@ def test_nothing_to_register_is_inconclusive_under_enforce() -> None:
     worse = judged(evidence(season(error=5.0), name="ridge"), "mae < baseline")
     assert decide([only_recorded, worse], enforce=True).winner == "ridge"
     dry_run = decide([only_recorded, worse], enforce=False)
-    assert (dry_run.winner, dry_run.remarks) == ("ridge", ())
+    assert dry_run.winner == "ridge"
+    better = (
+        "advanced passes with a lower MAE (3.9868, ridge has 4.9868), and has nothing to register: only predictions"
+    )
+    assert dry_run.remarks == decide([only_recorded, worse], enforce=True).remarks == (better,)
+    enforced = decide([only_recorded, worse], enforce=True).candidates[0]
+    assert enforced.standing == "PASSED"
+    assert enforced.not_chosen == "passed, not chosen (nothing to register)"
     assert dry_run.candidates[0].not_chosen == "passed, not chosen (nothing to register)"
 
 
