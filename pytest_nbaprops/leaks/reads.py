@@ -44,7 +44,6 @@ TABLES = frozenset(
 NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "polars", "builtins"}
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 MOST_SAID = 5
-MOST_UP = 2  # folders above the rootdir that a checkout may begin in
 VARIABLE = "asks for the variable "
 SET_HERE = "set it in the code, or read it from a declared file: dotenv_values(...)"
 STABLE = "let it depend on nothing but its arguments"
@@ -88,18 +87,12 @@ def confirmed(reads: Sequence[Read], again: Sequence[Read]) -> list[Read]:
     ]
 
 
-def _from(root: Path, path: Path) -> str:
-    """As it would be written in the ini file: from the rootdir, unless it lies somewhere else altogether."""
-    relative = os.path.relpath(path, root)
-    return str(path) if relative.startswith(os.path.join(*[os.pardir] * (MOST_UP + 1))) else relative  # noqa: PTH118
-
-
 def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:
     """The leak of who hangs on what nothing declares, with the line that would declare it."""
     said = list(dict.fromkeys(map(str, reads)))
     detail = "; ".join([*said[:MOST_SAID], *([f"{len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else [])])
     paths = [Path(read.path) for read in reads if read.path is not None]
-    near = dict.fromkeys(map(functools.partial(_from, root), paths))
+    near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
     asked = [read.what for read in reads]
     otherwise = SEEDED if any("random state" in what for what in asked) else STABLE

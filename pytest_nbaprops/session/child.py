@@ -12,7 +12,6 @@ import hashlib
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -48,7 +47,7 @@ REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--repo
 REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
 # Groups are asked by forks, which threads must not hold up; folds run again as they ran.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
+PARENT_DEATH_SIGNAL, KILL = 1, 9  # of Linux's prctl, and what it sends
 NOT_IN_CHILDREN = ("PYTEST_XDIST", "COV_CORE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 NOT_AGAIN = ("--pdb", "--trace", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--nf")
 
@@ -126,7 +125,7 @@ def main() -> None:
 def _end_with(parent: int) -> None:
     """On Linux this process ends with the session that started it, however that ends."""
     if sys.platform.startswith("linux") and os.getppid() == parent:
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)
 
 
 def _tame_joblib() -> None:

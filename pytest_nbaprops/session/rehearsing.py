@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_nbaprops.leaks.columns import known_line
@@ -41,7 +42,6 @@ from pytest_nbaprops.session.scenes import (
     speechless,
 )
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
-from pytest_nbaprops.walkforward.estimators import can_be_made_ahead
 
 REHEARSAL_VERSION = "14"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
@@ -174,7 +174,7 @@ class Rehearsing:
     def _scenes(self, states: Sequence[Candidate]) -> Iterator[Scene]:
         """For every set of candidates with the same fits: the folds of the fits that hold the most kinds of dates.
 
-        One fold where a library alone fits and predicts: what the project chose it by shows in any.
+        One fold where libraries alone fit and predict: what the project chose it by shows in any.
         """
         plans: dict[tuple[Any, ...], list[Candidate]] = {}
         for state in states:
@@ -414,10 +414,28 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
 
 
 def _is_only_chosen(state: Candidate) -> bool:
-    """Whether the project's code chose a candidate's estimator and nothing else of it: XGBoost fits and predicts."""
+    """Whether the project's code chose a candidate's estimator and nothing else of it: libraries fit and predict."""
     if state.recipe is None or state.around or state.spec.code is not None:
         return False
-    return can_be_made_ahead(state.recipe.estimator)
+    return _is_reviewed(state.recipe.estimator)
+
+
+def _is_reviewed(value: Any) -> bool:
+    """Whether a value is plain, or a reviewed library's with all that it is made of: no code of the project's.
+
+    An array may hold anything, and is none of these.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return True
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_reviewed, value))
+    if isinstance(value, dict):
+        return all(map(_is_reviewed, (*value, *value.values())))
+    module = str(getattr(value if callable(value) else type(value), "__module__", None) or type(value).__module__)
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if isinstance(value, np.ndarray) or module.partition(".")[0] not in REVIEWED or not is_library_file(str(file)):
+        return False
+    return not hasattr(value, "get_params") or all(map(_is_reviewed, value.get_params(deep=False).values()))
 
 
 def _is_projects(state: Candidate) -> bool:
