@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 collector_key: pytest.StashKey[FoldCollector] = pytest.StashKey()
 active_fold_key: pytest.StashKey[ActiveFold] = pytest.StashKey()
 on_demand_key: pytest.StashKey[Context] = pytest.StashKey()
+variables_key: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""Environment variables as they were before the first conftest."""
 
 
 @pytest.fixture

@@ -12,15 +12,20 @@ import pytest
 
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
-from pytest_nbaprops.fixtures import asks_for_fold, fold, forget_on_demand, nbaprops_features, nbaprops_games
+from pytest_nbaprops.fixtures import (
+    asks_for_fold,
+    fold,
+    forget_on_demand,
+    nbaprops_features,
+    nbaprops_games,
+    variables_key,
+)
 from pytest_nbaprops.processes import REHEARSAL, lasting, thread_share
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 
 SESSION_NAME = "nbaprops-session"
 waiting_key = pytest.StashKey[int]()
-variables_key = pytest.StashKey[dict[str, str]]()
-"""Environment variables as they were before the first conftest."""
 SUITE_PREFIX = "nbaprops::"
 MARKERS = (
     f"{options.MARKER_SIGNATURE}: configure the walk-forward validation of a test that asks for the fold fixture",

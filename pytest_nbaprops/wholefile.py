@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -66,10 +67,14 @@ def move(file: Path, place: Path) -> None:
             return
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Take away what processes of this machine left that were killed while they wrote into the folder."""
-    for path in folder.glob(f"{_MINE}*"):
-        pid = path.name.removeprefix(_MINE).partition("-")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
+def remove_leftovers(folder: Path, prefix: str = _MINE) -> None:
+    """Take away what processes of this machine left in the folder that were killed: named by prefix and process."""
+    for path in folder.glob(f"{prefix}*"):
+        pid = path.name.removeprefix(prefix).partition("-")[0]
+        if not pid.isdecimal() or is_alive(int(pid)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             with contextlib.suppress(OSError):
                 path.unlink()

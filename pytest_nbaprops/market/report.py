@@ -55,7 +55,7 @@ class MarketReport:
 
     # for the gate
 
-    @property
+    @cached_property
     def impossible(self) -> str:
         """Why the lines cannot be what the market said, so that nothing can be judged by them; else empty.
 

@@ -90,10 +90,11 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
         why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
         return replace(result, said=f"{name} v{number} is not promoted: {why}")
     refuse_missing(registry.store, name, number)  # force overrules criteria, not that there must be a model
+    weaker = _weaker(registry, request, holding)  # as long as the version before has the alias
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""
     forced = "" if passed else " (forced: not every criterion holds)"
-    said = f"{name} v{number} is {alias} now{before}{forced}{_weaker(registry, request, holding)}"
+    said = f"{name} v{number} is {alias} now{before}{forced}{weaker}"
     return replace(result, holds=True, changed=True, forced=not passed, said=said)
 
 

@@ -11,7 +11,6 @@ import ctypes
 import hashlib
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,15 +30,16 @@ import pytest
 from joblib.externals import loky
 
 from pytest_nbaprops.errors import NBAPropsError
+from pytest_nbaprops.fixtures import variables_key
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
 from pytest_nbaprops.leaks.reads import is_library_file
 from pytest_nbaprops.leaks.restored import Restorer, put_back
-from pytest_nbaprops.processes import REHEARSAL, is_alive
+from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.wholefile import MACHINE
+from pytest_nbaprops.wholefile import MACHINE, remove_leftovers
 
 ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
@@ -55,11 +55,8 @@ NOT_AGAIN = ("--pdb", "--trace", "--lf", "--last-failed", "--ff", "--failed-firs
 @contextmanager
 def folder_for_children() -> Iterator[Path]:
     """A temporary folder, named by this process; those of processes that were killed go: games lie in them."""
-    place, mine = Path(tempfile.gettempdir()), f"nbaprops-{MACHINE}-"
-    for left in place.glob(f"{mine}*"):
-        pid = left.name.removeprefix(mine).partition("-")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+    mine = f"nbaprops-{MACHINE}-"
+    remove_leftovers(Path(tempfile.gettempdir()), mine)
     with tempfile.TemporaryDirectory(prefix=f"{mine}{os.getpid()}-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
@@ -220,8 +217,6 @@ class Child:
         """Start the session's own command again; it writes into the folder only."""
         self.folder.mkdir(parents=True)
         (self.folder / ORDER).write_bytes(pickle.dumps({**self.order, "parent": os.getpid()}))
-        from pytest_nbaprops.plugin import variables_key  # noqa: PLC0415 - not in a child, which listens first
-
         variables = config.stash.get(variables_key, os.environ)
         environment = {
             **{name: value for name, value in variables.items() if not name.startswith(NOT_IN_CHILDREN)},

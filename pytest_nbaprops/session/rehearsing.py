@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_nbaprops.fixtures import variables_key
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
-from pytest_nbaprops.plugin import variables_key
 from pytest_nbaprops.session.child import Child, file_digest, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
@@ -431,9 +431,11 @@ def _is_reviewed(value: Any) -> bool:
         return all(map(_is_reviewed, value))
     if isinstance(value, dict):
         return all(map(_is_reviewed, (*value, *value.values())))
-    module = str(getattr(value if callable(value) else type(value), "__module__", None) or type(value).__module__)
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if isinstance(value, np.ndarray) or module.partition(".")[0] not in REVIEWED or not is_library_file(str(file)):
+    made = value if hasattr(value, "__name__") else type(value)
+    name = str(getattr(made, "__module__", None) or type(made).__module__)
+    module = sys.modules.get(name)
+    its_own = getattr(module, made.__name__, None) is made and is_library_file(str(getattr(module, "__file__", None)))
+    if isinstance(value, np.ndarray) or name.partition(".")[0] not in REVIEWED or not its_own:
         return False
     return not hasattr(value, "get_params") or all(map(_is_reviewed, value.get_params(deep=False).values()))
 

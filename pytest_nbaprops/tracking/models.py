@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import skops_loader, tags
 from pytest_nbaprops.tracking.connection import Store
@@ -69,7 +70,7 @@ def warm_up() -> None:
     """Save a tiny model: with the first one MLflow looks up all that is installed, which is free beside a last fit."""
     from xgboost import XGBRegressor  # noqa: PLC0415 - slow to import, and there by then
 
-    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder, suppress(TrackingError):
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder, suppress(TrackingError), autologging_off():
         rows = _made_up_rows()
         model = XGBRegressor(n_estimators=1, n_jobs=1).fit(rows, rows.iloc[:, 0])
         save_model(model, Path(folder) / "model", example=rows)

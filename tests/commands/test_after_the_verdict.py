@@ -99,6 +99,8 @@ def test_promote_takes_criteria_from_the_line_or_the_ini_file(run: Run, project:
     assert holder(project) == "1"
     run("promote", "3", "--criteria", "mae <= 6", "--criteria", "mae < baseline")
     assert holder(project) == "3"
+    said = run("promote", "2", "--criteria", "mae <= 50")
+    assert "v3 had to pass 'mae <= 6', 'mae < baseline', which was not asked now" in " ".join(said.split())
 
 
 def test_an_empty_list_of_criteria_promotes_nothing(run: Run, project: Path) -> None:
