@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.machinery import ModuleSpec
 from types import (
     FunctionType,
@@ -15,6 +15,7 @@ from types import (
     ModuleType,
     WrapperDescriptorType,
 )
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,8 @@ PLAIN = frozenset(
 HIDDEN = ("pyfunc", "func", "__wrapped__")  # attributes of other wrappers (numpy.vectorize, joblib)
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
+# Found to be the libraries' own, files and what is no function: they are searched several times a session.
+OF_LIBRARIES, KNOWN = set[str](), dict[int, object]()
 
 
 def acts_around_tests(config: pytest.Config) -> bool:
@@ -69,40 +72,44 @@ def patches(*libraries: str) -> dict[str, str]:
 
     By the names under which they stand there, the files that they come from.
     """
-    found, libraries_own = dict[str, str](), set[str]()  # most functions share their file with others
-    called, known = dict[type, str | None](), set[int]()  # and many names are for what has another one, too
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
-            continue
-        for place, value in _code_in(name, module, known):
-            if type(value) is FunctionType and not value.__dict__ and value.__code__.co_filename in libraries_own:
-                continue  # nearly all there is
-            strange = None
-            for file in _files_called(value, called):
-                if file[:1] == "<" or file in libraries_own:
-                    continue
-                if is_library_file(file):
-                    libraries_own.add(file)
-                else:
-                    strange = file
-            if strange is None:
-                known.add(id(value))
+    found, called = dict[str, str](), dict[type, str | None]()
+    for place, value in _code_in(libraries):
+        strange = None
+        for file in _files_called(value, called):
+            if file[:1] == "<" or file in OF_LIBRARIES:
+                continue
+            if is_library_file(file):
+                OF_LIBRARIES.add(file)
             else:
-                found[f"{name}.{place}"] = strange
+                strange = file
+        if strange is not None:
+            found[place] = strange
+        elif type(value) is not FunctionType:
+            KNOWN[id(value)] = value
     return found
 
 
-def _code_in(name: str, module: ModuleType, known: set[int]) -> Iterator[tuple[str, object]]:
-    """Whatever can be called in a module, and in the classes that it defines, but what is known."""
-    for label, value in list(vars(module).items()):
-        if type(value) in PLAIN:
+def _code_in(libraries: Collection[str]) -> Iterator[tuple[str, object]]:
+    """Whatever can be called in the modules of libraries and in the classes that they define, but what is known."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
             continue
+        for prefix, space in _spaces(name, module):
+            for label, value in list(space.items()):
+                kind = type(value)
+                if kind is FunctionType:  # nearly all there is, and most share their file with others
+                    if value.__code__.co_filename in OF_LIBRARIES and not value.__dict__:
+                        continue
+                elif kind in PLAIN or id(value) in KNOWN:
+                    continue
+                yield f"{prefix}{label}", value
+
+
+def _spaces(name: str, module: ModuleType) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield f"{name}.", vars(module)
+    for label, value in list(vars(module).items()):
         if isinstance(value, type) and value.__module__ == name:
-            for part, method in list(vars(value).items()):
-                if type(method) not in PLAIN and id(method) not in known:
-                    yield f"{label}.{part}", method
-        elif id(value) not in known:
-            yield label, value
+            yield f"{name}.{label}.", vars(value)
 
 
 def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str]:
