@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,28 @@ def lasting() -> Iterator[None]:
             gc.freeze()
         if enabled:
             gc.enable()
+
+
+def interrupted_by_termination() -> Callable[[], None]:
+    """Let a SIGTERM end this process as Ctrl-C does, and what is begun be ended: call what is returned to undo it.
+
+    Processes that are forked from this one, and those that handle the signal already, are left alone.
+    """
+    mine = os.getpid()
+
+    def interrupt(number: int, _: object) -> None:
+        if os.getpid() == mine:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def undo() -> None:
+        if signal.getsignal(signal.SIGTERM) is interrupt:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
+    return undo
 
 
 def thread_share(workers: int) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
-from pytest_nbaprops.processes import lasting, thread_share
+from pytest_nbaprops.processes import interrupted_by_termination, lasting, thread_share
 from pytest_nbaprops.recipes.catalog import refuse_unknown_name
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
@@ -58,6 +58,7 @@ class Controller:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the data and see that everything can be reached, before any worker starts."""
         self.session = session
+        self.config.add_cleanup(interrupted_by_termination())
         try:
             with exhaustion_told():
                 self._start()

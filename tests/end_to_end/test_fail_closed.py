@@ -157,12 +157,13 @@ STOPS = {
     "pytest.exit": ("pytest.exit('enough')", 2),
     "pytest.exit with code 0": ("pytest.exit('enough', returncode=0)", 10),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", 2),
+    "SIGTERM": ("os.kill(os.getpid(), 15)", 2),
 }
 
 
 @pytest.mark.parametrize("name", STOPS)
 def test_an_interrupted_session_promotes_nothing(train: Train, project: pytest.Pytester, name: str) -> None:
-    """Ctrl-C and pytest.exit keep pytest's code, never become 0, and the decision is inconclusive."""
+    """Ctrl-C, a SIGTERM and pytest.exit keep pytest's code, never become 0, and the decision is inconclusive."""
     line, exit_code = STOPS[name]
     project.makepyfile(body(line))
     session = train("--nbaprops-promote", "enforce", process=True)
