@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -41,21 +41,18 @@ class GamesIndex:
     """Player-games by date and player, to find who and which game a row of names and dates means."""
 
     def __init__(self, load: Callable[[], pd.DataFrame]) -> None:
-        self._load = load
-
-    @cached_property
-    def _games(self) -> pd.DataFrame:
-        return self._load()
+        self._games = cache(load)
 
     @cached_property
     def _players(self) -> Players:
-        return Players.of(self._games)
+        return Players.of(self._games())
 
     @cached_property
     def _game_of(self) -> dict[tuple[int, int], str]:
-        days = self._games["GAME_DATE"].to_numpy("datetime64[D]").astype("int64")
-        keys = zip(days.tolist(), self._games["PLAYER_ID"].tolist(), strict=True)
-        return dict(zip(keys, self._games["GAME_ID"].astype(str).tolist(), strict=True))
+        games = self._games()
+        days = games["GAME_DATE"].to_numpy("datetime64[D]").astype("int64")
+        keys = zip(days.tolist(), games["PLAYER_ID"].tolist(), strict=True)
+        return dict(zip(keys, games["GAME_ID"].astype(str).tolist(), strict=True))
 
     def located(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows whose player-game is known, with GAME_ID and PLAYER_ID; a name that two of that day have is not."""
