@@ -19,18 +19,12 @@ from pytest_nbaprops.gate.verdict import (
     CandidateEvidence,
     Champion,
     CriterionResult,
-    FoldCounts,
     Outcome,
     SessionDecision,
     Verdict,
 )
 from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
-
-__all__ = [
-    "CandidateDecision", "CandidateEvidence", "Champion", "CriterionResult", "FoldCounts", "Outcome", "SessionDecision",
-    "Verdict", "decide", "judge", "judge_all", "tried_together",
-]  # fmt: skip
 
 NAMED_DATES = 3
 COUNTS = ("n_predictions", "n_bets")

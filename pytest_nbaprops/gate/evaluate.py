@@ -12,11 +12,11 @@ import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, did_you_mean
 from pytest_nbaprops.gate.criteria import MARKET_METRICS, Criterion
-from pytest_nbaprops.gate.rows import KEYS, champion_predicted
+from pytest_nbaprops.gate.rows import KEYS, champion_predicted, error_sums
 from pytest_nbaprops.gate.slices import MIN_SLICE_ROWS, slice_mask
 from pytest_nbaprops.gate.statistics import LEVEL, MIN_DATES, Interval, metric_interval, paired_interval
 from pytest_nbaprops.gate.verdict import Champion, CriterionResult, Outcome
-from pytest_nbaprops.metrics.point import STATISTICS, Floats, date_sums, moments, statistic
+from pytest_nbaprops.metrics.point import STATISTICS, statistic
 
 if TYPE_CHECKING:
     from pytest_nbaprops.market.report import MarketReport
@@ -121,7 +121,7 @@ def _of_market(criterion: Criterion, subject: Subject) -> CriterionResult:
 
 
 def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
-    sums = _date_sums(rows, rows["predicted"])
+    sums = error_sums(rows)
     value = _known(float(statistic(criterion.metric, sums.sum(axis=0))), criterion.metric)
     said = f"{criterion.metric} is {_number(value)}"
     if criterion.metric == "n_predictions" or (criterion.bound is None and len(sums) < MIN_DATES):
@@ -133,8 +133,7 @@ def _against_number(criterion: Criterion, rows: pd.DataFrame, subject: Subject) 
 
 def _against_reference(criterion: Criterion, name: str, rows: pd.DataFrame, subject: Subject) -> CriterionResult:
     rows = _sliced(criterion, _with_reference(name, rows, subject.champion))
-    ours = _date_sums(rows, rows["predicted"])
-    theirs = _date_sums(rows, rows["reference"])
+    ours, theirs = error_sums(rows), error_sums(rows, "reference")
     value = _known(float(statistic(criterion.metric, ours.sum(axis=0))), criterion.metric)
     other = float(statistic(criterion.metric, theirs.sum(axis=0)))
     _known(other, f"{criterion.metric} of {name}")
@@ -200,10 +199,6 @@ def _sliced(criterion: Criterion, rows: pd.DataFrame) -> pd.DataFrame:
             f"{dates} of the {every} tested dates have rows with [{criterion.slice}], an interval needs {MIN_DATES}"
         )
     return chosen
-
-
-def _date_sums(rows: pd.DataFrame, predicted: pd.Series[float]) -> Floats:
-    return date_sums(rows["GAME_DATE"].to_numpy(), moments(rows["actual"], predicted))
 
 
 def _known(value: float, name: str) -> float:

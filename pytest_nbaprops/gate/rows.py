@@ -8,6 +8,7 @@ import pandas as pd
 from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.verdict import Champion
+from pytest_nbaprops.metrics.point import Floats, date_sums, moments
 
 KEYS = list(KEY_COLUMNS)
 
@@ -98,6 +99,11 @@ def _only_in(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
 def _example(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     return f"{first['GAME_DATE']:%Y-%m-%d} game {first['GAME_ID']} player {first['PLAYER_ID']}"
+
+
+def error_sums(rows: pd.DataFrame, predicted: str = "predicted") -> Floats:
+    """Array (dates, MOMENTS) of the rows' errors by one of their columns."""
+    return date_sums(rows["GAME_DATE"].to_numpy(), moments(rows["actual"], rows[predicted]))
 
 
 def _count(number: int, noun: str) -> str:

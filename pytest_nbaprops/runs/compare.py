@@ -8,16 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.features.lineage import lineage_difference
 from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER
-from pytest_nbaprops.gate.rows import KEYS, keyed
+from pytest_nbaprops.gate.rows import KEYS, error_sums, keyed
 from pytest_nbaprops.gate.statistics import paired_interval
-from pytest_nbaprops.metrics.point import date_sums, moments
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import StoredRun, stored_run, with_files
 from pytest_nbaprops.tracking.connection import Store, as_store
@@ -250,7 +247,7 @@ def _paired(run: StoredRun, against: StoredRun) -> PairedDifference:
         if (run.imported or against.imported) and not _same_keys(mine, theirs):
             mine, theirs, shared = _shared(mine, theirs)
         _refuse_other_rows(mine, theirs)
-        interval = paired_interval("mae", _sums(mine), _sums(theirs), seed=_SEED)
+        interval = paired_interval("mae", error_sums(mine), error_sums(theirs), seed=_SEED)
     except InconclusiveError as problem:
         return PairedDifference(run=run.label, against=against.label, reason=str(problem))
     return PairedDifference(
@@ -292,7 +289,3 @@ def _refuse_other_rows(mine: pd.DataFrame, theirs: pd.DataFrame) -> None:
         )
     if not (mine["actual"].to_numpy() == theirs["actual"].to_numpy()).all():
         raise InconclusiveError("the outcomes of the same player-games differ: other data, or another target")
-
-
-def _sums(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-    return date_sums(rows["GAME_DATE"].to_numpy(), moments(rows["actual"], rows["predicted"]))

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, NBAPropsError
 from pytest_nbaprops.features.lineage import Lineage, lineage_difference
 from pytest_nbaprops.gate.effect import Effect
+from pytest_nbaprops.gate.rows import error_sums
 from pytest_nbaprops.gate.statistics import paired_interval
-from pytest_nbaprops.metrics.point import date_sums, moments, statistic
+from pytest_nbaprops.metrics.point import statistic
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import counts_of
 from pytest_nbaprops.session.rewalk import resources_for, walk
@@ -65,7 +64,7 @@ class Attribution:
 
 
 def _compared(name: str, change: str, ours: pd.DataFrame, theirs: pd.DataFrame, *, seed: int) -> Effect:
-    one, other = _sums(ours), _sums(theirs)
+    one, other = error_sums(ours), error_sums(theirs)
     mae, variant = (float(statistic("mae", sums.sum(axis=0))) for sums in (one, other))
     known = Effect(group=name, change=change, mae_variant=variant, difference=mae - variant)
     try:
@@ -73,7 +72,3 @@ def _compared(name: str, change: str, ours: pd.DataFrame, theirs: pd.DataFrame, 
     except InconclusiveError as problem:
         return replace(known, reason=str(problem))
     return replace(known, low=interval.low, high=interval.high)
-
-
-def _sums(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    return date_sums(frame["GAME_DATE"].to_numpy(), moments(frame["actual"], frame["predicted"]))

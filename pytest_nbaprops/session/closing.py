@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
-from pytest_nbaprops.gate.decision import Verdict
 from pytest_nbaprops.gate.effect import Effect
+from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.metrics.point import point_metrics
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.publication import Publication

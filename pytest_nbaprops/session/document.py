@@ -11,8 +11,9 @@ from typing import Any
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.features.lineage import lineage_difference
 from pytest_nbaprops.gate.criteria import parse_criteria, weaker_than
-from pytest_nbaprops.gate.decision import SessionDecision, tried_together
+from pytest_nbaprops.gate.decision import tried_together
 from pytest_nbaprops.gate.effect import Effect
+from pytest_nbaprops.gate.verdict import SessionDecision
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.versions import criteria_of_champion
 from pytest_nbaprops.reports.decision_file import unfinished

@@ -15,15 +15,8 @@ from pytest_nbaprops.data.schema import KEY_COLUMNS
 from pytest_nbaprops.errors import ChampionMovedError, NBAPropsError, TrackingError
 from pytest_nbaprops.features.baseline import slice_columns
 from pytest_nbaprops.gate.criteria import Criterion, parse_criteria
-from pytest_nbaprops.gate.decision import (
-    CandidateDecision,
-    CandidateEvidence,
-    Champion,
-    SessionDecision,
-    Verdict,
-    decide,
-    judge_all,
-)
+from pytest_nbaprops.gate.decision import decide, judge_all
+from pytest_nbaprops.gate.verdict import CandidateDecision, CandidateEvidence, Champion, SessionDecision, Verdict
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import SessionChampion, content_of, version_record
 from pytest_nbaprops.session.context import Context

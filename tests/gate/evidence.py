@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.gate.criteria import parse_criteria
-from pytest_nbaprops.gate.decision import CandidateDecision, CandidateEvidence, Champion, FoldCounts, judge
+from pytest_nbaprops.gate.decision import judge
+from pytest_nbaprops.gate.verdict import CandidateDecision, CandidateEvidence, Champion, FoldCounts
 
 KEYS = ["GAME_DATE", "GAME_ID", "PLAYER_ID"]
 NO_CHAMPION = "NBAPropsModel has no version yet"

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criteria
-from pytest_nbaprops.gate.decision import Outcome, Verdict, decide, judge_all
+from pytest_nbaprops.gate.decision import decide, judge_all
+from pytest_nbaprops.gate.verdict import Outcome, Verdict
 from tests.gate.evidence import champion, evidence, folds, judged, season
 
 PROMOTE, REJECT, INCONCLUSIVE = Verdict.PROMOTE, Verdict.REJECT, Verdict.INCONCLUSIVE

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.gate import evaluate
-from pytest_nbaprops.gate.decision import Outcome, Verdict, decide
+from pytest_nbaprops.gate.decision import decide
+from pytest_nbaprops.gate.verdict import Outcome, Verdict
 from tests.gate.evidence import champion, evidence, folds, judged, season
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_nbaprops.gate.decision import CandidateDecision
+    from pytest_nbaprops.gate.verdict import CandidateDecision
 
 
 def put(column: str, value: object, *, rows: slice = slice(3, 4)) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.gate.criteria import parse_criteria
-from pytest_nbaprops.gate.decision import CandidateDecision, CandidateEvidence, Verdict, judge, judge_all
-from pytest_nbaprops.gate.verdict import CriterionResult, Outcome
+from pytest_nbaprops.gate.decision import judge, judge_all
+from pytest_nbaprops.gate.verdict import CandidateDecision, CandidateEvidence, CriterionResult, Outcome, Verdict
 from pytest_nbaprops.market.judge import judge as judge_market
 from pytest_nbaprops.market.judge import with_lines
 from pytest_nbaprops.market.settings import MarketSettings
