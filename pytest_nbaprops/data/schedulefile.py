@@ -50,11 +50,11 @@ def read_schedule(path: str | Path) -> Schedule:
     return _schedule(table.to_pylist(), table.column_names, place)
 
 
-def schedule_of(frame: pd.DataFrame, *, source: str = "schedule") -> Schedule:
+def schedule_of(frame: pd.DataFrame) -> Schedule:
     """A DataFrame with the same columns; rows count from 1 in errors."""
     header = [str(column) for column in frame.columns]
     rows: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in frame.itertuples(index=False)]
-    return _schedule(rows, header, Place(name=source))
+    return _schedule(rows, header, Place(name="schedule"))
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: Place) -> Schedule:

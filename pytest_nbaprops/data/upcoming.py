@@ -128,20 +128,15 @@ class _Reader:
                 (("player", who, row.date), number, "player", "each player once a date", "drop one of the rows"),
                 (("team", row.team, row.date), row.opponent, "opponent", "one opponent a date", CORRECT),
                 (("team", row.opponent, row.date), row.team, "opponent", other, CORRECT),
+                (("home", row.team, row.date), row.home, "home", "one of home and away a team", CORRECT),
             ]
-            if row.home is not None:
-                once.append((("home", row.team, row.date), row.home, "home", "one of home and away a team", CORRECT))
             if row.game_id:
                 once.append((("game", row.pair), row.game_id, "game_id", "one id a game", CORRECT))
             for key, value, column, expected, way_out in once:
                 first, known = seen.setdefault(key, (number, value))
                 if known != value:
-                    earlier = self.schedule.place.row_number(first)
-                    before = (
-                        f", and the same in row {earlier}"
-                        if column == "player"
-                        else f", and something else in row {earlier}"
-                    )
+                    what = "the same" if column == "player" else "something else"
+                    before = f", and {what} in row {self.schedule.place.row_number(first)}"
                     self._problem(number, column, expected, way_out, before=before)
             sides.setdefault(row.pair, {})[row.team] = row.home
         for (date, teams), homes in sides.items():
