@@ -11,7 +11,7 @@ from typing import Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.importing.source import Findings, SourceModel
-from pytest_nbaprops.registry.registry import alias_name
+from pytest_nbaprops.registry.versions import alias_name
 
 _STAGES: Final = ("Production", "Staging", "Archived")
 _CHARACTERS: Final = 100

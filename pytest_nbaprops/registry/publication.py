@@ -83,10 +83,6 @@ class Publication:
 
     # the start
 
-    def probe(self) -> None:
-        """See that the store can be reached, writing nothing: a sqlite file that is not there yet is not made."""
-        self.store_at_hand()
-
     @property
     def is_untouched(self) -> bool:
         """Whether there is no store yet: a sqlite file that nothing was written to."""
@@ -96,7 +92,7 @@ class Publication:
         return not path.exists() and path.parent.is_dir()
 
     def store_at_hand(self) -> Store | None:
-        """The store; None where there is none yet."""
+        """The store, once it can be reached; None where there is none yet: a sqlite file is not made."""
         return None if self.is_untouched else self._connected()
 
     def champion(self, alias: str | None, target: str) -> Champion | None:

@@ -32,8 +32,6 @@ from pytest_nbaprops.tracking.registering import register, version_of_content
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["ModelRegistry", "Promotion", "Tenure", "alias_name"]
-
 
 class ModelRegistry:
     """The registry of a tracking store; every failure is a TrackingError of one line."""

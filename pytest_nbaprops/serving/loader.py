@@ -20,8 +20,8 @@ from pytest_nbaprops.errors import FeatureError, TrackingError
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.metrics.point import Floats
 from pytest_nbaprops.registry.record import VersionRecord
-from pytest_nbaprops.registry.registry import ModelRegistry, alias_name
-from pytest_nbaprops.registry.versions import record_of
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.registry.versions import alias_name, record_of
 from pytest_nbaprops.runs.storedrun import stored_run
 from pytest_nbaprops.tracking import skops_loader
 from pytest_nbaprops.tracking.connection import Store, as_store, connect

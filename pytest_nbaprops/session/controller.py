@@ -86,7 +86,7 @@ class Controller:
         )
         if self.decides:
             with lasting():  # it imports MLflow's store
-                publication.probe()
+                publication.store_at_hand()  # can it be reached?
         terminal.say(self.config, "reading the games and building the features")
         registered = registered_recipes(self.config)
         for name in self.settings.recipes:  # also where no candidate turns out to use them

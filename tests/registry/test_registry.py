@@ -10,11 +10,9 @@ from mlflow.exceptions import MlflowException
 
 from pytest_nbaprops.errors import ChampionMovedError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Champion
-from pytest_nbaprops.registry.registry import (
-    ModelRegistry,
-    Promotion,
-    alias_name,
-)
+from pytest_nbaprops.registry.moves import Promotion
+from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.registry.versions import alias_name
 from pytest_nbaprops.tracking import tags
 
 if TYPE_CHECKING:
