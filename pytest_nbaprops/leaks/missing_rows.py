@@ -70,8 +70,8 @@ def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None
 
     It explains rows that are missing or do not add up. Nothing explains a game that tells its outcome the day before.
     """
-    seasons = list(_whole_seasons(games))
-    if (picked := _first_picked(seasons)) is not None:
+    seasons = list(whole_seasons(games))
+    if (picked := first_picked(seasons)) is not None:
         return Gaps(picked=picked)
     if (twice := _twice(games, tested)) is not None:
         return Gaps(problem=twice)
@@ -79,7 +79,7 @@ def gaps_of(games: pd.DataFrame, tested: Sequence[dt.date], *, known: str | None
     if known:
         overruled = [f"overruled by that: {problem.partition(':')[0]}"] if problem is not None else []
         return Gaps(said=[f"rows are missing from the games, as is known: {known}", *overruled])
-    share = _incomplete(seasons)
+    share = incomplete(seasons)
     if problem is not None or share <= 1 - WHOLE:
         return Gaps(problem=problem)
     return Gaps(said=[f"{share:.0%} of the games' sides lack players; players left out altogether bias no comparison"])
@@ -120,16 +120,6 @@ def _twice(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     )
 
 
-def picked_games(games: pd.DataFrame) -> str | None:
-    """How a season lacks rows that an outcome picked, or None; seasons that are not whole NBA ones are not judged."""
-    return _first_picked(_whole_seasons(games))
-
-
-def incomplete_sides(games: pd.DataFrame) -> float:
-    """The share of the sides of whole NBA seasons that lack players, whatever the reason; 0 where none is whole."""
-    return _incomplete(_whole_seasons(games))
-
-
 def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     played = games[games["MIN"].notna()]
     if played.empty or not {"GAME_ID", "TEAM_ABBREVIATION", "PTS"} <= set(played):
@@ -152,17 +142,20 @@ def _more_often(games: pd.DataFrame, tested: Sequence[dt.date]) -> str | None:
     )
 
 
-def _first_picked(seasons: Iterable[Season]) -> str | None:
+def first_picked(seasons: Iterable[Season]) -> str | None:
+    """How a season lacks rows that an outcome picked, or None."""
     picked = ((name, _picked(played, sides)) for name, played, sides in seasons)
     return next((f"{name}: {said}" for name, said in picked if said is not None), None)
 
 
-def _incomplete(seasons: Iterable[Season]) -> float:
+def incomplete(seasons: Iterable[Season]) -> float:
+    """The share of the sides that lack players, whatever the reason; 0 where there are none."""
     add_up = [_adds_up(sides) for _, _, sides in seasons]
     return float(1.0 - np.concatenate(add_up).mean()) if add_up else 0.0
 
 
-def _whole_seasons(games: pd.DataFrame) -> Iterator[Season]:
+def whole_seasons(games: pd.DataFrame) -> Iterator[Season]:
+    """Those of the NBA; others are not judged."""
     for season, played in games[games["MIN"].notna()].groupby("SEASON"):
         teams = NBA_TEAMS & set(played["TEAM_ABBREVIATION"].unique())
         if len(teams) >= ENOUGH_TEAMS and played["GAME_ID"].nunique() >= ENOUGH_GAMES:

@@ -16,8 +16,9 @@ import random
 import re
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,6 @@ import time_machine
 from pytest_nbaprops.leaks.reads import caller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from pytest_nbaprops.leaks.listener import Listener
@@ -137,20 +137,14 @@ def _scanner(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]
     return scandir
 
 
-class _Entries:
+class _Entries(AbstractContextManager["_Entries"], Iterator["os.DirEntry[Any]"]):
     """What `os.scandir` gives, of a few entries."""
 
     def __init__(self, entries: Iterable[os.DirEntry[Any]]) -> None:
         self._entries = iter([*entries])
 
-    def __iter__(self) -> Iterator[os.DirEntry[Any]]:
-        return self._entries
-
     def __next__(self) -> os.DirEntry[Any]:
         return next(self._entries)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

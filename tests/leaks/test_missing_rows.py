@@ -11,10 +11,18 @@ import pytest
 
 from pytest_nbaprops.data.load import load_games
 from pytest_nbaprops.data.sample import sample_league
-from pytest_nbaprops.leaks.missing_rows import gaps_of, incomplete_sides, picked_games
+from pytest_nbaprops.leaks.missing_rows import first_picked, gaps_of, incomplete, whole_seasons
 from tests.data.logs import REAL_LOGS
 
 Pick = Callable[[pd.DataFrame], Any]
+
+
+def picked_games(games: pd.DataFrame) -> str | None:
+    return first_picked(whole_seasons(games))
+
+
+def incomplete_sides(games: pd.DataFrame) -> float:
+    return incomplete(whole_seasons(games))
 
 
 def by_player(games: pd.DataFrame) -> Any:
