@@ -271,15 +271,8 @@ def _baseline(basis: _Basis) -> pd.Series[float]:
 
 def _predicted(basis: _Basis, features: pd.DataFrame, errors: ErrorModel | None, level: float) -> pd.DataFrame:
     """Who plays, with prediction, interval (NaN where nobody knows how the version errs) and baseline."""
-    rows = _described(basis).assign(predicted=basis.served.predict(features), low=np.nan, high=np.nan)
-    if errors is not None:
-        rows[["low", "high"]] = errors.interval(rows["predicted"].to_numpy(), level).to_numpy()
-    return rows.assign(baseline=_baseline(basis))
-
-
-def _described(basis: _Basis) -> pd.DataFrame:
     rows, parts = basis.rows, matchup_parts(basis.rows)
-    return pd.DataFrame(
+    predicted = pd.DataFrame(
         {
             "date": rows["GAME_DATE"].dt.strftime("%Y-%m-%d"),
             "game_id": rows["GAME_ID"],
@@ -288,8 +281,14 @@ def _described(basis: _Basis) -> pd.DataFrame:
             "team": rows["TEAM_ABBREVIATION"],
             "opponent": parts["OPPONENT"],
             "home": parts["HOME"].astype(bool),
+            "predicted": basis.served.predict(features),
+            "low": np.nan,
+            "high": np.nan,
         }
     )
+    if errors is not None:
+        predicted[["low", "high"]] = errors.interval(predicted["predicted"].to_numpy(), level).to_numpy()
+    return predicted.assign(baseline=_baseline(basis))
 
 
 def _error_model(basis: _Basis) -> ErrorModel | None:
