@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -38,9 +38,6 @@ from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import not_writable
 from pytest_nbaprops.walkforward.windows import TestWindow, parse_test_window, parse_train_window
-
-if TYPE_CHECKING:
-    pass
 
 CONTEXT_FILE = "context.json"
 

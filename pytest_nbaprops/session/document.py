@@ -148,12 +148,9 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> di
     return {
         name: [_readable(value) for value in pair]
         for name, pair in pairs.items()
-        if pair[0] != pair[1] and not any(isinstance(part, list) for value in pair for part in _listed(value))
+        if pair[0] != pair[1]
+        and not any(isinstance(part, list) for value in pair if isinstance(value, list) for part in value)
     }
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _readable(value: Any) -> Any:

@@ -25,13 +25,8 @@ from pytest_nbaprops.walkforward.plan import Fold
 
 PLANS = "plans"
 OURS = "nbaprops_"
-FOLD, KEY, LOST, PROBLEM, RAISED = (
-    "nbaprops_fold",
-    "nbaprops_key",
-    "nbaprops_lost",
-    "nbaprops_problem",
-    "nbaprops_raised",
-)
+FOLD, KEY, LOST = "nbaprops_fold", "nbaprops_key", "nbaprops_lost"
+PROBLEM, RAISED = "nbaprops_problem", "nbaprops_raised"
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
 RERUN = "; a re-run does not count"
 

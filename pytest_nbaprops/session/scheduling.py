@@ -19,10 +19,7 @@ class FitScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base 
 
     def __init__(self, config: pytest.Config, log: Any, scope_of: Callable[[str], str]) -> None:
         super().__init__(config, log)
-        self._scope_of = scope_of
-
-    def _split_scope(self, nodeid: str) -> str:
-        return self._scope_of(nodeid)
+        self._split_scope = scope_of
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         """Hand the next unit out; a worker that was killed and not yet missed gets none, and the unit stays."""
