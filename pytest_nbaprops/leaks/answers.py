@@ -83,12 +83,7 @@ def _given(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose they are
-    games: pd.DataFrame,
-    true: Answer,
-    origin: Positions,
-    answer: Answer,
-    rows: Positions,
-    ignored: Collection[str] = (),
+    games: pd.DataFrame, true: Answer, origin: Positions, answer: Answer, rows: Positions, ignored: Collection[str] = ()
 ) -> Found | None:
     """The columns, but the ignored ones, in which `rows` of an answer differ from rows `origin` of the true one.
 

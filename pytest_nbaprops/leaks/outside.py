@@ -49,11 +49,7 @@ NUMBERS, WORDS = "numbers", "words"  # worlds in which files say something else
 
 @contextmanager
 def another_outside(
-    listener: Listener,
-    *,
-    clock: dt.datetime | None = None,
-    draws: bool = False,
-    files: str | None = None,
+    listener: Listener, *, clock: dt.datetime | None = None, draws: bool = False, files: str | None = None
 ) -> Iterator[None]:
     """Ask in a world with another time, other draws of the global generators, or other content of undeclared files."""
     with ExitStack() as stack:

@@ -169,9 +169,7 @@ def spread(count: int) -> list[int]:
 Bar = dict[str, float | None]
 
 
-def bars(
-    rows: Sequence[tuple[float | None, float | None, float | None, float]],
-) -> list[Bar | None]:
+def bars(rows: Sequence[tuple[float | None, float | None, float | None, float]]) -> list[Bar | None]:
     """A bar for each (difference, low, high, margin), all of a table on one scale; None where there is no interval.
 
     It has the places of zero, point, low, high and the limit that is allowed, in a cell of 200 by 18.

@@ -120,11 +120,7 @@ class LeakChecks:
         start = dict.fromkeys(self.context.own_groups, dataset.digest.chained[0])
         return {
             line.name: content_key(
-                {
-                    "guard": [*common, start.get(line.name)],
-                    "group": line.to_dict(),
-                    "libraries": libraries(),
-                }
+                {"guard": [*common, start.get(line.name)], "group": line.to_dict(), "libraries": libraries()}
             )
             for state in states
             for line in state.lineage.groups

@@ -43,11 +43,7 @@ _MEANINGS: Final = (
         "it was written by an older MLflow (back it up and run mlflow db upgrade URI)",
         None,
     ),
-    (
-        r"(.*database is locked.*)",
-        r"\1",
-        "another program is writing to it: wait for that or end it, and run again",
-    ),
+    (r"(.*database is locked.*)", r"\1", "another program is writing to it: wait for that or end it, and run again"),
 )
 
 

@@ -107,11 +107,7 @@ def batches(
     params: Sequence[Param], entries: Sequence[RunTag], metrics: Sequence[Metric]
 ) -> Iterator[dict[str, Sequence[Any]]]:
     """All of it as arguments of `log_batch`, in requests of at most 800 metrics, 100 params and 100 tags."""
-    parts = (
-        chunks(params, ENTRIES_A_REQUEST),
-        chunks(entries, ENTRIES_A_REQUEST),
-        chunks(metrics, METRICS_A_REQUEST),
-    )
+    parts = (chunks(params, ENTRIES_A_REQUEST), chunks(entries, ENTRIES_A_REQUEST), chunks(metrics, METRICS_A_REQUEST))
     for batch in zip_longest(*parts, fillvalue=()):
         yield dict(zip(("params", "tags", "metrics"), batch, strict=True))
 

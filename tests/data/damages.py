@@ -490,10 +490,7 @@ CONTAINERS: Final = [
     _in_parquet("of categories", lambda raw: raw.astype("category")),
     _in_parquet("of bytes", lambda raw: raw.map(lambda cell: cell.encode() if isinstance(cell, str) else None)),
     _in_parquet("of days", lambda raw: raw.assign(GAME_DATE=_days(raw))),
-    _in_parquet(
-        "of days in New York",
-        lambda raw: raw.assign(GAME_DATE=_days(raw).dt.tz_localize("US/Eastern")),
-    ),
+    _in_parquet("of days in New York", lambda raw: raw.assign(GAME_DATE=_days(raw).dt.tz_localize("US/Eastern"))),
     _in_parquet(
         "of ids in float32",
         lambda raw: raw.assign(

@@ -142,10 +142,7 @@ def test_kinds_as_people_write_them() -> None:
             "'player_name' read as the column PLAYER_NAME, and 1 more in other letters ({})",
         ),
         (LOG + HEADER + "\n", "the header repeated between the rows, left out (1 row, first {}, row 7)"),
-        (
-            with_cell("WL", "Win"),
-            "WL that is neither W nor L (1 row, first {}, row 4: 'Win')",
-        ),
+        (with_cell("WL", "Win"), "WL that is neither W nor L (1 row, first {}, row 4: 'Win')"),
         (
             "\n".join([HEADER, *ROWS[:2], row(101, 22300003, date="2024-01-05"), ""]),
             "a player in two games of one date (1 row, first {}, row 4",

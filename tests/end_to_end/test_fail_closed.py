@@ -57,11 +57,7 @@ TEST_BODIES = {
         "rows to predict",
     ),
     "too many predictions": (body("fold.record(list(fold.test.y) + [1.0])", "return"), 1, "rows to predict"),
-    "foreign index": (
-        body("fold.record((fold.test.y * 0 + 17.0).rename(lambda i: i + 10**6))", "return"),
-        1,
-        "index",
-    ),
+    "foreign index": (body("fold.record((fold.test.y * 0 + 17.0).rename(lambda i: i + 10**6))", "return"), 1, "index"),
     "no numbers": (body("fold.record(['many'] * len(fold.test))", "return"), 1, "not numbers"),
     "fixture error": (
         HEAD

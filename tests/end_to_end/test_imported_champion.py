@@ -83,11 +83,7 @@ def _check_words(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("champion", "said"),
-    [
-        ("no such run", "there is no run 'no such run'"),
-        ("0.05", "there is no run '0.05'"),
-    ],
+    ("champion", "said"), [("no such run", "there is no run 'no such run'"), ("0.05", "there is no run '0.05'")]
 )
 def test_a_run_that_is_not_there_is_one_line(train: Train, champion: str, said: str) -> None:
     """Exit 4 before any fold: a typing error must not compare with nobody."""

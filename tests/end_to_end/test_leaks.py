@@ -46,10 +46,7 @@ def with_count(rows, counts):
 """
 LEAKING = {
     "answers": ("test outcomes", "def test_answers(fold):\n    fold.record(fold.test.y)\n"),
-    "half_answers": (
-        "test outcomes",
-        "def test_half_answers(fold):\n    fold.record(fold.test.y * 0.5 + 8.0)\n",
-    ),
+    "half_answers": ("test outcomes", "def test_half_answers(fold):\n    fold.record(fold.test.y * 0.5 + 8.0)\n"),
     "looked_up": (
         "test outcomes",
         "def test_looked_up(fold, nbaprops_games):\n    fold.record(actual(nbaprops_games.loc[fold.test.X.index]))\n",
@@ -626,11 +623,7 @@ def test_leaks_in_recipes_are_named(project: pytest.Pytester, train: Train) -> N
     trust = [f"models.{name}" for name in ("Remembers", "Picky", "Neighbours")]
     session = train(FEW_FOLDS, *recipes, "-o", "nbaprops_trusted_types=" + "\n".join(trust))
     found = {name: kinds(candidate) for name, candidate in by_name(session).items()}
-    assert found == {
-        "memory": ["undeclared source"],
-        "picky": [],
-        "neighbours": ["test rows"],
-    }
+    assert found == {"memory": ["undeclared source"], "picky": [], "neighbours": ["test rows"]}
     verdicts = {name: candidate["verdict"] for name, candidate in by_name(session).items()}
     assert verdicts == {"memory": "INCONCLUSIVE", "picky": "PROMOTE", "neighbours": "REJECT"}
 

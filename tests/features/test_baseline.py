@@ -33,10 +33,7 @@ def test_debutants_get_the_running_mean_of_earlier_debuts() -> None:
 
 def test_slice_columns_are_known_before_the_game() -> None:
     """Expected minutes, starter, rest, home, month and the player's mean."""
-    games = frame(
-        box("2024-01-01", 1, "ATL vs. BOS", 30, PTS=10),
-        box("2024-01-03", 1, "BOS @ ATL", None),
-    )
+    games = frame(box("2024-01-01", 1, "ATL vs. BOS", 30, PTS=10), box("2024-01-03", 1, "BOS @ ATL", None))
     found = slice_columns(games, ["PTS"])
     assert found.iloc[0, :5].tolist() == [0.0, False, 30.0, True, 1]
     assert found.iloc[1].tolist() == [30.0, True, 30.0, False, 1, 10.0]

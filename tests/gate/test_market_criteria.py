@@ -115,10 +115,7 @@ def test_what_cannot_be_judged_is_inconclusive(criterion: str, reason: str) -> N
 def test_without_odds_nothing_passes() -> None:
     """The way out is named; a metric of the user's own by that name counts where there are no odds."""
     row = result(1.0, "roi >= 0", market=None)
-    assert (row.outcome, row.reason) == (
-        Outcome.INCONCLUSIVE,
-        "roi needs player-prop lines: give --nbaprops-odds",
-    )
+    assert (row.outcome, row.reason) == (Outcome.INCONCLUSIVE, "roi needs player-prop lines: give --nbaprops-odds")
     assert result(1.0, "roi >= 0", market=None, own_metrics={"roi": 0.5}).outcome is Outcome.PASSED
 
 

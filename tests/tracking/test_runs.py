@@ -6,12 +6,7 @@ import pytest
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.runs import (
-    artifact_location,
-    ensure_experiment,
-    find_running,
-    next_version_number,
-)
+from pytest_nbaprops.tracking.runs import artifact_location, ensure_experiment, find_running, next_version_number
 from pytest_nbaprops.tracking.search import quoted
 
 if TYPE_CHECKING:
