@@ -35,8 +35,13 @@ def fold(request: pytest.FixtureRequest) -> ActiveFold:
 
 @pytest.fixture(scope="session")
 def nbaprops_games(request: pytest.FixtureRequest) -> pd.DataFrame:
-    """All player-games, sorted by GAME_DATE, GAME_ID, PLAYER_ID; read on demand outside --nbaprops-train."""
-    return _dataset(request.config).games
+    """All player-games, sorted by GAME_DATE, GAME_ID, PLAYER_ID; read on demand outside --nbaprops-train.
+
+    The tests' own: what one does to it, the session's baselines and slices do not see.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    return _dataset(request.config).games.copy(deep=pd.__version__ < "3")  # since pandas 3 what changes is copied
 
 
 @pytest.fixture(scope="session")

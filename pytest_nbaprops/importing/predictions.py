@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 _TRAINING: Final = re.compile(r"(?:^|[^a-z])(?:train|training|in[ _-]?sample|insample)(?:[^a-z]|$)", re.IGNORECASE)
+ALIKE: Final = 0.02  # by which a file's MAE may differ from the run's: it is rounded, or rows were lost
 _WANTED: Final = re.compile(r"pred|forecast|walk|oos|result", re.IGNORECASE)
 
 
@@ -76,21 +78,31 @@ class GamesIndex:
 
 
 def old_predictions(  # noqa: PLR0913, PLR0917 - a run's, and where they and their players are looked up
-    folder: Path, files: Sequence[Path], candidate: str, where: str, games: GamesIndex | None, findings: Findings
+    folder: Path,
+    files: Sequence[Path],
+    candidate: str,
+    where: str,
+    games: GamesIndex | None,
+    findings: Findings,
+    mae: float | None = None,
 ) -> pd.DataFrame | None:
     """The run's predictions, from the one CSV (or the series of CSVs, one a fold) that looks the most like them.
 
-    In this tool's columns, sorted by the keys; a fold is a game date. Without `games` rows that only name their players
-    stay what they are.
+    That is one whose MAE is what the run has logged, if there is one. In this tool's columns, sorted by the keys; a
+    fold is a game date. Without `games` rows that only name their players stay what they are.
     """
     if any(path == folder / PREDICTIONS for path in files):
         return None
     tables = _tables(folder, files, where, findings)
     if not tables:
         return None
-    chosen = min(tables, key=lambda short: (not _WANTED.search(short), short.count("/"), len(short), short))
-    # Those that differ from it only in numbers.
-    series = sorted(short for short in tables if re.sub(r"\d+", "#", short) == re.sub(r"\d+", "#", chosen))
+    every: dict[str, list[str]] = {}  # those that differ only in numbers
+    for short in sorted(tables):
+        every.setdefault(re.sub(r"\d+", "#", short), []).append(short)
+    order = [(not _WANTED.search(short), short.count("/"), len(short), short) for short, *_ in every.values()]
+    ranked = [one for _, one in sorted(zip(order, every.values(), strict=True))]
+    series = next((one for one in ranked if mae is not None and _has_mae([tables[t] for t in one], mae)), ranked[0])
+    chosen = series[0]
     label = f"{where}/{chosen}" if len(series) == 1 else f"{where}/{chosen} and {len(series) - 1} more"
     for other in sorted(set(tables) - set(series)):
         findings.noted(f"{where}/{other}", "further per-row predictions", f"{chosen} was taken")
@@ -102,6 +114,12 @@ def old_predictions(  # noqa: PLR0913, PLR0917 - a run's, and where they and the
     fold = ordered["GAME_DATE"].rank(method="dense").astype("int64")
     columns = ["candidate", "fold", "GAME_DATE", "GAME_ID", "PLAYER_ID", "actual", "predicted"]
     return ordered.assign(candidate=candidate, fold=fold)[columns]
+
+
+def _has_mae(tables: Sequence[pd.DataFrame], mae: float) -> bool:
+    numbers = [table[["actual", "predicted"]].apply(pd.to_numeric, errors="coerce") for table in tables]
+    errors = pd.concat([one["actual"] - one["predicted"] for one in numbers])
+    return math.isclose(errors.abs().mean(), mae, rel_tol=ALIKE)
 
 
 def _tables(folder: Path, files: Sequence[Path], name: str, findings: Findings) -> dict[str, pd.DataFrame]:

@@ -15,7 +15,7 @@ from typing import Final
 import pandas as pd
 
 from pytest_nbaprops.importing.modelfiles import files_below
-from pytest_nbaprops.importing.predictions import GamesIndex, old_predictions
+from pytest_nbaprops.importing.predictions import ALIKE, GamesIndex, old_predictions
 from pytest_nbaprops.importing.recognition import Recognised, recognise, standard_metrics
 from pytest_nbaprops.importing.source import Findings, Point, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.texts import SafeFolder
@@ -88,8 +88,9 @@ def prepare(
         tags.IMPORTED_NAME: shortened(run.name, _TAG_CHARACTERS),
     }
     prepared.metrics = _metrics(prepared, run.metrics, where, findings)
-    _collect_files(prepared, run, where, games, findings)
-    _add_standard_metrics(prepared, where, findings)
+    mae = _add_standard_names(prepared, where, findings)
+    _collect_files(prepared, run, where, games, findings, mae)
+    _add_what_predictions_tell(prepared, mae)
     return prepared
 
 
@@ -148,21 +149,21 @@ def _metrics(
     return found
 
 
-def _collect_files(
-    prepared: Prepared, run: SourceRun, where: str, games: GamesIndex | None, findings: Findings
+def _collect_files(  # noqa: PLR0913, PLR0917 - a run's, and where they and their players are looked up
+    prepared: Prepared, run: SourceRun, where: str, games: GamesIndex | None, findings: Findings, mae: float | None
 ) -> None:
     label = f"{where} artifacts"
     if run.files is not None:
         files = files_below(run.files, SafeFolder(run.files, findings, label))
         prepared.files = {path.relative_to(run.files).as_posix(): path for path in files}
-        prepared.predictions = old_predictions(run.files, files, prepared.name, where, games, findings)
+        prepared.predictions = old_predictions(run.files, files, prepared.name, where, games, findings, mae)
     for below, folder in run.models.items():
         for path in files_below(folder, SafeFolder(folder, findings, label)):
             prepared.files.setdefault(f"{below}/{path.relative_to(folder).as_posix()}", path)
 
 
-def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) -> None:
-    """The standard names beside the old ones; what no metric tells, the predictions do."""
+def _add_standard_names(prepared: Prepared, where: str, findings: Findings) -> float | None:
+    """The standard names beside the old ones. The run's MAE, if it has logged one number for it."""
     synonyms = standard_metrics(prepared.metrics)
     for synonym in synonyms:
         prepared.metrics[synonym.name] = [synonym.point]
@@ -172,9 +173,23 @@ def _add_standard_metrics(prepared: Prepared, where: str, findings: Findings) ->
     if synonyms:
         told = {synonym.name: synonym.original for synonym in synonyms}
         prepared.tags[tags.IMPORTED_METRICS] = json.dumps(told)
+    points = prepared.metrics.get("mae", [])
+    single = len({point.step for point in points}) == 1 and all(
+        one.last_of == 1 for one in synonyms if one.name == "mae"
+    )
+    return points[-1].value if single and math.isfinite(points[-1].value) else None
+
+
+def _add_what_predictions_tell(prepared: Prepared, logged_mae: float | None) -> None:
+    """What no metric tells, and whether they are another model's than the one that was measured."""
     if prepared.predictions is None:
         return
     frame = prepared.predictions
+    mae = (frame["actual"] - frame["predicted"]).abs().mean()
+    if logged_mae is not None and mae > logged_mae * (1 + ALIKE):
+        prepared.tags[tags.IMPORTED_DOUBT] = (
+            f"its predictions have MAE {mae:.4f}, and it logged an MAE of {logged_mae:.4f}"
+        )
     for name, value in point_metrics(frame["actual"].to_numpy(), frame["predicted"].to_numpy()).items():
         if name not in prepared.metrics and math.isfinite(value):
             prepared.metrics[name] = [Point(prepared.end_time, value, 0)]

@@ -40,7 +40,9 @@ NEVER_THEIR_OWN = {
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
 TOUCHES = ("os.utime", "os.truncate")
-EVENTS_OF_FILES = ("open", *TOUCHES, *LISTINGS)
+MAPS = "mmap.__new__"
+EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *LISTINGS)
+SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where Linux keeps it
 HAS_INOTIFY = sys.platform.startswith("linux")
 NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".hypothesis", ".tox"}
 NEVER |= {".mypy_cache", ".ruff_cache"}
@@ -103,6 +105,8 @@ class Listener:
             frame = sys._getframe(1)  # noqa: SLF001 - the only way to see who asks
             if event == "open":
                 self._open(arguments[0], int(arguments[2] or 0), frame)
+            elif event == MAPS:
+                self._map(int(arguments[0]), frame)
             elif event in TOUCHES:
                 if isinstance(arguments[0], str | bytes | os.PathLike):
                     self._touched.add(absolute(arguments[0]))
@@ -142,6 +146,13 @@ class Listener:
             self._touched.add(full)
         if not flags & os.O_WRONLY:
             self.reads(path, frame, tried=False)
+
+    def _map(self, handle: int, frame: FrameType) -> None:
+        """Memory that another process may have filled: no file is opened for it where Python can be heard."""
+        with contextlib.suppress(OSError):  # of no file, or there is no /proc
+            path = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - a link to what has no name any more
+            if path.startswith(SHARED_MEMORY):
+                self.reads(path, frame, tried=False)
 
     @contextlib.contextmanager
     def in_front_of(self, path: Any) -> Iterator[None]:

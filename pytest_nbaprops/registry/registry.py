@@ -65,7 +65,7 @@ class ModelRegistry:
         """The predictions that the version's run kept (`predictions.parquet`).
 
         Raises:
-            TrackingError: It kept none, or they can't be read.
+            TrackingError: It kept none, they can't be read, or an old run's may be another model's.
         """
         if champion.run_id is None:
             raise TrackingError(f"{champion.name} {champion.label} names no run, so its predictions are unknown")
@@ -73,6 +73,8 @@ class ModelRegistry:
             tempfile.TemporaryDirectory(prefix="nbaprops-") as folder,
             self.store.calling(f"read the predictions of {champion.name} {champion.label}", artifacts=True) as client,
         ):
+            if (doubt := client.get_run(champion.run_id).data.tags.get(tags.IMPORTED_DOUBT)) is not None:
+                raise TrackingError(f"whether the predictions of {champion.label} are its own is not known: {doubt}")
             return pd.read_parquet(client.download_artifacts(champion.run_id, PREDICTIONS, folder), engine="pyarrow")
 
     def walked_again(self, model_name: str, version: str, champion: str | None) -> pd.DataFrame | None:

@@ -20,6 +20,7 @@ import pandas as pd
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage
+from pytest_nbaprops.gate.rows import KEYS
 from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact, redacted
@@ -172,28 +173,12 @@ class SessionChampion:
             if not asked and self.settings.champion is not None:
                 self.remarks.warn("champion", f"{OPTION} {self.settings.champion}: {now.unavailable}")
             return now, None
-        if asked and (passed_over := self._passed_over(now)) is not None:
-            self.remarks.problem(passed_over)
         self.remarks.warn("champion", *_other_libraries(now))
         stored, problem = self._stored(now)
         uncovered = self._uncovered(now, stored, candidates) if asked and stored is not None else problem
         if asked and uncovered is not None:
             return self._walked_again(now, candidates, uncovered, stored), None
         return replace(now, predictions=stored, unavailable=now.unavailable if asked else problem), None
-
-    def _passed_over(self, champion: Champion) -> str | None:
-        """Why who beats a champion that was named is not known to beat the version that it would replace."""
-        if self.settings.champion is None or self.snapshot is not None or self.publication.is_untouched:
-            return None
-        held = self.publication.registry().aliases(self.settings.model_name)
-        replaced = held.get(self.settings.alias)
-        beaten = champion.version is not None and champion.version in (replaced, held.get(DEFAULT_CHAMPION))
-        if replaced is None or beaten:
-            return None
-        return (
-            f"{self.settings.alias} is v{replaced}, and the champion that was named is {champion.label}: whether "
-            f"v{replaced} is any worse is not known; leave {OPTION} out, or give the alias by hand (nbaprops promote)"
-        )
 
     @cached_property
     def lineage(self) -> Lineage | None:
@@ -295,20 +280,18 @@ class SessionChampion:
 
     def _stored(self, version: Champion) -> tuple[pd.DataFrame | None, str | None]:
         try:
-            if version.predictions is not None:
-                return version.predictions, None
-            return self.publication.registry().load_predictions(version), None
+            stored = version.predictions
+            if stored is None:
+                stored = self.publication.registry().load_predictions(version)
         except TrackingError as error:
             return None, str(error)
+        problem = _not_as_judged(version, stored)
+        return (stored, None) if problem is None else (None, problem)
 
     # the same rows on the same data
 
     def _uncovered(self, version: Champion, stored: pd.DataFrame, candidates: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
-        judged = record_of(version).metrics.get("mae")
-        mae = (stored["actual"] - stored["predicted"]).abs().mean()
-        if judged is not None and not math.isclose(judged, mae, rel_tol=SAME):
-            return f"its stored predictions have MAE {mae:.4f}, and it was judged at {judged:.4f}"
         dates = _tested(candidates)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
@@ -335,9 +318,36 @@ class SessionChampion:
             )
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"
+        if stored is not None:
+            predictions, worse = _at_its_best(predictions, stored)
+            said += worse
         self.remarks.warn("champion", said)
         self.walked = replace(version, predictions=predictions)
         return self.walked
+
+
+def _not_as_judged(version: Champion, stored: pd.DataFrame) -> str | None:
+    """Why the stored predictions are not those that it was judged by."""
+    mae, judged = float((stored["actual"] - stored["predicted"]).abs().mean()), record_of(version).metrics.get("mae")
+    if judged is not None and not math.isclose(judged, mae, rel_tol=SAME):
+        return f"its stored predictions have MAE {mae:.4f}, and it was judged at {judged:.4f}"
+    return None
+
+
+def _at_its_best(walked: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """What it predicts in this session, or what it predicted before where that was nearer, and what to say of it.
+
+    It was promoted for those: that it learns from less here, or from worse, is no reason to beat it.
+    """
+    before = stored[[*KEYS, "actual", "predicted"]].drop_duplicates(KEYS)
+    both = walked[[*KEYS, "actual", "predicted"]].merge(before, on=KEYS, how="left", suffixes=("", "_before"))
+    same = (both["actual"] == both["actual_before"]).to_numpy()
+    now, then = ((both["actual"] - both[name]).abs()[same].mean() for name in ("predicted", "predicted_before"))
+    if not then < now * (1 - SAME):
+        return walked, ""
+    predicted = walked["predicted"].where(~same, both["predicted_before"].to_numpy())
+    said = f"; its own predictions, which were better (MAE {then:.4f}, now {now:.4f}), were held against the candidates"
+    return walked.assign(predicted=predicted), said
 
 
 def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None) -> str:

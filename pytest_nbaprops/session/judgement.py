@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,7 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, problems_of
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.market import SessionMarket
+from pytest_nbaprops.session.succession import what_forbids_it
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.models import check_storable, warm_up
 from pytest_nbaprops.walkforward import estimators
@@ -89,10 +91,20 @@ class Judge:
             criterion.reference == "champion" for candidate in candidates for criterion in criteria_of(candidate)
         )
         champion, reason = self.champion.now(candidates, asked=asked)
+        for problem in self._forbidden(champion if asked else None):
+            self.remarks.problem(problem)
         cases = [(self._evidence(candidate, champion), criteria_of(candidate)) for candidate in candidates]
         judged = judge_all(cases, champion, seed=self.settings.seed, champion_reason=reason)
         decision = decide(judged, enforce=self.settings.promote == "enforce")
         return Judgement(decision=decision, champion=champion, versions={}, promoted=False)
+
+    def _forbidden(self, beaten: Champion | None) -> list[str]:
+        if self.champion.snapshot is not None or self.publication.error is not None:
+            return []
+        target = "+".join(self.context.dataset.target_columns)
+        asked = partial(what_forbids_it, self.publication, self.settings, target, beaten)
+        found: list[str] | None = self.publication.attempt(lambda: [*asked()])
+        return found or []
 
     def _evidence(self, candidate: Candidate, champion: Champion | None) -> CandidateEvidence:
         predictions = candidate.predictions()
@@ -152,7 +164,8 @@ class Judge:
         return {name: value for name, value in metrics.items() if name not in refused}
 
     def _asked_of_hooks(self, predictions: pd.DataFrame) -> dict[str, Any]:
-        answers = self.config.hook.pytest_nbaprops_metrics(predictions=predictions)
+        theirs = predictions.copy()  # whatever a hook does to it
+        answers = self.config.hook.pytest_nbaprops_metrics(predictions=theirs)
         return {str(name): value for answer in answers for name, value in dict(answer).items()}
 
     def _unregistrable(self, candidate: Candidate) -> str | None:

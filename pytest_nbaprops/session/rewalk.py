@@ -22,6 +22,7 @@ from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.windows import TestWindow
 
 Columns = Mapping[str, tuple[str, ...]]
+OTHER_TARGET = "another target is another model, with a name of its own: --nbaprops-model-name=NAME"
 
 
 def resources_for(context: Context, groups: Sequence[FeatureGroup]) -> tuple[Resources, Columns]:
@@ -71,8 +72,7 @@ def _candidate_of(context: Context, version: Champion) -> Candidate:
         raise TrackingError("the version does not say of what recipe and features it was made")
     ours = "+".join(context.dataset.target_columns)
     if made.target != ours:
-        way_out = "another target is another model, with a name of its own: --nbaprops-model-name=NAME"
-        raise TrackingError(f"it predicts {made.target}, the candidates {ours}; {way_out}")
+        raise TrackingError(f"it predicts {made.target}, the candidates {ours}; {OTHER_TARGET}")
     spec = CandidateSpec.from_dict(made.spec)
     if spec.recipe is None or made.recipe is None:
         raise TrackingError("its estimator was a test's own, and only recipes can be walked forward again")

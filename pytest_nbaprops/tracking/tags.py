@@ -51,6 +51,8 @@ IMPORTED_NAME = "nbaprops.imported.run_name"
 IMPORTED_STATE = "nbaprops.imported.state"  # `complete` once its files are here, too; else the next import goes on
 IMPORTED_PHASE = "nbaprops.imported.phase"  # the run's tag `phase` as it was spelt there
 IMPORTED_METRICS = "nbaprops.imported.metrics"  # JSON, the name there of each metric that has a standard name here
+# of runs: why its predictions may be those of another model than the one that was measured
+IMPORTED_DOUBT = "nbaprops.imported.doubt"
 IMPORTED_VERSION = "nbaprops.imported.version"  # the version's number
 IMPORTED_STAGE = "nbaprops.imported.stage"  # the version's stage
 # of a model, <alias>: the version that it named there; written once it is set here
