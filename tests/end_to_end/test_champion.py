@@ -49,6 +49,14 @@ def test_stored_predictions_are_used_where_they_cover(train: Train, project: pyt
 
 
 @pytest.mark.usefixtures("promoted")
+def test_another_target_takes_no_alias(train: Train) -> None:
+    """Whatever number it stays below: rebounds are always nearer than points, rebounds and assists."""
+    session = train("--nbaprops-target=REB", "--nbaprops-promote=enforce", "--nbaprops-criterion=mae <= 50")
+    assert session.code == 10
+    assert "which predicts PTS+REB+AST, and the candidates REB; another target is another" in session.output
+
+
+@pytest.mark.usefixtures("promoted")
 def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project: pytest.Pytester) -> None:
     """Somebody knew better, and said why; another model may follow, and is told of it. Then an alias by hand."""
     registry = ModelRegistry(store=connect(f"sqlite:///{project.path / 'mlflow.db'}"))

@@ -72,6 +72,20 @@ def test_an_imported_run_is_the_champion(train: Train, invoke: Callable[..., str
     assert "production" not in invoke("history")
 
 
+def test_a_run_whose_predictions_are_another_models_is_no_champion(
+    project: pytest.Pytester, train: Train, league: Path
+) -> None:
+    """They are four times as bad as what it has logged, so who beats them is not known to beat it."""
+    old = old_store.run(
+        old_store.experiment(project.path / "mlruns", "7", "Old"), 1, NAME, metrics={"test_mae": line(0, 5.0)}
+    )
+    old_store.write(old / "artifacts/results/test_predictions.csv", old_predictions(league))
+    assert CliRunner().invoke(main, ["import", "mlruns"]).exit_code == 0
+    session = train(*AGAINST, f"--nbaprops-champion={NAME}")
+    assert session.code == 10
+    assert "and it logged an MAE of 5.0000" in session.candidate["reasons"][0]
+
+
 def _check_words(session: Session) -> None:
     """The run's name is text, on the page and in the summary."""
     page = (session.folder / "nbaprops-report" / "report.html").read_text(encoding="utf-8")

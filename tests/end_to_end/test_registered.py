@@ -125,6 +125,37 @@ def test_what_a_test_does_to_its_rows_stays_with_it(project: pytest.Pytester, tr
     pd.testing.assert_frame_equal(session.predictions[columns], honest.predictions[columns])
 
 
+CHANGES_IN_PLACE = """
+import numpy as np
+
+def pytest_nbaprops_metrics(predictions):
+    values = predictions["predicted"].to_numpy()
+    values.setflags(write=True)
+    values[:] = predictions["actual"]
+    return {"exact": float(np.abs(values - predictions["actual"]).mean())}
+
+@pytest.fixture(scope="session", autouse=True)
+def logarithms(nbaprops_games):
+    for name in ("PTS", "REB", "AST", "MIN"):
+        nbaprops_games[name] = np.log1p(nbaprops_games[name])
+"""
+
+
+def test_what_is_changed_in_place_reaches_no_verdict(project: pytest.Pytester, train: Train) -> None:
+    """Neither the games that a fixture takes logarithms of nor the predictions that a hook writes into are judged."""
+    options = (
+        "--nbaprops-step=2",
+        "--nbaprops-criterion=mae[minutes>=24] < baseline",
+        "--nbaprops-criterion=mae <= 50",
+    )
+    honest = train(*options)
+    project.makeconftest(CONFTEST + CHANGES_IN_PLACE)
+    session = train(*options)
+    for before, after in zip(honest.candidate["criteria"], session.candidate["criteria"], strict=True):
+        assert (after["value"], after["threshold"]) == (before["value"], before["threshold"])
+    pd.testing.assert_frame_equal(session.predictions, honest.predictions)
+
+
 BREAKS_LATE = """
 def pytest_runtest_logreport(report):
     if report.nodeid.startswith("promotion::"):

@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
-from pytest_nbaprops.leaks.listener import HAS_INOTIFY, Listener, sees_compiled
+from pytest_nbaprops.leaks.listener import HAS_INOTIFY, SHARED_MEMORY, Listener, sees_compiled
 from pytest_nbaprops.leaks.outside import ANOTHER_DAY, another_outside
 from pytest_nbaprops.leaks.reads import Read, confirmed
 from pytest_nbaprops.leaks.rows import changed_rows
@@ -301,6 +302,39 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     for file in (root / "ratings.parquet", cache / "cd34", root / "zz" / "near.parquet"):
         file.read_text()
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
+
+
+SHARED = """
+import sys
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from pytest_nbaprops.leaks.listener import Listener
+
+listener = Listener(Path(sys.argv[1]))
+sys.addaudithook(listener)
+theirs, own = SharedMemory(sys.argv[2]), SharedMemory(create=True, size=8)
+own.buf[0] = theirs.buf[0]
+print(*(read.path for read in listener.take()))
+own.unlink()
+"""
+
+
+@pytest.mark.skipif(not HAS_INOTIFY, reason="there is no /dev/shm")
+def test_memory_that_another_process_filled_is_read(tmp_path: Path) -> None:
+    """No file is opened for it; what a process shares with its own is its own work."""
+    (tmp_path / "project").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(SHARED)
+    block = SharedMemory(create=True, size=8)
+    try:
+        command = [sys.executable, str(script), str(tmp_path / "project"), block.name]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+        assert done.stdout.decode().split() == [SHARED_MEMORY + block.name]
+    finally:
+        block.close()
+        with suppress(FileNotFoundError):  # whoever ends first takes it along
+            block.unlink()
 
 
 @pytest.mark.skipif(not HAS_INOTIFY, reason="only Linux tells what compiled code opens")
