@@ -134,7 +134,7 @@ def test_the_starter_project_passes_its_own_leak_guard(tmp_path: Path, migrated:
     run("init", str(tmp_path))
     run("sample", "--seasons", "1", "--players", "40", "--out", str(tmp_path / "league.csv"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--nbaprops-train"]
-    command += ["--nbaprops-test=last 20 dates", "--nbaprops-data=league.csv", "--nbaprops-criterion=mae <= 50"]
+    command += ["--nbaprops-test=last 4 dates", "--nbaprops-data=league.csv", "--nbaprops-criterion=mae <= 50"]
     around = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=around)
     decision = json.loads((tmp_path / "nbaprops-report" / "decision.json").read_text())

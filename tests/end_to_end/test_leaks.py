@@ -533,10 +533,10 @@ def test_a_test_that_learns_from_fold_to_fold_is_not_known(project: pytest.Pytes
     assert "keeps state from fold to fold" in session.candidate["reasons"][0]
 
 
-def test_a_leak_tells_whose_prediction_moved(project: pytest.Pytester, train: Train, workers: tuple[str, ...]) -> None:
+def test_a_leak_tells_whose_prediction_moved(project: pytest.Pytester, train: Train) -> None:
     """The example names player, date and the two predictions; the reason says so in one line."""
     write(project.path, LEAKING["answers"][1])
-    session = train(FEW_FOLDS, *workers)
+    session = train(FEW_FOLDS)
     (leak,) = session.candidate["leaks"]
     assert leak["example"]["player"].startswith("Simulated Player")
     assert leak["example"]["before"] != leak["example"]["after"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xgboost import XGBRegressor
 
 # 200 take minutes; CI's main branch runs them all.
-RACES = int(os.environ.get("NBAPROPS_RACES", "30"))
+RACES = int(os.environ.get("NBAPROPS_RACES", "12"))
 
 
 def raced(uri: str) -> dict[int, list[racers.Race]]:
