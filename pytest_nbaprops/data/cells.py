@@ -58,7 +58,8 @@ GAME_ID: Final = Problem(
     way_out="restore the id from the source; spreadsheets keep it when the column is formatted as text",
 )
 DATE: Final = Problem(
-    expected="a date that exists, written as 2024-01-05", way_out="write dates as YYYY-MM-DD or correct the cell"
+    expected="a date that exists, in a known way of writing such as 2024-01-05",
+    way_out="write dates as YYYY-MM-DD or correct the cell",
 )
 TIMED_DATE: Final = Problem(
     expected="a date without a time of day, as 2024-01-05",

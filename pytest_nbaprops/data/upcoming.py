@@ -105,7 +105,7 @@ class _Reader:
         """The row, or None if something is wrong with it."""
         known = len(self.problems)
         team, opponent = self._team(number, "team"), self._team(number, "opponent")
-        date = self._parsed(number, "date", _date, "a date without a time of day, as 2024-01-05", "write it so")
+        date = self._parsed(number, "date", _date, "a date as 2024-01-05, without a time of day", "write it so")
         home = self._parsed(number, "home", _home, "1 or 0 (also true/false, home/away)", "say where it is played")
         game_id = self._parsed(number, "game_id", _game_id, "up to ten digits, or nothing", "leave it empty")
         if team and team == opponent:

@@ -218,7 +218,7 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
         standing = "passed, not chosen (nothing to compare it on)"
         shown = tuple(replace(c, not_chosen=standing) if c in passing else c for c in judged)
         return SessionDecision(verdict=Verdict.INCONCLUSIVE, winner=None, candidates=shown, reasons=(reason,))
-    winner = min(passing, key=lambda candidate: compared[candidate.name])
+    winner = min(passing, key=lambda candidate: (compared[candidate.name], candidate.name))
     shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
     reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
     unable = None
@@ -249,7 +249,7 @@ def _beaten(
 ) -> CandidateDecision:
     passes_unable = _passes_unable(candidate)
     if candidate.verdict is not Verdict.PROMOTE and not passes_unable:
-        said = f"{winner.name} is promoted; "
+        said = f"{winner.name} is chosen; "
         criteria = tuple(
             replace(result, outcome=Outcome.SKIPPED, reason=f"{said}{result.outcome}: {result.reason}")
             for result in candidate.criteria

@@ -64,6 +64,7 @@ def _first_change(games: pd.DataFrame, index: pd.Index) -> tuple[int, str]:
     if twice.any():
         return int(twice.argmax()), "twice"
     if len(index) == len(games):
-        return int((index.to_numpy() != games.index.to_numpy()).argmax()), "out of order from"
+        first = int((index.to_numpy() != games.index.to_numpy()).argmax())
+        return first, "in another order (end with .reindex(games.index)) from"
     # A merge numbers its rows anew, and which one it added cannot be told from the answer.
     return len(games) - 1, "up to"

@@ -121,13 +121,13 @@ class Publication:
             self.registry().recover(self.model_name)
         return end_runs_of_versions(self._connected(), self.model_name)
 
-    def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> list[int]:
-        """Numbers of the versions that were promoted on dates from `first` to `last`, but those of these candidates."""
+    def versions_tested_on(self, first: date, last: date, *, but: Callable[[VersionRecord], bool]) -> list[int]:
+        """Numbers of the versions that were promoted on dates from `first` to `last`, but some."""
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
         decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
-        return sorted(n for n, record in decided.items() if record.identity not in but and record.overlaps(first, last))
+        return sorted(n for n, record in decided.items() if record.overlaps(first, last) and not but(record))
 
     def rollbacks(self, alias: str) -> list[tuple[str, Event, bool]]:
         """Models that a rollback took the alias from: content, the rollback, and whether the alias is still there."""
@@ -151,9 +151,10 @@ class Publication:
             names = model_names(client)
         return did_you_mean(self.model_name, [name for name in names if not name.endswith(but)])
 
-    def candidates_tested_on(self, first: date, last: date, *, but: Collection[str]) -> int:
-        """How many other candidates have runs on just these test dates, as far as MOST_RUNS tell."""
+    def candidates_tested_on(self, first: date, last: date, target: str, *, but: Collection[str]) -> int:
+        """How many other candidates for the target were judged on just these test dates, as far as MOST_RUNS tell."""
         dates = f"params.first_test_date = '{first}' AND params.last_test_date = '{last}'"
+        dates += f" AND params.target = '{target}' AND metrics.mae >= 0"
         with self._connected().calling("count the runs on these dates") as client:
             experiment = client.get_experiment_by_name(self.experiment)
             runs = client.search_runs([experiment.experiment_id], dates, max_results=MOST_RUNS) if experiment else []

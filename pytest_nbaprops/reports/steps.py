@@ -50,7 +50,12 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if document["promote_mode"] == "dry-run" and unable:
         return [_register_something(document, leader)]
     if document["promote_mode"] == "dry-run":
-        return [Step(text=f"Register it and give it the alias {alias}", command=_again(document, promote="enforce"))]
+        return [
+            Step(
+                text=f"Register it and give it the alias {alias}",
+                command=_again(document, selected=True, promote="enforce"),
+            )
+        ]
     undo = Step(text="Undo it", command=nbaprops_command(settings, "rollback", "--alias", alias, "--reason", "..."))
     if alias == "production":
         predict = nbaprops_command(settings, "predict", "--schedule", "tomorrow.csv")
@@ -128,15 +133,16 @@ def nbaprops_command(settings: Mapping[str, Any], *words: str) -> str:
     return plain(shlex.join(["nbaprops", *words, *named]))
 
 
-def _again(document: Document, **options: str) -> str:
-    """The session's command for all of its folds, with these options of ours instead of those it had."""
-    name, *arguments = map(str, document["command"] or ["pytest", "--nbaprops-train"])
-    selected = _without(arguments, _SELECTING)
-    kept = [
-        word
-        for word, before in zip(selected, ["", *selected], strict=False)
-        if word.startswith("-") or "::" not in word or before in _WITH_COLONS
-    ]
+def _again(document: Document, *, selected: bool = False, **options: str) -> str:
+    """The session's command with these options of ours instead of those it had: for all folds, or those `selected`."""
+    name, *kept = map(str, document["command"] or ["pytest", "--nbaprops-train"])
+    if not selected:
+        words = _without(kept, _SELECTING)
+        kept = [
+            word
+            for word, before in zip(words, ["", *words], strict=False)
+            if word.startswith("-") or "::" not in word or before in _WITH_COLONS
+        ]
     for option, value in options.items():
         flag = f"--nbaprops-{option}"
         kept = [*_without(kept, {flag: True}), f"{flag}={value}"]

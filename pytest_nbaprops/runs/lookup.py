@@ -1,6 +1,6 @@
 """Which run people mean: a unique prefix of its id, its name, `champion`, `latest`, `v3` or `@staging`.
 
-Of an imported run the id that it had before is as good.
+Of an imported run the id and the name that it had before are as good.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pytest_nbaprops.registry.versions import alias_name, deciding_run, holders,
 from pytest_nbaprops.runs.storedrun import started
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.search import ACTIVE, DELETED, experiments, found, quoted
-from pytest_nbaprops.tracking.tags import IMPORTED_RUN
+from pytest_nbaprops.tracking.tags import IMPORTED_NAME, IMPORTED_RUN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,7 +76,7 @@ class Lookup:
         ids = self.experiment_ids()
         with self.store.calling("look the run up") as client:
             matches = _named(client, text, ids, ACTIVE, shortest=_SHORTEST)
-            matches = matches or _named(client, text, ids, DELETED, shortest=_SHORTEST)
+            matches = matches or _imported(client, text, ids) or _named(client, text, ids, DELETED, shortest=_SHORTEST)
         if len(matches) > 1:
             raise _several(text, matches)
         if matches and matches[0].info.lifecycle_stage == "deleted":
@@ -159,11 +159,14 @@ def _named(client: MlflowClient, reference: str, ids: list[str], view: int, *, s
 
 
 def _imported(client: MlflowClient, reference: str, ids: list[str]) -> list[Run]:
-    """Runs that had such an id where they were imported from: notes and notebooks name them by it."""
-    if not ids or not _PREFIX.fullmatch(reference.lower()) or len(reference) < _SHORTEST:
+    """Runs that had such an id or name where they were imported from: notes and notebooks name them by it."""
+    if not ids:
         return []
-    text = f"tags.`{IMPORTED_RUN}` LIKE '{reference.lower()}%'"
-    return list(client.search_runs(ids, text, ACTIVE, max_results=_SHOWN + 1))
+    texts = [f"tags.`{IMPORTED_NAME}` = {quoted(reference)}"]
+    if _PREFIX.fullmatch(reference.lower()) and len(reference) >= _SHORTEST:
+        texts.append(f"tags.`{IMPORTED_RUN}` LIKE '{reference.lower()}%'")
+    matches = (client.search_runs(ids, text, ACTIVE, max_results=_SHOWN + 1) for text in texts)
+    return next((list(found_runs) for found_runs in matches if found_runs), [])
 
 
 def _candidates(runs: Sequence[Run]) -> str:

@@ -32,6 +32,7 @@ from pytest_nbaprops.reports.steps import nbaprops_command
 from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.holdout import tested_dates
 from pytest_nbaprops.session.remarks import Remarks
 from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
@@ -41,7 +42,6 @@ from pytest_nbaprops.walkforward.candidate import Candidate, content_key, librar
 
 DIGEST_LENGTH = 16
 SAME = 1e-6
-MANY_TRIED = 5  # with 5% each, one in four times one of them passes by chance
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
 
@@ -239,42 +239,6 @@ class SessionChampion:
                 return str(error)
         return None
 
-    def tested_before(self, candidates: Sequence[Candidate]) -> str | None:
-        """What to say where versions were chosen on the same test dates before; None on fresh ones.
-
-        That they cannot be read is no error of the session.
-        """
-        if self.snapshot is not None or self.at_start is None or self.publication.error is not None:
-            return None
-        dates, mine = _tested(candidates), {candidate.identity for candidate in candidates}
-        try:
-            earlier = self.publication.versions_tested_on(dates[0], dates[-1], but=mine)
-        except TrackingError as error:
-            return f"whether these dates decided earlier promotions is not known: {error}"
-        if not earlier:
-            return None
-        named = ", ".join(f"v{number}" for number in earlier)
-        return (
-            f"dates of this test window decided {len(earlier)} earlier promotion(s) ({named}): the more often a "
-            "holdout chooses, the more it flatters what it chose"
-        )
-
-    def tried_before(self, candidates: Sequence[Candidate]) -> str | None:
-        """What to say of a candidate that passes where many others were judged on its test dates before."""
-        if self.publication.error is not None or self.publication.is_untouched:
-            return None
-        dates, mine = _tested(candidates), {candidate.identity for candidate in candidates}
-        try:
-            tried = self.publication.candidates_tested_on(dates[0], dates[-1], but=mine)
-        except TrackingError as error:
-            return f"how many others were judged on these test dates is not known: {error}"
-        if tried < MANY_TRIED:
-            return None
-        return (
-            f"{tried} other candidates were judged on these test dates before, and who tries often passes by chance "
-            "sooner or later: confirm it on dates that decided nothing yet"
-        )
-
     def _unavailable(self, version: Champion | None, reason: str) -> Champion:
         return replace(version or Champion(name=self.settings.model_name), predictions=None, unavailable=reason)
 
@@ -292,7 +256,7 @@ class SessionChampion:
 
     def _uncovered(self, version: Champion, stored: pd.DataFrame, candidates: Sequence[Candidate]) -> str | None:
         """Why the stored predictions will not do; None where they cover every tested date on the same data."""
-        dates = _tested(candidates)
+        dates = tested_dates(candidates)
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
@@ -307,7 +271,7 @@ class SessionChampion:
         self, version: Champion, candidates: Sequence[Candidate], why: str, stored: pd.DataFrame | None
     ) -> Champion:
         try:
-            predictions = walk_version(self.context, version, _tested(candidates))
+            predictions = walk_version(self.context, version, tested_dates(candidates))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
@@ -353,7 +317,7 @@ def _at_its_best(walked: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFra
 def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None) -> str:
     """The way out of a new date: those before it, where they are enough to decide on."""
     covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date) if stored is not None else set()
-    there = [*takewhile(covered.__contains__, _tested(candidates))]
+    there = [*takewhile(covered.__contains__, tested_dates(candidates))]
     enough = len(there) >= MIN_DATES
     return f"; it can be compared on the dates that it has: --nbaprops-test={there[0]}..{there[-1]}" if enough else ""
 
@@ -371,10 +335,6 @@ def _other_libraries(version: Champion) -> Iterator[str]:
                 f"the champion {version.label} was made with {title} {theirs[name]}, and this session has "
                 f"{ours[name]}: the same settings can predict otherwise"
             )
-
-
-def _tested(candidates: Sequence[Candidate]) -> list[date]:
-    return sorted({day for candidate in candidates for day in candidate.dates})
 
 
 def _label(champion: Champion | None) -> str:

@@ -21,6 +21,7 @@ from pytest_nbaprops.session.champion import SessionChampion
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.session.guarding import LeakChecks
+from pytest_nbaprops.session.holdout import used_before
 from pytest_nbaprops.session.judgement import Judgement, criteria_of
 from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.session.remarks import Remarks
@@ -133,10 +134,10 @@ class DecisionDocument:
         self.remarks.warn("games", *(f"games: {remark}" for remark in self.context.remarks))
         self.remarks.warn("leaks", *self.leaks.warnings())
         self.remarks.warn("candidates", *filter(None, [tried_together(decision)]), *decision.remarks)
-        tested = [self.champion.tested_before(self.evidence.candidates)]
-        if decision.winner is not None:
-            tested.append(self.champion.tried_before(self.evidence.candidates))
-        self.remarks.warn("test dates", *filter(None, tested))
+        promoted, publication = decision.winner is not None, self.champion.publication
+        if self.champion.snapshot is None and not publication.is_untouched:
+            used = used_before(publication, self.evidence.candidates, promoted=promoted)
+            self.remarks.warn("test dates", *used)
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -140,12 +140,14 @@ class Evidence:
     """
 
     def __init__(self, candidates: Sequence[Candidate], resources: Resources, nodeids: Collection[str]) -> None:
-        """`nodeids`: the tests that are going to run."""
-        self.candidates, self.resources = list(candidates), resources
+        """`nodeids`: the tests that are going to run. Of candidates that none of them belongs to nobody has asked."""
+        ran = set(nodeids)
+        chosen = [one for one in candidates if not ran.isdisjoint(state.nodeid for state in one.folds)]
+        self.candidates, self.resources = chosen or list(candidates), resources
         self._by_nodeid = {
             state.nodeid: (candidate, state) for candidate in self.candidates for state in candidate.folds
         }
-        for nodeid in self._by_nodeid.keys() & set(nodeids):
+        for nodeid in self._by_nodeid.keys() & ran:
             self._by_nodeid[nodeid][1].collected = True
 
     @property

@@ -134,8 +134,11 @@ class Rehearsing:
 
     def by_hand(self, states: Sequence[Candidate], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""
-        chosen = tuple((state, fold) for state in states for fold in state.folds if day in fold.fold.dates)
-        return self._judged(states, [Scene(folds=chosen, high=high) for high in (True, False)])
+        chosen = tuple(
+            (state, fold) for state in states for fold in state.folds if day in fold.fold.dates and fold.collected
+        )
+        asked = [state for state in states if any(state is one for one, _ in chosen)]
+        return self._judged(asked, [Scene(folds=chosen, high=high) for high in (True, False)])
 
     # what is known
 
@@ -292,7 +295,9 @@ class Rehearsing:
             again = run.folds.get(fold.nodeid) or FoldAgain(failure=run.failure)
             if again.predictions.empty:
                 offline = "no server is reached there; " if run.offline and CONNECTING.search(again.failure) else ""
-                why = f"{again.failure} ({offline}see it with --nbaprops-rehearse {scene.dates[0]})"
+                see_it = "" if self.context.settings.rehearse else f"see it with --nbaprops-rehearse {scene.dates[0]}"
+                hint = f"{offline}{see_it}".removesuffix("; ")
+                why = f"{again.failure} ({hint})" if hint else again.failure
                 known.unknown = known.unknown or f"its test could not be run again on changed games: {why}"
                 continue
             known.variables |= self._variables(run.variables)

@@ -82,7 +82,10 @@ def _candidate_of(context: Context, version: Champion) -> Candidate:
     difference = lineage_difference(candidate.lineage, made.lineage)
     names = [name for kind in ("removed", "changed") for name in difference[kind]]
     if names:
-        raise TrackingError(f"its feature groups {', '.join(names)} are not the ones at hand any more")
+        raise TrackingError(
+            f"its feature groups {', '.join(names)} are not the ones at hand any more: "
+            "keep what the champion was made with under its name, and give what you change another"
+        )
     if candidate.recipe is None or candidate.recipe.identity() != made.recipe:
         raise TrackingError(f"its recipe {spec.recipe!r} is not the one at hand any more")
     return candidate

@@ -39,8 +39,8 @@ class RunLog:
         self._started: set[str] = set()
 
     def fold(self, candidate: Candidate, fold: FoldState) -> None:
-        """Log one fold, unless its candidate waits."""
-        if candidate.name not in self.deferred:
+        """Log one fold, unless its candidate waits or nothing is decided."""
+        if candidate.name not in self.deferred and self.context.settings.rehearse is None:
             self.publication.attempt(lambda: self._folds(candidate, [fold]))
 
     def catch_up(self, candidate: Candidate) -> None:

@@ -185,8 +185,8 @@ class ActiveFold:
         """
         if self._candidate.recipe is None:
             raise self._refused(
-                "evaluate() needs a recipe: name one with @pytest.mark.walk_forward(recipe=...), "
-                "or predict yourself and use fold.record(predictions)"
+                "evaluate() needs a recipe: name one with @pytest.mark.walk_forward(recipe=...) (nbaprops_recipe is "
+                "for the built-in suite), or predict yourself and use fold.record(predictions)"
             )
         self._once()
         self._resources.ahead.start(self._candidate.name)

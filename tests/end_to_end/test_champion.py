@@ -13,7 +13,7 @@ import pytest
 
 from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
 from pytest_nbaprops.registry.registry import ModelRegistry
-from pytest_nbaprops.session import champion
+from pytest_nbaprops.session import holdout
 from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Report, Session, Train
 
@@ -191,7 +191,7 @@ def test_a_model_name_that_is_nearly_another_is_said(train: Train) -> None:
 
 def test_who_tried_often_is_told_when_it_passes(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """The third candidate on the same dates knows of the two before it."""
-    monkeypatch.setattr(champion, "MANY_TRIED", 2)
+    monkeypatch.setattr(holdout, "MANY_TRIED", 2)
     first, second, third = (("--nbaprops-test=last 20 dates", f"--nbaprops-seed={seed}") for seed in (1, 2, 3))
     for tried in (first, second):
         assert "were judged on these test dates before" not in notes(train(*tried))

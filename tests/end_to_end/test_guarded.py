@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import pytest
 from sklearn.linear_model import OrthogonalMatchingPursuit
@@ -311,6 +312,10 @@ def test_one_date_is_rehearsed_by_hand(project: pytest.Pytester, train: Train) -
     )
     assert session.code == 1
     assert session.decision["verdict"] == "INCONCLUSIVE"
+    selected = train(f"--nbaprops-rehearse={day}", FEW_FOLDS, "-k", "test_mean")
+    assert (selected.code, selected.output.count("rehearsal of ")) == (0, 1)
+    store = mlflow.MlflowClient(tracking_uri=f"sqlite:///{project.path / 'mlflow.db'}")
+    assert not store.search_runs([one.experiment_id for one in store.search_experiments()])
     refused = train("--nbaprops-rehearse=1999-01-01", FEW_FOLDS)
     assert refused.code == 4
     refused.result.stderr.fnmatch_lines(["ERROR: --nbaprops-rehearse: 1999-01-01 is none of the test dates; see*"])

@@ -35,6 +35,19 @@ def test_enforce_promotes_a_better_model(train: Train, project: pytest.Pytester,
     assert version.description.startswith("## PROMOTE")
 
 
+def test_candidates_that_are_not_selected_take_no_part(project: pytest.Pytester, train: Train) -> None:
+    """All folds of one candidate are a decision on it, the others have no run, and the next command selects it, too."""
+    project.makepyfile(
+        "import pytest\n\n@pytest.mark.walk_forward(recipe='quick')\ndef test_one(fold):\n    fold.evaluate()\n\n"
+        "def test_mean(fold):\n    fold.record(fold.test.y * 0 + fold.train.y.mean())\n"
+    )
+    session = train("-k", "test_one")
+    assert (session.code, session.candidate["name"]) == (0, "test_one[quick]"), session.output
+    store = client(project.path)
+    assert len(store.search_runs([one.experiment_id for one in store.search_experiments()])) == 1
+    assert re.search(r"next: .*-k test_one --nbaprops-promote=enforce", session.output, re.DOTALL)
+
+
 def test_the_promoted_version_loads_and_predicts(train: Train, project: pytest.Pytester) -> None:
     """`models:/NAME@staging` is a model that predicts from the logged feature columns."""
     session = train("--nbaprops-promote", "enforce")

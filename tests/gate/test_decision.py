@@ -175,7 +175,7 @@ def test_the_lowest_mae_of_those_that_pass_wins() -> None:
     assert session.candidates[0].criteria[0].reason.startswith("passed, not chosen (higher MAE); ")
     assert session.candidates[0].reasons[0].startswith("passed, not chosen (higher MAE): 3.9868, ridge has 2.9868")
     assert session.candidates[2].criteria[0].outcome is Outcome.SKIPPED
-    assert "ridge is promoted" in session.candidates[2].criteria[0].reason
+    assert "ridge is chosen" in session.candidates[2].criteria[0].reason
     assert session.remarks == ()
 
 

@@ -172,6 +172,9 @@ def test_the_old_id_still_names_the_run(brought: Imported) -> None:
     lookup = Lookup(store=brought.store, model_name=MODEL)
     for reference in (run_id(1), run_id(1)[:31]):
         assert [run.info.run_id for run in lookup.runs([reference])] == [brought.id(1)]
+    called = lookup.called("20230102_phase1_rolling_walk-forward_v3")  # as the old project did
+    assert called is not None
+    assert called.info.run_id == brought.id(1)
 
 
 def test_imported_runs_are_ranked_and_compared(brought: Imported) -> None:

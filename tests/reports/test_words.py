@@ -136,10 +136,12 @@ def test_where_the_champion_lacks_a_date_the_next_step_is_the_window_that_it_has
 
 
 def test_what_an_option_says_is_no_test() -> None:
-    """A warning's class is named with colons, as tests are."""
+    """A warning's class is named with colons, as tests are; what passed is registered as it was selected."""
     command = ["pytest", "--nbaprops-train", "-W", "error::FutureWarning", "tests/test_a.py::test_a"]
+    [step, *_] = next_steps(document_of(candidate_of(verdict="INCONCLUSIVE"), command=command, verdict="INCONCLUSIVE"))
+    assert step.command == "pytest --nbaprops-train -W error::FutureWarning"
     [step, *_] = next_steps(document_of(command=command))
-    assert step.command == "pytest --nbaprops-train -W error::FutureWarning --nbaprops-promote=enforce"
+    assert step.command == f"{' '.join(command)} --nbaprops-promote=enforce"
 
 
 def test_a_part_of_the_folds_is_run_whole_next() -> None:

@@ -1,0 +1,52 @@
+"""What the test dates have decided before: the more often a holdout chooses, the more it flatters what it chose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.registry.publication import Publication
+from pytest_nbaprops.registry.record import VersionRecord
+from pytest_nbaprops.walkforward.candidate import Candidate
+
+NAMED = 5
+MANY_TRIED = 5  # with 5% each, one in four times one of them passes by chance
+
+
+def tested_dates(candidates: Sequence[Candidate]) -> list[date]:
+    """All dates that any of them was tested on, in their order."""
+    return sorted({day for candidate in candidates for day in candidate.dates})
+
+
+def used_before(publication: Publication, candidates: Sequence[Candidate], *, promoted: bool) -> Iterator[str]:
+    """What to say where versions were chosen on these dates, or of one that passes where many others were judged.
+
+    That it cannot be read is no error of the session.
+    """
+    if publication.error is not None:
+        return
+    dates, mine = tested_dates(candidates), {candidate.identity for candidate in candidates}
+    made = [(one.recipe.identity(), one.lineage, one.spec.to_dict()) for one in candidates if one.recipe is not None]
+
+    def is_mine(record: VersionRecord) -> bool:
+        """A candidate's, or one of the same recipe, features and settings that learnt from the data of another day."""
+        return record.identity in mine or (record.recipe, record.lineage, record.spec) in made
+
+    try:
+        if earlier := publication.versions_tested_on(dates[0], dates[-1], but=is_mine):
+            more = f" and {len(earlier) - NAMED} more" if len(earlier) > NAMED else ""
+            named = ", ".join(f"v{number}" for number in earlier[-NAMED:]) + more
+            yield (
+                f"dates of this test window decided {len(earlier)} earlier promotion(s) ({named}): the more often a "
+                "holdout chooses, the more it flatters what it chose"
+            )
+        target = candidates[0].target
+        tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=mine) if promoted else 0
+        if tried >= MANY_TRIED:
+            yield (
+                f"{tried} other candidates were judged on these test dates before, and who tries often passes by "
+                "chance sooner or later: confirm it on dates that decided nothing yet"
+            )
+    except TrackingError as error:
+        yield f"what these test dates decided before is not known: {error}"
