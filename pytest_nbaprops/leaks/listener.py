@@ -151,7 +151,7 @@ class Listener:
         """Memory that another process may have filled: no file is opened for it where Python can be heard."""
         with contextlib.suppress(OSError):  # of no file, or there is no /proc
             path = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - a link to what has no name any more
-            if path.startswith(SHARED_MEMORY):
+            if path.startswith(SHARED_MEMORY) and Path(path).exists():  # what has no name any more is one's own
                 self.reads(path, frame, tried=False)
 
     @contextlib.contextmanager

@@ -50,12 +50,8 @@ def _promoted(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if document["promote_mode"] == "dry-run" and unable:
         return [_register_something(document, leader)]
     if document["promote_mode"] == "dry-run":
-        return [
-            Step(
-                text=f"Register it and give it the alias {alias}",
-                command=_again(document, selected=True, promote="enforce"),
-            )
-        ]
+        again = _again(document, selected=True, promote="enforce")
+        return [Step(text=f"Register it and give it the alias {alias}", command=again)]
     undo = Step(text="Undo it", command=nbaprops_command(settings, "rollback", "--alias", alias, "--reason", "..."))
     if alias == "production":
         predict = nbaprops_command(settings, "predict", "--schedule", "tomorrow.csv")

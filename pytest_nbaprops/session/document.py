@@ -135,7 +135,7 @@ class DecisionDocument:
         self.remarks.warn("leaks", *self.leaks.warnings())
         self.remarks.warn("candidates", *filter(None, [tried_together(decision)]), *decision.remarks)
         promoted, publication = decision.winner is not None, self.champion.publication
-        if self.champion.snapshot is None and not publication.is_untouched:
+        if not publication.is_untouched:
             used = used_before(publication, self.evidence.candidates, promoted=promoted)
             self.remarks.warn("test dates", *used)
 

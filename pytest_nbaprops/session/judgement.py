@@ -102,8 +102,8 @@ class Judge:
         if self.champion.snapshot is not None or self.publication.error is not None:
             return []
         target = "+".join(self.context.dataset.target_columns)
-        asked = partial(what_forbids_it, self.publication, self.settings, target, beaten)
-        found: list[str] | None = self.publication.attempt(lambda: [*asked()])
+        asked = what_forbids_it(self.publication, self.settings, target, beaten)
+        found: list[str] | None = self.publication.attempt(partial(list, asked))
         return found or []
 
     def _evidence(self, candidate: Candidate, champion: Champion | None) -> CandidateEvidence:

@@ -306,6 +306,7 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
 
 SHARED = """
 import sys
+from multiprocessing import Array
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from pytest_nbaprops.leaks.listener import Listener
@@ -314,6 +315,7 @@ listener = Listener(Path(sys.argv[1]))
 sys.addaudithook(listener)
 theirs, own = SharedMemory(sys.argv[2]), SharedMemory(create=True, size=8)
 own.buf[0] = theirs.buf[0]
+Array("d", 4)[0] = 1.0
 print(*(read.path for read in listener.take()))
 own.unlink()
 """
