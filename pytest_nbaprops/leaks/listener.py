@@ -150,8 +150,8 @@ class Listener:
     def _map(self, handle: int, frame: FrameType) -> None:
         """Memory that another process may have filled: no file is opened for it where Python can be heard."""
         with contextlib.suppress(OSError):  # of no file, or there is no /proc
-            path = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - a link to what has no name any more
-            if path.startswith(SHARED_MEMORY) and Path(path).exists():  # what has no name any more is one's own
+            path = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - as text: it may name nothing any more
+            if path.startswith(SHARED_MEMORY) and Path(path).exists():  # what nobody can attach to is one's own
                 self.reads(path, frame, tried=False)
 
     @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """The version to beat: who it is, and what it predicts for the very player-games that the candidates predicted.
 
 Its stored predictions are used where they were made on the same data; otherwise its registered recipe and features
-are walked forward again in this session; where neither can be, criteria on it are inconclusive, with the reason.
+are walked forward again in this session, and the better of the two counts; where neither can be, criteria on it are
+inconclusive, with the reason.
 """
 
 from __future__ import annotations
@@ -283,8 +284,8 @@ class SessionChampion:
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"
         if stored is not None:
-            predictions, worse = _at_its_best(predictions, stored)
-            said += worse
+            predictions, instead = _at_its_best(predictions, stored)
+            said += instead
         self.remarks.warn("champion", said)
         self.walked = replace(version, predictions=predictions)
         return self.walked

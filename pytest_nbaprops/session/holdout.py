@@ -10,7 +10,7 @@ from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.walkforward.candidate import Candidate
 
-NAMED = 5
+NAMED = 5  # versions, the newest
 MANY_TRIED = 5  # with 5% each, one in four times one of them passes by chance
 
 

@@ -23,7 +23,7 @@ def what_forbids_it(
     if publication.is_untouched:
         return
     held = publication.registry().aliases(settings.model_name)
-    for alias in filter(held.__contains__, (settings.alias, DEFAULT_CHAMPION)):
+    for alias in filter(held.__contains__, dict.fromkeys((settings.alias, DEFAULT_CHAMPION))):
         holder = publication.champion(alias, alias)
         theirs = record_of(holder).target if holder is not None else None
         if holder is not None and theirs not in (None, target):
