@@ -180,7 +180,11 @@ class OptionValues:
         return option.default if value is None else value
 
     def text(self, name: str) -> str:
-        value = str(self.raw(name)).strip()
+        raw = self.raw(name)
+        if isinstance(raw, list | tuple):
+            texts = ",".join(map(str, raw))
+            raise SettingsError(f"{self.spelled(name)} is a list, expected one text; write {texts!r}")
+        value = str(raw).strip()
         if not value:
             default = self.by_name[name].default
             instead = "or give it a value" if default is None else f"to get {default!r}"

@@ -2,8 +2,10 @@
 
 Digests are of the syntax tree: comments, docstrings, annotations of functions, layout and file location do not
 count. Installed packages count with their version; the standard library, and the libraries whose versions are in every
-key of the fold store, do not. This package counts with its code. What the project's code refers to counts as it was
-when a digest first met it: code that fills a cache of its own, or a name, as it runs is no other code then.
+key of the fold store, do not. This package counts with its code. A library's object counts with what it would be made
+anew from, as `copy` and `pickle` ask for it; locks, files and random generators do not say. What the project's code
+refers to counts as it was when a digest first met it: code that fills a cache of its own, or a name, as it runs is no
+other code then.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import copyreg
 import functools
 import hashlib
+import inspect
 import json
+import random
 import sys
 import sysconfig
 from enum import Enum
@@ -36,6 +41,10 @@ OWN_PACKAGE = __name__.partition(".")[0]
 KNOWN_ELSEWHERE = frozenset(
     {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}
 )
+READABLE = sys.stdlib_module_names | {"numpy", "pandas"}  # what their objects say of themselves (repr) is all
+RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
+LONGEST_TEXT = 200  # that is sure not to be cut
+MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
 CODE = (FunctionType, type, ModuleType, MethodType, functools.partial, *WRAPPERS)
 # What names of the project's code stood for, and what values held, and whose ids the keys are, so that they last.
@@ -86,8 +95,8 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 class _Walk:
     """One pass over an object and its references; `entries` are numbered as they are met, so cycles end."""
 
-    def __init__(self, *, live: bool = False) -> None:
-        self.live = live
+    def __init__(self, *, live: bool = False, inside: bool = False) -> None:
+        self.live, self.inside = live, inside  # of a library's object
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.names: dict[int, str] = {}
@@ -115,17 +124,21 @@ class _Walk:
         if isinstance(obj, WRAPPERS):
             return [type(obj).__name__, self.describe(obj.__wrapped__)]
         if isinstance(obj, FunctionType | type | ModuleType):
-            if is_project(obj):
-                around, self.remembers = self.remembers, not (self.live or is_own(obj))
-                try:
-                    return self._code(obj)
-                finally:
-                    self.remembers = around
-            name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
-            return ["library", name, _library_version(obj)]
+            around, self.remembers = self.remembers, not (self.live or is_own(obj))
+            try:
+                return self._code(obj)
+            finally:
+                self.remembers = around
+        if isinstance(wrapped := inspect.getattr_static(obj, "__wrapped__", None), FunctionType):
+            return ["wrapped", self.describe(type(obj)), self.describe(wrapped)]  # compiled, or what it gave is kept
         return self._value(obj)
 
     def _code(self, obj: Any) -> Any:
+        if not is_project(obj):
+            name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+            inside = getattr(obj, "__wrapped__", None) if isinstance(obj, FunctionType) else None
+            wrapped = [self.describe(inside)] if isinstance(inside, FunctionType) and is_project(inside) else []
+            return ["library", name, _library_version(obj), *wrapped]
         if isinstance(obj, FunctionType):
             return self._function(obj)
         tree = tree_of(obj)
@@ -171,6 +184,24 @@ class _Walk:
             _NAMED[id(owner), name] = (owner, value)
         return _NAMED[id(owner), name][1]
 
+    def made_from(self, obj: Any) -> Any:
+        """What a library's object would be made anew from.
+
+        Raises:
+            TypeError: it does not say, as a lock or a file.
+        """
+        if isinstance(obj, RANDOM):
+            return ["random", self.describe(type(obj))]
+        if len(self.entries) > MOST_PARTS:
+            raise TypeError("it has too many parts")
+        reducer: Any = copyreg.dispatch_table.get(type(obj))
+        made = obj.__reduce_ex__(2) if reducer is None else reducer(obj)
+        if isinstance(made, str):  # the name of a global
+            return ["global", made]
+        maker, arguments, state, items, pairs = (*made, None, None, None)[:5]
+        parts = (maker, arguments, state, [*(items or ())], [*(pairs or ())])
+        return ["made", *map(self.describe, parts)]
+
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         self.names |= {id(value): str(key) for key, value in values.items()}
         return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
@@ -178,11 +209,11 @@ class _Walk:
     def _value(self, obj: Any) -> Any:
         if isinstance(obj, Enum):
             return ["enum", self.describe(type(obj)), obj.name]
+        if self.inside and _is_opaque(obj):
+            return self.made_from(obj)
         held = self._held(obj)
-        if isinstance(obj, tuple | list):
-            return [type(obj).__name__, *map(self.describe, held)]
-        if isinstance(obj, set | frozenset):
-            return [type(obj).__name__, *held]
+        if isinstance(obj, tuple | list | set | frozenset):
+            return [type(obj).__name__, *(held if isinstance(obj, set | frozenset) else map(self.describe, held))]
         if isinstance(obj, dict):
             return ["dict", self._mapping(held)]
         if isinstance(held, list):  # data
@@ -190,6 +221,8 @@ class _Walk:
         return ["object", self.describe(type(obj)), self._mapping(held) if isinstance(held, dict) else held]
 
     def _held(self, obj: Any) -> Any:
+        if self.live and _is_opaque(obj):
+            return None
         if not self.remembers:
             return _held(obj)
         if id(obj) not in _HELD:
@@ -291,12 +324,47 @@ def _held(obj: Any) -> Any:
 
 def _state(obj: Any) -> Any:
     if callable(getattr(obj, "get_params", None)):
-        return dict(obj.get_params(deep=False))
+        return {**obj.get_params(deep=False), **learnt_by(obj)}
     if is_project(type(obj)):
-        return dict(getattr(obj, "__dict__", {}))
+        slots = (name for kind in type(obj).__mro__ for name in _slots(kind))
+        return {**{name: getattr(obj, name) for name in slots if hasattr(obj, name)}, **getattr(obj, "__dict__", {})}
+    if _is_opaque(obj):
+        walk = _Walk(inside=True)
+        with contextlib.suppress(Exception):  # a library's own code may raise anything
+            return json.dumps([walk.describe(obj), walk.entries], sort_keys=True)
     # The text of a library's object says something only where it is no address; a logger's tells its level.
     text = repr(obj)
     return None if " at 0x" in text or type(obj).__module__ == "logging" else text
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """Names of the slots of a project's class."""
+    if is_project(kind):
+        slots = vars(kind).get("__slots__", ())
+        yield from sorted({slots} if isinstance(slots, str) else slots)
+
+
+def learnt_by(estimator: Any) -> dict[str, Any]:
+    """What an estimator has learnt, by the convention of scikit-learn: attributes that end with an underscore."""
+    state = getattr(estimator, "__dict__", {})
+    return {
+        name: value
+        for name, value in state.items()
+        if (name.endswith("_") and not name.startswith("_")) or (name == "_Booster" and value is not None)
+    }
+
+
+def _is_opaque(obj: Any) -> bool:
+    """Whether a value is a library's object that does not say all in its text."""
+    if is_project(type(obj)) or callable(getattr(obj, "get_params", None)):
+        return False
+    if isinstance(obj, tuple | list | set | frozenset | dict) or _data_digest(obj) is not None:
+        return False
+    package = type(obj).__module__.partition(".")[0]
+    if package == "logging" or package not in READABLE:
+        return package != "logging"
+    text = repr(obj)
+    return text.startswith("<") or len(text) > LONGEST_TEXT or any(mark in text for mark in (" at 0x", "...", "…"))
 
 
 def _data_digest(obj: Any) -> Any:

@@ -179,7 +179,8 @@ def _numbers(group: FeatureGroup, name: str, column: pd.Series[Any]) -> np.ndarr
     kind = column.dtype
     if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)) or kind.kind == "c":
         raise FeatureError(
-            f"feature group {group.name!r}: column {name!r} has dtype {kind}; return numbers or booleans"
+            f"feature group {group.name!r}: column {name!r} has dtype {kind}; return numbers or booleans, "
+            "and only columns of your own"
         )
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     with np.errstate(over="ignore"):
@@ -188,6 +189,6 @@ def _numbers(group: FeatureGroup, name: str, column: pd.Series[Any]) -> np.ndarr
     if infinite.any():
         raise FeatureError(
             f"feature group {group.name!r}: column {name!r} is infinite or beyond float32 in {int(infinite.sum())} "
-            f"rows (first: {column.index[infinite][0]!r}); divide only where the divisor is above zero"
+            f"rows (first: row {column.index[infinite][0]}); divide only where the divisor is above zero"
         )
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -27,6 +28,7 @@ from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 NAMED_DATES = 3
+COMPARED = re.compile(r"\b(baseline|market|champion)\b")
 COUNTS = ("n_predictions", "n_bets")
 UNABLE = "nothing to register"
 NO_QUALITY = "that counts, and says nothing of how good it is: ask for more, such as mae < baseline"
@@ -232,7 +234,11 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
         for candidate in judged
         if _passes_unable(candidate) and candidate.metrics["mae"] < winner.metrics["mae"]
     )
-    remarks = tuple(filter(None, (remark, unable, few if dates < MIN_DATES else None, *better)))
+    alone = None
+    passed = " ".join(row.expression for row in winner.criteria if row.outcome is Outcome.PASSED)
+    if any(row.outcome is Outcome.NOT_APPLICABLE for row in winner.criteria) and not re.search(COMPARED, passed):
+        alone = f"{winner.name} was compared with nobody: there is no champion yet; ask for `mae < baseline`, too"
+    remarks = tuple(filter(None, (remark, unable, alone, few if dates < MIN_DATES else None, *better)))
     return SessionDecision(
         verdict=Verdict.PROMOTE, winner=winner.name, candidates=shown, reasons=reasons, remarks=remarks
     )

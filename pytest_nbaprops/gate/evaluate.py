@@ -242,4 +242,5 @@ def _row(  # noqa: PLR0913 - the columns of the row
         threshold=threshold if threshold is not None or criterion.reference else criterion.number,
         outcome=outcome,
         reason=reason,
+        ci_level=None if interval is None else interval.level,
     )

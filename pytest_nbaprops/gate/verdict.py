@@ -130,6 +130,7 @@ class CriterionResult:
 
     Against a reference, `threshold` is the reference's value plus the margin, and the interval is the paired one of the
     difference, moved by the reference's value, so that `value`, interval and threshold can be read on one scale.
+    `ci_level` is above 0.95 where several candidates were compared.
     """
 
     expression: str
@@ -141,6 +142,7 @@ class CriterionResult:
     threshold: float | None
     outcome: Outcome
     reason: str
+    ci_level: float | None = None
 
     def to_dict(self) -> dict[str, str | float | None]:
         numbers = {name: finite(getattr(self, name)) for name in ("value", "ci_low", "ci_high", "threshold")}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.code.reached import codes_of, objects_reached
+from pytest_nbaprops.code.reached import codes_of, learnt_by, objects_reached
 from pytest_nbaprops.leaks.reads import Read
 
 LONG = 100  # rows; a table of time zones or holidays is code
@@ -63,5 +63,4 @@ def _data(obj: Any, short: float) -> str | None:
         return f"a table of {len(obj)} rows" if len(obj) > short else None
     if isinstance(obj, type) or not callable(getattr(obj, "get_params", None)):
         return None
-    fitted = [name for name in getattr(obj, "__dict__", {}) if name.endswith("_") and not name.startswith("_")]
-    return f"a fitted {type(obj).__name__}" if fitted or getattr(obj, "_Booster", None) is not None else None
+    return f"a fitted {type(obj).__name__}" if learnt_by(obj) else None

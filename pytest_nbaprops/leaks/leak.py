@@ -18,6 +18,8 @@ HINTS = {
     "test outcomes": "it hangs on what it is to predict: learn from fold.train alone",
     "test rows": "a row's prediction hangs on which others are asked for: take medians, scalers, ranks and encodings "
     "from fold.train",
+    "row order": "it hangs on where a row stands: sort by date and keys before you count, take PLAYER_ID for codes "
+    "(no factorize), and draw for each player from a seed of his own",
     "same-day presence": "it hangs on who else plays that night: take medians, scalers and ranks from earlier games, "
     'or let a group say known_at="tipoff"',
     "needs outcomes": "it has to be there while tonight's outcomes are empty: shift(1) before you add up, and drop no "

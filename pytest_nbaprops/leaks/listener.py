@@ -44,8 +44,10 @@ MAPS = "mmap.__new__"
 EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *LISTINGS)
 SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where Linux keeps it
 HAS_INOTIFY = sys.platform.startswith("linux")
-NEVER = {".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv", ".hypothesis", ".tox"}
-NEVER |= {".mypy_cache", ".ruff_cache"}
+NEVER = {
+    *(".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv"),
+    *(".hypothesis", ".tox", ".mypy_cache", ".ruff_cache"),
+}
 MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
 CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth", ".nbi", ".nbc")
 MOST_FOLDERS = 2000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import sysconfig
 import zoneinfo
@@ -33,6 +34,8 @@ SYSTEM = (
     "/etc/localtime",
     "/usr/share/zoneinfo/",
 )
+# Its variables and its memory: of another's nobody knows what is in them, and its own are asked for otherwise.
+OF_A_PROCESS = re.compile(r"/proc/\d+(/task/\d+)?/(environ|mem)")
 PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 TABLES = frozenset(
     """
@@ -158,6 +161,8 @@ def is_harmless(path: str, project: tuple[str, ...] = (), *, read_as_text: bool 
     if path.endswith(CODE_SUFFIXES) and not read_as_text:
         return True
     of_libraries = path.startswith(_library_folders()) and not path.startswith((*project, *own_packages()))
+    if OF_A_PROCESS.fullmatch(path):
+        return False
     return path.startswith(SYSTEM) or (of_libraries and not _is_table(path))
 
 
@@ -168,8 +173,9 @@ def _is_table(path: str) -> bool:
 
 
 def absolute(path: Any) -> str:
-    """The absolute path of anything that `open` takes for one."""
-    return os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - Path is slower and does the same
+    """The absolute path of anything that `open` takes for one; what goes through a process's links leads elsewhere."""
+    place = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - Path is slower and does the same
+    return os.path.realpath(place) if place.startswith(("/proc/", "/dev/fd/")) else place
 
 
 def _stem(name: str) -> str:

@@ -41,11 +41,11 @@ def from_american(price: npt.ArrayLike) -> Floats:
 
 
 def to_american(price: npt.ArrayLike) -> Floats:
-    """The American price of a decimal one; even money is +100; NaN where the price is 1 or less."""
+    """The American price of a decimal one, to six places; even money is +100; NaN where the price is 1 or less."""
     profit = np.asarray(price, dtype=np.float64) - 1.0
     with np.errstate(all="ignore"):
         american = np.where(profit >= 1.0, EVEN * profit, -EVEN / profit)
-    return np.where(profit > 0, american, np.nan)
+    return np.where(profit > 0, american.round(6), np.nan)
 
 
 def from_fractional(text: str) -> float | None:

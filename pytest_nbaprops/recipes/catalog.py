@@ -14,6 +14,8 @@ from pytest_nbaprops.recipes.parameters import plain_parameters, refuse_bad_valu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LONGEST_SHOWN = 100
+
 RECIPE_OPTION = "--nbaprops-recipe"
 PARAM_OPTION = "--nbaprops-param"
 BUILT_IN = ("advanced", "two_stage", "enhanced", "baseline")
@@ -167,11 +169,13 @@ def _made(path: str, found: Any) -> Any:
 
 
 def _checked(name: str, estimator: Any) -> Any:
-    missing = [method for method in NEEDED if not callable(getattr(estimator, method, None))]
+    # Of a stack scikit-learn shows predict() only once it is fitted.
+    places = (estimator, type(estimator))
+    missing = [name for name in NEEDED if not any(callable(getattr(place, name, None)) for place in places)]
     if isinstance(estimator, type) or missing:
         problem = "is a class, not an instance" if isinstance(estimator, type) else f"has no {missing[0]}()"
         raise SettingsError(
-            f"{RECIPE_OPTION} {name!r}: {estimator!r} {problem}; "
+            f"{RECIPE_OPTION} {name!r}: {_shown(estimator)} {problem}; "
             "use an unfitted scikit-learn style regressor with fit, predict, get_params and set_params"
         )
     if _is_classifier(estimator):
@@ -180,6 +184,11 @@ def _checked(name: str, estimator: Any) -> Any:
             "sklearn.linear_model:Ridge"
         )
     return estimator
+
+
+def _shown(estimator: Any) -> str:
+    text = " ".join(repr(estimator).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
 def _is_classifier(estimator: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nbaprops.code.reached import code_digest
+from pytest_nbaprops.code.reached import code_digest, learnt_by
 from pytest_nbaprops.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -120,7 +120,9 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if callable(getattr(value, "get_params", None)) or isinstance(value, type):
         kind = value if isinstance(value, type) else type(value)
-        return f"{kind.__module__}:{kind.__qualname__}:{code_digest(kind)[:16]}"
+        learnt = {} if isinstance(value, type) else learnt_by(value)
+        fitted = f":{code_digest(learnt)[:16]}" if learnt else ""
+        return f"{kind.__module__}:{kind.__qualname__}:{code_digest(kind)[:16]}{fitted}"
     return f"{type(value).__qualname__}:{code_digest(value)[:16]}"
 
 

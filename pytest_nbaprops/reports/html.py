@@ -140,6 +140,7 @@ def _shown(
         "target": candidate.get("target") or document["settings"].get("target") or "the target",
         "said": wording.by_how_much(document, candidate),
         "rows": list(zip(rows, intervals, strict=True)),
+        "level": wording.level_of(rows),
         "main": wording.main_comparison(candidate),
         "leaks": [(leak_text(leak), is_proven(leak)) for leak in candidate["leaks"]],
         "proven": any(map(is_proven, candidate["leaks"])),

@@ -11,9 +11,10 @@ from typing import Any, Final
 from pytest_nbaprops.reports.text import plain
 from pytest_nbaprops.reports.wording import Document, has_nothing_to_register, is_the_champion, leading
 
-# Options that leave folds out, with whether a value follows them.
-_SELECTING: Final = {
-    **dict.fromkeys(("-k", "-m", "--deselect", "--maxfail"), True),
+# Options that leave tests out, and those that end a session early, with whether a value follows them.
+_SELECTING: Final = dict.fromkeys(("-k", "-m", "--deselect"), True)
+_STOPPING: Final = {
+    "--maxfail": True,
     **dict.fromkeys(("-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--sw", "--stepwise", "--pdb"), False),
 }
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
@@ -32,6 +33,8 @@ class Step:
 def next_steps(document: Document) -> list[Step]:
     """The likeliest next steps, the first one first."""
     leader = leading(document)
+    if document["promote_mode"] == "off" and document["exit_code"] == 1:
+        return [Step(text="Mend what the leak guard has found, then run again", command=_again(document))]
     if document["promote_mode"] == "off":
         return [Step(text="Decide", command=_again(document, promote="dry-run"))]
     steps = {"PROMOTE": _promoted, "REJECT": _rejected, "INCONCLUSIVE": _inconclusive}.get(document["verdict"])
@@ -130,9 +133,14 @@ def nbaprops_command(settings: Mapping[str, Any], *words: str) -> str:
 
 
 def _again(document: Document, *, selected: bool = False, **options: str) -> str:
-    """The session's command with these options of ours instead of those it had: for all folds, or those `selected`."""
+    """The session's command with these options of ours instead of those it had: for all folds, or those `selected`.
+
+    Where whole candidates were chosen, and no part of one, it is for these.
+    """
     name, *kept = map(str, document["command"] or ["pytest", "--nbaprops-train"])
     if not selected:
+        kept = _without(kept, _STOPPING)
+    if not (selected or _is_whole(document)):
         words = _without(kept, _SELECTING)
         kept = [
             word
@@ -143,6 +151,11 @@ def _again(document: Document, *, selected: bool = False, **options: str) -> str
         flag = f"--nbaprops-{option}"
         kept = [*_without(kept, {flag: True}), f"{flag}={value}"]
     return plain(shlex.join([name, *kept]))
+
+
+def _is_whole(document: Document) -> bool:
+    folds = [candidate["folds"] for candidate in document["candidates"]]
+    return bool(folds) and not any(counts["missing"] for counts in folds)
 
 
 def _without(arguments: Sequence[str], options: Mapping[str, bool]) -> list[str]:

@@ -68,9 +68,10 @@ def _candidate(candidate: Mapping[str, Any]) -> list[str]:
     done = folds["executed"] + folds["cached"]
     shown = ", ".join(f"{name} {wording.number(metrics.get(name))}" for name in ("mae", "rmse", "r2", "bias"))
     leaks = [f"- 🚫 leak in {markdown(leak_text(leak))}" for leak in candidate["leaks"]]
-    rows = [_row(wording.compared(row)) for row in candidate["criteria"]]
+    compared = [*map(wording.compared, candidate["criteria"])]
+    rows = [*map(_row, compared)]
     said = (candidate.get("market") or {}).get("said") or []
-    head = "| criterion | value | reference | difference | 95% interval | outcome |"
+    head = f"| criterion | value | reference | difference | {wording.level_of(compared)} interval | outcome |"
     return [
         f"### {markdown(candidate['name'], 200)}: {candidate['verdict']}",
         "",

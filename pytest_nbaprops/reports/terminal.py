@@ -150,8 +150,10 @@ def _candidate(
     """Each criterion with value, reference and the difference that decides; then the metrics over the dates."""
     name = plain(candidate["name"], NAME)
     if candidate["criteria"] and not wording.is_part(document):
-        reporter.write_line(f"{name:<{NAME}}  {'value':>7}  {'reference':>9}  difference [95% interval]", bold=True)
-        for row in map(wording.compared, candidate["criteria"]):
+        rows = [*map(wording.compared, candidate["criteria"])]
+        title = f"difference [{wording.level_of(rows)} interval]"
+        reporter.write_line(f"{name:<{NAME}}  {'value':>7}  {'reference':>9}  {title}", bold=True)
+        for row in rows:
             _criterion(reporter, row)
     folds, metrics = candidate["folds"], candidate["metrics"]
     counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])

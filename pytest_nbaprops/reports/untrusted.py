@@ -91,7 +91,7 @@ def _candidate(value: object) -> dict[str, Any]:
 
 def _criterion(value: object) -> dict[str, Any]:
     given = _mapping(value, "a criterion")
-    numbers = ("value", "ci_low", "ci_high", "threshold")
+    numbers = ("value", "ci_low", "ci_high", "threshold", "ci_level")
     return {
         **{name: _text(given.get(name), name) for name in ("expression", "metric", "reason")},
         **{name: _number(given.get(name), name) for name in numbers},

@@ -12,6 +12,7 @@ from pytest_nbaprops.gate.criteria import Criterion, parse_criterion
 
 DASH: Final = "–"  # noqa: RUF001 - what is not known
 _NAME: Final = 60
+_LEVEL: Final = 0.95  # of an interval that does not say
 
 Document = Mapping[str, Any]
 
@@ -22,7 +23,8 @@ class Compared:
 
     Attributes:
         reference: `champion`, `baseline`, `market`, or the number; `reference_value` without the margin.
-        low, high: the 95% interval of the difference; against a number that of value minus number.
+        low, high: the interval of the difference; against a number that of value minus number.
+        level: of that interval, 0.95 or more.
         margin: how much worse than the reference is still allowed, 0 where it must be better.
         criterion: what the expression says, None where it cannot be read.
     """
@@ -35,6 +37,7 @@ class Compared:
     difference: float | None
     low: float | None
     high: float | None
+    level: float
     margin: float
     outcome: str
     reason: str
@@ -58,11 +61,13 @@ class Compared:
         allowed = abs(self.margin)
         if gain[0] > 0:
             return "better"
+        if self.outcome == "passed" and gain[1] < 0:
+            return f"worse, by no more than {allowed:g}"
         if self.outcome == "passed":
             return f"not worse by more than {allowed:g}, not clearly better" if allowed else "not worse"
         unclear = "not clearly better" if criterion.strict else "may be worse"
-        if allowed and not criterion.strict:
-            unclear = f"may be worse by more than {allowed:g}"
+        if allowed:
+            unclear = f"may be worse by {'' if criterion.strict else 'more than '}{allowed:g}"
         return "worse" if gain[1] < 0 else unclear
 
 
@@ -84,9 +89,16 @@ def compared(row: Mapping[str, Any]) -> Compared:
         difference=None if value is None or other is None else value - other,
         low=low,
         high=high,
+        level=row.get("ci_level") or _LEVEL,
         margin=margin,
         criterion=criterion,
     )
+
+
+def level_of(rows: Sequence[Compared]) -> str:
+    """The level of the rows' intervals; of several candidates each is wider."""
+    levels = sorted({row.level for row in rows if row.low is not None} or {_LEVEL})
+    return " or ".join(f"{100 * level:.4g}%" for level in levels)
 
 
 def leading(document: Document) -> Mapping[str, Any] | None:
@@ -193,7 +205,11 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
     same = f"On the same {games:,.0f} player-games, " if games and "[" not in row.expression else "On the same games, "
     _, bracket, rest = row.expression.partition("[")
     metric = metric_name(row.metric) + (f"[{rest.partition(']')[0]}]" if bracket else "")
-    sure = "" if row.low is None or row.high is None else f" (95% interval {row.low:+.3f} to {row.high:+.3f})"
+    sure = (
+        ""
+        if row.low is None or row.high is None
+        else f" ({level_of([row])} interval {row.low:+.3f} to {row.high:+.3f})"
+    )
     allowed = f"{abs(row.margin):g}"
     concluded = {
         "better": f"It is better than {other} beyond chance.",
@@ -203,8 +219,13 @@ def by_how_much(document: Document, candidate: Mapping[str, Any]) -> str:
         f"not worse by more than {allowed}, not clearly better": (
             f"It is not worse than {other} by more than {allowed}, and not clearly better."
         ),
+        f"worse, by no more than {allowed}": (
+            f"It is worse than {other} beyond chance, by no more than the {allowed} allowed; what is allowed adds up "
+            "from promotion to promotion."
+        ),
         "may be worse": f"It may be worse than {other}.",
         f"may be worse by more than {allowed}": f"It may be worse than {other} by more than {allowed}.",
+        f"may be worse by {allowed}": f"It may be worse than {other} by {allowed}.",
     }
     return (
         f"{same}{candidate['name']} has {metric} {row.value:.3f}, {other} {row.reference_value:.3f}: "

@@ -23,7 +23,7 @@ from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.market.board import make_board
 from pytest_nbaprops.market.judge import judge
-from pytest_nbaprops.market.match import NO_GAME, match_players
+from pytest_nbaprops.market.match import EVENT, NO_GAME, match_players
 from pytest_nbaprops.market.odds import ODDS_COLUMNS, of_target
 from pytest_nbaprops.market.opening import Market, open_market
 from pytest_nbaprops.market.report import MarketReport
@@ -345,7 +345,9 @@ def _judged(basis: _Basis, odds: pd.DataFrame, market: Market) -> MarketReport |
         predictions = basis.loader.past_predictions(basis.served)
         last = basis.past["GAME_DATE"].max()
         earlier = predictions[pd.to_datetime(predictions["GAME_DATE"]) <= last]
-        known = odds[odds["EVENT_DATE"] <= last + pd.Timedelta(days=1)]
+        tonight = market.lines.matched[EVENT].drop_duplicates()
+        of_tonight = pd.MultiIndex.from_frame(odds[EVENT]).isin(pd.MultiIndex.from_frame(tonight))
+        known = odds[~of_tonight & (odds["EVENT_DATE"] <= last + pd.Timedelta(days=1))]
         if earlier.empty or known.empty:
             return None
         settings = replace(market.settings, rule="best-value", book=None)

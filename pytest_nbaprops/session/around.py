@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import (
     FunctionType,
     GetSetDescriptorType,
@@ -49,6 +52,10 @@ PLAIN = frozenset(
 )
 HIDDEN = ("pyfunc", "func", "__wrapped__")  # attributes of other wrappers (numpy.vectorize, joblib)
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
+UNSAID = object()
+COMMENT = re.compile(r"#.*|[()]")
+CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: [^=\n]+)? = ([^\n#]+?)(?: *#.*)?$", re.MULTILINE)
+IMPORT = re.compile(rf"^from ({OURS}\.[\w.]+) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
 # Found to be the libraries' own, files and what is no function: they are searched several times a session.
 OF_LIBRARIES, KNOWN = set[str](), dict[int, object]()
@@ -87,6 +94,32 @@ def patches(*libraries: str) -> dict[str, str]:
         elif type(value) is not FunctionType:
             KNOWN[id(value)] = value
     return found
+
+
+def other_values() -> list[str]:
+    """Constants of this package's modules, and what they import of each other, that are not what their lines say."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{OURS}.") and getattr(module, "__file__", None):
+            text, space = Path(str(module.__file__)).read_text(encoding="utf-8"), vars(module)
+            said = {label: _literal(value) for label, value in CONSTANT.findall(text)}
+            imported = {
+                label.partition(" as ")[2] or label: vars(sys.modules[origin]).get(label.partition(" as ")[0], UNSAID)
+                for origin, labels in IMPORT.findall(text)
+                for label in filter(None, map(str.strip, COMMENT.sub("", labels).split(",")))
+            }
+            others = [label for label, value in said.items() if value not in (UNSAID, space.get(label))]
+            others += [label for label, value in imported.items() if value not in (space.get(label), UNSAID)]
+            found += [f"{name}.{label}" for label in others]
+    return found
+
+
+def _literal(text: str) -> object:
+    try:
+        value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # an expression, or the first line of one
+        return UNSAID
+    return value
 
 
 def _code_in(libraries: Collection[str]) -> Iterator[tuple[str, object]]:

@@ -43,8 +43,14 @@ from pytest_nbaprops.wholefile import MACHINE, remove_leftovers
 
 ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
-REPORTS = {"xmlpath": "--junit-xml", "htmlpath": "--html", "report_log": "--report-log", "log_file": "--log-file"}
-REPORTS |= {"json_report_file": "--json-report-file", "allure_report_dir": "--alluredir"}
+REPORTS = {
+    "xmlpath": "--junit-xml",
+    "htmlpath": "--html",
+    "report_log": "--report-log",
+    "log_file": "--log-file",
+    "json_report_file": "--json-report-file",
+    "allure_report_dir": "--alluredir",
+}
 # Groups are asked by forks, which threads must not hold up; folds run again as they ran.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 PARENT_DEATH_SIGNAL, KILL = 1, 9  # of Linux's prctl, and what it sends

@@ -43,6 +43,8 @@ from pytest_nbaprops.tracking.models import check_storable, loaders_refused
 from pytest_nbaprops.tracking.tracker import Status
 from pytest_nbaprops.walkforward.candidate import Candidate
 
+OFF = "promotion is off: nothing was decided"
+
 
 class Closing:
     """Follows the candidates of one session to their verdict. `document` is decision.json, once there is one."""
@@ -159,8 +161,9 @@ class Closing:
         return code
 
     def _only_log(self, session: pytest.Session) -> int | None:
-        """Where promotion is off; an exit code only where that failed."""
-        criteria_tests.send(session, None, self.leaks.tests(self.evidence.candidates))
+        """Where promotion is off; an exit code only where that failed, or a leak test has."""
+        leak_tests = self.leaks.tests(self.evidence.candidates)
+        criteria_tests.send(session, None, leak_tests)
         for candidate in self.evidence.candidates:
             frame = candidate.predictions()
             metrics = dict[str, float]()
@@ -170,12 +173,14 @@ class Closing:
             judged = self.market.report(candidate.name, frame)
             self._log(candidate, metrics | (judged.metrics if judged is not None else {}))
         self.tables = report_tables(self.context, self.evidence.candidates, None)
-        self._write(self._undecided("promotion is off: nothing was decided"))
+        leaking = [test.name for test in leak_tests if test.leaks or test.unknown]
+        said = f"; what the leak guard finds would stand against it: {', '.join(leaking)}" if leaking else ""
+        self._write(self._undecided(f"{OFF}{said}") | {"exit_code": int(bool(leaking))})
         for candidate in self.evidence.candidates:
             self._finish_run(candidate, "none")
         self._end_runs_of_an_error()
         if self.publication.error is None:
-            return None
+            return 1 if leaking else None
         error = {"verdict": Verdict.ERROR.value, "exit_code": Verdict.ERROR.exit_code}
         self._write(self._undecided(f"not logged: {self.publication.error}") | error)
         return Verdict.ERROR.exit_code

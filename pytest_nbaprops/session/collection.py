@@ -21,7 +21,7 @@ from pytest_nbaprops.recipes.catalog import parse_param
 from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, patches
 from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
-from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, RAISED, cleaned, write_plan
+from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, cleaned, note_raised, write_plan
 from pytest_nbaprops.session.exhaustion import exhaustion_told
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState
@@ -34,7 +34,6 @@ OWN_HOOKS = "pytest_nbaprops_"
 
 planned_key = pytest.StashKey[tuple[Candidate, FoldState]]()
 called_key = pytest.StashKey[bool]()
-raised_key = pytest.StashKey[str]()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +276,8 @@ class FoldCollector:
         except (pytest.skip.Exception, pytest.xfail.Exception):
             raise
         except Exception as error:
-            item.stash.setdefault(raised_key, f"{type(error).__name__}: {error}")  # the first: a re-run mends nothing
+            if planned_key in item.stash:
+                note_raised(self.context.folder, item.nodeid, error)
             raise
         finally:
             item.stash[called_key] = True
@@ -296,7 +296,6 @@ class FoldCollector:
                 if key is not None and active.result is not None and not active.result.cached:
                     self.made |= {one: active.result.details.get("fit_key") for one in {key, active.result.key or key}}
                 told = {FOLD: str(active.number), KEY: key, LOST: active.lost, PROBLEM: active.problem}
-                told[RAISED] = item.stash.get(raised_key, None)
             own = [(name, value) for name, value in told.items() if value is not None]
             item.user_properties[:] = [*cleaned(item.user_properties), *own]
             if call.when == "teardown":

@@ -133,7 +133,7 @@ class Controller:
         planned, problems = read_plans(context)
         if problems:
             raise pytest.UsageError(problems[0])
-        evidence = Evidence(planned, context.resources, nodeids)
+        evidence = Evidence(planned, context.resources, nodeids, context.folder)
         if not (self.distributed or self.config.option.collectonly):  # this process runs the folds
             fit_ahead(context, evidence, tell=partial(terminal.say, self.config))
         if self.closing is not None:

@@ -1,12 +1,13 @@
 """What those who collect and run tell the one who decides, and what became of every planned fold, and why.
 
-First the full plan, before anything is deselected; then a report for each fold, which carries the key of its result
-and what speaks against it. Whatever else a test, a fixture or a plugin writes into a report is theirs, and is believed
-of nobody.
+First the full plan, before anything is deselected; then what a fold's test raised, and a report, which carries the key
+of its result and what speaks against it. Whatever else a test, a fixture or a plugin writes into a report is theirs,
+and is believed of nobody.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +27,8 @@ from pytest_nbaprops.walkforward.plan import Fold
 PLANS = "plans"
 OURS = "nbaprops_"
 FOLD, KEY, LOST = "nbaprops_fold", "nbaprops_key", "nbaprops_lost"
-PROBLEM, RAISED = "nbaprops_problem", "nbaprops_raised"
+PROBLEM = "nbaprops_problem"
+RAISED = "raised"
 NAMED_PROBLEMS = 3  # dates named in a reason before "and n more"
 RERUN = "; a re-run does not count"
 
@@ -64,6 +66,18 @@ def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
                     folds, context.dataset.digest, plain["nodeids"], around=plain["around"]
                 )
     return list(candidates.values()), list(problems)
+
+
+def note_raised(folder: Path, nodeid: str, error: Exception) -> None:
+    """Keep what a fold's test raised first where no hook on reports comes by."""
+    path = _raised(folder, nodeid)
+    if not path.exists():  # a re-run mends nothing
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{type(error).__name__}: {error}", encoding="utf-8", errors="replace")
+
+
+def _raised(folder: Path, nodeid: str) -> Path:
+    return folder / RAISED / hashlib.sha256(nodeid.encode(errors="replace")).hexdigest()
 
 
 def workers_of(context: Context) -> int:
@@ -139,8 +153,11 @@ class Evidence:
     one that once had no result (skipped, marked xfail, a fixture or its worker broke) is missing.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], resources: Resources, nodeids: Collection[str]) -> None:
-        """`nodeids`: the tests that are going to run. Of candidates that none of them belongs to nobody has asked."""
+    def __init__(
+        self, candidates: Sequence[Candidate], resources: Resources, nodeids: Collection[str], folder: Path
+    ) -> None:
+        """What is told in `folder` of the tests that are going to run: nobody asked of candidates without any."""
+        self.folder = folder
         ran = set(nodeids)
         chosen = [one for one in candidates if not ran.isdisjoint(state.nodeid for state in one.folds)]
         self.candidates, self.resources = chosen or list(candidates), resources
@@ -175,7 +192,9 @@ class Evidence:
         # Only texts, and the last of each name, which is ours.
         ours = (pair for pair in _pairs(report.user_properties) if pair[0].startswith(OURS))
         message = {str(name): value for name, value in ours if isinstance(value, str)}
-        _judge_report(state, report, message)
+        raised = _raised(self.folder, report.nodeid)
+        said = raised.read_text(encoding="utf-8") if report.when == "call" and raised.exists() else None
+        _judge_report(state, report, message, said)
         if FOLD not in message or report.when != "call":
             return None
         if KEY not in message:
@@ -195,7 +214,7 @@ class Evidence:
         return None
 
 
-def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[str, str]) -> None:
+def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[str, str], raised: str | None) -> None:
     """A failed call is a failed fold; whatever else keeps a fold from passing leaves it unknown."""
     again = RERUN if str(report.outcome) == "rerun" else ""  # what pytest-rerunfailures makes of a failed report
     if hasattr(report, "wasxfail"):
@@ -210,9 +229,9 @@ def _judge_report(state: FoldState, report: pytest.TestReport, message: Mapping[
     elif report.failed or again:
         what = {"setup": "fixture error", "teardown": "error in teardown"}.get(str(report.when), "worker crashed")
         state.missing = f"{what}: {first_line(report)}{again}"
-    elif report.when == "call" and RAISED in message:
+    elif raised is not None:
         # Whatever a hook has made of the report.
-        said = f"it raised {_shortened(message[RAISED])}, though its report says that it passed"
+        said = f"it raised {_shortened(raised)}, though its report says that it passed"
         state.failure = state.failure or said
     if report.when == "call" and PROBLEM in message and LOST not in message:
         state.failure = message[PROBLEM]

@@ -18,7 +18,7 @@ from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
 from pytest_nbaprops.leaks.plausible import too_good, too_telling, usual_rows
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
-from pytest_nbaprops.session.around import BUILDING, patches
+from pytest_nbaprops.session.around import BUILDING, other_values, patches
 from pytest_nbaprops.session.asking import GUARD_VERSION, GroupGuard
 from pytest_nbaprops.session.collection import LATE
 from pytest_nbaprops.session.context import Context
@@ -38,6 +38,7 @@ class LeakChecks:
         self.rehearsed: dict[str, Rehearsed] = {}
         self.patched: dict[str, str] = {}
         self.late: dict[str, str] = {}
+        self.changed: list[str] = []
         self.beside: dict[str, None] = {}
         self._rehearsing = Rehearsing(config, context, tell=partial(terminal.tell, config))
 
@@ -79,6 +80,7 @@ class LeakChecks:
     def rehearse(self, states: Sequence[Candidate]) -> None:
         """Run some folds of the candidates' own tests again on games that end otherwise; after the last fold."""
         self._look_at_patches(OURS)
+        self.changed = other_values()
         for told in self.context.folder.glob(f"{LATE}*"):
             self.late |= json.loads(told.read_text(encoding="utf-8"))
         self.rehearsed = self._rehearsing.all(states)
@@ -140,6 +142,11 @@ class LeakChecks:
             f"{os.path.relpath(file, self.context.root)} puts a function of its own in place of {name}, so that nobody "
             "knows what the session says; leave the plugin as it is"
             for name, file in self.patched.items()
+        ]
+        patched += [
+            f"{name} is not what this plugin says that it is, so that nobody knows what the session says; leave the "
+            "plugin as it is"
+            for name in self.changed
         ]
         patched += [
             f"{os.path.relpath(file, self.context.root)} put a function of its own into {name} after the tests were "

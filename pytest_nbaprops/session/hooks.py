@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,11 +86,13 @@ def available_groups(config: pytest.Config, settings: Settings) -> Available:
     ours = builtin_groups(parse_target(settings.target))
     groups = (*ours, *own)
     names = [group.name for group in groups]
-    for name in names:
-        if names.count(name) > 1:
-            is_ours = name in (group.name for group in ours)
-            twice = "has the name of one of the plugin's own" if is_ours else "is defined twice"
-            raise FeatureError(f"feature group {name!r} {twice}; rename it with feature_group(name=...)")
+    twice = [repr(name) for name, count in Counter(names).items() if count > 1]
+    if twice:
+        those = ", ".join(sorted({group.name for group in ours}))
+        raise FeatureError(
+            f"feature groups called {', '.join(twice)} are there twice; rename them with feature_group(name=...) "
+            f"(the plugin's own are {those})"
+        )
     chosen = groups
     if "features" in settings.from_command_line:
         chosen = select_groups(groups, settings.features, names)

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.data.arrow import release_memory
 from pytest_nbaprops.data.digest import DatasetDigest, dataset_digest
 from pytest_nbaprops.data.files import find_files
@@ -106,7 +107,7 @@ class KeptTables:
         self._building: dict[str, Future[pd.DataFrame]] = {}
         self._open = ExitStack()
         self._closed = False
-        self._patched = False
+        self._patched, self._code = False, ""  # of the targets
 
     def begin(self, source: str) -> None:
         """Begin to read the games, and then to build the package's own groups unless the command line chooses some."""
@@ -176,7 +177,7 @@ class KeptTables:
 
     def targets(self, games: Games) -> pd.DataFrame:
         """Actual value and baseline of every row."""
-        key = self._key(targets=self.target_columns, data=games.digest.full)
+        key = self._key(targets=self.target_columns, code=self._code, data=games.digest.full)
         return self._made(key, lambda: targets_of(games.frame, self.target_columns))
 
     def features(self, games: Games, groups: Sequence[FeatureGroup]) -> FeatureTable:
@@ -201,6 +202,7 @@ class KeptTables:
     def _keys(self, groups: Sequence[FeatureGroup]) -> KeyOf:
         """Made in the main thread: Python 3.11 cannot parse code in two at once."""
         self._patched = bool(patches(*BUILDING))  # what is made so is for nobody else
+        self._code = code_digest(targets_of)
         files = declared_files(self.settings)  # any group may read them
         lines = lineage_of(groups, {group.name: () for group in groups}, self.root).groups
         plain = {line.name: line.to_dict() for line in lines}

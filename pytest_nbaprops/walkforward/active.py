@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,9 @@ class ActiveFold:
 
     def __repr__(self) -> str:
         return f"<fold {self.number} of {self._candidate.name}: {', '.join(day.isoformat() for day in self.dates)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise FoldError("a fold cannot be sent to another process; take what it needs before: X = fold.test.X")
 
     @property
     def number(self) -> int:

@@ -409,6 +409,18 @@ def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, 
     assert train(FEW_FOLDS).candidate["metrics"]["mae"] > 1.5 * patched
 
 
+def test_a_number_of_this_plugin_that_was_changed_decides_nothing(project: pytest.Pytester, train: Train) -> None:
+    """The baseline of a shorter memory is beaten more easily; what was made with it is for nobody else."""
+    patch = "\nimport pytest_nbaprops.features.baseline as baseline\nbaseline.GAMES = 1\n"
+    project.makeconftest(CONFTEST + patch)
+    session = train(FEW_FOLDS, process=True)
+    assert session.decision["verdict"] == "INCONCLUSIVE"
+    assert "pytest_nbaprops.features.baseline.GAMES is not what this plugin says" in str(session.decision["reasons"])
+    easy = session.predictions["baseline"]
+    project.makeconftest(CONFTEST)
+    assert (train(FEW_FOLDS).predictions["baseline"] - easy).abs().mean() > 1
+
+
 def test_what_said_nothing_when_it_was_looked_at_is_looked_at_again(
     project: pytest.Pytester, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

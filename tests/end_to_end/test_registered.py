@@ -211,10 +211,12 @@ def test_no_exit_of_a_conftest_turns_a_rejection_into_success(
 
 
 def test_a_failure_that_a_hook_reports_as_passed_is_one(project: pytest.Pytester, train: Train) -> None:
-    """What the test raised counts, not what its report was made to say."""
+    """What the test raised counts, not what its report was made to say, or to keep to itself."""
     project.makeconftest(
         CONFTEST + "\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_makereport(item, call):\n"
         "    report = yield\n    if report.failed:\n        report.outcome, report.longrepr = 'passed', None\n"
+        "    told = ('nbaprops_fold', 'nbaprops_key')\n"
+        "    report.user_properties = [pair for pair in report.user_properties if pair[0] in told]\n"
         "    return report\n"
     )
     project.makepyfile(GOOD + "    assert fold.number != 3, 'too bad'\n")

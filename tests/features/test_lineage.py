@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -209,6 +210,34 @@ def test_data_counts_by_value() -> None:
     """Arrays and sets are their content."""
     assert code_digest({"a", "b"}) == code_digest({"b", "a"})
     assert code_digest(np.array([1.0])) != code_digest(np.array([2.0]))
+
+
+HOLDS = {
+    "slots": ("from dataclasses import dataclass\n@dataclass(slots=True)\nclass Held:\n    n: int\n", "Held(N)"),
+    "a library's curve": ("from scipy.interpolate import PchipInterpolator\n", "PchipInterpolator([0, 1], [0, N])"),
+    "a library's distribution": ("from scipy.stats import norm\n", "norm(N, 1)"),
+    "what is fitted": ("from sklearn.linear_model import Ridge\n", "Ridge().fit([[0.0], [1.0]], [0.0, N])"),
+    "what calls a function": ("import numpy as np\n", "np.vectorize(lambda x: x * N)"),
+    "what keeps its answers": ("import joblib\n", "joblib.Memory(None).cache(lambda x: x * N)"),
+    "a long array": ("import pandas as pd\n", "pd.array([1] * 999 + [N] + [1] * 999)"),
+    "any objects": ("import numpy as np\n", "np.array([None] * 999 + [N] + [None] * 999, dtype=object)"),
+    "a long pattern": ("import re\n", "re.compile('a' * 300 + str(N))"),
+}
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+def test_what_a_value_holds_counts_whoever_made_its_class(project: Project, kind: str) -> None:
+    """Where its text does not say it, too: a store would hand out what was made with another one."""
+    imports, value = HOLDS[kind]
+    codes = [CODE + imports + f"N = {n}\nHELD = {value}\ndef held(games):\n    return HELD\n" for n in (3, 4, 3)]
+    digests = [code_digest(project.load(code).held.__globals__["HELD"]) for code in codes]
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_what_cannot_be_made_anew_counts_by_its_class() -> None:
+    """A lock, a generator that goes on: they are the same in every process."""
+    for make in (threading.Lock, threading.Event, np.random.default_rng):
+        assert code_digest(make()) == code_digest(make())
 
 
 def test_own_package_counts_as_project_code() -> None:

@@ -271,6 +271,7 @@ def test_decision_is_exact_builtins() -> None:
         "threshold",
         "outcome",
         "reason",
+        "ci_level",
     ]
 
 

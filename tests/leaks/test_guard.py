@@ -28,7 +28,7 @@ from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Examination, Materi
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
 from pytest_nbaprops.leaks.listener import HAS_INOTIFY, SHARED_MEMORY, Listener, sees_compiled
 from pytest_nbaprops.leaks.outside import ANOTHER_DAY, another_outside
-from pytest_nbaprops.leaks.reads import Read, confirmed
+from pytest_nbaprops.leaks.reads import Read, absolute, confirmed, is_harmless
 from pytest_nbaprops.leaks.rows import changed_rows
 from tests.data.logs import REAL_LOGS
 from tests.leaks import planted
@@ -363,6 +363,15 @@ def test_folders_that_cannot_be_watched_are_known(tmp_path: Path) -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
     assert answer.stdout == "False\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/root").exists(), reason="the system has no such links")
+def test_a_path_through_a_process_leads_where_it_leads(tmp_path: Path) -> None:
+    """Else any file could be read as one of the system's; what others keep in memory is none of these."""
+    assert absolute(f"/proc/self/root{tmp_path}/truth.json") == str(tmp_path / "truth.json")
+    assert not is_harmless(absolute(f"/proc/self/root{tmp_path}/truth.json"))
+    assert is_harmless(absolute("/proc/self/status"))
+    assert not is_harmless(absolute("/proc/self/environ"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").is_dir(), reason="only Linux tells of other processes' files")

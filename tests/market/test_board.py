@@ -121,7 +121,8 @@ def with_mixed_rungs(matched: pd.DataFrame, book: str, share: float, seed: int) 
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.05, 0.9), st.sampled_from(["book0", "book3"]))
+# Below that, twenty dates may not show it: 6 of 120 seasons at 5%, 1 at 6%, none at 8%.
+@given(st.integers(0, 10_000), st.floats(0.08, 0.9), st.sampled_from(["book0", "book3"]))
 def test_a_book_with_mixed_rungs_is_found_and_no_other(seed: int, share: float, book: str) -> None:
     """Whatever the share; none of its lines counts any more."""
     _, matched = season(seed=seed, dates=20, books=5)

@@ -6,15 +6,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
+from sklearn.ensemble import StackingRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBRegressor
+from xgboost.callback import EarlyStopping
 
 from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.recipes.advanced import PARAMETERS
 from pytest_nbaprops.recipes.catalog import Recipe, parse_param, resolve_recipe
+from pytest_nbaprops.recipes.parameters import plain_parameters
 
 
 class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
@@ -101,6 +108,27 @@ def test_seed_that_was_given_stays() -> None:
     """Only a seed that was left open is filled."""
     recipe = resolve("mine", registered={"mine": Ridge(random_state=77)})
     assert recipe.estimator.get_params()["ridge__random_state"] == 77
+
+
+PAIRS = {
+    "columns that are chosen": lambda text: make_column_transformer((StandardScaler(), make_column_selector(text))),
+    "a callback": lambda text: XGBRegressor(callbacks=[EarlyStopping(rounds=len(text))]),
+    "what a search draws from": lambda text: RandomizedSearchCV(Ridge(), {"alpha": loguniform(1, 1 + len(text))}),
+    "what is fitted": lambda text: FrozenEstimator(Ridge().fit([[0.0], [1.0]], [0.0, len(text)])),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_what_parameters_hold_counts(kind: str) -> None:
+    """Else one recipe would get the fits of another."""
+    one, same, other = (plain_parameters(PAIRS[kind](text)) for text in ("min", "min", "minutes"))
+    assert one == same != other
+
+
+def test_a_stack_that_is_not_fitted_is_a_regressor() -> None:
+    """scikit-learn shows its predict() only once its final estimator is known."""
+    stack = StackingRegressor([("ridge", Ridge()), ("constant", Constant())])
+    assert resolve("mine", registered={"mine": stack}).import_path.endswith(":StackingRegressor")
 
 
 def test_code_of_project_classes_counts() -> None:

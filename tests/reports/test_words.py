@@ -70,8 +70,10 @@ def test_unseen_characters_go() -> None:
             "not worse by more than 0.02, not clearly better",
         ),
         (("mae <= champion + 0.02", "passed", 5.80, 5.78, 5.84, 5.90), "better"),
+        (("mae <= champion + 0.02", "passed", 5.89, 5.882, 5.898, 5.90), "worse, by no more than 0.02"),
         (("mae <= champion + 0.02", "failed", 5.88, 5.85, 5.95, 5.90), "may be worse by more than 0.02"),
         (("mae <= champion", "failed", 5.88, 5.85, 5.95, 5.88), "may be worse"),
+        (("mae < baseline + 0.1", "failed", 5.88, 5.85, 5.99, 5.98), "may be worse by 0.1"),
         (("r2 > baseline", "passed", 0.63, 0.62, 0.64, 0.55), "better"),
         (("r2 > baseline", "failed", 0.50, 0.49, 0.51, 0.55), "worse"),
         (("mae <= 6.2", "passed", 5.84, 5.74, 5.93, 6.2), "holds"),
@@ -138,8 +140,12 @@ def test_where_the_champion_lacks_a_date_the_next_step_is_the_window_that_it_has
 def test_what_an_option_says_is_no_test() -> None:
     """A warning's class is named with colons, as tests are; what passed is registered as it was selected."""
     command = ["pytest", "--nbaprops-train", "-W", "error::FutureWarning", "tests/test_a.py::test_a"]
-    [step, *_] = next_steps(document_of(candidate_of(verdict="INCONCLUSIVE"), command=command, verdict="INCONCLUSIVE"))
+    folds = {"planned": 160, "executed": 1, "cached": 0, "failed": 0, "missing": 159}
+    part = candidate_of(verdict="INCONCLUSIVE", folds=folds)
+    [step, *_] = next_steps(document_of(part, command=command, verdict="INCONCLUSIVE"))
     assert step.command == "pytest --nbaprops-train -W error::FutureWarning"
+    whole = document_of(candidate_of(verdict="REJECT"), command=[*command, "--lf"], verdict="REJECT", champion=None)
+    assert next_steps(whole)[-1].command == " ".join(command)
     [step, *_] = next_steps(document_of(command=command))
     assert step.command == f"{' '.join(command)} --nbaprops-promote=enforce"
 

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, patches
+from pytest_nbaprops.gate import evaluate
+from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, other_values, patches
 from pytest_nbaprops.walkforward import estimators
 from tests.end_to_end.conftest import CONFTEST
 
@@ -97,3 +98,12 @@ def test_a_patch_of_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         "sklearn.linear_model._ridge.Ridge.predict": __file__,
         "pytest_nbaprops.walkforward.estimators.predict": __file__,
     }
+
+
+def test_constants_of_this_plugin_are_what_its_lines_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level, a number of dates, a name imported from another room: each is looked up where it is written."""
+    assert other_values() == []
+    monkeypatch.setattr(evaluate, "LEVEL", 0.1)
+    monkeypatch.setattr(evaluate, "metric_interval", len)
+    prefix = "pytest_nbaprops.gate.evaluate"
+    assert other_values() == [f"{prefix}.LEVEL", f"{prefix}.metric_interval"]
