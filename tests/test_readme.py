@@ -20,7 +20,7 @@ OWN_DATA = "tests/test_readme.py::test_the_own_data_example_has_seasons_to_fit_o
 JUDGED = "tests/end_to_end/test_market.py::test_a_session_is_judged_against_the_market"
 LINES = "tests/end_to_end/test_market.py::test_a_look_at_the_lines"
 PLANNED = "tests/importing/test_filestore.py::test_a_dry_run_says_the_same"
-BETS = 'pytest --nbaprops-train --nbaprops-odds lines/ --nbaprops-criterion "roi.low > 0" --nbaprops-criterion'
+BETS = 'pytest --nbaprops-train --nbaprops-odds=lines/ --nbaprops-criterion "roi.low > 0" --nbaprops-criterion'
 # Where each command is run, as it stands or on data of the test's own; "not run" says why not.
 RUN_BY = {
     "nbaprops VERB --help": "tests/test_cli.py",

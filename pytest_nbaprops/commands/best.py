@@ -46,6 +46,7 @@ def best(  # noqa: PLR0913 - its options
     runs = [
         {
             **{name: getattr(run, name) for name in ("run_id", "name", "started", "verdict")},
+            "candidate": run.params.get("candidate"),
             "metrics": dict(run.metrics),
             "dataset_digest": run.digest,
             "test_window": run.window,
@@ -58,11 +59,12 @@ def best(  # noqa: PLR0913 - its options
 
 def _table(ranking: Ranking) -> Table:
     shown = list(dict.fromkeys((ranking.metric, "mae", "r2", "rmse", "n_predictions")))
-    columns = ["run", "name", "started", *shown, "dataset", "test", "verdict"]
+    columns = ["run", "name", "candidate", "started", *shown, "dataset", "test", "verdict"]
     rows: list[list[Cell]] = [
         [
             run.label,
             run.name,
+            run.params.get("candidate"),
             run.started,
             *(_number(name, run.metrics.get(name)) for name in shown),
             (run.digest or "")[:_SHORT] or None,

@@ -138,7 +138,9 @@ def _place(problem: Exception, group: FeatureGroup, root: Path | None) -> str:
 
 
 def _meant(problem: Exception, games: pd.DataFrame) -> str:
-    """The column that was meant, where a name of none was asked for."""
+    """The column that was meant, where a name of none was asked for, or where an argument comes from."""
+    if isinstance(problem, TypeError) and "positional argument" in str(problem):
+        return "; a group is given games, and the tables that it declares: feature_group(sources={NAME: FILE})"
     if not isinstance(problem, KeyError | AttributeError):
         return ""
     names = [str(name) for name in games.columns]
@@ -149,8 +151,12 @@ def _meant(problem: Exception, games: pd.DataFrame) -> str:
 
 def _checked(group: FeatureGroup, answer: Any, games: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(answer, pd.DataFrame):
-        found = type(answer).__name__
-        raise FeatureError(f"feature group {group.name!r} gave a {found}; return a DataFrame on the index of games")
+        package, found = type(answer).__module__.partition(".")[0], type(answer).__name__
+        found = found if package in ("builtins", "pandas") else f"{package} {found}"
+        pandas = " of pandas (.to_pandas())" if hasattr(answer, "to_pandas") else ""
+        raise FeatureError(
+            f"feature group {group.name!r} gave a {found}; return a DataFrame{pandas} on the index of games"
+        )
     if len(answer) != len(games):
         raise RowsChangedError(
             f"feature group {group.name!r} gave {len(answer)} rows for {len(games)} games; "

@@ -32,7 +32,6 @@ from pytest_nbaprops.walkforward.remote import RemoteFolder
 from pytest_nbaprops.walkforward.store import FoldStore
 
 OPTION = "--nbaprops-dask"
-PATIENCE = 10  # seconds for the scheduler's first answer
 LONELY = 60.0  # seconds for a first or another worker: a cluster may have to start one
 LOOK_EVERY = 2.0  # seconds
 
@@ -132,6 +131,8 @@ class DaskExecutor(Executor):
         SettingsError: `distributed` is not installed, or nobody answers at the address.
     """
 
+    patience = 10  # seconds for the scheduler's first answer
+
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client  # noqa: PLC0415 - an extra
@@ -140,7 +141,7 @@ class DaskExecutor(Executor):
             raise SettingsError(f"{OPTION}: the package distributed is not installed: {way_out}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by the session
         try:
-            self._client = Client(address, timeout=PATIENCE, set_as_default=False)
+            self._client = Client(address, timeout=self.patience, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise SettingsError(f"{OPTION}: no scheduler answers at {address} ({said}); start one there") from None
@@ -189,7 +190,7 @@ class DaskExecutor(Executor):
             self._client.run_on_scheduler(_allow_failures, self._allowed)
         with contextlib.suppress(Exception):
             self._executor.shutdown(wait=False)
-            self._client.close(timeout=PATIENCE)
+            self._client.close(timeout=self.patience)
 
 
 def _allow_failures(number: int, dask_scheduler: Any = None) -> int:

@@ -83,7 +83,7 @@ def _date_range(text: str, first: str, last: str, option: str) -> TestWindow:
     try:
         start, end = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
-        raise SettingsError(f"{option}: {text!r} holds an impossible date; expected {TEST_FORMS}") from None
+        raise SettingsError(f"{option}: {text!r} holds what is no date (2024-01-05); expected {TEST_FORMS}") from None
     if end < start:
         raise SettingsError(f"{option}: {text!r} ends before it starts; swap the two dates")
     return TestWindow(text=text, pick=lambda dates: [d.day for d in dates if start <= d.day <= end])

@@ -13,7 +13,6 @@ import pytest
 
 from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
 from pytest_nbaprops.registry.registry import ModelRegistry
-from pytest_nbaprops.session import holdout
 from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Report, Session, Train
 
@@ -189,13 +188,13 @@ def test_a_model_name_that_is_nearly_another_is_said(train: Train) -> None:
     assert said in notes(train(*AGAINST, "--nbaprops-model-name=NBAProsModel"))
 
 
-def test_who_tried_often_is_told_when_it_passes(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The third candidate on the same dates knows of the two before it."""
-    monkeypatch.setattr(holdout, "MANY_TRIED", 2)
-    first, second, third = (("--nbaprops-test=last 20 dates", f"--nbaprops-seed={seed}") for seed in (1, 2, 3))
-    for tried in (first, second):
-        assert "were judged on these test dates before" not in notes(train(*tried))
-    assert "2 other candidates were judged on these test dates before" in notes(train(*third))
+def test_who_tried_often_is_told_when_it_passes(project: pytest.Pytester, train: Train) -> None:
+    """The sixth candidate on the same dates knows of the five before it."""
+    five = "{f'tried_{n}': XGBRegressor(n_estimators=n, max_depth=2, n_jobs=1) for n in range(5, 10)}"
+    project.makeconftest(CONFTEST.replace('return {"quick"', f'return {five} | {{"quick"'))
+    dates, recipes = "--nbaprops-test=last 20 dates", [f"--nbaprops-recipe=tried_{n}" for n in range(5, 10)]
+    assert "were judged on these test dates before" not in notes(train(dates, *recipes))
+    assert "5 other candidates were judged on these test dates before" in notes(train(dates))
 
 
 def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pytester, train: Train) -> None:

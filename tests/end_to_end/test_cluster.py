@@ -24,7 +24,6 @@ from tests.end_to_end.conftest import Train
 pytest.importorskip("distributed")
 from distributed import Client
 
-from pytest_nbaprops.walkforward import cluster as dask_cluster
 from pytest_nbaprops.walkforward.cluster import DaskExecutor
 
 
@@ -141,7 +140,7 @@ def test_a_scheduler_that_goes_away_leaves_the_rest_to_this_machine(
     train: Train, project: pytest.Pytester, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No hang, nothing lost: said, and made here."""
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 3)
+    monkeypatch.setattr(DaskExecutor, "patience", 3)
     project.makepyfile(KILLS_THE_SCHEDULER.format(pid=cluster.scheduler.pid))
     started = time.monotonic()
     session = train(f"--nbaprops-dask={cluster.address}")

@@ -214,6 +214,36 @@ def test_odds_for_other_days_are_not_taken(loader: ProductionModelLoader, league
     assert forecast.notes == ("no line of the odds is for a player of the schedule: check the dates",)
 
 
+def test_tonights_lines_are_of_no_earlier_game(loader: ProductionModelLoader, league: World) -> None:
+    """Of two nights with the same pair of teams: the first one's date in UTC is the second's."""
+    last, played = league.tonight, league.rows.head(1)
+    known = league.games[league.games["GAME_DATE"] <= last]
+    team, where, opponent = played["MATCHUP"].item().split()
+    home = int(where == "vs.")
+    schedule = pd.DataFrame(
+        {
+            "player": played["PLAYER_NAME"].to_numpy(),
+            "team": team,
+            "opponent": opponent,
+            "date": last + pd.Timedelta(days=1),
+            "home": home,
+        }
+    )
+    lines = odds_frame(
+        PLAYER=schedule["player"],
+        EVENT_DATE=last + pd.Timedelta(days=1),
+        HOME_TEAM=team if home else opponent,
+        AWAY_TEAM=opponent if home else team,
+        BOOKMAKER="a",
+        LINE=20.5,
+        OVER_PRICE=1.9,
+        UNDER_PRICE=1.9,
+    )
+    forecast = predict_upcoming(schedule, known, loader, odds=lines)
+    assert forecast.rows["line"].tolist() == [20.5]
+    assert "has never been held against lines" in forecast.warnings[0]
+
+
 # what is refused
 
 

@@ -19,6 +19,7 @@ from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, other_v
 from pytest_nbaprops.walkforward import estimators
 from tests.end_to_end.conftest import CONFTEST
 
+QUICKLY = ("-p", "no:unraisableexception")  # which looks through all of this process for garbage, five times
 OBJECT = "\n\ndef pytest_configure(config):\n    config.pluginmanager.register(Mine())\n"
 
 
@@ -41,13 +42,13 @@ def test_hooks_and_fixtures_of_the_project_run_around_tests(
 ) -> None:
     """Of a conftest, or of an object that it registers; those of installed plugins do not count."""
     pytester.makeconftest(CONFTEST + more)
-    assert acts_around_tests(pytester.parseconfigure()) == acts
+    assert acts_around_tests(pytester.parseconfigure(*QUICKLY)) == acts
 
 
 def test_a_plugin_that_is_named_counts_wherever_it_lies(pytester: pytest.Pytester) -> None:
     """A team's own may be installed like any other."""
     for plugin, acts in (("numpy.testing", False), ("pytester", True)):
-        assert acts_around_tests(pytester.parseconfigure("-p", plugin)) == acts
+        assert acts_around_tests(pytester.parseconfigure("-p", plugin, *QUICKLY)) == acts
 
 
 class Called:
