@@ -338,10 +338,12 @@ def _state(obj: Any) -> Any:
 
 
 def _slots(kind: type) -> Iterator[str]:
-    """Names of the slots of a project's class."""
+    """Attributes behind the slots of a project's class."""
     if is_project(kind):
         slots = vars(kind).get("__slots__", ())
-        yield from sorted({slots} if isinstance(slots, str) else slots)
+        names = sorted({slots} if isinstance(slots, str) else slots)
+        hidden = f"_{kind.__name__.lstrip('_')}"  # what Python puts in front of a name with two underscores
+        yield from (name if name[:2] != "__" else hidden + name for name in names if name[-2:] != "__")
 
 
 def learnt_by(estimator: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import re
 import sys
@@ -52,7 +53,6 @@ PLAIN = frozenset(
 )
 HIDDEN = ("pyfunc", "func", "__wrapped__")  # attributes of other wrappers (numpy.vectorize, joblib)
 BUILDING = ("numpy", "pandas", OURS)  # what our own groups are made with
-UNSAID = object()
 COMMENT = re.compile(r"#.*|[()]")
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: [^=\n]+)? = ([^\n#]+?)(?: *#.*)?$", re.MULTILINE)
 IMPORT = re.compile(rf"^from ({OURS}\.[\w.]+) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)
@@ -98,28 +98,31 @@ def patches(*libraries: str) -> dict[str, str]:
 
 def other_values() -> list[str]:
     """Constants of this package's modules, and what they import of each other, that are not what their lines say."""
+    ours = {name: module for name, module in list(sys.modules.items()) if name.startswith(f"{OURS}.")}
     found = []
-    for name, module in list(sys.modules.items()):
-        if name.startswith(f"{OURS}.") and getattr(module, "__file__", None):
-            text, space = Path(str(module.__file__)).read_text(encoding="utf-8"), vars(module)
-            said = {label: _literal(value) for label, value in CONSTANT.findall(text)}
-            imported = {
-                label.partition(" as ")[2] or label: vars(sys.modules[origin]).get(label.partition(" as ")[0], UNSAID)
-                for origin, labels in IMPORT.findall(text)
-                for label in filter(None, map(str.strip, COMMENT.sub("", labels).split(",")))
-            }
-            others = [label for label, value in said.items() if value not in (UNSAID, space.get(label))]
-            others += [label for label, value in imported.items() if value not in (space.get(label), UNSAID)]
-            found += [f"{name}.{label}" for label in others]
+    for name, module in ours.items():
+        source, space = Path(str(module.__file__)), vars(module)
+        if source.suffix == ".py" and source.is_file():
+            said = _said(source.read_text(encoding="utf-8"), ours)
+            found += [f"{name}.{label}" for label, value in said if not _is_same(value, space.get(label))]
     return found
 
 
-def _literal(text: str) -> object:
-    try:
-        value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError):  # an expression, or the first line of one
-        return UNSAID
-    return value
+def _said(text: str, modules: Mapping[str, ModuleType]) -> Iterator[tuple[str, object]]:
+    """The names to which a module's own lines give a literal, or what another module has, with that value."""
+    for label, literal in CONSTANT.findall(text):
+        with contextlib.suppress(ValueError, SyntaxError):  # an expression, or the first line of one
+            yield label, ast.literal_eval(literal)
+    for origin, labels in IMPORT.findall(text):
+        space = vars(modules[origin]) if origin in modules else {}
+        for label in map(str.strip, COMMENT.sub("", labels).split(",")):
+            there, _, here = label.partition(" as ")
+            if there in space:
+                yield here or there, space[there]
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or (type(one) is type(other) and type(one) in PLAIN and one == other)
 
 
 def _code_in(libraries: Collection[str]) -> Iterator[tuple[str, object]]:
