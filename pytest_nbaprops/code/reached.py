@@ -43,6 +43,7 @@ KNOWN_ELSEWHERE = frozenset(
 )
 READABLE = sys.stdlib_module_names | {"numpy", "pandas"}  # what their objects say of themselves (repr) is all
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
+GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
 MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
@@ -197,7 +198,7 @@ class _Walk:
         reducer: Any = copyreg.dispatch_table.get(type(obj))
         made = obj.__reduce_ex__(2) if reducer is None else reducer(obj)
         if isinstance(made, str):  # the name of a global
-            return ["global", made]
+            return [GLOBAL, made]
         maker, arguments, state, items, pairs = (*made, None, None, None)[:5]
         parts = (maker, arguments, state, [*(items or ())], [*(pairs or ())])
         return ["made", *map(self.describe, parts)]
@@ -331,7 +332,9 @@ def _state(obj: Any) -> Any:
     if _is_opaque(obj):
         walk = _Walk(inside=True)
         with contextlib.suppress(Exception):  # a library's own code may raise anything
-            return json.dumps([walk.describe(obj), walk.entries], sort_keys=True)
+            root = walk.describe(obj)
+            if walk.entries[0][0] != GLOBAL:  # a function of a library's says its name
+                return json.dumps([root, walk.entries], sort_keys=True)
     # The text of a library's object says something only where it is no address; a logger's tells its level.
     text = repr(obj)
     return None if " at 0x" in text or type(obj).__module__ == "logging" else text
