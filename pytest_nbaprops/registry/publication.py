@@ -121,13 +121,15 @@ class Publication:
             self.registry().recover(self.model_name)
         return end_runs_of_versions(self._connected(), self.model_name)
 
-    def versions_tested_on(self, first: date, last: date, *, but: Callable[[VersionRecord], bool]) -> list[int]:
-        """Numbers of the versions that were promoted on dates from `first` to `last`, but some."""
+    def versions_tested_on(
+        self, first: date, last: date, *, but: Callable[[VersionRecord], bool]
+    ) -> dict[int, VersionRecord]:
+        """The versions that were promoted on dates from `first` to `last`, but some, in their order."""
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
         decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
-        return sorted(n for n, record in decided.items() if record.overlaps(first, last) and not but(record))
+        return {n: one for n, one in sorted(decided.items()) if one.overlaps(first, last) and not but(one)}
 
     def rollbacks(self, alias: str) -> list[tuple[str, Event, bool]]:
         """Models that a rollback took the alias from: content, the rollback, and whether the alias is still there."""

@@ -134,9 +134,10 @@ class DecisionDocument:
         self.remarks.warn("games", *(f"games: {remark}" for remark in self.context.remarks))
         self.remarks.warn("leaks", *self.leaks.warnings())
         self.remarks.warn("candidates", *filter(None, [tried_together(decision)]), *decision.remarks)
-        promoted, publication = decision.winner is not None, self.champion.publication
+        publication = self.champion.publication
         if not publication.is_untouched:
-            used = used_before(publication, self.evidence.candidates, promoted=promoted)
+            winner = next((one for one in decision.candidates if one.name == decision.winner), None)
+            used = used_before(publication, self.evidence.candidates, winner)
             self.remarks.warn("test dates", *used)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from pytest_nbaprops.errors import TrackingError
+from pytest_nbaprops.gate.verdict import CandidateDecision
 from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.walkforward.candidate import Candidate
@@ -19,7 +20,9 @@ def tested_dates(candidates: Sequence[Candidate]) -> list[date]:
     return sorted({day for candidate in candidates for day in candidate.dates})
 
 
-def used_before(publication: Publication, candidates: Sequence[Candidate], *, promoted: bool) -> Iterator[str]:
+def used_before(
+    publication: Publication, candidates: Sequence[Candidate], winner: CandidateDecision | None
+) -> Iterator[str]:
     """What to say where versions were chosen on these dates, or of one that passes where many others were judged.
 
     That it cannot be read is no error of the session.
@@ -36,13 +39,15 @@ def used_before(publication: Publication, candidates: Sequence[Candidate], *, pr
     try:
         if earlier := publication.versions_tested_on(dates[0], dates[-1], but=is_mine):
             more = f" and {len(earlier) - NAMED} more" if len(earlier) > NAMED else ""
-            named = ", ".join(f"v{number}" for number in earlier[-NAMED:]) + more
+            named = ", ".join(f"v{number}" for number in [*earlier][-NAMED:]) + more
             yield (
                 f"dates of this test window decided {len(earlier)} earlier promotion(s) ({named}): the more often a "
                 "holdout chooses, the more it flatters what it chose"
             )
         target = candidates[0].target
-        tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=mine) if promoted else 0
+        if winner is not None and (said := _lost_in_steps(winner, earlier, target, (dates[0], dates[-1]))):
+            yield said
+        tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=mine) if winner is not None else 0
         if tried >= MANY_TRIED:
             yield (
                 f"{tried} other candidates were judged on these test dates before, and who tries often passes by "
@@ -50,3 +55,23 @@ def used_before(publication: Publication, candidates: Sequence[Candidate], *, pr
             )
     except TrackingError as error:
         yield f"what these test dates decided before is not known: {error}"
+
+
+def _lost_in_steps(
+    winner: CandidateDecision, earlier: Mapping[int, VersionRecord], target: str, tested: tuple[date, date]
+) -> str | None:
+    """How much better than the winner the best version was that these very dates and player-games decided on."""
+    rows, ours = winner.metrics.get("n_predictions"), winner.metrics["mae"]
+    same = {
+        number: mae
+        for number, one in earlier.items()
+        if (one.target, one.tested, one.metrics.get("n_predictions")) == (target, tested, rows)
+        and (mae := one.metrics.get("mae")) is not None
+    }
+    best = min(same, key=same.__getitem__, default=None)
+    if best is None or same[best] >= ours:
+        return None
+    return (
+        f"v{best} was promoted on these very dates with MAE {same[best]:.4f}, and {winner.name} has {ours:.4f}: what "
+        "is allowed from champion to champion adds up"
+    )
