@@ -18,7 +18,7 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError
 from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.recipes.catalog import parse_param
-from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, patches
+from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, other_values, patches
 from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_without_effect
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, cleaned, note_raised, write_plan
@@ -264,6 +264,7 @@ class FoldCollector:
         late = {name: file for name, file in patches(*COMPUTING).items() if name not in self.patches}
         if late and self.candidates and self.context.folder.is_dir():
             (self.context.folder / f"{LATE}{self.worker or 'main'}").write_text(json.dumps(late), encoding="utf-8")
+        if late or (self.made and other_values()):
             for fold, fit in self.made.items():
                 self.context.resources.store.forget(fold=fold, fit=fit)
 
