@@ -18,7 +18,9 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import random
+import re
 import sys
 import sysconfig
 from enum import Enum
@@ -43,8 +45,14 @@ KNOWN_ELSEWHERE = frozenset(
 )
 READABLE = sys.stdlib_module_names | {"numpy", "pandas"}  # what their objects say of themselves (repr) is all
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
+TIMES = re.compile("time|^cv_results_$")  # of what a search or a fit took
 GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
+DEEPEST = 120
+SCALARS = (type(None), bool, int, float, complex, str, bytes)
+PLAIN = (*SCALARS, tuple, list, set, frozenset, dict, np.ndarray, pd.DataFrame, pd.Series)
+LONG_TEXT = 10_000  # counts by its digest
+QUOTED = re.compile(r"@([A-Za-z_]\w*)")  # a name in a text of pandas' query and eval
 MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
 CODE = (FunctionType, type, ModuleType, MethodType, functools.partial, *WRAPPERS)
@@ -104,17 +112,21 @@ class _Walk:
         # Temporary objects must live as long as their ids are keys.
         self.alive: list[object] = []
         self.remembers = False
+        self.depth = 0
 
     def describe(self, obj: Any) -> Any:
         """A JSON value that stands for the object's content."""
-        if obj is None or isinstance(obj, bool | int | float | complex | str | bytes):
-            return [type(obj).__name__, repr(obj)]
+        if isinstance(obj, SCALARS):
+            return [type(obj).__name__, _scalar(obj)]
         if id(obj) in self.numbers:
             return ["entry", self.numbers[id(obj)]]
         self.numbers[id(obj)] = number = len(self.entries)
         self.alive.append(obj)
         self.entries.append(None)
-        self.entries[number] = self._content(obj)
+        self.depth += 1
+        # A chain of objects may be longer than Python calls itself: what hangs deeper than that is left out.
+        self.entries[number] = self._content(obj) if self.depth <= DEEPEST else [type(obj).__name__, "deep"]
+        self.depth -= 1
         return ["entry", number]
 
     def _content(self, obj: Any) -> Any:
@@ -150,7 +162,9 @@ class _Walk:
             functions = {name: value for name, value in vars(obj).items() if isinstance(value, FunctionType)}
             return ["class", obj.__qualname__, bases, self._mapping(functions)]
         scope = vars(sys.modules.get(obj.__module__, builtins))
-        return ["class", _hash(tree), bases, self._references(obj, tree, scope, set(scope))]
+        references = self._references(obj, tree, scope, set(scope))
+        made = {} if is_own(obj) else _made_where_it_ran(obj, tree)
+        return ["class", _hash(tree), bases, references, *([self._mapping(made)] if made else [])]
 
     def _function(self, function: FunctionType) -> Any:
         tree = tree_of(function)
@@ -164,7 +178,10 @@ class _Walk:
             said = _hash(tree)
             references = self._references(function, tree, {**scope, **imported}, names | imported.keys())
         defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
-        return ["function", said, *defaults, references]
+        quoted = {
+            name: self._named(function, name, scope[name]) for name in _quoted(function.__code__) if name in scope
+        }
+        return ["function", said, *defaults, references, *([self._mapping(quoted)] if quoted else [])]
 
     def _references(self, owner: object, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
         """What the dotted names of the owner's tree that begin with one of `names` stand for in `scope`."""
@@ -205,7 +222,8 @@ class _Walk:
 
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         self.names |= {id(value): str(key) for key, value in values.items()}
-        return [[repr(key), self.describe(values[key])] for key in sorted(values, key=repr)]
+        texts = {key: _text_of(key) for key in values}
+        return [[texts[key], self.describe(values[key])] for key in sorted(values, key=texts.__getitem__)]
 
     def _value(self, obj: Any) -> Any:
         if isinstance(obj, Enum):
@@ -290,8 +308,49 @@ def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
     return name, obj
 
 
+def _scalar(value: Any) -> str:
+    if isinstance(value, str | bytes) and len(value) > LONG_TEXT:
+        return hashlib.sha256(value.encode(errors="surrogatepass") if isinstance(value, str) else value).hexdigest()
+    return repr(value)
+
+
+def _text_of(value: Any) -> str:
+    """A text that is the same in every process, to tell parts apart that have no order."""
+    if isinstance(value, SCALARS) or (isinstance(value, tuple) and all(isinstance(part, SCALARS) for part in value)):
+        return repr(value)
+    walk = _Walk()
+    root = walk.describe(value)
+    return json.dumps([root, walk.entries], sort_keys=True)
+
+
+def _quoted(code: CodeType) -> set[str]:
+    texts = (text for one in codes_of(code) for text in one.co_consts if isinstance(text, str))
+    return {name for text in texts for name in QUOTED.findall(text)}
+
+
+def _made_where_it_ran(kind: type, tree: ast.AST) -> dict[str, Any]:
+    """What a class has from the place where it was made: its methods' closures, and values that are no literals."""
+    methods = [value for value in vars(kind).values() if isinstance(value, FunctionType)]
+    made = {name: value for method in methods for name, value in _closure(method).items() if name != "__class__"}
+    for line in getattr(tree, "body", ()):
+        names = [
+            one.id for one in getattr(line, "targets", [getattr(line, "target", None)]) if isinstance(one, ast.Name)
+        ]
+        if names and not _is_literal(getattr(line, "value", None)):
+            made |= {name: vars(kind)[name] for name in names if isinstance(vars(kind).get(name), PLAIN)}
+    return made
+
+
+def _is_literal(node: ast.AST | None) -> bool:
+    try:
+        ast.literal_eval(node if node is not None else "None")
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 def _instructions(code: CodeType) -> Any:
-    constants = [_instructions(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    constants = [_instructions(part) if isinstance(part, CodeType) else _text_of(part) for part in code.co_consts]
     return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
 
 
@@ -317,14 +376,16 @@ def _held(obj: Any) -> Any:
     if isinstance(obj, tuple | list):
         return tuple(obj)
     if isinstance(obj, set | frozenset):
-        return sorted(map(repr, obj))
+        return sorted(map(_text_of, obj))
     if isinstance(obj, dict):
         return dict(obj)
     return _data_digest(obj) or _state(obj)
 
 
 def _state(obj: Any) -> Any:
-    if callable(getattr(obj, "get_params", None)):
+    if obj is os.environ:
+        return "os.environ"
+    if has_parameters(obj):
         return {**obj.get_params(deep=False), **learnt_by(obj)}
     if is_project(type(obj)):
         slots = (name for kind in type(obj).__mro__ for name in _slots(kind))
@@ -349,19 +410,32 @@ def _slots(kind: type) -> Iterator[str]:
         yield from (name if name[:2] != "__" else hidden + name for name in names if name[-2:] != "__")
 
 
+def has_parameters(obj: Any) -> bool:
+    """Whether a value is an estimator, as scikit-learn asks for its parameters."""
+    asked = inspect.getattr_static(type(obj), "get_params", None)
+    return isinstance(asked, FunctionType) and "deep" in inspect.signature(asked).parameters
+
+
 def learnt_by(estimator: Any) -> dict[str, Any]:
-    """What an estimator has learnt, by the convention of scikit-learn: attributes that end with an underscore."""
-    state = getattr(estimator, "__dict__", {})
-    return {
-        name: value
-        for name, value in state.items()
-        if (name.endswith("_") and not name.startswith("_")) or (name == "_Booster" and value is not None)
-    }
+    """What an estimator holds that an unfitted copy of it does not: what it has learnt, but for the time it took."""
+    clone = getattr(sys.modules.get("sklearn.base"), "clone", None)
+    try:
+        state, fresh = _state_of(estimator), _state_of(clone(estimator, safe=False)) if clone is not None else {}
+    except Exception:  # noqa: BLE001 - a project's own may not be copied so
+        state, fresh = dict(getattr(estimator, "__dict__", {})), {}
+    new = {name: value for name, value in state.items() if name not in fresh or name == "_Booster"}
+    told = new if fresh else {name: new[name] for name in new if name.endswith("_") and name[0] != "_"}
+    return {name: value for name, value in told.items() if value is not None and not TIMES.search(name)}
+
+
+def _state_of(estimator: Any) -> dict[str, Any]:
+    state = estimator.__getstate__() if hasattr(estimator, "__getstate__") else vars(estimator)
+    return dict(state) if isinstance(state, dict) else dict(vars(estimator))
 
 
 def _is_opaque(obj: Any) -> bool:
     """Whether a value is a library's object that does not say all in its text."""
-    if is_project(type(obj)) or callable(getattr(obj, "get_params", None)):
+    if is_project(type(obj)) or has_parameters(obj) or obj is os.environ:
         return False
     if isinstance(obj, tuple | list | set | frozenset | dict) or _data_digest(obj) is not None:
         return False
@@ -378,7 +452,10 @@ def _data_digest(obj: Any) -> Any:
     if isinstance(obj, np.ndarray) and obj.dtype != object:
         return ["array", str(obj.dtype), list(obj.shape), hashlib.sha256(obj.tobytes()).hexdigest()]
     if isinstance(obj, pd.DataFrame | pd.Series | pd.Index):
-        rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
+        try:
+            rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
+        except TypeError:  # lists or sets in its cells
+            rows = repr(obj.to_numpy().tolist()).encode()
         return ["table", list(map(str, getattr(obj, "columns", []))), hashlib.sha256(rows).hexdigest()]
     return None
 
