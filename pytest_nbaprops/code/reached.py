@@ -124,8 +124,13 @@ class _Walk:
         self.alive.append(obj)
         self.entries.append(None)
         self.depth += 1
-        # A chain of objects may be longer than Python calls itself: what hangs deeper than that is left out.
-        self.entries[number] = self._content(obj) if self.depth <= DEEPEST else [type(obj).__name__, "deep"]
+        try:
+            # A chain of objects may be longer than Python calls itself: what hangs deeper than that is left out.
+            self.entries[number] = self._content(obj) if self.depth <= DEEPEST else [type(obj).__name__, "deep"]
+        except Exception:  # whatever asking an object raises
+            if self.inside:
+                raise
+            self.entries[number] = [type(obj).__name__, "does not say"]
         self.depth -= 1
         return ["entry", number]
 
@@ -315,12 +320,17 @@ def _scalar(value: Any) -> str:
 
 
 def _text_of(value: Any) -> str:
-    """A text that is the same in every process, to tell parts apart that have no order."""
+    """A text that is the same in every process, to tell parts apart that have no order; of objects the class."""
     if isinstance(value, SCALARS) or (isinstance(value, tuple) and all(isinstance(part, SCALARS) for part in value)):
         return repr(value)
-    walk = _Walk()
-    root = walk.describe(value)
-    return json.dumps([root, walk.entries], sort_keys=True)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text_of, value))})"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(_text_of, value)))}}}"
+    text = repr(value) if type(value).__module__.partition(".")[0] in READABLE else ""
+    if text and " at 0x" not in text:
+        return text
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _quoted(code: CodeType) -> set[str]:
@@ -337,7 +347,7 @@ def _made_where_it_ran(kind: type, tree: ast.AST) -> dict[str, Any]:
             one.id for one in getattr(line, "targets", [getattr(line, "target", None)]) if isinstance(one, ast.Name)
         ]
         if names and not _is_literal(getattr(line, "value", None)):
-            made |= {name: vars(kind)[name] for name in names if isinstance(vars(kind).get(name), PLAIN)}
+            made |= {name: vars(kind)[name] for name in names if isinstance(vars(kind).get(name, kind), PLAIN)}
     return made
 
 
@@ -413,7 +423,8 @@ def _slots(kind: type) -> Iterator[str]:
 def has_parameters(obj: Any) -> bool:
     """Whether a value is an estimator, as scikit-learn asks for its parameters."""
     asked = inspect.getattr_static(type(obj), "get_params", None)
-    return isinstance(asked, FunctionType) and "deep" in inspect.signature(asked).parameters
+    takes = inspect.signature(asked).parameters.values() if isinstance(asked, FunctionType) else ()
+    return any(one.name == "deep" or one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
 
 
 def learnt_by(estimator: Any) -> dict[str, Any]:
@@ -425,6 +436,7 @@ def learnt_by(estimator: Any) -> dict[str, Any]:
         state, fresh = dict(getattr(estimator, "__dict__", {})), {}
     new = {name: value for name, value in state.items() if name not in fresh or name == "_Booster"}
     told = new if fresh else {name: new[name] for name in new if name.endswith("_") and name[0] != "_"}
+    told |= {name: True for name in told if name == "__model"}  # CatBoost's bytes hold when they were made
     return {name: value for name, value in told.items() if value is not None and not TIMES.search(name)}
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -281,3 +283,57 @@ def test_source_content_is_part_of_the_lineage(tmp_path: Path) -> None:
         (tmp_path / "ctg.csv").write_text(text)
         versions.append(lineage_of([group], {"rating": ("x",)}, tmp_path).feature_version)
     assert versions[0] != versions[1]
+
+
+MADE = {
+    "a name in a text": "LEAST = $\ndef held(games):\n    return games.query('PTS >= @LEAST')\n",
+    "a class that reads": "import json\nclass Held:\n    N = json.loads('$')\ndef held(games):\n    return Held.N\n",
+    "a class of a function": (
+        "def make(n):\n    class Held:\n        def run(self):\n            return n\n    return Held()\n"
+        "HELD = make($)\ndef held(games):\n    return HELD.run()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_what_code_has_from_where_it_ran_counts(project: Project, kind: str) -> None:
+    """Its text is the same; what it computes with is not."""
+    codes = (CODE + MADE[kind].replace("$", n) for n in "343")
+    three, four, again = (code_digest(project.load(code).held) for code in codes)
+    assert three == again != four
+
+
+UNREADABLE = {
+    "cells that are lists": "import pandas as pd\nHELD = pd.DataFrame({{'a': [['x'], ['y']]}})\n",
+    "a long chain": "HELD = None\nfor _ in range(2000):\n    HELD = [HELD]\n",
+    "whoever answers anything": (
+        "class Held:\n    def __getattr__(self, name):\n        raise KeyError(name)\nHELD = Held()\n"
+    ),
+    "parameters of another kind": "class Held:\n    def get_params(self, player):\n        return 1\nHELD = Held()\n",
+    "no text": (
+        "class Held:\n    def __repr__(self):\n        raise ValueError\n"
+        "HELD = {{Held(): 1, frozenset({{'b', 'a'}}): 2}}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_cannot_be_read_ends_nothing(project: Project, kind: str) -> None:
+    """The rest of the code has a digest all the same, the same one again."""
+    code = CODE + UNREADABLE[kind] + "def held(games):\n    return HELD\n"
+    assert code_digest(project.load(code).held) == code_digest(project.load(code).held)
+
+
+def test_sets_and_keys_are_the_same_in_every_process() -> None:
+    """Whatever order strings have there, and wherever functions lie."""
+    code = (
+        "import numpy as np\nfrom pytest_nbaprops.code.reached import code_digest\n"
+        "print(code_digest([{frozenset({'BOS', 'LAL'}): 1, np.mean: 2}, {np.mean, np.std}, {frozenset({'a', 'b'})}]))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
