@@ -73,7 +73,11 @@ def objects_reached(*objects: object) -> list[tuple[str, Any]]:
     walk = _Walk(live=True)
     for obj in objects:
         walk.describe(obj)
-    return [(walk.names.get(id(obj)) or str(getattr(obj, "__name__", type(obj).__name__)), obj) for obj in walk.alive]
+    return [(walk.names.get(id(obj)) or _name_of(obj), obj) for obj in walk.alive]
+
+
+def _name_of(obj: object) -> str:
+    return obj.__name__ if isinstance(obj, FunctionType | type | ModuleType) else type(obj).__name__
 
 
 def texts_of(obj: object) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.code.reached import codes_of, learnt_by, objects_reached
+from pytest_nbaprops.code.reached import codes_of, has_parameters, learnt_by, objects_reached
 from pytest_nbaprops.leaks.reads import Read
 
 LONG = 100  # rows; a table of time zones or holidays is code
@@ -61,6 +61,6 @@ def _codes(objects: Any) -> Iterator[CodeType]:
 def _data(obj: Any, short: float) -> str | None:
     if isinstance(obj, pd.DataFrame | pd.Series):
         return f"a table of {len(obj)} rows" if len(obj) > short else None
-    if isinstance(obj, type) or not callable(getattr(obj, "get_params", None)):
+    if isinstance(obj, type) or not has_parameters(obj):
         return None
     return f"a fitted {type(obj).__name__}" if learnt_by(obj) else None
