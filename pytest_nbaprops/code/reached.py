@@ -25,7 +25,7 @@ import sys
 import sysconfig
 from enum import Enum
 from importlib import metadata
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,16 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.code.installed import INSTALLED, own_packages
+from pytest_nbaprops.code.values import (
+    READABLE,
+    SCALARS,
+    data_digest,
+    has_parameters,
+    is_data,
+    learnt_by,
+    scalar_text,
+    text_of,
+)
 from pytest_nbaprops.features.syntax import dotted_names, local_imports, tree_of
 
 if TYPE_CHECKING:
@@ -43,15 +53,11 @@ OWN_PACKAGE = __name__.partition(".")[0]
 KNOWN_ELSEWHERE = frozenset(
     {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}
 )
-READABLE = sys.stdlib_module_names | {"numpy", "pandas"}  # what their objects say of themselves (repr) is all
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
-TIMES = re.compile("time|^cv_results_$")  # of what a search or a fit took
 GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
 DEEPEST = 120
-SCALARS = (type(None), bool, int, float, complex, str, bytes)
 PLAIN = (*SCALARS, tuple, list, set, frozenset, dict, np.ndarray, pd.DataFrame, pd.Series)
-LONG_TEXT = 10_000  # counts by its digest
 QUOTED = re.compile(r"@([A-Za-z_]\w*)")  # a name in a text of pandas' query and eval
 MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
 WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
@@ -121,16 +127,17 @@ class _Walk:
     def describe(self, obj: Any) -> Any:
         """A JSON value that stands for the object's content."""
         if isinstance(obj, SCALARS):
-            return [type(obj).__name__, _scalar(obj)]
+            return [type(obj).__name__, scalar_text(obj)]
         if id(obj) in self.numbers:
             return ["entry", self.numbers[id(obj)]]
+        if self.depth >= DEEPEST:  # a chain of objects may be longer than Python calls itself; met nearer, it counts
+            return [type(obj).__name__, "deep"]
         self.numbers[id(obj)] = number = len(self.entries)
         self.alive.append(obj)
         self.entries.append(None)
         self.depth += 1
         try:
-            # A chain of objects may be longer than Python calls itself: what hangs deeper than that is left out.
-            self.entries[number] = self._content(obj) if self.depth <= DEEPEST else [type(obj).__name__, "deep"]
+            self.entries[number] = self._content(obj)
         except Exception:  # whatever asking an object raises
             if self.inside:
                 raise
@@ -231,7 +238,7 @@ class _Walk:
 
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         self.names |= {id(value): str(key) for key, value in values.items()}
-        texts = {key: _text_of(key) for key in values}
+        texts = {key: text_of(key) for key in values}
         return [[texts[key], self.describe(values[key])] for key in sorted(values, key=texts.__getitem__)]
 
     def _value(self, obj: Any) -> Any:
@@ -317,26 +324,6 @@ def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
     return name, obj
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, str | bytes) and len(value) > LONG_TEXT:
-        return hashlib.sha256(value.encode(errors="surrogatepass") if isinstance(value, str) else value).hexdigest()
-    return repr(value)
-
-
-def _text_of(value: Any) -> str:
-    """A text that is the same in every process, to tell parts apart that have no order; of objects the class."""
-    if isinstance(value, SCALARS) or (isinstance(value, tuple) and all(isinstance(part, SCALARS) for part in value)):
-        return repr(value)
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_text_of, value))})"
-    if isinstance(value, frozenset):
-        return f"{{{', '.join(sorted(map(_text_of, value)))}}}"
-    text = repr(value) if type(value).__module__.partition(".")[0] in READABLE else ""
-    if text and " at 0x" not in text:
-        return text
-    return str(getattr(value, "__qualname__", type(value).__qualname__))
-
-
 def _quoted(code: CodeType) -> set[str]:
     texts = (text for one in codes_of(code) for text in one.co_consts if isinstance(text, str))
     return {name for text in texts for name in QUOTED.findall(text)}
@@ -364,7 +351,7 @@ def _is_literal(node: ast.AST | None) -> bool:
 
 
 def _instructions(code: CodeType) -> Any:
-    constants = [_instructions(part) if isinstance(part, CodeType) else _text_of(part) for part in code.co_consts]
+    constants = [_instructions(part) if isinstance(part, CodeType) else text_of(part) for part in code.co_consts]
     return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
 
 
@@ -390,10 +377,10 @@ def _held(obj: Any) -> Any:
     if isinstance(obj, tuple | list):
         return tuple(obj)
     if isinstance(obj, set | frozenset):
-        return sorted(map(_text_of, obj))
+        return sorted(map(text_of, obj))
     if isinstance(obj, dict):
         return dict(obj)
-    return _data_digest(obj) or _state(obj)
+    return data_digest(obj) if is_data(obj) else _state(obj)
 
 
 def _state(obj: Any) -> Any:
@@ -424,56 +411,17 @@ def _slots(kind: type) -> Iterator[str]:
         yield from (name if name[:2] != "__" else hidden + name for name in names if name[-2:] != "__")
 
 
-def has_parameters(obj: Any) -> bool:
-    """Whether a value is an estimator, as scikit-learn asks for its parameters."""
-    asked = inspect.getattr_static(type(obj), "get_params", None)
-    takes = inspect.signature(asked).parameters.values() if isinstance(asked, FunctionType) else ()
-    return any(one.name == "deep" or one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
-
-
-def learnt_by(estimator: Any) -> dict[str, Any]:
-    """What an estimator holds that an unfitted copy of it does not: what it has learnt, but for the time it took."""
-    clone = getattr(sys.modules.get("sklearn.base"), "clone", None)
-    try:
-        state, fresh = _state_of(estimator), _state_of(clone(estimator, safe=False)) if clone is not None else {}
-    except Exception:  # noqa: BLE001 - a project's own may not be copied so
-        state, fresh = dict(getattr(estimator, "__dict__", {})), {}
-    new = {name: value for name, value in state.items() if name not in fresh or name == "_Booster"}
-    told = new if fresh else {name: new[name] for name in new if name.endswith("_") and name[0] != "_"}
-    told |= {name: True for name in told if name == "__model"}  # CatBoost's bytes hold when they were made
-    return {name: value for name, value in told.items() if value is not None and not TIMES.search(name)}
-
-
-def _state_of(estimator: Any) -> dict[str, Any]:
-    state = estimator.__getstate__() if hasattr(estimator, "__getstate__") else vars(estimator)
-    return dict(state) if isinstance(state, dict) else dict(vars(estimator))
-
-
 def _is_opaque(obj: Any) -> bool:
     """Whether a value is a library's object that does not say all in its text."""
     if is_project(type(obj)) or has_parameters(obj) or obj is os.environ:
         return False
-    if isinstance(obj, tuple | list | set | frozenset | dict) or _data_digest(obj) is not None:
+    if isinstance(obj, tuple | list | set | frozenset | dict) or is_data(obj):
         return False
     package = type(obj).__module__.partition(".")[0]
     if package == "logging" or package not in READABLE:
         return package != "logging"
     text = repr(obj)
     return text.startswith("<") or len(text) > LONGEST_TEXT or any(mark in text for mark in (" at 0x", "...", "…"))
-
-
-def _data_digest(obj: Any) -> Any:
-    if isinstance(obj, PurePath):  # where the project lies must not count
-        return ["path", obj.name]
-    if isinstance(obj, np.ndarray) and obj.dtype != object:
-        return ["array", str(obj.dtype), list(obj.shape), hashlib.sha256(obj.tobytes()).hexdigest()]
-    if isinstance(obj, pd.DataFrame | pd.Series | pd.Index):
-        try:
-            rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
-        except TypeError:  # lists or sets in its cells
-            rows = repr(obj.to_numpy().tolist()).encode()
-        return ["table", list(map(str, getattr(obj, "columns", []))), hashlib.sha256(rows).hexdigest()]
-    return None
 
 
 @functools.cache

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.code.reached import codes_of, has_parameters, learnt_by, objects_reached
+from pytest_nbaprops.code.reached import codes_of, objects_reached
+from pytest_nbaprops.code.values import has_parameters, learnt_by
 from pytest_nbaprops.leaks.reads import Read
 
 LONG = 100  # rows; a table of time zones or holidays is code

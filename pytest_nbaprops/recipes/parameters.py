@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nbaprops.code.reached import code_digest, learnt_by
+from pytest_nbaprops.code.reached import code_digest
+from pytest_nbaprops.code.values import has_parameters, learnt_by
 from pytest_nbaprops.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _plain(value: Any) -> Any:
         return float(value) if np.isfinite(value) else repr(float(value))
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    if callable(getattr(value, "get_params", None)) or isinstance(value, type):
+    if isinstance(value, type) or has_parameters(value):
         kind = value if isinstance(value, type) else type(value)
         learnt = {} if isinstance(value, type) else learnt_by(value)
         fitted = f":{code_digest(learnt)[:16]}" if learnt else ""

@@ -337,3 +337,15 @@ def test_sets_and_keys_are_the_same_in_every_process() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(said) == 1
+
+
+def test_an_object_too_deep_in_one_place_counts_where_it_is_met_nearer() -> None:
+    def chained(value: int) -> Any:
+        inner = [value]
+        chain: Any = inner
+        for _ in range(1000):
+            chain = [chain]
+        return [chain, inner]
+
+    assert code_digest(chained(1)) != code_digest(chained(2))
+    assert code_digest(chained(1)) == code_digest(chained(1))
