@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from time_machine import escape_hatch
 
 from pytest_nbaprops.code.installed import own_packages
-from pytest_nbaprops.leaks.reads import VARIABLE, Read, absolute, caller_of, is_harmless
+from pytest_nbaprops.leaks.reads import LOOKS_AT, VARIABLE, Read, absolute, caller_of, is_harmless
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -40,8 +40,15 @@ NEVER_THEIR_OWN = {
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
 TOUCHES = ("os.utime", "os.truncate")
+ATTRIBUTES = ("os.getxattr", "os.listxattr")
 MAPS = "mmap.__new__"
-EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *LISTINGS)
+EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *ATTRIBUTES, *LISTINGS)
+# Of the standard library: who asks these only learns whether there is a file.
+ONLY_WHETHER = {
+    *("exists", "isfile", "isdir", "islink", "lexists", "ismount", "realpath"),
+    *("is_file", "is_dir", "is_symlink", "is_mount"),
+}
+COMPILED_BY = {".nbi": "numba.", ".nbc": "numba."}
 SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where Linux keeps it
 HAS_INOTIFY = sys.platform.startswith("linux")
 NEVER = {
@@ -112,6 +119,8 @@ class Listener:
             elif event in TOUCHES:
                 if isinstance(arguments[0], str | bytes | os.PathLike):
                     self._touched.add(absolute(arguments[0]))
+            elif event in ATTRIBUTES:
+                self.reads(arguments[0], frame, tried=False)
             elif event in LISTINGS:
                 if not getattr(self._busy, "in_front", None):
                     self.lists(arguments[0] or ".", frame, tried=False)
@@ -142,7 +151,7 @@ class Listener:
         if flags & (os.O_TRUNC | os.O_EXCL):
             self._written.add(full)
             return
-        if not Path(full).is_file():
+        if not (Path(full).is_file() or Path(full).is_fifo()):
             return
         if flags & (os.O_APPEND | os.O_WRONLY | os.O_RDWR):  # what is written there is not all that it holds
             self._touched.add(full)
@@ -183,12 +192,26 @@ class Listener:
         if not isinstance(path, str | bytes | os.PathLike):
             return False  # a descriptor that is open already
         full = absolute(path)
-        if is_harmless(full, self.project, read_as_text=tried) or self._is_own(full):
+        if is_harmless(full, self.project, read_as_text=tried) or _is_compilers(full, frame) or self._is_own(full):
             return False
         caller = caller_of(frame, self.project, imports=full.endswith(CODE))
         if concerns := self._concerns(caller):
             self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
+
+    def measures(self, path: Any, frame: FrameType) -> bool:
+        """Whether the project itself asks for the size or the times of a file that nothing declares; it is noted."""
+        if not isinstance(path, str | bytes | os.PathLike) or frame.f_code.co_name in ONLY_WHETHER:
+            return False
+        with self.unheard() as heard:  # looking at it asks, too
+            caller = caller_of(frame, self.project) if heard else None
+            if caller is None or caller.who != "project" or not caller.itself:
+                return False
+            full = absolute(path)
+            concerns = not (is_harmless(full, self.project) or self._is_own(full))
+            if concerns:
+                self._heard[Read(what=LOOKS_AT, path=full, tried=True, where=caller.line)] = None
+            return concerns
 
     def _concerns(self, caller: Caller) -> bool:
         """Whether the project asks: a thread that it has started has no frame of it."""
@@ -267,6 +290,12 @@ class Listener:
         compiled = [path for path in sorted(self._compiled - self._opened) if not self._is_own(path)]
         self._compiled.clear()
         return [*heard, *(Read(what="reads", path=path) for path in compiled if not path.startswith(self._ignored))]
+
+
+def _is_compilers(path: str, frame: FrameType | None) -> bool:
+    """Whether it is compiled code, read by who has compiled it."""
+    by = COMPILED_BY.get(os.path.splitext(path)[1])  # noqa: PTH122 - as text
+    return by is not None and frame is not None and str(frame.f_globals.get("__name__")).startswith(by)
 
 
 def sees_compiled(root: Path) -> bool:

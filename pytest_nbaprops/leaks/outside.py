@@ -14,6 +14,7 @@ import io
 import os
 import random
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,7 @@ _LETTERS = bytes.maketrans(
 )
 _BITS = bytes(byte ^ 1 for byte in range(256))
 _WORD = re.compile(rb"[A-Za-z]+(?![A-Za-z_]*[\"']?\s*[:=])")
+DAY = 24 * 60 * 60
 HEAD = 128  # bytes of a numpy file that say what is in it
 NUMBERS, WORDS = "numbers", "words"  # worlds in which files say something else
 
@@ -72,6 +74,7 @@ def install(listener: Listener, *, other: str | None) -> None:
         variables.__class__ = _environment(variables, listener)
     subprocess.Popen = _program(subprocess.Popen, listener)  # type: ignore[misc]
     os.listdir, os.scandir = _lister(os.listdir, listener), _scanner(os.scandir, listener)
+    os.stat, os.lstat = _measurer(os.stat, listener), _measurer(os.lstat, listener)
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:
@@ -131,6 +134,28 @@ def _scanner(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]
             return _Entries(entry for entry in entries if listener.names_nothing(entry.path))
 
     return scandir
+
+
+def _measurer(real: Callable[..., os.stat_result], listener: Listener) -> Callable[..., os.stat_result]:
+    """`os.stat`, by which another world's undeclared files have other sizes and times."""
+
+    def measured(path: Any, *rest: Any, **named: Any) -> os.stat_result:
+        found = real(path, *rest, **named)
+        if not stat.S_ISREG(found.st_mode) or named.get("dir_fd") is not None:
+            return found
+        concerns = listener.measures(path, sys._getframe(1))  # noqa: SLF001 - as above
+        return _measured_otherwise(found) if concerns and listener.other else found
+
+    return measured
+
+
+def _measured_otherwise(found: os.stat_result) -> os.stat_result:
+    """A byte more, and all times a day earlier."""
+    named = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+    for name in ("st_atime", "st_mtime", "st_ctime"):
+        named |= {name: named[name] - DAY, f"{name}_ns": named[f"{name}_ns"] - DAY * 10**9}
+    mode_to_group, times = found[: stat.ST_SIZE], found[stat.ST_ATIME :]
+    return os.stat_result((*mode_to_group, found.st_size + 1, *(time - DAY for time in times)), named)
 
 
 class _Entries(AbstractContextManager["_Entries"], Iterator["os.DirEntry[Any]"]):

@@ -48,6 +48,7 @@ NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "p
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 MOST_SAID = 5
 VARIABLE = "asks for the variable "
+LOOKS_AT = "looks at the size or times of"
 SET_HERE = "set it in the code, or read it from a declared file: dotenv_values(...)"
 STABLE = "let it depend on nothing but its arguments"
 SEEDED = f"{STABLE}: draw from np.random.default_rng(SEED), which nobody shares"
@@ -73,7 +74,7 @@ class Read:
         return self.path is not None and not self.tried and self.where is None
 
     def __str__(self) -> str:
-        said = f"reads {self.path}" if self.path else self.what
+        said = f"{self.what if self.what == LOOKS_AT else 'reads'} {self.path}" if self.path else self.what
         return f"{said} ({self.where})" if self.where else said
 
 

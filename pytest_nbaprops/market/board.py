@@ -97,9 +97,9 @@ def make_board(
     `snapshot` says which of a book's snapshots before tip-off counts; `actual` has KEYS and actual of games that were
     played, to see whether the books' own prices come true.
     """
-    # Lines without a time count; those with one must be older than the tip-off, or the latest that there can be.
+    # Lines without a time count; those with one must be older than the tip-off, and than the latest that there can be.
     latest = (matched["GAME_DATE"] + LATEST_TIPOFF).dt.tz_localize("UTC")
-    timely = matched[~(matched["TIMESTAMP"] >= matched["TIPOFF"].fillna(latest))]
+    timely = matched[~((matched["TIMESTAMP"] >= matched["TIPOFF"]) | (matched["TIMESTAMP"] >= latest))]
     single = timely.drop_duplicates([*BOOK, "ALTERNATE", "LINE", "TIMESTAMP", "OVER_PRICE", "UNDER_PRICE"])
     counted = _snapshot(single, snapshot)
     lines, mixed, wrong = _judged(counted, target, actual)

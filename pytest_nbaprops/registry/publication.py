@@ -154,15 +154,21 @@ class Publication:
         return did_you_mean(self.model_name, [name for name in names if not name.endswith(but)])
 
     def candidates_tested_on(self, first: date, last: date, target: str, *, but: Collection[str]) -> int:
-        """How many other candidates for the target were judged on just these test dates, as far as MOST_RUNS tell."""
-        dates = f"params.first_test_date = '{first}' AND params.last_test_date = '{last}'"
-        dates += f" AND params.target = '{target}' AND metrics.mae >= 0"
+        """How many others than these (by `made_of`) were judged for the target on some of these dates.
+
+        As far as the newest MOST_RUNS runs tell.
+        """
+        judged = f"params.target = '{target}' AND metrics.mae >= 0"
         with self._connected().calling("count the runs on these dates") as client:
             experiment = client.get_experiment_by_name(self.experiment)
-            runs = client.search_runs([experiment.experiment_id], dates, max_results=MOST_RUNS) if experiment else []
-        # Behind the candidate's identity stands that of the run's parameters.
-        told = (run.data.tags.get(tags.CANDIDATE, run.info.run_id).partition("-")[0] for run in runs)
-        return len({*told} - {*but})
+            runs = client.search_runs([experiment.experiment_id], judged, max_results=MOST_RUNS) if experiment else []
+        told = {
+            run.data.tags.get(tags.MADE_OF)
+            for run in runs
+            if run.data.params.get("first_test_date", "") <= str(last)
+            and run.data.params.get("last_test_date", "") >= str(first)
+        }
+        return len(told - {None, *but})
 
     def registry(self) -> ModelRegistry:
         return ModelRegistry(store=self._connected())

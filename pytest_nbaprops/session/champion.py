@@ -261,7 +261,10 @@ class SessionChampion:
         covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date)
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
-        theirs = record_of(version).data_digests
+        made = record_of(version)
+        if (rarer := _fitted_less_often(made, candidates)) is not None:
+            return rarer
+        theirs = made.data_digests
         if not theirs:
             return None  # registered by hand: the gate still compares the outcomes of all rows
         ours = data_digests(self.context.dataset.digest, dates)
@@ -272,7 +275,7 @@ class SessionChampion:
         self, version: Champion, candidates: Sequence[Candidate], why: str, stored: pd.DataFrame | None
     ) -> Champion:
         try:
-            predictions = walk_version(self.context, version, tested_dates(candidates))
+            predictions = walk_version(self.context, version, tested_dates(candidates), most_days=_days(candidates))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
@@ -291,6 +294,19 @@ class SessionChampion:
         return self.walked
 
 
+def _days(candidates: Sequence[Candidate]) -> int:
+    """After how many days the candidates are fitted again, at the most often."""
+    return min(candidate.spec.refit for candidate in candidates)
+
+
+def _fitted_less_often(made: VersionRecord, candidates: Sequence[Candidate]) -> str | None:
+    """Who is fitted every day beats who is fitted every month, and yet the model that is served is the same."""
+    theirs, ours = (made.spec or {}).get("refit"), _days(candidates)
+    if theirs is None or theirs <= ours:
+        return None
+    return f"it was fitted every {theirs} days and the candidates every {ours} (--nbaprops-refit={theirs} for both)"
+
+
 def _not_as_judged(version: Champion, stored: pd.DataFrame) -> str | None:
     """Why the stored predictions are not those that it was judged by."""
     mae, judged = float((stored["actual"] - stored["predicted"]).abs().mean()), record_of(version).metrics.get("mae")
@@ -302,15 +318,16 @@ def _not_as_judged(version: Champion, stored: pd.DataFrame) -> str | None:
 def _at_its_best(walked: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """What it predicts in this session, or what it predicted before where that was nearer, and what to say of it.
 
-    It was promoted for those: that it learns from less here, or from worse, is no reason to beat it.
+    It was promoted for those: that it learns from less here, or from worse, is no reason to beat it. They are held
+    against the outcomes as they are now: what was put right since then does not change what it said.
     """
-    before = stored[[*KEYS, "actual", "predicted"]].drop_duplicates(KEYS)
+    before = stored[[*KEYS, "predicted"]].drop_duplicates(KEYS)
     both = walked[[*KEYS, "actual", "predicted"]].merge(before, on=KEYS, how="left", suffixes=("", "_before"))
-    same = (both["actual"] == both["actual_before"]).to_numpy()
-    now, then = ((both["actual"] - both[name]).abs()[same].mean() for name in ("predicted", "predicted_before"))
+    there = both["predicted_before"].notna().to_numpy()
+    now, then = ((both["actual"] - both[name]).abs()[there].mean() for name in ("predicted", "predicted_before"))
     if not then < now * (1 - SAME):
         return walked, ""
-    predicted = walked["predicted"].where(~same, both["predicted_before"].to_numpy())
+    predicted = walked["predicted"].where(~there, both["predicted_before"].to_numpy())
     said = f"; its own predictions, which were better (MAE {then:.4f}, now {now:.4f}), were held against the candidates"
     return walked.assign(predicted=predicted), said
 

@@ -50,9 +50,10 @@ class Closing:
     """Follows the candidates of one session to their verdict. `document` is decision.json, once there is one."""
 
     def __init__(
-        self, config: pytest.Config, context: Context, publication: Publication, command: Sequence[str]
+        self, config: pytest.Config, context: Context, publication: Publication, command: Sequence[str], began: float
     ) -> None:
         self.config, self.context, self.publication, self.command = config, context, publication, command
+        self.began = began  # by the process's own clock
         self.settings, self.report = context.settings, Path(context.settings.report)
         self.decides = self.settings.promote != "off"
         self.remarks = Remarks()
@@ -63,7 +64,6 @@ class Closing:
         self.evidence: Evidence
         self.decision: DecisionDocument
         self.tables = Tables()
-        self.started = time.perf_counter()
         self.document: dict[str, Any] | None = None
 
     # before the first fold
@@ -256,13 +256,13 @@ class Closing:
     # decision.json
 
     def _undecided(self, reason: str) -> dict[str, Any]:
-        return self.decision.undecided(reason, seconds=time.perf_counter() - self.started)
+        return self.decision.undecided(reason, seconds=time.perf_counter() - self.began)
 
     def _write_decided(
         self, judgement: Judgement, effects: Mapping[str, Sequence[Effect]], *, is_failed: bool = False
     ) -> dict[str, Any]:
         """`is_failed`: pytest ends with 1, whatever is decided, since another test has failed."""
-        document = self.decision.decided(judgement, effects, seconds=time.perf_counter() - self.started)
+        document = self.decision.decided(judgement, effects, seconds=time.perf_counter() - self.began)
         return self._write(document | {"exit_code": document["exit_code"] or int(is_failed)})
 
     def _write(self, document: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """One training session: the controller, which prepares, listens, decides and has the last word.
 
 Without xdist its process runs the folds, too; under xdist `worker.py` does. Workers and tests never touch MLflow.
+The controller imports it, a second's work, where it is needed: after the first fits were begun.
 """
 
 from __future__ import annotations
 
 import shutil
-from functools import partial
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,12 +20,10 @@ from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
 from pytest_nbaprops.processes import interrupted_by_termination, lasting, thread_share
 from pytest_nbaprops.recipes.catalog import refuse_unknown_name
-from pytest_nbaprops.registry.publication import Publication
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.decision_file import remove_old, unfinished, write_decision
 from pytest_nbaprops.reports.github import tell_github
 from pytest_nbaprops.reports.progress import show_progress
-from pytest_nbaprops.session.closing import Closing
 from pytest_nbaprops.session.context import Context, prepare
 from pytest_nbaprops.session.evidence import Evidence, read_plans
 from pytest_nbaprops.session.exhaustion import exhaustion_told
@@ -29,6 +31,11 @@ from pytest_nbaprops.session.fitting import fit_ahead
 from pytest_nbaprops.session.hooks import registered_recipes
 from pytest_nbaprops.session.worker import WORKER_INPUT, register_collector
 from pytest_nbaprops.settings import Settings
+from pytest_nbaprops.tracking.database import check_sqlite, sqlite_path
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.registry.publication import Publication
+    from pytest_nbaprops.session.closing import Closing
 
 NOTHING = "nothing to decide: what the command line names has no walk-forward test"
 PYTESTS_OWN = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
@@ -45,10 +52,12 @@ class Controller:
         self.evidence: Evidence | None = None
         self.closing: Closing | None = None
         self.exit_code: int | None = None
+        self.began = 0.0
         self.decides = not config.option.collectonly and settings.shard is None
         self.interrupted = False
         self.stopped_by_maxfail = False
         self.counted = False
+        self.uncollected: list[str] = []
         self.report = Path(settings.report)
         self.command = ["pytest", *map(str, config.invocation_params.args)]
 
@@ -57,11 +66,17 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the data and see that everything can be reached, before any worker starts."""
-        self.session = session
+        self.session, self.began = session, time.perf_counter()
         self.config.add_cleanup(interrupted_by_termination())
+        with self._told():
+            self._start()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What a user can mend is one line of pytest's; a store that cannot be used is the verdict ERROR, too."""
         try:
             with exhaustion_told():
-                self._start()
+                yield
         except TrackingError as error:
             self.exit_code = Verdict.ERROR.exit_code
             document = unfinished(self.settings.to_dict(), command=self.command, reason=str(error))
@@ -77,25 +92,33 @@ class Controller:
             reason = "session did not finish"
             write_decision(self.report, unfinished(self.settings.to_dict(), command=self.command, reason=reason))
             remove_old(self.report)
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        publication = Publication(
-            uri=self.settings.tracking_uri,
-            experiment=self.settings.experiment,
-            model_name=self.settings.model_name,
-            tell=reporter.write_line if reporter is not None else None,
-        )
-        if self.decides:
-            with lasting():  # it imports MLflow's store
-                publication.store_at_hand()  # can it be reached?
+            if self.settings.tracking_uri.startswith("sqlite"):
+                check_sqlite(sqlite_path(self.settings.tracking_uri).resolve())
+            else:
+                self.publication.store_at_hand()  # a server that cannot be reached is known before anything else
         terminal.say(self.config, "reading the games and building the features")
         registered = registered_recipes(self.config)
         for name in self.settings.recipes:  # also where no candidate turns out to use them
             refuse_unknown_name(name, registered)
         self.context = prepare(self.config, self.settings, threads=thread_share(1))
-        if self.decides:
-            self.closing = Closing(self.config, self.context, publication, self.command)
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
+
+    @cached_property
+    def publication(self) -> Publication:
+        """The way to the tracking store; imports MLflow."""
+        with lasting():
+            from pytest_nbaprops.registry.publication import Publication  # noqa: PLC0415 - see above
+
+            reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+            publication = Publication(
+                uri=self.settings.tracking_uri,
+                experiment=self.settings.experiment,
+                model_name=self.settings.model_name,
+                tell=reporter.write_line if reporter is not None else None,
+            )
+            publication.store_at_hand()
+        return publication
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -115,18 +138,16 @@ class Controller:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported may hold a candidate: with --continue-on-collection-errors nobody knows."""
-        if report.failed and self.closing is not None:
-            self.closing.remarks.problem(f"{report.nodeid or 'a test module'} could not be collected")
+        if report.failed:
+            note = self.uncollected.append if self.closing is None else self.closing.remarks.problem
+            note(f"{report.nodeid or 'a test module'} could not be collected")
 
     def _collected(self, nodeids: list[str]) -> None:
         """Check what only the collected tests could tell; raises before the first fold runs."""
         if self.context is None or self.evidence is not None:
             return
-        try:
-            with exhaustion_told():
-                self._look_at(self.context, nodeids)
-        except NBAPropsError as error:
-            raise pytest.UsageError(str(error)) from None
+        with self._told():
+            self._look_at(self.context, nodeids)
 
     def _look_at(self, context: Context, nodeids: list[str]) -> None:
         """Read the plans, look for leaks, and say what stands against them."""
@@ -136,7 +157,8 @@ class Controller:
         evidence = Evidence(planned, context.resources, nodeids, context.folder)
         if not (self.distributed or self.config.option.collectonly):  # this process runs the folds
             fit_ahead(context, evidence, tell=partial(terminal.say, self.config))
-        if self.closing is not None:
+        if self.decides:
+            self.closing = self._closing(context)
             terminal.say(self.config, f"looking for leaks before the first of {len(nodeids)} folds")
             self.closing.announce(evidence)
         self.evidence = evidence  # from here on there is something to decide
@@ -144,6 +166,16 @@ class Controller:
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
         show_progress(self.config, evidence, len(nodeids))
+
+    def _closing(self, context: Context) -> Closing:
+        """What takes the session to its verdict."""
+        with lasting():
+            from pytest_nbaprops.session.closing import Closing  # noqa: PLC0415 - imports MLflow
+
+            closing = Closing(self.config, context, self.publication, self.command, self.began)
+        for problem in self.uncollected:
+            closing.remarks.problem(problem)
+        return closing
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence
-from pytest_nbaprops.session.judgement import final_fold
 from pytest_nbaprops.tracking.explain import one_line
+from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.cluster import DaskExecutor, remote_fit, share
 from pytest_nbaprops.walkforward.evaluate import fits_to_make, local_fit
 from pytest_nbaprops.walkforward.executor import local_executor
+from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.walkforward.windows import parse_train_window
 
 
 def fit_ahead(context: Context, evidence: Evidence, *, tell: Callable[[str], object]) -> None:
@@ -45,3 +49,11 @@ def fit_ahead(context: Context, evidence: Evidence, *, tell: Callable[[str], obj
         after = [final_fold(context, candidate)] if enforced else []  # the model to register, if it comes to that
         resources.ahead.expect(fits_to_make(candidate, [*folds, *after], resources))
     resources.ahead.start(*(candidate.name for candidate in evidence.candidates if candidate.spec.code is None))
+
+
+def final_fold(context: Context, candidate: Candidate) -> Fold:
+    """The fold after the last game date: its fit is the model that is registered."""
+    dates = context.dataset.game_dates
+    after = dates[-1].day + timedelta(days=1)
+    start = parse_train_window(candidate.spec.train_window).start(dates, replace(dates[-1], day=after))
+    return Fold(number=len(candidate.folds) + 1, dates=(after,), fitted_at=after, train_start=start)

@@ -47,11 +47,12 @@ def used_before(
         target = candidates[0].target
         if winner is not None and (said := _lost_in_steps(winner, earlier, target, (dates[0], dates[-1]))):
             yield said
-        tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=mine) if winner is not None else 0
+        these = {candidate.made_of for candidate in candidates}
+        tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=these) if winner is not None else 0
         if tried >= MANY_TRIED:
             yield (
-                f"{tried} other candidates were judged on these test dates before, and who tries often passes by "
-                "chance sooner or later: confirm it on dates that decided nothing yet"
+                f"{tried} other candidates were judged on dates of this test window before, and who tries often passes "
+                "by chance sooner or later: confirm it on dates that decided nothing yet"
             )
     except TrackingError as error:
         yield f"what these test dates decided before is not known: {error}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,8 @@ from pytest_nbaprops.gate.decision import decide, judge_all
 from pytest_nbaprops.gate.verdict import CandidateDecision, CandidateEvidence, Champion, SessionDecision, Verdict
 from pytest_nbaprops.leaks.picked_metrics import picked_metrics
 from pytest_nbaprops.session.champion import SessionChampion, content_of, version_record
-from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import Evidence, counts_of, failures_of, problems_of
+from pytest_nbaprops.session.fitting import final_fold
 from pytest_nbaprops.session.guarding import LeakChecks
 from pytest_nbaprops.session.market import SessionMarket
 from pytest_nbaprops.session.succession import what_forbids_it
@@ -31,8 +30,6 @@ from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.active import METRIC_NAME
 from pytest_nbaprops.walkforward.candidate import Candidate
 from pytest_nbaprops.walkforward.evaluate import fitted_model
-from pytest_nbaprops.walkforward.plan import Fold
-from pytest_nbaprops.walkforward.windows import parse_train_window
 
 EXAMPLE_ROWS = 5
 
@@ -244,11 +241,3 @@ class Judge:
             ),
         )
         return replace(judgement, versions={candidate.name: promotion.version}, promoted=promotion.changed)
-
-
-def final_fold(context: Context, candidate: Candidate) -> Fold:
-    """The fold after the last game date: its fit is the model that is registered."""
-    dates = context.dataset.game_dates
-    after = dates[-1].day + timedelta(days=1)
-    start = parse_train_window(candidate.spec.train_window).start(dates, replace(dates[-1], day=after))
-    return Fold(number=len(candidate.folds) + 1, dates=(after,), fitted_at=after, train_start=start)

@@ -53,15 +53,17 @@ def walk(candidate: Candidate, folds: Sequence[Fold], resources: Resources) -> p
     return pd.concat(frames, ignore_index=True)
 
 
-def walk_version(context: Context, version: Champion, dates: Sequence[date]) -> pd.DataFrame:
+def walk_version(context: Context, version: Champion, dates: Sequence[date], *, most_days: int) -> pd.DataFrame:
     """Predictions of a registered version's recipe and features for all played rows of these dates, like a fold's.
+
+    Fitted as often as when it was made, and at least every `most_days` days.
 
     Raises:
         TrackingError: the version does not say how it was made, or it cannot be made so here.
     """
     candidate = _candidate_of(context, version)
     window = TestWindow(text=f"{dates[0]}..{dates[-1]}", pick=lambda _: list(dates))
-    folds = context.plan(candidate.spec, window)
+    folds = context.plan(replace(candidate.spec, refit=min(candidate.spec.refit, most_days)), window)
     resources, _ = resources_for(context, candidate.groups)
     return walk(candidate, folds, resources)
 

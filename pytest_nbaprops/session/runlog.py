@@ -153,6 +153,7 @@ class RunLog:
                 "dataset_digest": digest,
                 "simulated": str(self.context.simulated).lower(),
                 "promote_mode": settings.promote,
+                tags.MADE_OF: candidate.made_of,
                 tags.SOURCE: "pytest --nbaprops-train",
                 tags.SOURCE_TYPE: "LOCAL",
                 **({tags.SOURCE_COMMIT: self.commit} if self.commit else {}),

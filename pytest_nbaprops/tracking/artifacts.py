@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ import pandas as pd
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.gate.rows import keyed
 from pytest_nbaprops.spreadsheet import without_formulas
-from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
+
+if TYPE_CHECKING:
+    from pytest_nbaprops.tracking.connection import Store
 
 DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
 PREDICTIONS = "predictions.parquet"

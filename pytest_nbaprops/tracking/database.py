@@ -66,8 +66,7 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
     Where `create` is set, a file that is missing or empty is made a store with its artifacts in `artifact_root`.
     """
     try:
-        if path.exists() and (path.is_dir() or path.stat().st_size):
-            _refuse_other_file(path)
+        if _is_there(path):
             follow_the_store(path)
             return
         if not create:
@@ -78,14 +77,25 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
         raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
 
 
+def check_sqlite(path: Path) -> None:
+    """See that what lies at the path, if anything, can be a store to write to: what takes no MLflow to know."""
+    try:
+        if _is_there(path):
+            check_writable(path)
+    except OSError as error:
+        raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
+
+
 def check_writable(path: Path) -> None:
     """Sqlite writes into the folder, too."""
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise TrackingError(f"the tracking store {path} can't be written: {_WAY_OUT}")
 
 
-def _refuse_other_file(path: Path) -> None:
-    """MLflow would migrate whatever database it is given."""
+def _is_there(path: Path) -> bool:
+    """Whether there is a file that MLflow may be given: it would migrate whatever database that is."""
+    if not path.exists() or not (path.is_dir() or path.stat().st_size):
+        return False
     is_sqlite = False
     if not path.is_dir():
         with path.open("rb") as file:
@@ -97,6 +107,7 @@ def _refuse_other_file(path: Path) -> None:
     if names and _REVISION_TABLE not in names:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         raise TrackingError(f"{path} is no MLflow store: it is a database with the tables {shown}; {_WAY_OUT}")
+    return True
 
 
 def _create(path: Path, artifact_root: Path) -> None:

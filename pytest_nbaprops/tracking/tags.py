@@ -14,6 +14,7 @@ SOURCE, SOURCE_TYPE, SOURCE_COMMIT = "mlflow.source.name", "mlflow.source.type",
 
 # run
 CANDIDATE = "nbaprops.candidate"  # its identity (settings, data, code), by which a run left RUNNING is found again
+MADE_OF = "nbaprops.made_of"  # recipe, features and settings, whatever the data and the dates
 OWNER_PREFIX = "nbaprops.owner."  # <id>: JSON of each session that works on it: machine, process and heartbeat
 REQUEST = "nbaprops.request"  # a number of its own, by which it is found where the answer to its creation was lost
 MODEL_URI = "nbaprops.model_uri"  # `models:/m-…` of the final model, written once all of it is stored

@@ -139,6 +139,13 @@ class Candidate:
 
     # keys
 
+    @property
+    def made_of(self) -> str:
+        """Short identity of what it is, whatever data it learns from and on whatever dates it is tested."""
+        where = {"test": None, "criteria": None}
+        parts = {"spec": {**self.spec.to_dict(), **where}, "target": self.target, "features": self.lineage.to_dict()}
+        return content_key({**parts, "estimator": self.recipe.identity() if self.recipe else None})[:16]
+
     def planned(
         self,
         folds: Sequence[Fold],

@@ -110,6 +110,15 @@ def test_other_dates_are_walked_forward_again(train: Train, workers: tuple[str, 
 
 
 @pytest.mark.usefixtures("promoted")
+def test_who_is_only_fitted_more_often_is_no_better(train: Train) -> None:
+    """The very same recipe: the champion is fitted as often as the candidate, or held by what it predicted before."""
+    session = train("--nbaprops-criterion=mae < champion", "--nbaprops-refit=1")
+    assert against(session)["threshold"] <= against(session)["value"]
+    assert session.candidate["verdict"] == "REJECT"
+    assert "it was fitted every 7 days and the candidates every 1 (--nbaprops-refit=7 for both)" in notes(session)
+
+
+@pytest.mark.usefixtures("promoted")
 def test_what_the_gate_has_compared_can_be_put_live(train: Train, project: pytest.Pytester) -> None:
     """With a rolling window each version is tested on dates of its own: the walk of the one in production is kept."""
     registry = ModelRegistry(store=connect(f"sqlite:///{project.path / 'mlflow.db'}"))
@@ -194,12 +203,13 @@ def test_a_model_name_that_is_nearly_another_is_said(train: Train) -> None:
 
 
 def test_who_tried_often_is_told_when_it_passes(project: pytest.Pytester, train: Train) -> None:
-    """The sixth candidate on the same dates knows of the five before it."""
+    """The sixth candidate on these dates, or on some of them, knows of the five before it; it is none of its own."""
     five = "{f'tried_{n}': XGBRegressor(n_estimators=n, max_depth=2, n_jobs=1) for n in range(5, 10)}"
     project.makeconftest(CONFTEST.replace('return {"quick"', f'return {five} | {{"quick"'))
     dates, recipes = "--nbaprops-test=last 20 dates", [f"--nbaprops-recipe=tried_{n}" for n in range(5, 10)]
-    assert "were judged on these test dates before" not in notes(train(dates, *recipes))
-    assert "5 other candidates were judged on these test dates before" in notes(train(dates))
+    assert "were judged on dates of this test window before" not in notes(train(dates, *recipes))
+    for window in (dates, "--nbaprops-test=last 21 dates"):
+        assert "5 other candidates were judged on dates of this test window before" in notes(train(window))
 
 
 def test_several_candidates_say_that_they_are_corrected_for(project: pytest.Pytester, train: Train) -> None:

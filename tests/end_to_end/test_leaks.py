@@ -21,6 +21,7 @@ import io
 import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -122,6 +123,13 @@ LEAKING = {
         (
             "def test_file_in_the_test(fold):\n    table = pd.read_csv('answers.csv')\n"
             "    fold.record(fold.test.y * 0 + table['PTS'].mean())\n"
+        ),
+    ),
+    "size_of_a_file": (
+        "undeclared source",
+        (
+            "def test_size_of_a_file(fold):\n    size = Path('answers.csv').stat().st_size\n"
+            "    fold.record(fold.test.y * 0 + size + 8.0)\n"
         ),
     ),
     "words_of_a_file": (
@@ -308,7 +316,7 @@ HOSTILE = {
     "session_file": (
         "test outcomes",
         (
-            "from pathlib import Path\nfrom pytest_nbaprops.data.arrow import read_arrow\n\n"
+            "from pytest_nbaprops.data.arrow import read_arrow\n\n"
             "def test_session_file(fold):\n"
             "    path = sorted(Path('.nbaprops/sessions').rglob('targets.arrow'))[-1]\n"
             "    fold.record(read_arrow(path)['actual'].loc[fold.test.X.index])\n"
@@ -748,6 +756,17 @@ def looks_at_a_file(games):
     return usual(games, "looks_at_a_file")
 
 @group()
+def looks_at_what_is_there(games):
+    file = HERE / "answers.csv"
+    fresh = file.exists() and file.stat().st_mtime > (HERE / "config.json").stat().st_mtime
+    print(fresh, os.path.getsize(file), file.resolve())
+    return usual(games, "looks_at_what_is_there")
+
+@group()
+def weighs_a_file(games):
+    return usual(games, "weighs_a_file") + os.path.getsize(HERE / "answers.csv")
+
+@group()
 def opens_a_table(games):
     return usual(games, "opens_a_table") + float(json.loads((HERE / "answers.json").read_text())["mean"])
 
@@ -792,9 +811,10 @@ def as_the_hook_asks():
 """
 HONEST_OUTSIDE = {
     "declared_configuration", "measures_its_time", "seeds_the_generators", "database_in_memory", "temporary_file",
-    "looks_at_a_file", "projects_at_random_by_itself",
+    "looks_at_a_file", "looks_at_what_is_there", "projects_at_random_by_itself",
 }  # fmt: skip
 UNDECLARED = {
+    "weighs_a_file": f"nbaprops_sources = answers.csv {IF_STATIC}",
     "opens_a_table": f"nbaprops_sources = answers.json {IF_STATIC}",
     "read_at_import": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",
     "array_of_numpy": f"nbaprops_sources = answers.json answers.npy strong.txt {IF_STATIC}",

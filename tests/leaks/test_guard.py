@@ -304,6 +304,23 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
 
 
+def test_pipes_tell_and_compilers_read_their_own(tmp_path: Path) -> None:
+    """What another process writes into a pipe is as good as a file; what numba has compiled is code."""
+    listener = Listener(tmp_path)
+    pipe, compiled, made = tmp_path / "pipe", tmp_path / "feats.cumulated-3.py311.nbi", tmp_path / "numba.py"
+    os.mkfifo(pipe)
+    compiled.write_bytes(b"1")
+    for file in (pipe, compiled):
+        os.utime(file, (1, 1))
+    reader: dict[str, Any] = {"__name__": "numba.core.caching", "listener": listener}
+    exec("import sys\ndef read(path):\n    return listener.reads(path, sys._getframe())", reader)  # noqa: S102
+    assert not reader["read"](str(compiled))
+    reader["__name__"] = made.stem
+    assert reader["read"](str(compiled))
+    listener("open", (str(pipe), None, os.O_RDONLY))
+    assert [read.path for read in listener.take()] == [str(compiled), str(pipe)]
+
+
 SHARED = """
 import sys
 from multiprocessing import Array

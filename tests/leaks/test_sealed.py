@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ASKING = """
-import secrets, socket, subprocess, sys, threading
+import ctypes, os, secrets, socket, subprocess, sys, threading
 from pytest_nbaprops.leaks.sealed import reach_no_server
 
 server, here = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
@@ -27,8 +27,14 @@ def local():  # where a driver looks for a server of this machine
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(here.getsockname())
 
+def by_key():  # System V's shared memory and queues of messages, which nothing tells of
+    libc = ctypes.CDLL(None, use_errno=True)
+    for find in (lambda: libc.shmget(0, 64, 0o600), lambda: libc.msgget(0, 0o600)):
+        if find() < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
 def everybody():
-    answers = [said(local)]
+    answers = [said(local), said(by_key)]
     asked = lambda: socket.create_connection(server.getsockname()).close()
     thread = threading.Thread(target=lambda: answers.append(said(asked)))
     thread.start()
@@ -48,6 +54,6 @@ print(sealed, before, everybody(), pair[1].recv(20))
 def test_no_thread_and_no_other_process_reaches_a_server() -> None:
     """Servers are refused, to all that are started afterwards; those by TCP are not, where the kernel cannot."""
     said = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True, check=True).stdout.strip()
-    reached, refused = ["reached"] * 4, ["PermissionError"] * 4
-    by_tcp = ["reached", "PermissionError", "reached", "reached"]
+    reached, refused = ["reached"] * 5, ["PermissionError"] * 5
+    by_tcp = ["reached", "PermissionError", "PermissionError", "reached", "reached"]
     assert said in (f"True {reached} {refused} b'pipes stay'", f"False {reached} {by_tcp} b'pipes stay'")

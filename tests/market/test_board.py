@@ -50,16 +50,17 @@ def board(*rows: dict[str, Any], snapshot: Any = "last") -> Board:
 
 
 def test_lines_after_tip_off_do_not_count() -> None:
-    """Nor at it; where the file does not say when that was, nor after the latest tip-off of the date."""
+    """Nor at it; nor, whatever the file says of it, after the latest tip-off of the date."""
     tipoff = "2024-01-06T00:10:00Z"
     found = board(
         {"TIPOFF": tipoff, "TIMESTAMP": "2024-01-06T00:09:59Z", "LINE": 25.5},
         {"TIPOFF": tipoff, "TIMESTAMP": tipoff, "LINE": 26.5},
         {"BOOKMAKER": "b", "TIMESTAMP": "2024-01-06T03:59:00Z", "LINE": 27.5},
         {"BOOKMAKER": "b", "TIMESTAMP": "2024-01-06T04:00:00Z", "LINE": 28.5},
+        {"BOOKMAKER": "c", "TIPOFF": "2024-01-08T00:10:00Z", "TIMESTAMP": "2024-01-07T04:00:00Z", "LINE": 29.5},
     )
     assert found.lines["LINE"].tolist() == [25.5, 27.5]
-    assert found.counts["after tip-off"] == 2
+    assert found.counts["after tip-off"] == 3
 
 
 def test_the_snapshot_that_counts_is_a_setting() -> None:

@@ -13,18 +13,19 @@ def rows(predicted: list[float], actual: list[float]) -> pd.DataFrame:
 
 
 def test_who_was_better_before_is_held_by_that() -> None:
-    """Where the outcomes are the same; a date that it had not predicted is this session's."""
-    walked = rows([14.0, 16.0, 30.0, 12.0], [10.0, 20.0, 30.0, 10.0])
-    stored = rows([11.0, 19.0, 50.0], [10.0, 20.0, 31.0])
-    best, said = _at_its_best(walked, stored)
-    assert best["predicted"].tolist() == [11.0, 19.0, 30.0, 12.0]
-    assert "better (MAE 1.0000, now 4.0000)" in said
+    """By the outcomes of now, however many were put right; a date that it had not predicted is this session's."""
+    walked = rows([14.0, 16.0, 34.0, 12.0], [10.0, 20.0, 30.0, 10.0])
+    for then in ([10.0, 20.0, 31.0], [12.0, 18.0, 37.0]):
+        best, said = _at_its_best(walked, rows([11.0, 19.0, 31.0], then))
+        assert best["predicted"].tolist() == [11.0, 19.0, 31.0, 12.0]
+        assert "better (MAE 1.0000, now 4.0000)" in said
 
 
 def test_who_is_as_good_or_better_now_is_taken_as_it_is() -> None:
-    """Nothing is said of predictions that are the same, worse, or of other games."""
+    """Nothing is said of predictions that are the same, or worse, or of other games."""
     walked = rows([11.0, 19.0], [10.0, 20.0])
-    for stored in (walked, rows([14.0, 16.0], [10.0, 20.0]), rows([11.0, 19.0], [11.0, 21.0])):
+    others = rows([10.0, 20.0], [10.0, 20.0]).assign(GAME_ID="another")
+    for stored in (walked, rows([14.0, 16.0], [10.0, 20.0]), others):
         best, said = _at_its_best(walked, stored)
         assert best["predicted"].tolist() == [11.0, 19.0]
         assert said == ""
