@@ -58,7 +58,7 @@ GAME_ID: Final = Problem(
     way_out="restore the id from the source; spreadsheets keep it when the column is formatted as text",
 )
 DATE: Final = Problem(
-    expected="a date that exists, in a known way of writing such as 2024-01-05",
+    expected="a date that exists and can be read in one way only, such as 2024-01-05",
     way_out="write dates as YYYY-MM-DD or correct the cell",
 )
 TIMED_DATE: Final = Problem(

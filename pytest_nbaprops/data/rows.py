@@ -107,11 +107,13 @@ class _Games:
 
     def require_one_row_each(self) -> None:
         order = np.lexsort((self.player, self.game))
-        if pair := _first_pair(order, (np.diff(self.game[order]) == 0) & (np.diff(self.player[order]) == 0)):
+        again = (np.diff(self.game[order]) == 0) & (np.diff(self.player[order]) == 0)
+        if pair := _first_pair(order, again):
             first, second = pair
             other_team = self.team[first] != self.team[second]
             team = f" for team {self.team[second]} and for team {self.team[first]}" if other_team else ""
-            found = f"player {self.player[second]} a second time in game {self._game(second)}{team}"
+            more = f", and {again.sum() - 1:,} more rows that are there already" if again.sum() > 1 else ""
+            found = f"player {self.player[second]} a second time in game {self._game(second)}{team}{more}"
             raise self._error("PLAYER_ID", pair, found, ONE_ROW)
 
     def require_one_date_and_pair_each(self) -> None:

@@ -10,6 +10,7 @@ from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.group import FeatureGroup, Source
 
 A_DAY = r"\d{8}|\d{4}([-/])\d{1,2}\1\d{1,2}([T ].+)?|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}"
+OTHER_FORMATS = (".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".feather", ".arrow", ".pkl", ".db", ".sqlite", ".html")
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 
 
@@ -55,6 +56,8 @@ def join_as_of(games: pd.DataFrame, table: pd.DataFrame, *, by: str, as_of: str 
 
 def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
     where = f"feature group {group!r}, source {key!r} ({path})"
+    if path.suffix.lower() in OTHER_FORMATS:
+        raise FeatureError(f"{where}: a table is CSV or Parquet; write it as one of them")
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError) as problem:

@@ -14,7 +14,10 @@ UNDECLARED = "undeclared source"
 # What to do, where the kind alone does not say it.
 HINTS = {
     "same-day outcomes": "tonight's own outcome is in it: shift(1) within the player (or team) before you add up",
-    "future outcomes": "later games are in it: no mean over the whole season, no shift(-1), no bfill",
+    "future outcomes": "later games are in it: no mean over the whole season, no shift(-1), no bfill, and no values on "
+    "other rows (reset_index)",
+    "future rows": "it hangs on which games come later: count and rank only what came before; where rows tie, "
+    'sort_values(kind="stable")',
     "test outcomes": "it hangs on what it is to predict: learn from fold.train alone",
     "test rows": "a row's prediction hangs on which others are asked for: take medians, scalers, ranks and encodings "
     "from fold.train",

@@ -45,7 +45,7 @@ MAPS = "mmap.__new__"
 EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *ATTRIBUTES, *LISTINGS)
 # Of the standard library: who asks these only learns whether there is a file.
 ONLY_WHETHER = {
-    *("exists", "isfile", "isdir", "islink", "lexists", "ismount", "realpath"),
+    *("exists", "isfile", "isdir", "islink", "lexists", "ismount", "realpath", "_joinrealpath"),
     *("is_file", "is_dir", "is_symlink", "is_mount"),
 }
 COMPILED_BY = {".nbi": "numba.", ".nbc": "numba."}
@@ -199,8 +199,8 @@ class Listener:
             self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
 
-    def measures(self, path: Any, frame: FrameType) -> bool:
-        """Whether the project itself asks for the size or the times of a file that nothing declares; it is noted."""
+    def measures(self, path: Any, frame: FrameType, *, tried: bool = True) -> bool:
+        """Whether the project itself asks what the system knows of a file that nothing declares; it is noted."""
         if not isinstance(path, str | bytes | os.PathLike) or frame.f_code.co_name in ONLY_WHETHER:
             return False
         with self.unheard() as heard:  # looking at it asks, too
@@ -210,7 +210,7 @@ class Listener:
             full = absolute(path)
             concerns = not (is_harmless(full, self.project) or self._is_own(full))
             if concerns:
-                self._heard[Read(what=LOOKS_AT, path=full, tried=True, where=caller.line)] = None
+                self._heard[Read(what=LOOKS_AT, path=full, tried=tried, where=caller.line)] = None
             return concerns
 
     def _concerns(self, caller: Caller) -> bool:

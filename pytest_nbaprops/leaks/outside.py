@@ -75,6 +75,7 @@ def install(listener: Listener, *, other: str | None) -> None:
     subprocess.Popen = _program(subprocess.Popen, listener)  # type: ignore[misc]
     os.listdir, os.scandir = _lister(os.listdir, listener), _scanner(os.scandir, listener)
     os.stat, os.lstat = _measurer(os.stat, listener), _measurer(os.lstat, listener)
+    os.readlink = _follower(os.readlink, listener)
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:
@@ -147,6 +148,16 @@ def _measurer(real: Callable[..., os.stat_result], listener: Listener) -> Callab
         return _measured_otherwise(found) if concerns and listener.other else found
 
     return measured
+
+
+def _follower(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
+    """`os.readlink`, which cannot be answered otherwise: what a link leads to may be asked next."""
+
+    def readlink(path: Any, *rest: Any, **named: Any) -> Any:
+        listener.measures(path, sys._getframe(1), tried=False)  # noqa: SLF001 - as above
+        return real(path, *rest, **named)
+
+    return readlink
 
 
 def _measured_otherwise(found: os.stat_result) -> os.stat_result:

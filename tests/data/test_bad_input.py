@@ -202,6 +202,8 @@ def test_duplicates_name_both_places(tmp_path: Path) -> None:
     message = refusal(tmp_path)
     assert message.startswith(f"{tmp_path / 'b.csv'}, row 2, column PLAYER_ID: found player 101 a second time")
     assert f"(the other one: {tmp_path / 'a.csv'}, row 4)" in message
+    (tmp_path / "b.csv").write_text("\n".join([HEADER, *ROWS]))
+    assert f", and {len(ROWS) - 1} more rows that are there already (the other one" in refusal(tmp_path)
 
 
 def test_two_teams_in_one_game(tmp_path: Path) -> None:

@@ -194,3 +194,10 @@ def test_unusable_source_is_named(tmp_path: Path, content: str | None, message: 
     assert message in str(caught.value)
     assert "feature group 'rating', source 'ctg'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_source_of_another_format_is_not_read_as_csv(tmp_path: Path) -> None:
+    """What is one line of JSON would be a header of a hundred columns."""
+    (tmp_path / "ctg.json").write_text('[{"PLAYER_ID": 1, "AS_OF": "2024-01-01"}]')
+    with pytest.raises(FeatureError, match=r"ctg.json.: a table is CSV or Parquet; write it as one of them$"):
+        build_features(GAMES, [with_source("ctg.json")], root=tmp_path)
