@@ -81,7 +81,8 @@ def test_annotations_stand_on_the_code(tmp_path: Path, runner: dict[str, str]) -
     assert tell_github(document, places, runner) == [
         (
             "::error file=sub/tests/conftest.py,line=8,title=hot_hand::leak in hot_hand: future outcomes (hot_hand); "
-            "later games are in it: no mean over the whole season, no shift(-1), no bfill"
+            "later games are in it: no mean over the whole season, no shift(-1), no bfill, and no values on other rows "
+            "(reset_index)"
         ),
         "::error file=sub/tests/test_props.py,line=5,title=advanced::mae <= 5: mae is 5.844",
     ]
