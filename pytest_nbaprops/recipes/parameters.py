@@ -124,7 +124,12 @@ def _plain(value: Any) -> Any:
         learnt = {} if isinstance(value, type) else learnt_by(value)
         fitted = f":{code_digest(learnt)[:16]}" if learnt else ""
         return f"{kind.__module__}:{kind.__qualname__}:{code_digest(kind)[:16]}{fitted}"
-    return f"{type(value).__qualname__}:{code_digest(value)[:16]}"
+    held = value
+    if isinstance(value, np.random.RandomState):  # every fit begins with a copy of it
+        held = value.get_state(legacy=False)
+    elif isinstance(value, np.random.Generator):
+        held = value.bit_generator.state
+    return f"{type(value).__qualname__}:{code_digest(held)[:16]}"
 
 
 def _last(name: str) -> str:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.ensemble import StackingRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDRegressor
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -114,6 +114,7 @@ PAIRS = {
     "columns that are chosen": lambda text: make_column_transformer((StandardScaler(), make_column_selector(text))),
     "a callback": lambda text: XGBRegressor(callbacks=[EarlyStopping(rounds=len(text))]),
     "what a search draws from": lambda text: RandomizedSearchCV(Ridge(), {"alpha": loguniform(1, 1 + len(text))}),
+    "a random state": lambda text: SGDRegressor(random_state=np.random.RandomState(len(text))),
     "what is fitted": lambda text: FrozenEstimator(Ridge().fit([[0.0], [1.0]], [0.0, len(text)])),
 }
 
