@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_nbaprops.data.sample import write_sample
+
 HEAVY = ("pandas", "numpy", "xgboost", "mlflow", "pyarrow", "sklearn")
 PROGRAM = """
 import sys, pytest
@@ -40,6 +42,16 @@ def test_an_idle_session_imports_nothing_heavy(project: Path) -> None:
     """Up to its very end, with a conftest that defines a feature group."""
     done = run(project)
     assert "HEAVY []" in done.stdout, done.stdout
+
+
+def test_looking_at_the_plan_takes_no_mlflow(project: Path) -> None:
+    """A second of imports: a session that decides has it while its first fits are made."""
+    write_sample(project / "league.csv", seasons=1, players=40)
+    wanted = ["--nbaprops-train", "--collect-only", "--nbaprops-data=league.csv", "--nbaprops-test=last 2 dates"]
+    done = run(project, *wanted, "-k", "test_walk")
+    assert done.returncode == 0, done.stdout
+    assert "'pandas'" in done.stdout
+    assert "'mlflow'" not in done.stdout
 
 
 @pytest.mark.parametrize(

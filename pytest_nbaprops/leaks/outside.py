@@ -73,9 +73,13 @@ def install(listener: Listener, *, other: str | None) -> None:
     for variables in filter(None, (os.environ, getattr(os, "environb", None))):
         variables.__class__ = _environment(variables, listener)
     subprocess.Popen = _program(subprocess.Popen, listener)  # type: ignore[misc]
-    os.listdir, os.scandir = _lister(os.listdir, listener), _scanner(os.scandir, listener)
-    os.stat, os.lstat = _measurer(os.stat, listener), _measurer(os.lstat, listener)
-    os.readlink = _follower(os.readlink, listener)
+    asked = {"listdir": _lister, "scandir": _scanner, "stat": _measurer, "lstat": _measurer, "readlink": _follower}
+    for name, front in asked.items():
+        of_the_system = getattr(os, name)
+        setattr(os, name, front(of_the_system, listener))
+        for able in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+            if of_the_system in able:  # `shutil` asks
+                able.add(getattr(os, name))
     for module, names in FRONTS.items():
         package = __import__(module)
         for name in names:

@@ -82,6 +82,8 @@ def check_sqlite(path: Path) -> None:
     try:
         if _is_there(path):
             check_writable(path)
+    except sqlite3.Error:  # damaged, or locked by another program: said when it is opened
+        return
     except OSError as error:
         raise TrackingError(f"the tracking store {path} can't be used: {error.strerror}; {_WAY_OUT}") from error
 

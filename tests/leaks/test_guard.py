@@ -304,6 +304,7 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
 
 
+@pytest.mark.skipif(not HAS_INOTIFY, reason="Windows has no such pipes")
 def test_pipes_tell_and_compilers_read_their_own(tmp_path: Path) -> None:
     """What another process writes into a pipe is as good as a file; what numba has compiled is code."""
     listener = Listener(tmp_path)
