@@ -52,6 +52,7 @@ MODULES = (
     "pyarrow.dataset",
     "pyarrow.parquet",
     "pytest_nbaprops.session.child",
+    "pytest_nbaprops.session.closing",
     "pytest_nbaprops.session.controller",
     "pytest_nbaprops.session.worker",
     "rich.console",
