@@ -121,15 +121,13 @@ class Publication:
             self.registry().recover(self.model_name)
         return end_runs_of_versions(self._connected(), self.model_name)
 
-    def versions_tested_on(
-        self, first: date, last: date, *, but: Callable[[VersionRecord], bool]
-    ) -> dict[int, VersionRecord]:
-        """The versions that were promoted on dates from `first` to `last`, but some, in their order."""
+    def versions_tested_on(self, first: date, last: date, *, but: Collection[str]) -> dict[int, VersionRecord]:
+        """Others than these (by `made_of`) that were promoted on some of these dates, in their order."""
         store = self._connected()
         with store.calling(f"read the versions of {self.model_name}") as client:
             known = versions(client, self.model_name)
         decided = {int(v.version): VersionRecord.from_tags(v.tags) for v in known if tags.INTENT not in v.tags}
-        return {n: one for n, one in sorted(decided.items()) if one.overlaps(first, last) and not but(one)}
+        return {n: one for n, one in sorted(decided.items()) if one.overlaps(first, last) and one.made_of not in but}
 
     def rollbacks(self, alias: str) -> list[tuple[str, Event, bool]]:
         """Models that a rollback took the alias from: content, the rollback, and whether the alias is still there."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.walkforward.candidate import made_of
 
 _SPEC, _RECIPE, _LINEAGE, _TARGET = "spec", "recipe", "lineage", "target"
 _TRAINED_THROUGH, _TESTED, _DATA_DIGESTS = "trained_through", "tested", "data_digests"
@@ -102,6 +103,13 @@ class VersionRecord:
             commit=values.get(tags.COMMIT),
             libraries={name: str(found) for name, found in _mapping(values, _LIBRARIES).items()},
         )
+
+    @property
+    def made_of(self) -> str | None:
+        """What it is, as candidates are told apart; None where it does not say."""
+        if self.spec is None or self.target is None or self.lineage is None:
+            return None
+        return made_of(self.spec, self.target, self.lineage, self.recipe)
 
     @property
     def expressions(self) -> tuple[str, ...] | None:

@@ -7,13 +7,11 @@ inconclusive, with the reason.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import cached_property, partial
-from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +19,6 @@ import pandas as pd
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError, TrackingError
 from pytest_nbaprops.features.lineage import Lineage
-from pytest_nbaprops.gate.rows import KEYS
-from pytest_nbaprops.gate.statistics import MIN_DATES
 from pytest_nbaprops.gate.verdict import Champion
 from pytest_nbaprops.redaction import redact, redacted
 from pytest_nbaprops.registry.events import Event
@@ -34,6 +30,7 @@ from pytest_nbaprops.runs.lookup import Lookup
 from pytest_nbaprops.runs.storedrun import stored_run, with_files
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.holdout import tested_dates
+from pytest_nbaprops.session.predicted import at_its_best, common_window, fitted_less_often, not_as_judged, refit_days
 from pytest_nbaprops.session.remarks import Remarks
 from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
@@ -42,7 +39,6 @@ from pytest_nbaprops.tracking.registering import refuse_missing
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
-SAME = 1e-6
 FITTING = {"xgboost": "XGBoost", "scikit-learn": "scikit-learn"}
 """Libraries whose versions fit the same settings in other ways."""
 
@@ -250,7 +246,7 @@ class SessionChampion:
                 stored = self.publication.registry().load_predictions(version)
         except TrackingError as error:
             return None, str(error)
-        problem = _not_as_judged(version, stored)
+        problem = not_as_judged(version, stored)
         return (stored, None) if problem is None else (None, problem)
 
     # the same rows on the same data
@@ -262,7 +258,7 @@ class SessionChampion:
         if missing := [day for day in dates if day not in covered]:
             return f"its stored predictions lack {len(missing)} of {len(dates)} tested dates, first {missing[0]}"
         made = record_of(version)
-        if (rarer := _fitted_less_often(made, candidates)) is not None:
+        if (rarer := fitted_less_often(made, candidates)) is not None:
             return rarer
         theirs = made.data_digests
         if not theirs:
@@ -275,69 +271,24 @@ class SessionChampion:
         self, version: Champion, candidates: Sequence[Candidate], why: str, stored: pd.DataFrame | None
     ) -> Champion:
         try:
-            predictions = walk_version(self.context, version, tested_dates(candidates), most_days=_days(candidates))
+            dates = tested_dates(candidates)
+            predictions = walk_version(self.context, version, dates, most_days=refit_days(candidates))
         except Exception as error:  # noqa: BLE001 - a recipe may raise anything; without predictions nothing passes
             known = isinstance(error, NBAPropsError)
             text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
             same_target = record_of(version).target in (None, "+".join(self.context.dataset.target_columns))
             reason = (
                 f"the champion {version.label} cannot be compared: {why}; nor walked forward again: {text}"
-                f"{_common_window(candidates, stored) if same_target else ''}"
+                f"{common_window(candidates, stored) if same_target else ''}"
             )
             return self._unavailable(version, reason)
         said = f"the champion {version.label} was walked forward again in this session: {why}"
         if stored is not None:
-            predictions, instead = _at_its_best(predictions, stored)
+            predictions, instead = at_its_best(predictions, stored)
             said += instead
         self.remarks.warn("champion", said)
         self.walked = replace(version, predictions=predictions)
         return self.walked
-
-
-def _days(candidates: Sequence[Candidate]) -> int:
-    """After how many days the candidates are fitted again, at the most often."""
-    return min(candidate.spec.refit for candidate in candidates)
-
-
-def _fitted_less_often(made: VersionRecord, candidates: Sequence[Candidate]) -> str | None:
-    """Who is fitted every day beats who is fitted every month, and yet the model that is served is the same."""
-    theirs, ours = (made.spec or {}).get("refit"), _days(candidates)
-    if theirs is None or theirs <= ours:
-        return None
-    return f"it was fitted every {theirs} days and the candidates every {ours} (--nbaprops-refit={theirs} for both)"
-
-
-def _not_as_judged(version: Champion, stored: pd.DataFrame) -> str | None:
-    """Why the stored predictions are not those that it was judged by."""
-    mae, judged = float((stored["actual"] - stored["predicted"]).abs().mean()), record_of(version).metrics.get("mae")
-    if judged is not None and not math.isclose(judged, mae, rel_tol=SAME):
-        return f"its stored predictions have MAE {mae:.4f}, and it was judged at {judged:.4f}"
-    return None
-
-
-def _at_its_best(walked: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """What it predicts in this session, or what it predicted before where that was nearer, and what to say of it.
-
-    It was promoted for those: that it learns from less here, or from worse, is no reason to beat it. They are held
-    against the outcomes as they are now: what was put right since then does not change what it said.
-    """
-    before = stored[[*KEYS, "predicted"]].drop_duplicates(KEYS)
-    both = walked[[*KEYS, "actual", "predicted"]].merge(before, on=KEYS, how="left", suffixes=("", "_before"))
-    there = both["predicted_before"].notna().to_numpy()
-    now, then = ((both["actual"] - both[name]).abs()[there].mean() for name in ("predicted", "predicted_before"))
-    if not then < now * (1 - SAME):
-        return walked, ""
-    predicted = walked["predicted"].where(~there, both["predicted_before"].to_numpy())
-    said = f"; its own predictions, which were better (MAE {then:.4f}, now {now:.4f}), were held against the candidates"
-    return walked.assign(predicted=predicted), said
-
-
-def _common_window(candidates: Sequence[Candidate], stored: pd.DataFrame | None) -> str:
-    """The way out of a new date: those before it, where they are enough to decide on."""
-    covered = set(pd.to_datetime(stored["GAME_DATE"]).dt.date) if stored is not None else set()
-    there = [*takewhile(covered.__contains__, tested_dates(candidates))]
-    enough = len(there) >= MIN_DATES
-    return f"; it can be compared on the dates that it has: --nbaprops-test={there[0]}..{there[-1]}" if enough else ""
 
 
 def _told(rollback: Event) -> str:

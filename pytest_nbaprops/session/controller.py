@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Controller:
         workers = config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
         self.distributed = workers and not config.option.collectonly
         self.context: Context | None = None
+        self.publication: Publication | None = None
         self.evidence: Evidence | None = None
         self.closing: Closing | None = None
         self.exit_code: int | None = None
@@ -95,7 +96,7 @@ class Controller:
             if self.settings.tracking_uri.startswith("sqlite"):
                 check_sqlite(sqlite_path(self.settings.tracking_uri).resolve())
             else:
-                self.publication.store_at_hand()  # a server that cannot be reached is known before anything else
+                self._connected()  # a server that cannot be reached is known before anything else
         terminal.say(self.config, "reading the games and building the features")
         registered = registered_recipes(self.config)
         for name in self.settings.recipes:  # also where no candidate turns out to use them
@@ -104,21 +105,22 @@ class Controller:
         if not self.distributed:
             register_collector(self.config, self.context, pasted=self.pasted, worker=None)
 
-    @cached_property
-    def publication(self) -> Publication:
-        """The way to the tracking store; imports MLflow."""
+    def _connected(self) -> Publication:
+        """The way to the tracking store; imports MLflow and connects when it is first asked for."""
+        if self.publication is not None:
+            return self.publication
         with lasting():
             from pytest_nbaprops.registry.publication import Publication  # noqa: PLC0415 - see above
 
             reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-            publication = Publication(
+            self.publication = Publication(
                 uri=self.settings.tracking_uri,
                 experiment=self.settings.experiment,
                 model_name=self.settings.model_name,
                 tell=reporter.write_line if reporter is not None else None,
             )
-            publication.store_at_hand()
-        return publication
+            self.publication.store_at_hand()
+        return self.publication
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -172,7 +174,7 @@ class Controller:
         with lasting():
             from pytest_nbaprops.session.closing import Closing  # noqa: PLC0415 - imports MLflow
 
-            closing = Closing(self.config, context, self.publication, self.command, self.began)
+            closing = Closing(self.config, context, self._connected(), self.command, self.began)
         for problem in self.uncollected:
             closing.remarks.problem(problem)
         return closing

@@ -29,15 +29,9 @@ def used_before(
     """
     if publication.error is not None:
         return
-    dates, mine = tested_dates(candidates), {candidate.identity for candidate in candidates}
-    made = [(one.recipe.identity(), one.lineage, one.spec.to_dict()) for one in candidates if one.recipe is not None]
-
-    def is_mine(record: VersionRecord) -> bool:
-        """A candidate's, or one of the same recipe, features and settings that learnt from the data of another day."""
-        return record.identity in mine or (record.recipe, record.lineage, record.spec) in made
-
+    dates, these = tested_dates(candidates), {candidate.made_of for candidate in candidates}
     try:
-        if earlier := publication.versions_tested_on(dates[0], dates[-1], but=is_mine):
+        if earlier := publication.versions_tested_on(dates[0], dates[-1], but=these):
             more = f" and {len(earlier) - NAMED} more" if len(earlier) > NAMED else ""
             named = ", ".join(f"v{number}" for number in [*earlier][-NAMED:]) + more
             yield (
@@ -47,7 +41,6 @@ def used_before(
         target = candidates[0].target
         if winner is not None and (said := _lost_in_steps(winner, earlier, target, (dates[0], dates[-1]))):
             yield said
-        these = {candidate.made_of for candidate in candidates}
         tried = publication.candidates_tested_on(dates[0], dates[-1], target, but=these) if winner is not None else 0
         if tried >= MANY_TRIED:
             yield (

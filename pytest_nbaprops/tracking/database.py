@@ -66,7 +66,7 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
     Where `create` is set, a file that is missing or empty is made a store with its artifacts in `artifact_root`.
     """
     try:
-        if _is_there(path):
+        if _is_store(path):
             follow_the_store(path)
             return
         if not create:
@@ -80,7 +80,7 @@ def prepare_sqlite(path: Path, artifact_root: Path | None, *, create: bool = Tru
 def check_sqlite(path: Path) -> None:
     """See that what lies at the path, if anything, can be a store to write to: what takes no MLflow to know."""
     try:
-        if _is_there(path):
+        if _is_store(path):
             check_writable(path)
     except sqlite3.Error:  # damaged, or locked by another program: said when it is opened
         return
@@ -94,8 +94,8 @@ def check_writable(path: Path) -> None:
         raise TrackingError(f"the tracking store {path} can't be written: {_WAY_OUT}")
 
 
-def _is_there(path: Path) -> bool:
-    """Whether there is a file that MLflow may be given: it would migrate whatever database that is."""
+def _is_store(path: Path) -> bool:
+    """Whether a store lies there rather than nothing; what is no store is refused: MLflow would migrate it."""
     if not path.exists() or not (path.is_dir() or path.stat().st_size):
         return False
     is_sqlite = False

@@ -141,10 +141,9 @@ class Candidate:
 
     @property
     def made_of(self) -> str:
-        """Short identity of what it is, whatever data it learns from and on whatever dates it is tested."""
-        where = {"test": None, "criteria": None}
-        parts = {"spec": {**self.spec.to_dict(), **where}, "target": self.target, "features": self.lineage.to_dict()}
-        return content_key({**parts, "estimator": self.recipe.identity() if self.recipe else None})[:16]
+        """As the function `made_of` tells it."""
+        recipe = self.recipe.identity() if self.recipe else None
+        return made_of(self.spec.to_dict(), self.target, self.lineage, recipe)
 
     def planned(
         self,
@@ -291,6 +290,12 @@ class Candidate:
 def made_by(session: str, candidate: str) -> str:
     """Who made a result: a candidate of a session, whose folder has a name of its own."""
     return f"{session}:{candidate}"
+
+
+def made_of(spec: Mapping[str, Any], target: str, lineage: Lineage, recipe: Mapping[str, Any] | None) -> str:
+    """Short identity of what a candidate is, whatever data it learns from and on whatever dates it is tested."""
+    parts = {"spec": {**spec, "test": None, "criteria": None}, "target": target, "features": lineage.to_dict()}
+    return content_key({**parts, "estimator": recipe})[:16]
 
 
 def content_key(parts: Mapping[str, Any]) -> str:
