@@ -304,7 +304,9 @@ def _library_version(obj: Any) -> str | None:
 @functools.cache
 def _package_version(package: str) -> str | None:
     """The installed version, else a digest of the package's own file."""
-    for distribution in (package, *_distributions().get(package, ())):
+    with contextlib.suppress(metadata.PackageNotFoundError):  # most are called as their package is
+        return metadata.version(package)
+    for distribution in _distributions().get(package, ()):
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(distribution)
     file = getattr(sys.modules.get(package), "__file__", None)

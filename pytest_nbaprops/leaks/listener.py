@@ -39,6 +39,7 @@ NEVER_THEIR_OWN = {
 }
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
+WRITING = os.O_APPEND | os.O_WRONLY | os.O_RDWR
 TOUCHES = ("os.utime", "os.truncate")
 ATTRIBUTES = ("os.getxattr", "os.listxattr")
 MAPS = "mmap.__new__"
@@ -151,9 +152,11 @@ class Listener:
         if flags & (os.O_TRUNC | os.O_EXCL):
             self._written.add(full)
             return
+        if not flags & WRITING and is_harmless(full, self.project):  # most there is, while modules are imported
+            return
         if not (Path(full).is_file() or Path(full).is_fifo()):
             return
-        if flags & (os.O_APPEND | os.O_WRONLY | os.O_RDWR):  # what is written there is not all that it holds
+        if flags & WRITING:  # what is written there is not all that it holds
             self._touched.add(full)
         if not flags & os.O_WRONLY:
             self.reads(path, frame, tried=False)
@@ -204,11 +207,11 @@ class Listener:
         if not isinstance(path, str | bytes | os.PathLike) or frame.f_code.co_name in ONLY_WHETHER:
             return False
         with self.unheard() as heard:  # looking at it asks, too
-            caller = caller_of(frame, self.project) if heard else None
-            if caller is None or caller.who != "project" or not caller.itself:
+            full = absolute(path) if heard else ""
+            if not heard or is_harmless(full, self.project):
                 return False
-            full = absolute(path)
-            concerns = not (is_harmless(full, self.project) or self._is_own(full))
+            caller = caller_of(frame, self.project)
+            concerns = caller.who == "project" and caller.itself and not self._is_own(full)
             if concerns:
                 self._heard[Read(what=LOOKS_AT, path=full, tried=tried, where=caller.line)] = None
             return concerns

@@ -7,10 +7,13 @@ import contextlib
 import functools
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from operator import attrgetter, is_
 from pathlib import Path
 from types import (
+    CodeType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -57,8 +60,8 @@ COMMENT = re.compile(r"#.*|[()]")
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: [^=\n]+)? = ([^\n#]+?)(?: *#.*)?$", re.MULTILINE)
 IMPORT = re.compile(rf"^from ({OURS}\.[\w.]+) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)
 COMPUTING = ("xgboost", "sklearn", "lightgbm", "catboost", *BUILDING)
-# Found to be the libraries' own, files and what is no function: they are searched several times a session.
-OF_LIBRARIES, KNOWN = set[str](), dict[int, object]()
+CODE_OF = attrgetter("__code__")
+SEARCHED = dict[str, "_Things"]()  # several times a session
 
 
 def acts_around_tests(config: pytest.Config) -> bool:
@@ -79,20 +82,18 @@ def patches(*libraries: str) -> dict[str, str]:
 
     By the names under which they stand there, the files that they come from.
     """
-    found, called = dict[str, str](), dict[type, str | None]()
-    for place, value in _code_in(libraries):
-        strange = None
-        for file in _files_called(value, called):
-            if file[:1] == "<" or file in OF_LIBRARIES:
-                continue
-            if is_library_file(file):
-                OF_LIBRARIES.add(file)
-            else:
-                strange = file
-        if strange is not None:
-            found[place] = strange
-        elif type(value) is not FunctionType:
-            KNOWN[id(value)] = value
+    found = dict[str, str]()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
+            continue
+        spaces: list[tuple[str, Mapping[str, Any]]] = [(name, vars(module))]
+        for place, space in spaces:
+            things = SEARCHED.get(place)
+            if things is None or not things.are_still_in(space):
+                things = SEARCHED[place] = _Things.of(space)
+            found |= {f"{place}.{label}": file for label, file in things.strange.items()}
+            if place == name:
+                spaces += [(f"{name}.{label}", vars(kind)) for label, kind in things.classes if kind.__module__ == name]
     return found
 
 
@@ -101,75 +102,100 @@ def other_values() -> list[str]:
     ours = {name: module for name, module in list(sys.modules.items()) if name.startswith(f"{OURS}.")}
     found = []
     for name, module in ours.items():
-        source, space = Path(str(module.__file__)), vars(module)
-        if source.suffix == ".py" and source.is_file():
-            said = _said(source.read_text(encoding="utf-8"), ours)
-            found += [f"{name}.{label}" for label, value in said if not _is_same(value, space.get(label))]
+        constants, imports = _said(str(module.__file__))
+        there = {here: (vars(ours[origin]) if origin in ours else {}, what) for here, origin, what in imports}
+        said = constants | {here: space[what] for here, (space, what) in there.items() if what in space}
+        found += [f"{name}.{label}" for label, value in said.items() if not _is_same(value, vars(module).get(label))]
     return found
 
 
-def _said(text: str, modules: Mapping[str, ModuleType]) -> Iterator[tuple[str, object]]:
-    """The names to which a module's own lines give a literal, or what another module has, with that value."""
+@functools.cache
+def _said(file: str) -> tuple[dict[str, object], list[tuple[str, str, str]]]:
+    """The names to which a module's own lines give a literal, with it, and those that they import: from where, what."""
+    source = Path(file)
+    text = source.read_text(encoding="utf-8") if source.suffix == ".py" and source.is_file() else ""
+    constants, imports = dict[str, object](), list[tuple[str, str, str]]()
     for label, literal in CONSTANT.findall(text):
         with contextlib.suppress(ValueError, SyntaxError):  # an expression, or the first line of one
-            yield label, ast.literal_eval(literal)
+            constants[label] = ast.literal_eval(literal)
     for origin, labels in IMPORT.findall(text):
-        space = vars(modules[origin]) if origin in modules else {}
         for label in map(str.strip, COMMENT.sub("", labels).split(",")):
-            there, _, here = label.partition(" as ")
-            if there in space:
-                yield here or there, space[there]
+            what, _, here = label.partition(" as ")
+            imports.append((here or what, origin, what))
+    return constants, imports
 
 
 def _is_same(one: object, other: object) -> bool:
     return one is other or (type(one) is type(other) and type(one) in PLAIN and one == other)
 
 
-def _code_in(libraries: Collection[str]) -> Iterator[tuple[str, object]]:
-    """Whatever can be called in the modules of libraries and in the classes that they define, but what is known."""
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in libraries or not isinstance(module, ModuleType):
-            continue
-        for prefix, space in _spaces(name, module):
-            for label, value in list(space.items()):
-                kind = type(value)
-                if kind is FunctionType:  # nearly all there is, and most share their file with others
-                    if value.__code__.co_filename in OF_LIBRARIES and not value.__dict__:
-                        continue
-                elif kind in PLAIN or id(value) in KNOWN:
-                    continue
-                yield f"{prefix}{label}", value
+@dataclass(frozen=True, kw_only=True)
+class _Things:
+    """What stood in a space when it was searched; it is held here, so that nothing else can be where it was.
+
+    Attributes:
+        strange: files of the project's whose code is run when what has this name is called.
+    """
+
+    values: list[object]
+    functions: list[FunctionType]
+    codes: list[CodeType]
+    classes: list[tuple[str, type]]
+    strange: dict[str, str]
+
+    @classmethod
+    def of(cls, space: Mapping[str, Any]) -> _Things:
+        named = list(space.items())
+        values = [value for _, value in named]
+        functions = [value for value in values if type(value) is FunctionType]
+        return cls(
+            values=values,
+            functions=functions,
+            codes=[*map(CODE_OF, functions)],
+            classes=[(label, value) for label, value in named if isinstance(value, type)],
+            strange={label: file for label, value in named if (file := _strange(value)) is not None},
+        )
+
+    def are_still_in(self, space: Mapping[str, Any]) -> bool:
+        """Whether each is there, and does what it did."""
+        values = list(space.values())
+        same = len(values) == len(self.values) and all(map(is_, values, self.values))
+        return same and all(map(is_, map(CODE_OF, self.functions), self.codes))
 
 
-def _spaces(name: str, module: ModuleType) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield f"{name}.", vars(module)
-    for label, value in list(vars(module).items()):
-        if isinstance(value, type) and value.__module__ == name:
-            yield f"{name}.{label}.", vars(value)
+def _strange(value: object) -> str | None:
+    """The project's file whose code is run when a value is called; None where that is a library's, or it is no code."""
+    kind, strange = type(value), None
+    if kind in PLAIN:
+        return None
+    if kind is FunctionType and is_library_file(CODE_OF(value).co_filename) and not hasattr(value, "__wrapped__"):
+        return None  # nearly all there is
+    for file in _files_called(value):
+        if file[:1] != "<" and not is_library_file(file):
+            strange = file
+    return strange
 
 
-def _files_called(value: object, called: dict[type, str | None]) -> Iterator[str]:
+def _files_called(value: object) -> Iterator[str]:
     """Where the code lies that is run when a value is called, or asked of an instance; nothing for what is no code."""
     kind = type(value)
     if isinstance(value, type):
         yield _file_of(value)
     elif isinstance(value, FunctionType):
         yield _file_of_function(value)
-        yield from _files_called(value.__dict__.get("__wrapped__"), called)
+        yield from _files_called(value.__dict__.get("__wrapped__"))
     elif kind in HOLDING:
         for held in (getattr(value, part, None) for part in HOLDING[kind]):
             for inside in held if isinstance(held, tuple) else (held,):
-                yield from _files_called(inside, called)
+                yield from _files_called(inside)
     elif kind.__module__ == "unittest.mock":
         yield kind.__module__
     else:
-        if kind not in called:
-            call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
-            called[kind] = call.__code__.co_filename if type(call) is FunctionType else None
-        if (file := called[kind]) is not None:
-            yield file
+        call = getattr(kind, "__call__", None)  # noqa: B004 - its code is what matters
+        if type(call) is FunctionType:
+            yield call.__code__.co_filename
             for name in HIDDEN:
-                yield from _files_called(getattr(value, "__dict__", {}).get(name), called)
+                yield from _files_called(getattr(value, "__dict__", {}).get(name))
 
 
 def _file_of_function(function: FunctionType) -> str:

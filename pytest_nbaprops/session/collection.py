@@ -52,9 +52,14 @@ class FoldParam:
 class FoldCollector:
     """Turns walk-forward tests into folds. Registered where tests are collected: without xdist, or on its workers."""
 
-    def __init__(self, context: Context, *, pasted: Sequence[str], worker: str | None, in_time: Iterable[str]) -> None:
-        """`in_time`: files of the plugins that were there before collection, whose hooks count."""
-        self.context = context
+    def __init__(
+        self, context: Context, *, pasted: Sequence[str], worker: str | None, in_time: Iterable[str], rehearses: bool
+    ) -> None:
+        """`in_time`: files of the plugins that were there before collection, whose hooks count.
+
+        What a process that `rehearses` makes is kept nowhere, so that patches matter only where the folds were run.
+        """
+        self.context, self.rehearses = context, rehearses
         self.pasted = tuple(pasted)
         self.worker = worker
         self.in_time = frozenset(in_time)
@@ -211,7 +216,7 @@ class FoldCollector:
 
     def _register(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         """Candidates by name, with their whole plan, also folds that were not collected; each item gets its own."""
-        self.patches = patches(*COMPUTING)
+        self.patches = {} if self.rehearses else patches(*COMPUTING)
         around = acts_around_tests(config) or bool(self.patches)
         one_of_each: dict[str, pytest.Item] = {}
         for item in items:
@@ -261,6 +266,8 @@ class FoldCollector:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Tell of what was exchanged after the tests were collected, and keep no fold that may be made with it."""
+        if self.rehearses:
+            return
         late = {name: file for name, file in patches(*COMPUTING).items() if name not in self.patches}
         if late and self.candidates and self.context.folder.is_dir():
             (self.context.folder / f"{LATE}{self.worker or 'main'}").write_text(json.dumps(late), encoding="utf-8")

@@ -79,7 +79,7 @@ class Rehearsal:
             raise
         self.world = world(context.dataset, **self.order.told["world"])
         in_world = _in_world(context, self.world.dataset, self.order.folder)
-        self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again")
+        self.collector = register_collector(self.config, in_world, pasted=self.pasted, worker="again", rehearses=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:

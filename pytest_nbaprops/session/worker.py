@@ -43,11 +43,11 @@ class Worker:
 
 
 def register_collector(
-    config: pytest.Config, context: Context, *, pasted: tuple[str, ...], worker: str | None
+    config: pytest.Config, context: Context, *, pasted: tuple[str, ...], worker: str | None, rehearses: bool = False
 ) -> FoldCollector:
     files = [getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins()]
     in_time = [file for file in files if file is not None]
-    collector = FoldCollector(context, pasted=pasted, worker=worker, in_time=in_time)
+    collector = FoldCollector(context, pasted=pasted, worker=worker, in_time=in_time, rehearses=rehearses)
     config.stash[collector_key] = collector
     config.pluginmanager.register(collector, COLLECTOR_NAME)
     return collector

@@ -145,7 +145,9 @@ def test_a_slow_group_is_asked_about_fewer_dates(league: pd.DataFrame) -> None:
     asked = material(league, [group_of(slow)])
     dates = dates_of(league, 12)
     looked = Examination(asked, "slow", asked.heard, {ALL: dates, FEW: dates}, 0.28).looked
-    assert looked == {ALL: list(map(str, dates[:5])), FEW: list(map(str, dates[:5]))}
+    for days in looked.values():  # 0.05 of 0.28 seconds each, and the first twice; more where the machine is busy
+        assert days == list(map(str, dates[: len(days)]))
+        assert 2 <= len(days) <= 5
     least = Examination(asked, "slow", asked.heard, {ALL: dates, FEW: dates}, 0.01).looked
     assert [len(days) for days in least.values()] == [1, 4]
 
