@@ -23,10 +23,11 @@ import random
 import re
 import sys
 import sysconfig
+from collections import defaultdict
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,10 +165,14 @@ class _Walk:
 
     def _code(self, obj: Any) -> Any:
         if not is_project(obj):
-            name = str(obj.__name__) if isinstance(obj, ModuleType) else f"{obj.__module__}:{obj.__qualname__}"
+            module, *name = _maker(obj)
             inside = getattr(obj, "__wrapped__", None) if isinstance(obj, FunctionType) else None
             wrapped = [self.describe(inside)] if isinstance(inside, FunctionType) and is_project(inside) else []
-            return ["library", name, _library_version(obj), *wrapped]
+            registry = getattr(obj, "registry", None)  # of singledispatch, of a function for each type
+            each = dict(registry) if isinstance(registry, MappingProxyType) else {}
+            own = {kind: one for kind, one in each.items() if isinstance(one, FunctionType) and is_project(one)}
+            others = [self._mapping(own)] if own else []
+            return ["library", ":".join([module, *name]), _library_version(module), *wrapped, *others]
         if isinstance(obj, FunctionType):
             return self._function(obj)
         tree = tree_of(obj)
@@ -248,12 +253,21 @@ class _Walk:
             return self.made_from(obj)
         held = self._held(obj)
         if isinstance(obj, tuple | list | set | frozenset):
-            return [type(obj).__name__, *(held if isinstance(obj, set | frozenset) else map(self.describe, held))]
-        if isinstance(obj, dict):
-            return ["dict", self._mapping(held)]
+            parts = held if isinstance(obj, set | frozenset) else map(self.describe, held)
+            return [type(obj).__name__, *parts, *self._more_than_held(obj)]
+        if isinstance(obj, dict | MappingProxyType):
+            return ["dict", self._mapping(held), *self._more_than_held(obj)]
         if isinstance(held, list):  # data
             return held
         return ["object", self.describe(type(obj)), self._mapping(held) if isinstance(held, dict) else held]
+
+    def _more_than_held(self, obj: Any) -> Iterator[Any]:
+        """What a collection of the project's own kind, as a named tuple, can do and has besides what is in it."""
+        if is_project(type(obj)):
+            yield self.describe(type(obj))
+            yield self.describe(getattr(obj, "__dict__", None))
+        if isinstance(obj, defaultdict):
+            yield self.describe(obj.default_factory)
 
     def _held(self, obj: Any) -> Any:
         if self.live and _is_opaque(obj):
@@ -293,9 +307,16 @@ def _outside_libraries(file: str) -> bool:
     return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))
 
 
-def _library_version(obj: Any) -> str | None:
-    """The version of the package that the object comes from; None where it moves no result or is known anyway."""
-    package = _module_name(obj).partition(".")[0]
+def _maker(obj: Any) -> tuple[str, ...]:
+    """The module that made an object and its name there: what wraps another function goes by the name of that one."""
+    if isinstance(obj, FunctionType):
+        return str(obj.__globals__.get("__name__")), obj.__code__.co_qualname
+    return (_module_name(obj),) if isinstance(obj, ModuleType) else (_module_name(obj), obj.__qualname__)
+
+
+def _library_version(module: str) -> str | None:
+    """The version of the package that a module is of; None where it moves no result or is known anyway."""
+    package = module.partition(".")[0]
     if package in sys.stdlib_module_names or package in KNOWN_ELSEWHERE:
         return None
     return _package_version(package)
@@ -380,7 +401,7 @@ def _held(obj: Any) -> Any:
         return tuple(obj)
     if isinstance(obj, set | frozenset):
         return sorted(map(text_of, obj))
-    if isinstance(obj, dict):
+    if isinstance(obj, dict | MappingProxyType):
         return dict(obj)
     return data_digest(obj) if is_data(obj) else _state(obj)
 
@@ -417,7 +438,7 @@ def _is_opaque(obj: Any) -> bool:
     """Whether a value is a library's object that does not say all in its text."""
     if is_project(type(obj)) or has_parameters(obj) or obj is os.environ:
         return False
-    if isinstance(obj, tuple | list | set | frozenset | dict) or is_data(obj):
+    if isinstance(obj, tuple | list | set | frozenset | dict | MappingProxyType) or is_data(obj):
         return False
     package = type(obj).__module__.partition(".")[0]
     if package == "logging" or package not in READABLE:

@@ -81,4 +81,6 @@ def data_digest(obj: Any) -> Any:
         rows = pd.util.hash_pandas_object(obj).to_numpy().tobytes()
     except TypeError:  # lists or sets in its cells
         rows = repr(obj.to_numpy().tolist()).encode()
-    return ["table", list(map(str, getattr(obj, "columns", []))), hashlib.sha256(rows).hexdigest()]
+    names = list(map(str, getattr(obj, "columns", [getattr(obj, "name", None)])))
+    kinds = list(map(str, obj.dtypes)) if isinstance(obj, pd.DataFrame) else [str(obj.dtype)]
+    return ["table", names, kinds, hashlib.sha256(rows).hexdigest()]

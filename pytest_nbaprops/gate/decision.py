@@ -29,9 +29,9 @@ from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
 NAMED_DATES = 3
 COMPARED = re.compile(r"\b(baseline|market|champion)\b")
-COUNTS = ("n_predictions", "n_bets")
+OF_NOBODY = ("n_predictions", "n_bets", "market_mae", "market_brier")  # are the same whoever predicts, or mere counts
 UNABLE = "nothing to register"
-NO_QUALITY = "that counts, and says nothing of how good it is: ask for more, such as mae < baseline"
+NO_QUALITY = "that says nothing of how good it is: ask for more, such as mae < baseline"
 
 Case = tuple[CandidateEvidence, Sequence[Criterion]]
 
@@ -198,8 +198,9 @@ def _verdict(
     passed, skipped = said[Outcome.PASSED], said[Outcome.SKIPPED]
     if evidence.identical_to and (passed or skipped):
         passed, skipped = [f"already {evidence.identical_to}"], []
-    only_counts = not evidence.identical_to and all(r.metric in COUNTS for r in results if r.outcome is Outcome.PASSED)
-    if passed and not skipped and not only_counts:
+    of_nobody = all(result.metric in OF_NOBODY for result in results if result.outcome is Outcome.PASSED)
+    says_nothing = of_nobody and not evidence.identical_to
+    if passed and not skipped and not says_nothing:
         return Verdict.PROMOTE, tuple(passed)
     first = f"no criterion applies: {results[0].expression}: {results[0].reason}" if results else None
     counts = f"{passed[0]}: {NO_QUALITY}" if passed and not skipped else None
@@ -278,7 +279,8 @@ def _beaten(
 def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, float], str | None]:
     """MAE of each candidate by name, in the target's units, and what to say of the rows that it leaves out.
 
-    All MAEs are of the same player-games. Nothing but the reason where there is none that all have predicted.
+    All MAEs are of the same player-games. Nothing but the reason where all have predicted none, or where windows that
+    differ have so few dates in common that who chose them may have chosen who wins.
     """
     own = {candidate.name: candidate.metrics["mae"] for candidate in candidates}
     rows = {candidate.name: candidate.rows for candidate in candidates if candidate.rows is not None}
@@ -290,6 +292,10 @@ def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, floa
         return own, None
     if not len(common):
         return {}, "they have no player-game in common; give them the same test window"
+    dates = common.get_level_values("GAME_DATE").nunique()
+    if dates < MIN_DATES:
+        few = f"their test windows have {dates} of the dates in common, and to choose takes {MIN_DATES}"
+        return {}, f"{few}; give them the same test window"
     same = {name: frame[keys[name].isin(common)] for name, frame in rows.items()}
     compared = {name: point_metrics(frame["actual"], frame["predicted"])["mae"] for name, frame in same.items()}
     # `candidates were compared on 1,204 player-games of 24 dates; left out: b 43 player-games of 2024-04-14`
@@ -300,7 +306,6 @@ def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, floa
             days = sorted({f"{day:%Y-%m-%d}" for day in left["GAME_DATE"]})
             more = f" and {len(days) - NAMED_DATES} more" if len(days) > NAMED_DATES else ""
             parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED_DATES])}{more}")
-    dates = common.get_level_values("GAME_DATE").nunique()
     return compared, (
         f"candidates were compared on the {len(common):,} player-games of {dates} dates that all of them predicted; "
         f"left out: {'; '.join(parts)}"

@@ -112,7 +112,11 @@ class MarketReport:
             raise InconclusiveError(
                 f"{len(sums)} of the tested dates have a line that this is about, an interval needs {MIN_DATES}"
             )
-        return interval(value, sums, seed=seed, level=level, critical=rounded_critical_value)
+        found = interval(value, sums, seed=seed, level=level, critical=rounded_critical_value)
+        if not (math.isfinite(found.low) and math.isfinite(found.high)):
+            telling = int(np.any(sums != 0, axis=1).sum())
+            raise InconclusiveError(f"{telling} of {len(sums)} dates with a line tell of it, too few for an interval")
+        return found
 
     def missing(self, name: str) -> str:
         if self.rows.empty:
@@ -130,7 +134,10 @@ class MarketReport:
         if self.bets.empty:
             return "no bet was made"
         interval, roi = self.intervals.get("roi"), self.metrics.get("roi", math.nan)
-        if interval is not None and (interval.low > 0 or interval.high < 0):
+        if interval is None:
+            dates = self.bets["GAME_DATE"].nunique()
+            return f"{len(self.bets):,} bets on {dates} dates are too few to know: an interval needs {MIN_DATES} dates"
+        if interval.low > 0 or interval.high < 0:
             return None
         returns = self.bets["profit"] / self.bets["stake"].where(self.bets["stake"] > 0)
         needed = bets_to_know(roi, float(returns.std()))

@@ -224,6 +224,19 @@ HOLDS = {
     "a long array": ("import pandas as pd\n", "pd.array([1] * 999 + [N] + [1] * 999)"),
     "any objects": ("import numpy as np\n", "np.array([None] * 999 + [N] + [None] * 999, dtype=object)"),
     "a long pattern": ("import re\n", "re.compile('a' * 300 + str(N))"),
+    "a named tuple's method": (
+        "from typing import NamedTuple\nclass Held(NamedTuple):\n    n: int\n    def many(self):\n        return N\n",
+        "Held(1)",
+    ),
+    "a list's attribute": ("class Held(list):\n    pass\nHAS = Held()\nHAS.n = 1\n", "[setattr(HAS, 'n', N), HAS][1]"),
+    "a factory": ("from collections import defaultdict\n", "defaultdict(lambda: N)"),
+    "a view of functions": ("from types import MappingProxyType\n", "MappingProxyType({{'a': lambda x: x * N}})"),
+    "a function for each type": (
+        "from functools import singledispatch\nmany = singledispatch(len)\nmany.register(int, lambda x: x * N)\n",
+        "many",
+    ),
+    "a time zone": ("import pandas as pd\n", "pd.Series(pd.to_datetime([0], utc=True)).dt.tz_convert(N * 3600)"),
+    "a column's name": ("import pandas as pd\n", "pd.Series([0], name=f'PTS{{N}}')"),
 }
 
 

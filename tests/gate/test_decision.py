@@ -205,6 +205,18 @@ def test_nothing_in_common_is_no_comparison() -> None:
     assert [candidate.standing for candidate in session.candidates] == ["PASSED", "PASSED"]
 
 
+def test_a_few_nights_in_common_choose_nobody() -> None:
+    """Whoever picks the one night that he is best on would win on it; the same window for all is no such choice."""
+    one = season().query("GAME_DATE <= '2024-01-01'").assign(predicted=lambda frame: frame["actual"] + 0.01)
+    lucky = judged(evidence(one, expected_rows=one, folds=folds(1), name="lucky"), "mae <= 50")
+    session = decide([judged(evidence(), "mae < baseline"), lucky], enforce=True)
+    assert (session.verdict, session.winner) == (INCONCLUSIVE, None)
+    assert "their test windows have 1 of the dates in common, and to choose takes 20" in session.reasons[0]
+    few = season(5)
+    same = [judged(evidence(few, expected_rows=few, folds=folds(5), name=name), "mae <= 50") for name in "ab"]
+    assert decide(same, enforce=True).winner == "a"
+
+
 def test_without_a_winner_the_worst_counts() -> None:
     """An undecided candidate leaves the session undecided, in any order."""
     rejected = judged(evidence(), "mae < 1")

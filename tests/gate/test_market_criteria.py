@@ -74,6 +74,14 @@ def test_too_few_bets_are_said_beside_the_criterion() -> None:
     assert "bets are too few to know: to show an ROI of" in row.reason
 
 
+@pytest.mark.parametrize("criterion", ["market_mae <= 100", "market_brier <= 1"])
+def test_how_good_the_market_is_speaks_for_no_candidate(criterion: str) -> None:
+    """It is the same number whoever predicts."""
+    found = decided(0.0, criterion)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "says nothing of how good it is" in found.reasons[0]
+
+
 def test_comparisons_are_paired_on_the_same_rows() -> None:
     """The value is the model's, the threshold the market's, on the rows where both are known."""
     report = evidence(0.5).market
