@@ -136,14 +136,20 @@ def main(address: str) -> None:
     _attend(connection, library)
 
 
+def import_all() -> None:
+    """All that, and what scikit-learn imports with the first table that it sees."""
+    for name in MODULES:
+        importlib.import_module(name)
+    sys.modules["sklearn.impute"].SimpleImputer().fit(sys.modules["pandas"].DataFrame({"column": [1.0]}))
+
+
 class _Everything:
     """Imports what sessions need, while pytest rewrites the assertions of its plugins."""
 
     def pytest_configure(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-            for name in MODULES:
-                importlib.import_module(name)
+            import_all()
         catalog, reached = (sys.modules[f"pytest_nbaprops.{name}"] for name in ("features.catalog", "code.reached"))
         for group in catalog.builtin_groups():
             reached.code_digest(group.function)  # whose files every session parses

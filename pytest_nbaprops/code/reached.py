@@ -327,16 +327,12 @@ def _package_version(package: str) -> str | None:
     """The installed version, else a digest of the package's own file."""
     with contextlib.suppress(metadata.PackageNotFoundError):  # most are called as their package is
         return metadata.version(package)
-    for distribution in _distributions().get(package, ()):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            return metadata.version(distribution)
+    for one in metadata.distributions():  # by their texts: to look for each of their files would take longest of all
+        tops, files = (one.read_text("top_level.txt") or "").split(), f"\n{one.read_text('RECORD') or ''}"
+        if package in tops or (not tops and any(f"\n{package}{mark}" in files for mark in "/.")):
+            return one.version
     file = getattr(sys.modules.get(package), "__file__", None)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
 
 
 def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:

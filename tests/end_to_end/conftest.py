@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 
 from pytest_nbaprops.data.sample import write_sample
 from tests.conftest import Once
-from tests.warm import MODULES, warm_python
+from tests.warm import import_all, warm_python
 
 # A recipe that fits in milliseconds; what is tested here is the session, not the model.
 CONFTEST = """
@@ -128,8 +127,7 @@ def promoted_once(once: Once, league: Path, migrated: Path, known: Path, python:
 # In-process sessions forget what they import: what is imported here is imported once.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-    for name in MODULES:
-        import_module(name)
+    import_all()
 
 Train = Callable[..., Session]
 
