@@ -152,7 +152,7 @@ class _Everything:
             import_all()
         catalog, reached = (sys.modules[f"pytest_nbaprops.{name}"] for name in ("features.catalog", "code.reached"))
         for group in catalog.builtin_groups():
-            reached.code_digest(group.function)  # whose files every session parses
+            reached.code_digest(group.function, lasts=True)  # whose files every session parses
 
 
 def _import_everything() -> None:

@@ -68,9 +68,12 @@ _NAMED: dict[tuple[int, str], tuple[object, Any]] = {}
 _HELD: dict[int, tuple[object, Any]] = {}
 
 
-def code_digest(obj: object) -> str:
-    """SHA-256 (hex) of a function, class or other object and of all project code and constants it refers to."""
-    walk = _Walk()
+def code_digest(obj: object, *, lasts: bool = False) -> str:
+    """SHA-256 (hex) of a function, class or other object and of all project code and constants it refers to.
+
+    What an object that `lasts` holds itself (a bound method's, a partial's) counts as when a digest first met it, too.
+    """
+    walk = _Walk(remembers=lasts)
     root = walk.describe(obj)
     return _sha256(json.dumps([root, walk.entries], sort_keys=True))
 
@@ -115,14 +118,14 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 class _Walk:
     """One pass over an object and its references; `entries` are numbered as they are met, so cycles end."""
 
-    def __init__(self, *, live: bool = False, inside: bool = False) -> None:
+    def __init__(self, *, live: bool = False, inside: bool = False, remembers: bool = False) -> None:
         self.live, self.inside = live, inside  # of a library's object
         self.entries: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.names: dict[int, str] = {}
         # Temporary objects must live as long as their ids are keys.
         self.alive: list[object] = []
-        self.remembers = False
+        self.remembers = remembers
         self.depth = 0
 
     def describe(self, obj: Any) -> Any:

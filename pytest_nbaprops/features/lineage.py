@@ -74,7 +74,7 @@ def lineage_of(
             known_at=group.known_at,
             version=group.version,
             columns=tuple(columns[group.name]),
-            code=code_digest(group.function),
+            code=code_digest(group.function, lasts=True),
             sources=_source_digests(group, root),
         )
         for group in groups

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_nbaprops.leaks.reads import OWN_FOLDER
 
 MOST_FITS = 64
+TABLE = 2  # dimensions
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def fits_counted(rows: list[int]) -> Iterator[None]:
         if event != "call" or code.co_name != "fit" or code.co_filename.startswith(OWN_FOLDER):
             return
         first: Any = frame.f_locals.get(code.co_varnames[1]) if code.co_argcount > 1 else None
-        if hasattr(first, "__len__") and hasattr(first, "shape"):
+        if hasattr(first, "__len__") and len(getattr(first, "shape", ())) == TABLE:  # no optimizer's start
             if len(rows) < MOST_FITS:
                 rows.append(len(first))
             else:  # of more fits the largest is what counts

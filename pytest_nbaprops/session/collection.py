@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -228,7 +228,8 @@ class FoldCollector:
             # With the path where two would clash, whichever is collected first.
             clashes = shorts[_short_name(item)] > 1 and not _built_in(item)
             name = _without_date(item.nodeid, param) if clashes else _short_name(item)
-            spec = self._spec(item, param.spec.recipe, self._arguments(item))
+            arguments = self._arguments(item)
+            spec = self._spec(item, param.spec.recipe or self._recipe_of(item, arguments), arguments)
             if self.context.plan(spec) != param.folds:
                 raise SettingsError(
                     f"{item.nodeid}: a walk_forward mark on a parameter cannot change test, train_window, step or "
@@ -246,6 +247,18 @@ class FoldCollector:
             item.extra_keyword_matches.update(day.isoformat() for day in param.fold.dates)
             candidate = by_stem[_stem(item.nodeid, param)]
             item.stash[planned_key] = candidate, candidate.folds[param.fold.number - 1]
+
+    def _recipe_of(self, item: pytest.Item, arguments: Mapping[str, Any]) -> str | None:
+        """Of a test that has none the recipe that a mark on one of its parameters names."""
+        if "recipe" not in arguments:
+            return None
+        named = self.context.settings.from_command_line
+        recipe, *more = self.context.settings.recipes if "recipe" in named else arguments["recipe"]
+        if more:
+            raise SettingsError(
+                f"{item.nodeid}: a walk_forward mark on a parameter can name one recipe; put several on the function"
+            )
+        return str(recipe)
 
     def activate(self, item: pytest.Item) -> ActiveFold:
         """The fold that this item runs."""

@@ -91,6 +91,11 @@ class ActiveFold:
         return self._resources.dataset.test(self._fold, self._candidate.columns, self._candidate.groups)
 
     @property
+    def fits_all(self) -> bool:
+        """Whether a model was asked for that is fitted on `train` as it is."""
+        return bool(self._fitted)
+
+    @property
     def result(self) -> FoldResult | None:
         return self._result
 

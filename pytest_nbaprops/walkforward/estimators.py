@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from pytest_nbaprops.walkforward.dataset import Rows
 
 HANDED_OVER = "estimators"
 LIBRARY_CODE = ("xgboost.", "pytest_nbaprops.recipes.")
+COLUMNS = re.compile(r"column|frame", re.IGNORECASE)
 RECIPE = "recipe"
 """In place of the digest of an estimator that was handed over: the fold was evaluated by the recipe."""
 
@@ -97,8 +99,9 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
             more = {f"{step}__games" if step else "games": rows.games(needed)}
         try:
             return estimator.fit(features, rows.y, **more)
-        except (AttributeError, IndexError) as error:
-            if step and estimator.steps[0][0] == "simpleimputer":  # who looks for columns by their names finds none
+        except Exception as error:
+            by_name = isinstance(error, AttributeError | IndexError) or COLUMNS.search(str(error)) is not None
+            if by_name and step and estimator.steps[0][0] == "simpleimputer":  # who looks for columns so finds none
                 name = type(last).__name__
                 error.add_note(f"the imputer hands over arrays: {name} gets a DataFrame if its tags say allow_nan")
             raise

@@ -365,6 +365,13 @@ from pytest_nbaprops import feature_group
 
 KNOWN, table = {}, None
 
+class Roller:
+    def __init__(self, column):
+        self.column = column
+    def compute(self, games):
+        self.past_ = games.groupby("PLAYER_ID")[self.column].shift()
+        return self.past_.to_frame("rolled")
+
 def codes(games):
     global table
     if table is None:
@@ -376,14 +383,15 @@ def team_code(games):
     return pd.DataFrame({"team_code": games["TEAM_ABBREVIATION"].map(codes(games)).astype(float)})
 
 def pytest_nbaprops_feature_groups(config):
-    return [team_code]
+    rolled = feature_group(tier="core", known_at="morning", name="rolled")(Roller("PTS").compute)
+    return [team_code, rolled]
 """
 
 
 def test_a_group_that_remembers_has_the_same_code_in_every_session(project: pytest.Pytester, train: Train) -> None:
     """It is asked in the first session only: folds, lineage and the decision of the second are those of the first."""
     project.makeconftest(CONFTEST + REMEMBERS)
-    first, second = (train(FEW_FOLDS, "--nbaprops-features=rest,team_code").candidate for _ in range(2))
+    first, second = (train(FEW_FOLDS, "--nbaprops-features=rest,team_code,rolled").candidate for _ in range(2))
     assert first["leaks"] == []
     assert second["folds"]["cached"] == second["folds"]["planned"] > 0
     assert first["lineage"] == second["lineage"]

@@ -63,6 +63,27 @@ def test_a_scikit_learn_regressor_by_import_path_is_promoted(train: Train, proje
     assert [value for name, value in logged.items() if name.endswith("alpha")] == ["2.5"]
 
 
+def test_a_mark_on_a_parameter_names_its_recipe(train: Train, project: pytest.Pytester) -> None:
+    """Each parameter is a candidate; several recipes on one have a way out, before any fold is run."""
+    module = (
+        "import pytest\nmark = pytest.mark.walk_forward\n"
+        "@pytest.mark.parametrize('name', [pytest.param('mean', marks=mark(recipe='sklearn.dummy:DummyRegressor')),\n"
+        "    pytest.param('line', marks=mark(recipe=RECIPE))])\n"
+        "def test_each(fold, name):\n    fold.evaluate()\n"
+    )
+    line = "sklearn.linear_model:LinearRegression"
+    project.makepyfile(module.replace("RECIPE", repr(line)))
+    session = train("--nbaprops-test=last 2 dates")
+    mean, better = session.decision["candidates"]
+    assert (mean["name"], better["name"]) == ("test_each[mean]", "test_each[line]")
+    assert better["metrics"]["mae"] < mean["metrics"]["mae"]
+    assert session.code == 0, session.output
+    project.makepyfile(module.replace("RECIPE", repr([line, "baseline"])))
+    session = train("--nbaprops-test=last 2 dates")
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert "a walk_forward mark on a parameter can name one recipe" in session.errors
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
