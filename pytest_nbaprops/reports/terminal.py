@@ -16,7 +16,7 @@ from pytest_nbaprops.gate.effect import effect_text
 from pytest_nbaprops.gate.verdict import PASSED
 from pytest_nbaprops.reports import wording
 from pytest_nbaprops.reports.steps import next_steps
-from pytest_nbaprops.reports.text import plain
+from pytest_nbaprops.reports.text import end_of, plain
 from pytest_nbaprops.reports.wording import number
 from pytest_nbaprops.tracking.artifacts import REPORT
 
@@ -148,7 +148,7 @@ def _candidate(
     highlights: Mapping[str, pd.DataFrame],
 ) -> None:
     """Each criterion with value, reference and the difference that decides; then the metrics over the dates."""
-    name = plain(candidate["name"], NAME)
+    name = end_of(candidate["name"], NAME)
     if candidate["criteria"] and not wording.is_part(document):
         rows = [*map(wording.compared, candidate["criteria"])]
         title = f"difference [{wording.level_of(rows)} interval]"
@@ -158,7 +158,7 @@ def _candidate(
     folds, metrics = candidate["folds"], candidate["metrics"]
     counts = ", ".join(f"{folds[kind]} {kind}" for kind in ("executed", "cached", "failed", "missing") if folds[kind])
     shown = ", ".join(f"{kind} {number(metrics.get(kind))}" for kind in ("mae", "rmse", "r2", "bias"))
-    _line(reporter, f"{name}: {shown}")
+    _line(reporter, f"{candidate['name']}: {shown}")
     if candidate["verdict"] == PASSED:
         _line(reporter, candidate["reasons"][0])
     _line(reporter, f"{folds['planned']} folds planned: {counts or 'none ran'}")
@@ -218,7 +218,7 @@ def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) ->
             texts = [f"{parameter} {before} -> {after}" for parameter, (before, after) in moved.items()]
             _line(reporter, f"{name}: {'; '.join(texts)}")
     rows = [
-        (plain(candidate["name"], SHORT), plain(effect["group"], NAME), effect["change"], effect_text(effect))
+        (end_of(candidate["name"], SHORT), plain(effect["group"], NAME), effect["change"], effect_text(effect))
         for candidate in document["candidates"]
         for effect in candidate.get("attribution") or ()
     ]
@@ -229,7 +229,7 @@ def _features(reporter: pytest.TerminalReporter, document: Mapping[str, Any]) ->
 
 def _worst(reporter: pytest.TerminalReporter, highlights: Mapping[str, pd.DataFrame], *, several: bool) -> None:
     def whose(row: Any) -> str:
-        return plain(row.candidate, SHORT) if several else ""
+        return end_of(row.candidate, SHORT) if several else ""
 
     if not highlights:
         return

@@ -23,6 +23,12 @@ def plain(value: object, limit: int = LONGEST) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def end_of(value: object, limit: int) -> str:
+    """The same, cut where it begins: names of tests differ in their ends."""
+    text = plain(value)
+    return text if len(text) <= limit else f"…{text[1 - limit :]}"
+
+
 def markdown(value: object, limit: int = LONGEST) -> str:
     """Text that starts no markup, link or mention, also inside a table's cell."""
     return _LINKED.sub(rf"\1{_BREAK}", _MARKDOWN.sub(r"\\\1", plain(value, limit)))

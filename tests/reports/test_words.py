@@ -166,3 +166,9 @@ def test_counts_have_no_decimals() -> None:
         document_of(candidate_of(criteria=[criterion("n_bets >= 200", "passed", 2159.0, None, None, 200.0)]))
     )
     assert "| `n_bets >= 200` | 2159 | 200 | +1959 |" in made
+
+
+def test_long_names_of_tests_keep_their_ends() -> None:
+    """Where they differ."""
+    assert text.end_of("tests/wf/test_linear.py::TestLasso::test_ridge[weak]", 28) == "…TestLasso::test_ridge[weak]"
+    assert text.end_of("ridge", 5) == "ridge"
