@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.features.build import COPY_ON_WRITE
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.features.sources import known_sources, read_sources
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
@@ -184,9 +185,9 @@ class Material:
         answers, changed, started = [], None, time.process_time()
         with another_outside(self.listener, **OUTSIDES.get(call.change, {})):
             for _ in range(call.times):
-                handed = scene.frame.copy(deep=True)
+                handed = scene.frame.copy(deep=asks or not COPY_ON_WRITE)
                 answers.append(_asked(group, handed, tables, scene.frame))
-                changed = changed or _changes(handed, scene.frame)
+                changed = changed or (_changes(handed, scene.frame) if asks else None)
         seconds = time.process_time() - started
         return Heard(answers=answers, seconds=seconds, reads=[*self.listener.take(), *held], changed=changed)
 

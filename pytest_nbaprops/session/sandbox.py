@@ -6,6 +6,7 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -124,10 +125,13 @@ class Sandbox:
 
     def _forked(self, call: Call) -> object:
         self.material.league(call.league).scene(call.change, call.date)  # made here, so that others can use it
-        forking = multiprocessing.get_context("fork")
-        here, there = forking.Pipe(duplex=False)
-        process = forking.Process(target=_send, args=(there, self.material, call))
-        process.start()
+        here, there = multiprocessing.Pipe(duplex=False)
+        process = os.fork()
+        if process == 0:
+            try:
+                _send(there, self.material, call)
+            finally:
+                os._exit(0)
         there.close()
         rows = len(self.material.league(call.league).games) * call.times
         patience = min(PATIENCE, self.patience + SLOWER * rows * self.pace.get(call.group, 0.0))
@@ -137,8 +141,9 @@ class Sandbox:
         except EOFError:
             return "its interpreter ended without an answer"
         finally:
-            process.kill()
-            process.join()
+            here.close()
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
         if self.patience == PATIENCE:
             return f"no answer within {PATIENCE:.0f} seconds"
         self.forks = False
