@@ -24,11 +24,12 @@ def fits_counted(rows: list[int]) -> Iterator[None]:
         if event != "call" or code.co_name != "fit" or code.co_filename.startswith(OWN_FOLDER):
             return
         first: Any = frame.f_locals.get(code.co_varnames[1]) if code.co_argcount > 1 else None
-        if hasattr(first, "__len__") and len(getattr(first, "shape", ())) == TABLE:  # no optimizer's start
+        shape = getattr(first, "shape", None)
+        if isinstance(shape, tuple) and len(shape) == TABLE and isinstance(shape[0], int):  # no optimizer's start
             if len(rows) < MOST_FITS:
-                rows.append(len(first))
+                rows.append(shape[0])
             else:  # of more fits the largest is what counts
-                rows[-1] = max(rows[-1], len(first))
+                rows[-1] = max(rows[-1], shape[0])
 
     before = sys.getprofile()
     sys.setprofile(heard)

@@ -177,17 +177,17 @@ class Material:
         morning = call.date if call.change in ("served", "served_early") else None
         last = scene.frame["GAME_DATE"].max() if morning is None else pd.Timestamp(morning)
         tables = known_sources(group, tables, last)
-        asks = call.times > 1 and call.group != BUILT_IN
-        held = data_at_hand(group.function, rows_declared=self.listener.rows_declared) if asks else []
+        looks = call.times > 1 and call.group != BUILT_IN  # at what it holds, and does to its argument, too
+        held = data_at_hand(group.function, rows_declared=self.listener.rows_declared) if looks else []
         self.listener.take()
         random.seed(SEED)  # a fork draws anew
         np.random.seed(SEED)  # noqa: NPY002 - the global state is what groups share
         answers, changed, started = [], None, time.process_time()
         with another_outside(self.listener, **OUTSIDES.get(call.change, {})):
             for _ in range(call.times):
-                handed = scene.frame.copy(deep=asks or not COPY_ON_WRITE)
+                handed = scene.frame.copy(deep=looks or not COPY_ON_WRITE)
                 answers.append(_asked(group, handed, tables, scene.frame))
-                changed = changed or (_changes(handed, scene.frame) if asks else None)
+                changed = changed or (_changes(handed, scene.frame) if looks else None)
         seconds = time.process_time() - started
         return Heard(answers=answers, seconds=seconds, reads=[*self.listener.take(), *held], changed=changed)
 
