@@ -26,7 +26,7 @@ NAMES = {
 WITH_A_TWIN = {
     "processes.py": {"os.kill", "os.sched_getaffinity"},  # kernel32, os.cpu_count
     "runs/replay.py": {"os.sched_getaffinity"},  # PYTEST_XDIST_WORKER_COUNT
-    "session/sandbox.py": {"os.WNOHANG", "os.waitpid"},  # in a fork; elsewhere nothing forks
+    "session/sandbox.py": {"os.WNOHANG", "os.fork", "os.kill", "os.waitpid", "signal.SIGKILL"},  # `_spawned`
     "walkforward/store.py": {"os.geteuid"},  # a profile's folders are its user's
 }
 
