@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import os
-import struct
 import sys
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from time_machine import escape_hatch
 
 from pytest_nbaprops.code.installed import own_packages
-from pytest_nbaprops.leaks.reads import LOOKS_AT, VARIABLE, Read, absolute, caller_of, is_harmless
+from pytest_nbaprops.leaks.reads import CODE_AND_SETTINGS, LOOKS_AT, VARIABLE, Read, absolute, caller_of, is_harmless
+from pytest_nbaprops.leaks.watched import HAS_INOTIFY, Watched, below
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,14 +49,6 @@ ONLY_WHETHER = {
 }
 COMPILED_BY = {".nbi": "numba.", ".nbc": "numba."}
 SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where Linux keeps it
-HAS_INOTIFY = sys.platform.startswith("linux")
-NEVER = {
-    *(".git", ".nbaprops", "__pycache__", "node_modules", ".venv", "venv"),
-    *(".hypothesis", ".tox", ".mypy_cache", ".ruff_cache"),
-}
-MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
-CODE = (".py", ".pyc", ".so", ".ini", ".toml", ".cfg", ".pth", ".nbi", ".nbc")
-MOST_FOLDERS = 2000
 # How much earlier than it is a file may seem to be written: by the kernel's clock, or where a file system rounds.
 CLOCK_TICK, WHOLE_SECONDS = 0.02, 2.0
 
@@ -99,8 +89,8 @@ class Listener:
         self._ignored = tuple(path + os.sep if Path(path).is_dir() else path for path in ignored)
         self._compiled: set[str] = set()
         own_packages()  # it looks into folders, and what looks into folders is heard from here on
-        folders = [*(_below(root) if root is not None else ()), *filter(None, [data])]
-        self._watched = _Watched(folders) if folders and HAS_INOTIFY else None
+        folders = [*(below(root) if root is not None else ()), *filter(None, [data])]
+        self._watched = Watched(folders) if folders and HAS_INOTIFY else None
         self._began = time.time()
         self._main = threading.get_ident()
         self._busy = threading.local()
@@ -197,7 +187,7 @@ class Listener:
         full = absolute(path)
         if is_harmless(full, self.project, read_as_text=tried) or _is_compilers(full, frame) or self._is_own(full):
             return False
-        caller = caller_of(frame, self.project, imports=full.endswith(CODE))
+        caller = caller_of(frame, self.project, imports=full.endswith(CODE_AND_SETTINGS))
         if concerns := self._concerns(caller):
             self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
         return concerns
@@ -246,7 +236,7 @@ class Listener:
 
     def names_nothing(self, path: str) -> bool:
         """Whether a path is code, declared or the project's own work, so that its name tells nothing."""
-        return path.endswith(CODE) or self._is_own(path)
+        return path.endswith(CODE_AND_SETTINGS) or self._is_own(path)
 
     def asks_variable(self, name: str, frame: FrameType | None) -> bool:
         """Whether the project asks for an environment variable, set or not; its name is kept."""
@@ -299,77 +289,3 @@ def _is_compilers(path: str, frame: FrameType | None) -> bool:
     """Whether it is compiled code, read by who has compiled it."""
     by = COMPILED_BY.get(os.path.splitext(path)[1])  # noqa: PTH122 - as text
     return by is not None and frame is not None and str(frame.f_globals.get("__name__")).startswith(by)
-
-
-def sees_compiled(root: Path) -> bool:
-    """Whether what compiled code opens in this folder and below is seen: on Linux, while there are watches left."""
-    return HAS_INOTIFY and _Watched([*_below(root)]).ended()
-
-
-class _Watched:
-    """Names of the files in some folders and the working directory that anything opens: inotify, by its C functions."""
-
-    OPEN, NONBLOCK, CLOEXEC = 0x20, 0x800, 0x80000
-    HEADER = struct.Struct("iIII")
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._handle = libc.inotify_init1(self.NONBLOCK | self.CLOEXEC)
-        every = dict.fromkeys(map(str, [*folders, Path.cwd()]))
-        self._links = {os.path.realpath(link): link for folder in every for link in _links_in(folder)}
-        elsewhere = dict.fromkeys(map(os.path.dirname, self._links))
-        self._inside = frozenset(every)
-        self._folders = {
-            libc.inotify_add_watch(self._handle, os.fsencode(one), self.OPEN): one for one in {**elsewhere, **every}
-        }
-
-    def ended(self) -> bool:
-        """Watch no more; whether every folder was watched."""
-        if self._handle >= 0:
-            os.close(self._handle)
-        return -1 not in self._folders
-
-    def take(self) -> set[str]:
-        """Absolute paths since the last time, without folders and code."""
-        found: set[str] = set()
-        with contextlib.suppress(OSError):  # nothing left to read
-            while True:
-                found |= set(self._paths(os.read(self._handle, 1 << 16)))
-        named = {self._links.get(path, path) for path in found if self._concerns(path)}
-        return {path for path in named if not path.endswith(CODE) and Path(path).is_file()}
-
-    def _concerns(self, path: str) -> bool:
-        """Whether a file is in one of the folders, or linked from there: where that lies much else is opened."""
-        return path in self._links or os.path.dirname(path) in self._inside  # noqa: PTH120 - as it is watched
-
-    def _paths(self, events: bytes) -> Iterator[str]:
-        place = 0
-        while place < len(events):
-            number, _, _, length = self.HEADER.unpack_from(events, place)
-            place += self.HEADER.size + length
-            if number in self._folders and length:
-                name = os.fsdecode(events[place - length : place].rstrip(b"\0"))
-                yield os.path.join(self._folders[number], name)  # noqa: PTH118 - as it is watched
-
-
-def _below(root: Path) -> Iterator[Path]:
-    """A folder and those below it, but for tools' and virtual environments' own."""
-    waiting, late, count = deque([str(root)]), deque[str](), 0
-    while (waiting or late) and count < MOST_FOLDERS:
-        folder = (waiting or late).popleft()  # near ones first, since a lake of data may have more than can be watched
-        yield Path(folder)
-        count += 1
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.is_dir() or entry.name in NEVER or Path(entry.path, "pyvenv.cfg").exists():
-                    continue
-                if entry.is_symlink():  # and nothing below: links can go in circles
-                    yield Path(entry.path)
-                else:
-                    (late if entry.name in MANY else waiting).append(entry.path)
-
-
-def _links_in(folder: str) -> Iterator[str]:
-    """The files of a folder that lie elsewhere."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        yield from (entry.path for entry in entries if entry.is_symlink() and entry.is_file())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth", ".nbi", ".nbc")  # the last two are numba's
+CODE_AND_SETTINGS = (*CODE_SUFFIXES, ".ini", ".toml", ".cfg")
 # Which packages are installed is looked up all over `sys.path`; that is asking for versions, not for data.
 IMPORTERS = ("<frozen importlib", "<frozen zipimport", str(Path(os.__file__).parent / "importlib" / "metadata"))
 # macOS and Linux tell libraries about processors and time zones through these.

@@ -13,9 +13,9 @@ import pytest
 
 from pytest_nbaprops.code.installed import OURS
 from pytest_nbaprops.leaks.leak import Leak, detail_of, is_proven, leak_text
-from pytest_nbaprops.leaks.listener import sees_compiled
 from pytest_nbaprops.leaks.missing_rows import Gaps, gaps_of
 from pytest_nbaprops.leaks.plausible import too_good, too_telling, usual_rows
+from pytest_nbaprops.leaks.watched import sees_compiled
 from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.criteria_tests import LeakTest
 from pytest_nbaprops.session.around import BUILDING, other_values, patches

@@ -27,10 +27,11 @@ from pytest_nbaprops.leaks.columns import undeclared_columns
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import Leak, is_proven, leak_text
-from pytest_nbaprops.leaks.listener import HAS_INOTIFY, SHARED_MEMORY, Listener, sees_compiled
+from pytest_nbaprops.leaks.listener import SHARED_MEMORY, Listener
 from pytest_nbaprops.leaks.outside import ANOTHER_DAY, another_outside
 from pytest_nbaprops.leaks.reads import Read, absolute, confirmed, is_harmless
 from pytest_nbaprops.leaks.rows import changed_rows
+from pytest_nbaprops.leaks.watched import HAS_INOTIFY, sees_compiled
 from tests.data.logs import REAL_LOGS
 from tests.leaks import planted
 
@@ -383,7 +384,7 @@ def test_folders_that_cannot_be_watched_are_known(tmp_path: Path) -> None:
     """A process that may open no more files gets no watch; what it then does not see must be said."""
     assert sees_compiled(tmp_path)
     code = (
-        "import resource, sys\nfrom pathlib import Path\nfrom pytest_nbaprops.leaks.listener import sees_compiled\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom pytest_nbaprops.leaks.watched import sees_compiled\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\nprint(sees_compiled(Path(sys.argv[1])))\n"
     )
     answer = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
