@@ -36,7 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there now stays: the end of every session within a test would look through it for garbage ten times."""
+    _keep()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is None or nextitem.path != item.path:
+        _keep()
+
+
+def _keep() -> None:
+    """What is there now stays: the end of every session within a test would look through it for garbage ten times.
+
+    Every database that MLflow has opened in this process leaves its engine behind.
+    """
     gc.collect()
     gc.freeze()
 
