@@ -39,15 +39,14 @@ def pytest_collection_finish() -> None:
     _keep()
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    if nextitem is None or nextitem.path != item.path:
-        _keep()
+def pytest_runtest_teardown() -> None:
+    _keep()
 
 
 def _keep() -> None:
     """What is there now stays: the end of every session within a test would look through it for garbage ten times.
 
-    Every database that MLflow has opened in this process leaves its engine behind.
+    Most of it are the engines that MLflow keeps, one for every database that was ever opened in this process.
     """
     gc.collect()
     gc.freeze()
