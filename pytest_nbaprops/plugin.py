@@ -12,7 +12,8 @@ import pytest
 
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
-from pytest_nbaprops.fixtures import (
+from pytest_nbaprops.processes import REHEARSAL, lasting, thread_share
+from pytest_nbaprops.session.fixtures import (
     asks_for_fold,
     fold,
     forget_on_demand,
@@ -20,7 +21,6 @@ from pytest_nbaprops.fixtures import (
     nbaprops_games,
     variables_key,
 )
-from pytest_nbaprops.processes import REHEARSAL, lasting, thread_share
 
 __all__ = ["fold", "nbaprops_features", "nbaprops_games"]
 

@@ -10,10 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "pytest_nbaprops"
 ROOMS = (
-    "data", "features", "code", "market", "walkforward", "recipes", "metrics", "leaks", "gate", "tracking", "registry",
-    "runs", "serving", "importing", "session", "reports", "commands",
+    "metrics", "data", "code", "features", "recipes", "walkforward", "leaks", "gate", "market", "tracking", "registry",
+    "reports", "runs", "serving", "importing", "session", "commands",
 )  # fmt: skip
-ORDERED = ("tracking", "registry", "runs", "serving")
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -42,17 +41,29 @@ def modules(room: str) -> list[Path]:
     return sorted((PACKAGE / room).rglob("*.py"))
 
 
-@pytest.mark.parametrize("room", ORDERED)
+@pytest.mark.parametrize("room", ROOMS)
 def test_a_room_knows_only_those_below(room: str) -> None:
-    """Not even for annotations, or in a function."""
+    """Not even for annotations, or in a function; but that the gate asks a report on bets, which is made above it."""
     above = tuple(f"pytest_nbaprops.{other}." for other in ROOMS[ROOMS.index(room) + 1 :])
-    wrong = [
+    wrong = {
         (str(path.relative_to(PACKAGE)), name)
         for path in modules(room)
         for name in imported(path)
         if f"{name}.".startswith(above)
-    ]
-    assert wrong == []
+    }
+    names = ("pytest_nbaprops.market.report", "pytest_nbaprops.market.report.MarketReport")
+    asks = {(f"gate/{file}.py", name) for file in ("evaluate", "verdict") for name in names}
+    assert wrong == (asks if room == "gate" else set())
+
+
+def test_the_gate_needs_no_market_when_it_runs() -> None:
+    for path in modules("gate"):
+        names = [*run_time_imports(ast.parse(path.read_text(encoding="utf-8")))]
+        assert not [name for name in names if name.startswith("pytest_nbaprops.market")]
+
+
+def test_every_room_has_its_place() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
 
 
 def test_only_tracking_opens_a_connection_to_mlflow() -> None:
@@ -83,7 +94,7 @@ def test_tags_are_named_in_one_place(name: str) -> None:
     homes = {PACKAGE / "tracking" / "tags.py", PACKAGE / "registry" / "record.py"}
     literal = [
         str(path.relative_to(PACKAGE))
-        for room in ORDERED
+        for room in ("tracking", "registry", "runs", "serving")
         for path in modules(room)
         if path not in homes
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

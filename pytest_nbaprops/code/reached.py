@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_nbaprops.code.installed import INSTALLED, own_packages
+from pytest_nbaprops.code.syntax import dotted_names, local_imports, tree_of
 from pytest_nbaprops.code.values import (
     READABLE,
     SCALARS,
@@ -44,7 +45,6 @@ from pytest_nbaprops.code.values import (
     scalar_text,
     text_of,
 )
-from pytest_nbaprops.features.syntax import dotted_names, local_imports, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

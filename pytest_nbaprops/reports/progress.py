@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, ProgressColumn
 
-    from pytest_nbaprops.session.evidence import Evidence
+    from pytest_nbaprops.walkforward.candidate import FoldState
     from pytest_nbaprops.walkforward.result import FoldResult
 
 NAME = "nbaprops-progress"
@@ -27,11 +27,13 @@ _FEWEST = 2
 """Of less than this no time left can be told."""
 
 
-def show_progress(config: pytest.Config, evidence: Evidence, folds: int) -> FoldProgress | None:
-    """Start to show it where somebody is looking; None where nobody is."""
+def show_progress(
+    config: pytest.Config, state_of: Callable[[str], FoldState | None], folds: int
+) -> FoldProgress | None:
+    """Start to show it where somebody is looking, with the state of each node id's fold; None where nobody is."""
     if not folds or not _is_watched(config, most=0) or config.option.capture == "no":
         return None
-    progress = FoldProgress(config.get_terminal_writer(), evidence, folds)
+    progress = FoldProgress(config.get_terminal_writer(), state_of, folds)
     config.pluginmanager.register(progress, NAME)
     return progress
 
@@ -82,10 +84,10 @@ def _drawn(writer: Any, *columns: ProgressColumn | str) -> Progress:
 
 
 class FoldProgress:
-    """Follows the folds' reports, which the evidence has taken in before."""
+    """Follows the folds' reports, which the session has taken in before."""
 
-    def __init__(self, writer: Any, evidence: Evidence, folds: int) -> None:
-        self._writer, self._evidence, self._folds = writer, evidence, folds
+    def __init__(self, writer: Any, state_of: Callable[[str], FoldState | None], folds: int) -> None:
+        self._writer, self._state_of, self._folds = writer, state_of, folds
         self._absolute = self._games = 0.0
         self._done, self._since = 0, time.monotonic()
         self._bar: Progress | None = None
@@ -114,7 +116,7 @@ class FoldProgress:
 
     def _brought(self, report: Any) -> tuple[str, FoldResult] | None:
         """The fold's dates and result, where this is the report of its call."""
-        state = self._evidence.state_of(report.nodeid)
+        state = self._state_of(report.nodeid)
         return None if report.when != "call" or state is None or state.result is None else (state.fold.id, state.result)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
@@ -23,9 +23,8 @@ from pytest_nbaprops.tracking.artifacts import REPORT
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pytest_nbaprops.session.context import Context
-    from pytest_nbaprops.session.evidence import Evidence
-    from pytest_nbaprops.walkforward.candidate import FoldState
+    from pytest_nbaprops.walkforward.candidate import Candidate, FoldState
+    from pytest_nbaprops.walkforward.dataset import Dataset
 
 WIDTH: Final = 80
 NAME, SHORT, SPARK = 28, 16, 54
@@ -53,14 +52,14 @@ def tell(config: pytest.Config, text: str) -> None:
         reporter.write_line(text)
 
 
-def header(context: Context) -> list[str]:
+def header(dataset: Dataset, *, target: str, test: str, promote: str, simulated: bool) -> list[str]:
     """Two lines on data and mode."""
-    settings, dates = context.settings, context.dataset.game_dates
-    games = f"{len(context.dataset.games):,} player-games, {dates[0].day} to {dates[-1].day}"
-    simulated = "SIMULATED sample league, not the NBA: " if context.simulated else ""
+    dates = dataset.game_dates
+    games = f"{len(dataset.games):,} player-games, {dates[0].day} to {dates[-1].day}"
+    warning = "SIMULATED sample league, not the NBA: " if simulated else ""
     return [
-        f"nbaprops: {simulated}{games}, data {context.dataset.digest.full[:12]}",
-        f"nbaprops: target {settings.target}, test {settings.test}, promotion {settings.promote}",
+        f"nbaprops: {warning}{games}, data {dataset.digest.full[:12]}",
+        f"nbaprops: target {target}, test {test}, promotion {promote}",
     ]
 
 
@@ -76,21 +75,20 @@ def fold_status(report: object, state: FoldState | None) -> tuple[str, str, Any]
     return "passed", ".", (f"PASSED ({said})", {"green": True})
 
 
-def plan_line(context: Context, evidence: Evidence) -> str:
+def plan_line(candidates: Iterable[Candidate], is_stored: Callable[[str], bool]) -> str:
     """`160 folds, 23 fits, 137 from the store` for --collect-only."""
     folds = fits = stored = 0
-    store = context.resources.store
-    for candidate in evidence.candidates:
+    for candidate in candidates:
         selected = [state for state in candidate.folds if state.collected]
-        to_fit = [s for s in selected if not (s.key and context.settings.use_cache and store.has_fold(s.key))]
+        to_fit = [state for state in selected if not (state.key and is_stored(state.key))]
         folds, stored = folds + len(selected), stored + len(selected) - len(to_fit)
         fits += len({state.fold.fitted_at for state in to_fit})
     return f"{folds} folds, {fits} fits, {stored} from the store"
 
 
-def shard_line(shard: tuple[int, int], evidence: Evidence) -> str:
+def shard_line(shard: tuple[int, int], candidates: Iterable[Candidate]) -> str:
     """`share 2 of 5: 32 folds of 5 fits are in the fold store; nothing was decided`."""
-    kept = [(candidate, state) for candidate in evidence.candidates for state, _ in candidate.evaluated]
+    kept = [(candidate, state) for candidate in candidates for state, _ in candidate.evaluated]
     fits = len({(candidate.name, state.fold.fitted_at) for candidate, state in kept})
     folds = f"{len(kept)} fold{'s' * (len(kept) != 1)} of {fits} fit{'s' * (fits != 1)}"
     return f"nbaprops: share {shard[0]} of {shard[1]}: {folds} in the fold store; nothing was decided"

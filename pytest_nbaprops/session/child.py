@@ -30,7 +30,6 @@ import pytest
 from joblib.externals import loky
 
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.fixtures import variables_key
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
@@ -39,6 +38,7 @@ from pytest_nbaprops.leaks.restored import Restorer, put_back
 from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
 from pytest_nbaprops.session.context import Context
+from pytest_nbaprops.session.fixtures import variables_key
 from pytest_nbaprops.wholefile import MACHINE, remove_leftovers
 
 ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder

@@ -15,7 +15,6 @@ from pytest_nbaprops import suite
 from pytest_nbaprops.autologging import autologging_off
 from pytest_nbaprops.code.reached import code_digest
 from pytest_nbaprops.errors import NBAPropsError, SettingsError
-from pytest_nbaprops.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.markers import marker_arguments, promotion_criteria
 from pytest_nbaprops.recipes.catalog import parse_param
 from pytest_nbaprops.session.around import COMPUTING, acts_around_tests, other_values, patches
@@ -23,6 +22,7 @@ from pytest_nbaprops.session.checks import refuse_unknown_metrics, refuse_withou
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import FOLD, KEY, LOST, PROBLEM, cleaned, note_raised, write_plan
 from pytest_nbaprops.session.exhaustion import exhaustion_told
+from pytest_nbaprops.session.fixtures import active_fold_key, asks_for_fold
 from pytest_nbaprops.walkforward.active import ActiveFold
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, FoldState
 from pytest_nbaprops.walkforward.estimators import HANDED_OVER

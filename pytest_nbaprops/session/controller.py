@@ -167,7 +167,7 @@ class Controller:
         leaky = self.closing.leaks.leaky() if self.closing is not None else []
         if leaky and self.config.getoption("maxfail", 0) == 1:
             raise pytest.Session.Failed(f"stopping before the first fold: {', '.join(leaky)} leaks")
-        show_progress(self.config, evidence, len(nodeids))
+        show_progress(self.config, evidence.state_of, len(nodeids))
 
     def _closing(self, context: Context) -> Closing:
         """What takes the session to its verdict."""
@@ -236,7 +236,7 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.settings.shard is not None and self.evidence is not None:
-            terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence))
+            terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence.candidates))
         if self.evidence is not None and not (self.evidence.candidates or self.session.testsfailed):
             terminalreporter.write_line(f"nbaprops: {NOTHING}")
         if self.closing is not None and self.closing.document is not None:
@@ -245,7 +245,11 @@ class Controller:
                 terminalreporter.write_line(line)
 
     def pytest_report_header(self) -> list[str]:
-        return terminal.header(self.context) if self.context is not None else []
+        if self.context is None:
+            return []
+        settings, simulated = self.settings, self.context.simulated
+        asked = {"target": settings.target, "test": settings.test, "promote": settings.promote}
+        return terminal.header(self.context.dataset, **asked, simulated=simulated)
 
     def final_code(self, code: int) -> int:
         """The process's exit code: a verdict's code is not lost, and no failure from elsewhere becomes 0."""
@@ -269,6 +273,8 @@ class Controller:
         self.context.resources.ahead.stop()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.config.option.collectonly and self.evidence is not None and reporter is not None:
-            reporter.write_line(terminal.plan_line(self.context, self.evidence))  # the last line of all
+            store, uses_it = self.context.resources.store, self.settings.use_cache
+            plan = terminal.plan_line(self.evidence.candidates, lambda key: uses_it and store.has_fold(key))
+            reporter.write_line(plan)  # the last line of all
         shutil.rmtree(self.context.folder, ignore_errors=True)
         self.context.resources.store.evict()

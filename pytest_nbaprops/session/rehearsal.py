@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.fixtures import active_fold_key
 from pytest_nbaprops.leaks.at_hand import data_at_hand, held_value
 from pytest_nbaprops.leaks.fits import fits_counted
 from pytest_nbaprops.leaks.reads import Read, is_library_file
@@ -24,6 +23,7 @@ from pytest_nbaprops.session.child import Order, file_digest
 from pytest_nbaprops.session.collection import planned_key
 from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.evidence import first_line
+from pytest_nbaprops.session.fixtures import active_fold_key
 from pytest_nbaprops.session.worker import register_collector
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.evaluate import unfitted

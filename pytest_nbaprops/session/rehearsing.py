@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_nbaprops.fixtures import variables_key
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
@@ -28,6 +27,7 @@ from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_o
 from pytest_nbaprops.session.child import Child, file_digest, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
+from pytest_nbaprops.session.fixtures import variables_key
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
 from pytest_nbaprops.session.scenes import (
     CHANGES,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pytest_nbaprops.errors import NBAPropsError
-from pytest_nbaprops.fixtures import asks_for_fold, collector_key
 from pytest_nbaprops.processes import thread_share
 from pytest_nbaprops.session.collection import FoldCollector
 from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.evidence import write_plan
+from pytest_nbaprops.session.fixtures import asks_for_fold, collector_key
 
 WORKER_INPUT = "nbaprops"
 COLLECTOR_NAME = "nbaprops-collector"

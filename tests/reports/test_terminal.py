@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import Mock
 
 import pandas as pd
@@ -19,7 +19,6 @@ from pytest_nbaprops.reports import terminal
 from pytest_nbaprops.reports.figures import worst_of
 from pytest_nbaprops.reports.progress import FoldProgress, work_progress
 from pytest_nbaprops.session.child import Child
-from pytest_nbaprops.session.evidence import Evidence
 from pytest_nbaprops.walkforward.candidate import FoldState
 from pytest_nbaprops.walkforward.plan import Fold
 from pytest_nbaprops.walkforward.result import FoldResult
@@ -113,7 +112,7 @@ def report(number: int) -> pytest.TestReport:
 
 
 class Folds:
-    """Evidence in which every fold has a result."""
+    """Every one has a result."""
 
     def __init__(self, **known: tuple[float, int]) -> None:
         self.known = known
@@ -130,7 +129,7 @@ def test_progress_tells_date_running_mae_and_folds(config: Config) -> None:
     """The MAE is that of all player-games so far; when the last fold is in, the line goes away."""
     screen = Screen()
     reporter = TerminalReporter(config, screen)
-    progress = FoldProgress(reporter._tw, cast(Evidence, Folds(t1=(5.0, 10), t2=(6.0, 30))), 2)  # noqa: SLF001
+    progress = FoldProgress(reporter._tw, Folds(t1=(5.0, 10), t2=(6.0, 30)).state_of, 2)  # noqa: SLF001
     for number in (1, 2):
         told = report(number)
         progress.pytest_runtest_logreport(told)
@@ -143,7 +142,7 @@ def test_progress_tells_date_running_mae_and_folds(config: Config) -> None:
 
 def test_progress_leaves_what_failed_to_pytest() -> None:
     """Only passed folds lose their dot."""
-    progress = FoldProgress(None, cast(Evidence, Folds(t1=(5.0, 10))), 2)
+    progress = FoldProgress(None, Folds(t1=(5.0, 10)).state_of, 2)
     failed = report(1)
     failed.outcome = "failed"
     assert progress.pytest_report_teststatus(failed) is None

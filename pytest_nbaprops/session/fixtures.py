@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -12,12 +12,20 @@ from pytest_nbaprops.errors import NBAPropsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pytest_nbaprops.session.collection import FoldCollector
     from pytest_nbaprops.session.context import Context
     from pytest_nbaprops.walkforward.active import ActiveFold
     from pytest_nbaprops.walkforward.dataset import Dataset
 
-collector_key: pytest.StashKey[FoldCollector] = pytest.StashKey()
+
+class HandsOutFolds(Protocol):
+    """The session's collector, as the fixtures see it."""
+
+    context: Context
+
+    def activate(self, item: pytest.Item) -> ActiveFold: ...
+
+
+collector_key: pytest.StashKey[HandsOutFolds] = pytest.StashKey()
 active_fold_key: pytest.StashKey[ActiveFold] = pytest.StashKey()
 on_demand_key: pytest.StashKey[Context] = pytest.StashKey()
 variables_key: pytest.StashKey[dict[str, str]] = pytest.StashKey()
