@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +14,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
 from pytest_nbaprops.leaks.plausible import too_good_folds
-from pytest_nbaprops.leaks.reads import NEVER_PROJECT, Read, confirmed, is_library_file, undeclared
+from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
+from pytest_nbaprops.leaks.reviewed import is_only_chosen, is_projects
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
 from pytest_nbaprops.session.child import Child, file_digest, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
@@ -47,7 +46,6 @@ REHEARSAL_VERSION = "14"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
-REVIEWED = NEVER_PROJECT | {"pytest_nbaprops", "lightgbm", "catboost"}  # their estimators
 NOISE = "its predictions differ from run to run; seed everything random, or set random_state"
 STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
@@ -107,7 +105,7 @@ class Rehearsing:
         asked = [
             state
             for state in states
-            if (state.around or _is_projects(state)) and not problems_of(state) and not failures_of(state)
+            if (state.around or is_projects(state)) and not problems_of(state) and not failures_of(state)
         ]
         known = {state.name: kept for state in asked if (kept := self._known(state)) is not None}
         rest = [state for state in asked if state.name not in known]
@@ -182,7 +180,7 @@ class Rehearsing:
         plans: dict[tuple[Any, ...], list[Candidate]] = {}
         for state in states:
             dates = tuple((fold.fold.fitted_at, fold.fold.dates) for fold in state.folds)
-            plans.setdefault((_is_only_chosen(state), *dates), []).append(state)
+            plans.setdefault((is_only_chosen(state), *dates), []).append(state)
         for (only_chosen, *_), alike in plans.items():
             kinds = kinds_of(alike[0].dates, self.games)
             by_fit: dict[date, tuple[str, ...]] = {}
@@ -416,42 +414,3 @@ def _judge_predictions(state: Candidate, found: Rehearsed) -> None:
     if found.unknown is None and not found.leaks:
         numbers = [fold.fold.number for fold in state.folds if fold.fold.id in found.dates]
         found.unknown = too_good_folds(predictions, numbers)
-
-
-def _is_only_chosen(state: Candidate) -> bool:
-    """Whether the project's code chose a candidate's estimator and nothing else of it: libraries fit and predict."""
-    if state.recipe is None or state.around or state.spec.code is not None:
-        return False
-    return _is_reviewed(state.recipe.estimator)
-
-
-def _is_reviewed(value: Any) -> bool:
-    """Whether a value is plain, or a reviewed library's with all that it is made of: no code of the project's.
-
-    An array may hold anything, and is none of these.
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return True
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_reviewed, value))
-    if isinstance(value, dict):
-        return all(map(_is_reviewed, (*value, *value.values())))
-    made = value if hasattr(value, "__name__") else type(value)
-    name = str(getattr(made, "__module__", None) or type(made).__module__)
-    module = sys.modules.get(name)
-    its_own = getattr(module, made.__name__, None) is made and is_library_file(str(getattr(module, "__file__", None)))
-    if isinstance(value, np.ndarray) or name.partition(".")[0] not in REVIEWED or not its_own:
-        return False
-    return not hasattr(value, "get_params") or all(map(_is_reviewed, value.get_params(deep=False).values()))
-
-
-def _is_projects(state: Candidate) -> bool:
-    """Whether code of the project's made its recipe, and chose its parameters, or a library that nobody has reviewed.
-
-    What such code learnt from, and what it does with a night's other rows, nobody knows.
-    """
-    if state.recipe is None:
-        return False
-    package = state.recipe.made_in.partition(".")[0]
-    file = getattr(sys.modules.get(state.recipe.made_in), "__file__", None)
-    return package not in REVIEWED or file is None or not is_library_file(file)
