@@ -23,6 +23,7 @@ from pytest_nbaprops.walkforward.evaluate import Resources, evaluate_fold, predi
 from pytest_nbaprops.walkforward.result import FoldResult, metrics_of
 
 METRIC_NAME = re.compile(r"[\w\-. ]+", re.ASCII)  # what every MLflow store takes
+OWN_MODEL = "model = fold.fit(model); fold.record(model.predict(fold.test.X), model=model)"
 TOLERANCE = 1e-6  # estimators may answer in float32, in another order of summing
 
 
@@ -185,12 +186,14 @@ class ActiveFold:
         """What a test has done to `train` must not be shared with the other folds of the fit."""
         return self._resources.dataset.train(self._fold, self._candidate.columns)
 
-    def evaluate(self) -> FoldResult:
+    def evaluate(self, *own: object) -> FoldResult:
         """Fit or reuse the recipe's model, predict the fold and record it; an unchanged fold comes from the store.
 
         Raises:
-            FoldError: the test names no recipe, or the fold was recorded before.
+            FoldError: the test names no recipe, gives a model of its `own`, or the fold was recorded before.
         """
+        if own:
+            raise self._refused(f"evaluate() takes nothing, it is for the recipe's model; one of your own: {OWN_MODEL}")
         if self._candidate.recipe is None:
             raise self._refused(
                 "evaluate() needs a recipe: name one with @pytest.mark.walk_forward(recipe=...) (nbaprops_recipe is "
@@ -209,7 +212,7 @@ class ActiveFold:
                 raise
         return self._keep(result)
 
-    def record(self, predictions: npt.ArrayLike | pd.Series[float], *, model: Any = None) -> FoldResult:
+    def record(self, predictions: npt.ArrayLike | pd.Series[float], model: Any = None) -> FoldResult:
         """Record predictions for the rows of `test`, in their order (a Series is matched by its index).
 
         Args:
@@ -276,7 +279,8 @@ class ActiveFold:
         except (TypeError, ValueError, OverflowError):
             values = None
         if values is None:
-            raise self._refused("record() got predictions that are not numbers")
+            way_out = f"; give what it predicts: {OWN_MODEL}" if hasattr(predictions, "predict") else ""
+            raise self._refused(f"record() got predictions that are not numbers{way_out}")
         return values
 
     def _refused(self, problem: str) -> FoldError:

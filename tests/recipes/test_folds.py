@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from pytest_nbaprops.data.digest import dataset_digest
@@ -135,6 +136,17 @@ def test_a_test_of_ones_own_can_fit_it(dataset: Dataset, fold: Fold, tmp_path: P
     recorded = mine.record(model.predict(mine.test.X), model=model)
     evaluated = active("two_stage", dataset, fold, tmp_path).evaluate()
     np.testing.assert_array_equal(recorded.predictions["predicted"], evaluated.predictions["predicted"])
+
+
+def test_a_model_is_no_prediction(dataset: Dataset, fold: Fold, tmp_path: Path) -> None:
+    """Who hands one over where it is not taken is told how its predictions get in; that counts, as any misuse."""
+    mine = active("two_stage", dataset, fold, tmp_path)
+    for call, said in ((mine.evaluate, "takes nothing"), (mine.record, "not numbers")):
+        with pytest.raises(FoldError, match=rf"{said}.*fold\.record\(model\.predict\(fold\.test\.X\), model=model\)"):
+            call(LinearRegression())
+        assert mine.problem is not None
+        assert said in mine.problem
+        assert mine.result is None
 
 
 def test_only_training_rows_have_their_games(dataset: Dataset, fold: Fold, tmp_path: Path) -> None:
