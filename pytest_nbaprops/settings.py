@@ -173,17 +173,21 @@ class _Reader(OptionValues):
         )
 
     def sources(self) -> tuple[str, ...]:
-        """Declared files, absolute; several may stand on a line, with or without commas between them."""
+        """Declared files, absolute; several, or patterns, may stand on a line, with or without commas between them."""
         paths: list[str] = []
         words = (word for line in self.lines("sources") for word in shlex.split(line, posix=os.name == "posix"))
         for text in (word.removesuffix(",") for word in words):
             path = os.path.normpath(self.ini_folder / Path(text).expanduser())
-            if not Path(path).is_file():
+            anchor = Path(path).anchor
+            found = [path] if Path(path).is_file() else Path(anchor).glob(path.removeprefix(anchor))
+            files = sorted(str(file) for file in map(Path, found) if file.is_file())
+            if not files:
                 raise SettingsError(
-                    f"nbaprops_sources: {text!r} is no file ({path}); name files, relative to the ini file"
+                    f"nbaprops_sources: {text!r} is no file ({path}); name files (config.yaml) or patterns (config/*), "
+                    "relative to the ini file"
                 )
-            paths.append(path)
-        return tuple(paths)
+            paths += files
+        return tuple(dict.fromkeys(paths))
 
     def refuse_bets_without_lines(self) -> None:
         """Options of betting on the command line itself (in addopts they may be for other sessions), and no lines."""

@@ -44,6 +44,25 @@ def test_an_empty_list_of_criteria_stays_empty(pytester: pytest.Pytester) -> Non
     assert settings(pytester, ini="nbaprops_criterion =\n").criteria == ()
 
 
+def test_files_are_declared_by_name_or_by_pattern(pytester: pytest.Pytester) -> None:
+    """Each once, in the order of the line, those of a pattern in their own; what names none is refused."""
+    folder = pytester.mkdir("config")
+    for name in ("b.yaml", "a.yaml", "notes.txt"):
+        (folder / name).touch()
+    (folder / "deep").mkdir()
+    (folder / "deep" / "c.yaml").touch()
+    for line, expected in (
+        ("config/notes.txt, config/*.yaml", ["notes.txt", "a.yaml", "b.yaml"]),
+        ("config/b.yaml config/*", ["b.yaml", "a.yaml", "notes.txt"]),
+        (f"{folder}/**/*.yaml", ["a.yaml", "b.yaml", "deep/c.yaml"]),
+    ):
+        found = settings(pytester, ini=f"nbaprops_sources = {line}\n").sources
+        assert found == tuple(str(folder / name) for name in expected)
+    for line in ("config", "config/*.json", "missing.yaml"):
+        with pytest.raises(pytest.UsageError, match=r"is no file .* name files .* or patterns"):
+            settings(pytester, ini=f"nbaprops_sources = {line}\n")
+
+
 def test_paths_start_where_they_were_written(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the ini file relative to it, on the command line to the working directory."""
     ini = "nbaprops_data = logs\nnbaprops_tracking_uri = sqlite:///runs.db\n"

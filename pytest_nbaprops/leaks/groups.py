@@ -131,6 +131,7 @@ class Material:
     features: pd.DataFrame
     columns: Mapping[str, tuple[str, ...]]
     root: Path
+    data: str | None
     listener: Listener
     seed: int
     known: tuple[str, ...]
@@ -263,7 +264,7 @@ class Examination:
             yield self._leak("not deterministic", noise)
         elif outside := untried or self._depends_on(first.reads):
             yield undeclared(
-                self.group.name, outside, self.material.root, columns=self.material.columns[self.group.name]
+                self.group.name, outside, self.material.root, self.material.data, self.material.columns[self.group.name]
             )
 
     def _depends_on(self, reads: Sequence[Read]) -> list[Read]:

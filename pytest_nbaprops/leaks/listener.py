@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from time_machine import escape_hatch
 
 from pytest_nbaprops.code.installed import own_packages
-from pytest_nbaprops.leaks.reads import CODE_AND_SETTINGS, LOOKS_AT, VARIABLE, Read, absolute, caller_of, is_harmless
+from pytest_nbaprops.leaks.reads import (
+    CODE_AND_SETTINGS,
+    LISTS,
+    LOOKS_AT,
+    VARIABLE,
+    Read,
+    absolute,
+    caller_of,
+    is_harmless,
+)
 from pytest_nbaprops.leaks.watched import HAS_INOTIFY, Watched, below
 
 if TYPE_CHECKING:
@@ -231,7 +240,7 @@ class Listener:
         full, caller = absolute(folder), caller_of(frame, self.project)
         concerns = caller.who == "project" and caller.itself and not (is_harmless(full) or self._is_own(full))
         if concerns:
-            self._heard[Read(what=f"lists {full}", tried=tried, where=caller.line)] = None
+            self._heard[Read(what=f"{LISTS}{full}", tried=tried, where=caller.line)] = None
         return concerns
 
     def names_nothing(self, path: str) -> bool:

@@ -49,11 +49,13 @@ NEVER_PROJECT = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "p
 OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 MOST_SAID = 5
 VARIABLE = "asks for the variable "
+LISTS = "lists "
 LOOKS_AT = "asks for the size, times or link of"
 SET_HERE = "set it in the code, or read it from a declared file: dotenv_values(...)"
 STABLE = "let it depend on nothing but its arguments"
 SEEDED = f"{STABLE}: draw from np.random.default_rng(SEED), which nobody shares"
 IF_STATIC = "(if nothing in it was learnt from the tested games)"
+THE_GAMES = "these are the games themselves: learn from fold.train, or from the games that a group is handed"
 IN_A_FILE = "keep it in a file that is declared: nbaprops_sources, or sources={...} of a feature group"
 
 
@@ -92,17 +94,25 @@ def confirmed(reads: Sequence[Read], again: Sequence[Read]) -> list[Read]:
     ]
 
 
-def undeclared(name: str, reads: Sequence[Read], root: Path, columns: tuple[str, ...] = ()) -> Leak:
-    """The leak of who hangs on what nothing declares, with the line that would declare it."""
+def undeclared(name: str, reads: Sequence[Read], root: Path, data: str | None, columns: tuple[str, ...] = ()) -> Leak:
+    """The leak of who hangs on what nothing declares, with the line that would declare it.
+
+    The games themselves, which lie where `data` says, cannot be declared.
+    """
     said = list(dict.fromkeys(map(str, reads)))
     detail = "; ".join([*said[:MOST_SAID], *([f"{len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else [])])
     paths = [Path(read.path) for read in reads if read.path is not None]
+    listed = [Path(read.what.removeprefix(LISTS)) for read in reads if read.what.startswith(LISTS)]
+    # What a folder holds is declared by a pattern, but for the project's own folder, which holds everything.
+    paths += [folder / "*" for folder in listed if folder != root and not any(folder in path.parents for path in paths)]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
-    held = any(read.what.startswith(("holds", "is handed", "lists")) for read in reads)
+    held = any(read.what.startswith(("holds", "is handed", LISTS)) for read in reads)
     asked = [read.what for read in reads]
     otherwise = SEEDED if any("random state" in what for what in asked) else STABLE
     otherwise = SET_HERE if all(what.startswith(VARIABLE) for what in asked) else otherwise
     remedy = f"nbaprops_sources = {' '.join(near)} {IF_STATIC}" if near else IN_A_FILE if held else otherwise
+    if data is not None and any(Path(data) in (path, *path.parents) for path in paths):
+        remedy = THE_GAMES
     return Leak.undeclared(name, detail, remedy, columns)
 
 

@@ -240,13 +240,13 @@ class GroupGuard:
             return leaks
         reads: list[Read] = result["reads"]
         if untried := [read for read in reads if not read.tried]:
-            return [undeclared(name, untried, self.context.root)]
+            return [undeclared(name, untried, self.context.root, self.context.settings.data)]
         # With other files nothing may be imported at all.
         imported, words = result["imported"], result["words"]
         if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
-            return [undeclared(name, reads or [DRAWN], self.context.root)]
+            return [undeclared(name, reads or [DRAWN], self.context.root, self.context.settings.data)]
         if words is not None and not words["few"].broken and (words["moved"] or self._differ(words, result)):
-            return [undeclared(name, reads, self.context.root)]
+            return [undeclared(name, reads, self.context.root, self.context.settings.data)]
         for seed in result["seeds"]:
             if moved := self._differ(seed, result):
                 return [Leak(group=name, columns=moved[0], kind="not deterministic", example=moved[1])]

@@ -33,7 +33,7 @@ from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.listener import Listener
 from pytest_nbaprops.leaks.outside import install
-from pytest_nbaprops.leaks.reads import is_library_file
+from pytest_nbaprops.leaks.reads import Read, is_library_file
 from pytest_nbaprops.leaks.restored import Restorer, put_back
 from pytest_nbaprops.processes import REHEARSAL
 from pytest_nbaprops.reports.progress import work_progress
@@ -41,7 +41,8 @@ from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.fixtures import variables_key
 from pytest_nbaprops.wholefile import MACHINE, remove_leftovers
 
-ORDER, RESULT, ERROR, OUTPUT, TICKS = "order", "result", "error", "output", "ticks"  # files in a child's folder
+# Files in a child's folder.
+ORDER, RESULT, ERROR, OUTPUT, TICKS, HEARD = "order", "result", "error", "output", "ticks", "heard"
 # Reports of other plugins would overwrite the session's own: where they go instead, by the option's place.
 REPORTS = {
     "xmlpath": "--junit-xml",
@@ -85,6 +86,11 @@ class Order:
         """Hand a result to the session that waits for it."""
         (self.folder / RESULT).write_bytes(pickle.dumps(result))
 
+    def leave_heard(self) -> None:
+        """Where a conftest has ended everything before there is a result: what it read until then."""
+        if not (self.folder / RESULT).exists():
+            (self.folder / HEARD).write_bytes(pickle.dumps(self.listener.take()))
+
     def fail(self, error: BaseException) -> None:
         """Say why there is no result."""
         why = error if isinstance(error, NBAPropsError) else detail_of(error)["detail"]
@@ -122,7 +128,10 @@ def main() -> None:
         sys.meta_path.insert(0, _Unasserted())
         _assert_nothing("numpy.testing", "pandas.testing")
     order = Order(told={**told, "folder": str(file.parent)}, listener=listener)
-    raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+    try:
+        raise SystemExit(pytest.main(plugins=[_Beginning(order)]))
+    finally:
+        order.leave_heard()
 
 
 def _end_with(parent: int) -> None:
@@ -205,6 +214,12 @@ class Child:
         lines = (self.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         told = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR"))]
         return " ".join((told or lines or ["it ended without a word"])[-1].split())
+
+    @property
+    def heard(self) -> list[Read]:
+        """What was read before it broke off."""
+        file = self.folder / HEARD
+        return pickle.loads(file.read_bytes()) if file.exists() else []  # noqa: S301 - as above
 
     @property
     def planned(self) -> int:

@@ -222,7 +222,7 @@ class Rehearsing:
             orders = [self._order(scene) | {"asserts": asserts} for scene in scenes]
             children = [Child(folder / str(number), order) for number, order in enumerate(orders)]
             run_all(self.config, children)
-            runs = [child.result or Again(failure=child.failure) for child in children]
+            runs = [child.result or Again(failure=child.failure, reads=child.heard) for child in children]
         for scene, run in zip(scenes, runs, strict=True):
             for state, fold in scene.folds:
                 again = run.folds.get(fold.nodeid)
@@ -250,7 +250,7 @@ class Rehearsing:
         runs = self._run(scenes)
         suspects = self._moving(scenes, runs)
         for name, reads in self._learnt(states, scenes, runs).items():
-            self.found[name].leaks = [undeclared(name, reads, self.context.root)] if reads else []
+            self.found[name].leaks = [self._undeclared(name, reads)] if reads else []
         self._name(self._moving_alone(suspects))
         return self.found
 
@@ -393,10 +393,13 @@ class Rehearsing:
         known = self.found[name]
         if change.kind is None:
             tried = [read for read in reads_of(trial.state, trial.run) if read.tried]
-            known.leaks = known.leaks or [undeclared(name, tried or [OTHERWISE], self.context.root)]
+            known.leaks = known.leaks or [self._undeclared(name, tried or [OTHERWISE])]
         else:
             of_rows = change.kind == PRESENCE and trial.state.spec.code is None  # a recipe is handed nothing but rows
             known.leaks.append(_leak(name, NEIGHBOURS if of_rows else change.kind, trial.move))
+
+    def _undeclared(self, name: str, reads: Sequence[Read]) -> Leak:
+        return undeclared(name, reads, self.context.root, self.context.settings.data)
 
 
 def _leak(name: str, kind: str, move: Move) -> Leak:

@@ -70,6 +70,7 @@ class Sandbox:
             features=context.dataset.features,
             columns=context.columns,
             root=context.root,
+            data=context.settings.data,
             listener=self.order.listener,
             seed=context.settings.seed,
             known=(*context.settings.known_columns, *told.get("known", ())),

@@ -114,7 +114,7 @@ def pytest_nbaprops_recipes(config):
 def test_where_a_recipes_parameters_are_from_is_known(
     project: pytest.Pytester, train: Train, alpha: str, settings: str, verdict: str
 ) -> None:
-    """A conftest may tune a library's estimator on whatever it likes, if that is declared."""
+    """A conftest may tune a library's estimator on whatever it likes, if that is declared; the games cannot be."""
     project.makefile(".json", best='{"alpha": 20.0}')
     project.makeconftest(TUNED.replace("ALPHA", alpha))
     session = train("-o", f"nbaprops_sources={settings}", FEW_FOLDS)
@@ -122,6 +122,32 @@ def test_where_a_recipes_parameters_are_from_is_known(
         verdict,
         ["undeclared source"] if verdict == "INCONCLUSIVE" else [],
     )
+    expected = reads.THE_GAMES if "nbaprops_data" in alpha else "nbaprops_sources = best.json"
+    assert all(expected in leak["remedy"] for leak in session.candidate["leaks"])
+
+
+LISTED = """
+import json
+from pathlib import Path
+
+SETTINGS = {}
+for path in sorted(Path(__file__).with_name("tuned").glob("*.json")):
+    SETTINGS |= json.loads(path.read_text())
+ALPHA = SETTINGS["alpha"]
+"""
+
+
+@pytest.mark.parametrize("declared", ["", "tuned/*.json"])
+def test_a_conftest_that_cannot_do_without_its_files_is_told_how_to_declare_them(
+    project: pytest.Pytester, train: Train, declared: str
+) -> None:
+    """In a world of other files it has none, and ends before there is a test."""
+    (project.mkdir("tuned") / "best.json").write_text('{"alpha": 20.0}')
+    project.makeconftest(LISTED + TUNED.replace("alpha=ALPHA", "alpha=SETTINGS['alpha']"))
+    session = train("-o", f"nbaprops_sources={declared}", FEW_FOLDS)
+    leaks = [(leak["kind"], leak["remedy"].partition(" (")[0]) for leak in session.candidate["leaks"]]
+    assert leaks == ([] if declared else [("undeclared source", "nbaprops_sources = tuned/*")])
+    assert session.candidate["verdict"] == ("PROMOTE" if declared else "INCONCLUSIVE")
 
 
 def test_a_variable_that_is_set_later_is_asked_about_again(

@@ -58,6 +58,7 @@ def material(
         features=table.frame,
         columns=table.columns,
         root=root or Path(),
+        data=None,
         listener=Listener(),
         seed=0,
         known=known,
