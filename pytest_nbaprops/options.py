@@ -112,8 +112,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(name="known-good", ini_only=True, metavar="REASON",
         help="Why an error of less than two thirds of the baseline's is no leak; shown with the decision"),
     Option(name="sources", ini_only=True, repeatable=True,
-        help="Files that groups, recipes and tests may read beside the games; nothing in them may be learnt from games "
-        "later than the first test date"),
+        help="Files, or patterns of them, that groups, recipes and tests may read beside the games; nothing in "
+        "them may be learnt from games later than the first test date"),
     Option(name="rehearse", cli_only=True, metavar="DATE",
         help="Run the leak check of the own tests for one date and show what differs; decides nothing"),
     Option(name="trusted-types", ini_only=True, repeatable=True,
