@@ -22,18 +22,15 @@ import os
 import random
 import re
 import sys
-import sysconfig
 from collections import defaultdict
 from enum import Enum
-from importlib import metadata
-from pathlib import Path
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pytest_nbaprops.code.installed import INSTALLED, own_packages
+from pytest_nbaprops.code.owners import is_own, is_project, library_version, maker
 from pytest_nbaprops.code.syntax import dotted_names, local_imports, tree_of
 from pytest_nbaprops.code.values import (
     READABLE,
@@ -49,11 +46,6 @@ from pytest_nbaprops.code.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-OWN_PACKAGE = __name__.partition(".")[0]
-# In the keys of fits and folds (walkforward/candidate.py), or nothing that computes.
-KNOWN_ELSEWHERE = frozenset(
-    {OWN_PACKAGE, "numpy", "pandas", "pyarrow", "sklearn", "xgboost", "pytest", "_pytest", "builtins"}
-)
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
 GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
@@ -168,14 +160,14 @@ class _Walk:
 
     def _code(self, obj: Any) -> Any:
         if not is_project(obj):
-            module, *name = _maker(obj)
+            module, *name = maker(obj)
             inside = getattr(obj, "__wrapped__", None) if isinstance(obj, FunctionType) else None
             wrapped = [self.describe(inside)] if isinstance(inside, FunctionType) and is_project(inside) else []
             registry = getattr(obj, "registry", None)  # of singledispatch, of a function for each type
             each = dict(registry) if isinstance(registry, MappingProxyType) else {}
             own = {kind: one for kind, one in each.items() if isinstance(one, FunctionType) and is_project(one)}
             others = [self._mapping(own)] if own else []
-            return ["library", ":".join([module, *name]), _library_version(module), *wrapped, *others]
+            return ["library", ":".join([module, *name]), library_version(module), *wrapped, *others]
         if isinstance(obj, FunctionType):
             return self._function(obj)
         tree = tree_of(obj)
@@ -280,62 +272,6 @@ class _Walk:
         if id(obj) not in _HELD:
             _HELD[id(obj)] = (obj, _held(obj))
         return _HELD[id(obj)][1]
-
-
-def is_project(obj: Any) -> bool:
-    """Whether a function, class or module is the project's or this package's, not the library's."""
-    if is_own(obj):
-        return True
-    name = _module_name(obj)
-    holder = obj if isinstance(obj, ModuleType) else sys.modules.get(name)
-    file = obj.__code__.co_filename if isinstance(obj, FunctionType) else getattr(holder, "__file__", None)
-    return name.partition(".")[0] not in sys.stdlib_module_names and file is not None and _outside_libraries(file)
-
-
-def is_own(obj: Any) -> bool:
-    """Whether a function, class or module is this package's."""
-    return _module_name(obj).partition(".")[0] == OWN_PACKAGE
-
-
-def _module_name(obj: Any) -> str:
-    return str(obj.__name__ if isinstance(obj, ModuleType) else obj.__module__)
-
-
-@functools.lru_cache(maxsize=512)
-def _outside_libraries(file: str) -> bool:
-    if file.startswith(own_packages()):
-        return True
-    path = Path(file)
-    libraries = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-    return not any(part in path.parts for part in INSTALLED) and not any(map(path.is_relative_to, libraries))
-
-
-def _maker(obj: Any) -> tuple[str, ...]:
-    """The module that made an object and its name there: what wraps another function goes by the name of that one."""
-    if isinstance(obj, FunctionType):
-        return str(obj.__globals__.get("__name__")), obj.__code__.co_qualname
-    return (_module_name(obj),) if isinstance(obj, ModuleType) else (_module_name(obj), obj.__qualname__)
-
-
-def _library_version(module: str) -> str | None:
-    """The version of the package that a module is of; None where it moves no result or is known anyway."""
-    package = module.partition(".")[0]
-    if package in sys.stdlib_module_names or package in KNOWN_ELSEWHERE:
-        return None
-    return _package_version(package)
-
-
-@functools.cache
-def _package_version(package: str) -> str | None:
-    """The installed version, else a digest of the package's own file."""
-    with contextlib.suppress(metadata.PackageNotFoundError):  # most are called as their package is
-        return metadata.version(package)
-    for one in metadata.distributions():  # by their texts: to look for each of their files would take longest of all
-        tops, files = (one.read_text("top_level.txt") or "").split(), f"\n{one.read_text('RECORD') or ''}"
-        if package in tops or (not tops and any(f"\n{package}{mark}" in files for mark in "/.")):
-            return one.version
-    file = getattr(sys.modules.get(package), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None
 
 
 def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
