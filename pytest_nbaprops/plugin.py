@@ -51,9 +51,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     known = early_config.known_args_namespace
     if os.environ.pop(REHEARSAL, None) is not None:
         return
-    if known.nbaprops_train:
-        # Read by the first library that brings OpenMP: threads that wait for one another sleep, and leave their cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if known.nbaprops_train and "OMP_WAIT_POLICY" not in os.environ:
+        # Read by the first library that brings OpenMP: threads that wait for one another soon sleep, and leave their
+        # cores; not at once, or many short loops (scikit-learn's boosting) take three times as long.
+        os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
     early_config.stash[variables_key] = dict(os.environ)  # without those that the project is about to set
     if known.nbaprops_train and not known.collectonly and not (known.help or known.version):
         from pytest_nbaprops.rootdir import forget_decision  # noqa: PLC0415 - only when training

@@ -121,6 +121,22 @@ def test_init_adds_to_the_settings_that_pytest_reads(tmp_path: Path, name: str, 
     assert (tmp_path / ".gitignore").read_text().startswith("*.pyc\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "line"), [("pytest.ini", "= data/game_logs"), ("pyproject.toml", '= "data/game_logs"')]
+)
+def test_init_takes_the_games_that_lie_where_they_are_exported_to(tmp_path: Path, name: str, line: str) -> None:
+    """Else the first command would decide on the simulated league."""
+    section = "[tool.pytest.ini_options]" if name == "pyproject.toml" else "[pytest]"
+    (tmp_path / name).write_text(f"{section}\n")
+    logs = tmp_path / "data" / "game_logs"
+    logs.mkdir(parents=True)
+    (logs / "2023-24.csv").touch()
+    run("init", str(tmp_path))
+    made = (tmp_path / name).read_text().splitlines()
+    assert f"nbaprops_data {line}" in made
+    assert not [text for text in made if "sample league" in text]
+
+
 def test_init_takes_an_empty_pytest_ini(tmp_path: Path) -> None:
     """It is what pytest reads, so the keys belong there."""
     (tmp_path / "pytest.ini").write_text("")

@@ -56,16 +56,22 @@ def test_looking_at_the_plan_takes_no_mlflow(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("theirs", "args", "policy"),
-    [(None, ["--nbaprops-train"], "PASSIVE"), ("ACTIVE", ["--nbaprops-train"], "ACTIVE"), (None, [], None)],
+    [
+        (None, ["--nbaprops-train"], "PASSIVE 1000"),
+        ("ACTIVE", ["--nbaprops-train"], "ACTIVE None"),
+        (None, [], "None None"),
+    ],
 )
 def test_waiting_threads_sleep_while_a_session_trains(
-    project: Path, monkeypatch: pytest.MonkeyPatch, theirs: str | None, args: list[str], policy: str | None
+    project: Path, monkeypatch: pytest.MonkeyPatch, theirs: str | None, args: list[str], policy: str
 ) -> None:
     """From before the first conftest on, which may import what brings OpenMP; what the user sets stays."""
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if theirs is not None:
         monkeypatch.setenv("OMP_WAIT_POLICY", theirs)
-    (project / "conftest.py").write_text("import os\nprint('policy', os.environ.get('OMP_WAIT_POLICY'))\n")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    said = "*map(os.environ.get, ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'))"
+    (project / "conftest.py").write_text(f"import os\nprint('policy', {said})\n")
     done = run(project, "-s", *args, "--nbaprops-test=nonsense")
     assert f"policy {policy}" in done.stdout, done.stdout
 

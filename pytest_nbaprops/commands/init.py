@@ -18,10 +18,11 @@ KEYS: Final = {
 }
 """Ini keys and their lines."""
 
-HINT: Final = """\
+EXPORTED: Final = "data/game_logs"
+HINT: Final = f"""\
 # Game logs in the stats.nba.com LeagueGameLog schema: a CSV or Parquet file, a folder or a glob.
 # Without this line the simulated sample league is used.
-# nbaprops_data = data/game_logs
+# nbaprops_data = {EXPORTED}
 """
 
 IGNORED: Final = (".nbaprops/", "nbaprops-report/", "mlflow.db", "mlruns/", "mlartifacts/", "/champion/")
@@ -140,13 +141,21 @@ class PytestSettings:
         first = (names or ["tests"])[0].strip("/")
         return "tests" if first in ("", ".") or any(sign in first for sign in "*?[") else first
 
+    def _hint(self) -> str:
+        """About the data; what lies where README puts it is taken."""
+        exported = self.path.parent / EXPORTED
+        there = exported.is_dir() and any(path.suffix in (".csv", ".parquet") for path in exported.iterdir())
+        if not there:
+            return HINT
+        return f'nbaprops_data = "{EXPORTED}"\n' if self.path.suffix == ".toml" else f"nbaprops_data = {EXPORTED}\n"
+
     def with_keys(self) -> str | None:
         """The file's text with the keys that it lacks, right under the section's name; None if it lacks none."""
         missing = {name: lines for name, lines in KEYS.items() if name not in self.known}
         if not missing:
             return None
         toml = self.path.suffix == ".toml"
-        added = HINT if "nbaprops_data" not in self.known else ""
+        added = self._hint() if "nbaprops_data" not in self.known else ""
         for name, lines in missing.items():
             if len(lines) == 1:
                 added += f'{name} = "{lines[0]}"\n' if toml else f"{name} = {lines[0]}\n"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pytest_nbaprops.leaks.leak import UNDECLARED
 from pytest_nbaprops.reports.text import plain
 from pytest_nbaprops.reports.wording import Document, has_nothing_to_register, is_the_champion, leading
 
@@ -19,6 +20,7 @@ _STOPPING: Final = {
 }
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
 _NAMED: Final = {"model_name": "--model", "tracking_uri": "--tracking-uri"}
+_KEPT: Final = re.compile(": (marked xfail|skipped|fixture error|error in teardown|worker crashed)")
 _COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
 
@@ -78,12 +80,19 @@ def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
 
 def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     if leader["leaks"]:
-        names = sorted({str(leak.get("group", "a feature group")) for leak in leader["leaks"]})
-        return [Step(text=f"Mend the leak in {', '.join(names)}, then run again", command=_again(document))]
+        undeclared = _groups(leak for leak in leader["leaks"] if leak.get("kind") == UNDECLARED)
+        leaking = [name for name in _groups(leader["leaks"]) if name not in undeclared]
+        declare = f", declare what {', '.join(undeclared)} hangs on" if undeclared else ""
+        text = f"Mend the leak in {', '.join(leaking)}{declare}, then run again"
+        return [Step(text=text, command=_again(document))]
     if leader["folds"]["failed"]:
-        return [Step(text="Run only the folds that failed", command=f"{_again(document)} --lf")]
+        return [Step(text="Mend what failed, then run again; stored folds cost nothing", command=_again(document))]
     steps = [Step(text="Change features or parameters, then run again", command=_again(document))]
     return [*_compare(document, leader), *steps]
+
+
+def _groups(leaks: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted({str(leak.get("group", "a feature group")) for leak in leaks})
 
 
 def _compare(document: Document, leader: Mapping[str, Any]) -> list[Step]:
@@ -101,6 +110,8 @@ def _inconclusive(document: Document, leader: Mapping[str, Any]) -> list[Step]:
     reasons = " ".join(map(str, document["reasons"]))
     if leader["folds"]["missing"]:
         text = "Run every fold: a part is never a decision, and stored folds cost nothing"
+        if _KEPT.search(reasons):
+            text = "Mend what keeps folds from a result, or leave their dates out of the test, then run again"
         return [Step(text=text, command=_again(document))]
     if "test more dates" in reasons:
         return [Step(text="Test at least 20 game dates", command=_again(document, test="last 160 dates"))]

@@ -14,7 +14,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +28,7 @@ import joblib
 import joblib.parallel
 import pytest
 from joblib.externals import loky
+from threadpoolctl import threadpool_limits
 
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.leaks.leak import detail_of
@@ -143,7 +144,9 @@ def _end_with(parent: int) -> None:
 def _tame_joblib() -> None:
     """What joblib keeps on disk is computed anew: a cache that is right changes nothing, and a stale one shows.
 
-    That it has no workers here is no reason to say that there is one core, and scikit-learn sums by their number.
+    That it has no workers here is no reason to say that there is one core, and scikit-learn sums by their number; and
+    what workers would compute is computed with the threads that each of them would have: neighbours, for one, come out
+    otherwise on another number.
     """
     joblib.cpu_count = joblib.parallel.cpu_count = loky.cpu_count
     real = joblib.Memory.__init__
@@ -152,6 +155,26 @@ def _tame_joblib() -> None:
         real(self, None, *rest, **named)
 
     joblib.Memory.__init__ = __init__
+    joblib.Parallel.__init__, joblib.Parallel.__call__ = _noting_processes(joblib.Parallel.__init__), _as_a_worker
+
+
+def _noting_processes(real: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: Any, *rest: Any, **named: Any) -> None:  # noqa: N807
+        real(self, *rest, **named)
+        threads = named.get("prefer") == "threads" or named.get("require") == "sharedmem"
+        self.has_processes = not threads and named.get("backend") not in ("threading", "sequential")
+
+    return __init__
+
+
+def _as_a_worker(parallel: Any, iterable: Any, *, real: Callable[..., Any] = joblib.Parallel.__call__) -> Any:
+    """Compute it here, with the threads that one of its processes would have."""
+    wanted = parallel.n_jobs or 1
+    processes = wanted if wanted > 0 else max(1, loky.cpu_count() + 1 + wanted)
+    if processes == 1 or not parallel.has_processes or parallel.return_generator:
+        return real(parallel, iterable)
+    with threadpool_limits(int(os.environ.get("OMP_NUM_THREADS") or max(1, loky.cpu_count() // processes))):
+        return real(parallel, iterable)
 
 
 def _assert_nothing(*modules: str) -> None:

@@ -160,6 +160,34 @@ def test_a_part_of_the_folds_is_run_whole_next() -> None:
     assert wording.headline(document) == "INCONCLUSIVE: 1 of 160 folds ran, and a part is never a decision"
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("folds 2024-01-06: not selected", "Run every fold"),
+        ("folds 2024-01-06: did not run", "Run every fold"),
+        ("fold 2024-01-06: skipped: bad night", "Mend what keeps folds from a result"),
+        ("folds 2024-01-05, 2024-01-06 and 18 more: marked xfail (known weak)", "Mend what keeps folds from a result"),
+        ("fold 2024-01-06: fixture error: RuntimeError: no connection", "Mend what keeps folds from a result"),
+    ],
+)
+def test_who_keeps_folds_from_a_result_is_not_sent_in_a_circle(reason: str, said: str) -> None:
+    """The same command would give the same answer for ever."""
+    folds = {"planned": 20, "executed": 19, "cached": 0, "failed": 0, "missing": 1}
+    part = candidate_of(verdict="INCONCLUSIVE", folds=folds, reasons=[reason])
+    [step] = next_steps(document_of(part, verdict="INCONCLUSIVE", reasons=[reason]))
+    assert step.text.startswith(said)
+
+
+def test_what_is_wrong_is_mended_before_anything_runs_again() -> None:
+    """Stored folds cost nothing: a part would be no decision. What only reads a file is declared."""
+    folds = {"planned": 20, "executed": 19, "cached": 0, "failed": 1, "missing": 0}
+    [step] = next_steps(document_of(candidate_of(verdict="REJECT", folds=folds), verdict="REJECT"))
+    assert (step.text.partition(",")[0], step.command) == ("Mend what failed", "pytest --nbaprops-train -n 2")
+    leaks = [{"group": "h2h", "kind": "needs outcomes"}, {"group": "travel", "kind": "undeclared source"}]
+    [step] = next_steps(document_of(candidate_of(verdict="REJECT", leaks=leaks), verdict="REJECT"))
+    assert step.text == "Mend the leak in h2h, declare what travel hangs on, then run again"
+
+
 def test_counts_have_no_decimals() -> None:
     """200 bets are 200."""
     made = summary_text(
