@@ -178,9 +178,7 @@ class _Reader(OptionValues):
         words = (word for line in self.lines("sources") for word in shlex.split(line, posix=os.name == "posix"))
         for text in (word.removesuffix(",") for word in words):
             path = os.path.normpath(self.ini_folder / Path(text).expanduser())
-            anchor = Path(path).anchor
-            found = [path] if Path(path).is_file() else Path(anchor).glob(path.removeprefix(anchor))
-            files = sorted(str(file) for file in map(Path, found) if file.is_file())
+            files = [path] if Path(path).is_file() else _matching(path)
             if not files:
                 raise SettingsError(
                     f"nbaprops_sources: {text!r} is no file ({path}); name files (config.yaml) or patterns (config/*), "
@@ -325,3 +323,12 @@ def column_map(lines: tuple[str, ...]) -> dict[str, str]:
             raise SettingsError(f"nbaprops_columns: {line!r} maps a column a second time; keep one line per column")
         mapping[theirs] = ours
     return mapping
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files of an absolute pattern; none for what is no pattern."""
+    anchor = Path(pattern).anchor
+    try:
+        return sorted(str(path) for path in Path(anchor).glob(pattern.removeprefix(anchor)) if path.is_file())
+    except ValueError:  # `**` beside other characters, or nothing at all
+        return []

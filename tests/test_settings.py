@@ -58,7 +58,7 @@ def test_files_are_declared_by_name_or_by_pattern(pytester: pytest.Pytester) -> 
     ):
         found = settings(pytester, ini=f"nbaprops_sources = {line}\n").sources
         assert found == tuple(str(folder / name) for name in expected)
-    for line in ("config", "config/*.json", "missing.yaml"):
+    for line in ("config", "config/*.json", "missing.yaml", "config/a**.json", "/"):
         with pytest.raises(pytest.UsageError, match=r"is no file .* name files .* or patterns"):
             settings(pytester, ini=f"nbaprops_sources = {line}\n")
 

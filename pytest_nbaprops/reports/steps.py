@@ -79,14 +79,16 @@ def _criteria(document: Document, leader: Mapping[str, Any]) -> list[str]:
 
 
 def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
-    if leader["leaks"]:
-        undeclared = _groups(leak for leak in leader["leaks"] if leak.get("kind") == UNDECLARED)
-        leaking = [name for name in _groups(leader["leaks"]) if name not in undeclared]
-        declare = f", declare what {', '.join(undeclared)} hangs on" if undeclared else ""
-        text = f"Mend the leak in {', '.join(leaking)}{declare}, then run again"
-        return [Step(text=text, command=_again(document))]
-    if leader["folds"]["failed"]:
-        return [Step(text="Mend what failed, then run again; stored folds cost nothing", command=_again(document))]
+    undeclared = _groups(leak for leak in leader["leaks"] if leak.get("kind") == UNDECLARED)
+    leaking = [name for name in _groups(leader["leaks"]) if name not in undeclared]
+    to_do = [
+        *([f"mend the leak in {', '.join(leaking)}"] if leaking else []),
+        *(["mend what failed"] if leader["folds"]["failed"] else []),
+        *([f"declare what {', '.join(undeclared)} hangs on"] if undeclared else []),
+    ]
+    if to_do:
+        text = ", ".join([*to_do, "then run again; stored folds cost nothing"])
+        return [Step(text=text[0].upper() + text[1:], command=_again(document))]
     steps = [Step(text="Change features or parameters, then run again", command=_again(document))]
     return [*_compare(document, leader), *steps]
 

@@ -178,14 +178,27 @@ def test_who_keeps_folds_from_a_result_is_not_sent_in_a_circle(reason: str, said
     assert step.text.startswith(said)
 
 
-def test_what_is_wrong_is_mended_before_anything_runs_again() -> None:
-    """Stored folds cost nothing: a part would be no decision. What only reads a file is declared."""
-    folds = {"planned": 20, "executed": 19, "cached": 0, "failed": 1, "missing": 0}
-    [step] = next_steps(document_of(candidate_of(verdict="REJECT", folds=folds), verdict="REJECT"))
-    assert (step.text.partition(",")[0], step.command) == ("Mend what failed", "pytest --nbaprops-train -n 2")
-    leaks = [{"group": "h2h", "kind": "needs outcomes"}, {"group": "travel", "kind": "undeclared source"}]
-    [step] = next_steps(document_of(candidate_of(verdict="REJECT", leaks=leaks), verdict="REJECT"))
-    assert step.text == "Mend the leak in h2h, declare what travel hangs on, then run again"
+LEAK, READS = {"group": "h2h", "kind": "needs outcomes"}, {"group": "travel", "kind": "undeclared source"}
+
+
+@pytest.mark.parametrize(
+    ("leaks", "failed", "said"),
+    [
+        ([LEAK], 0, "Mend the leak in h2h"),
+        ([], 1, "Mend what failed"),
+        ([LEAK, READS], 0, "Mend the leak in h2h, declare what travel hangs on"),
+        ([READS], 1, "Mend what failed, declare what travel hangs on"),
+        ([LEAK, READS], 1, "Mend the leak in h2h, mend what failed, declare what travel hangs on"),
+    ],
+)
+def test_what_is_wrong_is_mended_before_anything_runs_again(
+    leaks: list[dict[str, str]], failed: int, said: str
+) -> None:
+    """A part would be no decision. What only reads a file is declared."""
+    folds = {"planned": 20, "executed": 20 - failed, "cached": 0, "failed": failed, "missing": 0}
+    [step] = next_steps(document_of(candidate_of(verdict="REJECT", folds=folds, leaks=leaks), verdict="REJECT"))
+    assert step.text == f"{said}, then run again; stored folds cost nothing"
+    assert step.command == "pytest --nbaprops-train -n 2"
 
 
 def test_counts_have_no_decimals() -> None:
