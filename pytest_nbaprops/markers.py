@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.gate.criteria import parse_criterion
+from pytest_nbaprops.gate.criteria import asked_criteria
 from pytest_nbaprops.options import MARKER_SIGNATURE
 from pytest_nbaprops.walkforward.windows import parse_test_window, parse_train_window
 
@@ -88,4 +88,5 @@ def promotion_criteria(args: tuple[object, ...], kwargs: Mapping[str, object], w
     """
     if kwargs or not args or not all(isinstance(text, str) for text in args):
         raise SettingsError(f"{where}: promotion takes criteria as texts, such as promotion('mae < baseline')")
-    return tuple(parse_criterion(str(text), option=f"{where}: promotion(…)").expression for text in args)
+    asked = asked_criteria(map(str, args), option=f"{where}: promotion(…)")
+    return tuple(criterion.expression for criterion in asked)

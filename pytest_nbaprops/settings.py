@@ -15,7 +15,7 @@ import pytest
 
 from pytest_nbaprops.data.kinds import parse_kinds
 from pytest_nbaprops.errors import SettingsError
-from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, parse_criterion
+from pytest_nbaprops.gate.criteria import DEFAULT_CRITERIA, asked_criteria
 from pytest_nbaprops.markers import without_repeats
 from pytest_nbaprops.market.settings import MarketSettings, read_kelly, read_min_edge, read_rule, read_snapshot
 from pytest_nbaprops.options import RUN_NAME_FIELDS, OptionValues
@@ -301,8 +301,8 @@ class _Reader(OptionValues):
         """An empty ini list stays empty: no criteria is a verdict (inconclusive), not a default."""
         if self.raw("criterion") is None:
             return DEFAULT_CRITERIA
-        option = self.spelled("criterion")
-        return tuple(parse_criterion(text, option=option).expression for text in self.lines("criterion"))
+        asked = asked_criteria(self.lines("criterion"), option=self.spelled("criterion"))
+        return tuple(criterion.expression for criterion in asked)
 
     def tracking_uri(self) -> str:
         """Relative sqlite files belong to the rootdir (ini, default) or the working directory (command line)."""

@@ -84,13 +84,12 @@ def _show(done: PromotionResult, style: str) -> None:
 
 def _check_use(alias: str, criteria: Sequence[str]) -> None:
     """What is wrong with the command line alone is wrong use."""
-    from pytest_nbaprops.gate.criteria import parse_criterion  # noqa: PLC0415 - pandas only where it is needed
+    from pytest_nbaprops.gate.criteria import asked_criteria  # noqa: PLC0415 - pandas only where it is needed
     from pytest_nbaprops.registry.versions import alias_name  # noqa: PLC0415 - MLflow takes 1.5 s
 
     try:
         alias_name(alias)
-        for text in criteria:
-            parse_criterion(text, option="--criteria")
+        asked_criteria(criteria, option="--criteria")
     except NBAPropsError as error:
         raise click.UsageError(str(error)) from None
 

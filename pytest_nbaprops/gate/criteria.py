@@ -25,6 +25,7 @@ MORE_IS_BETTER: Final = (
     "r2", "within_3_pct", "within_5_pct", "within_10_pct", "roi", "win_rate", "clv", "profit", "beyond_line",
     "n_predictions",
 )  # fmt: skip
+SIGNED: Final = "bias"  # best at 0
 REFERENCES = ("baseline", "champion", "market")
 DEFAULT_CRITERIA = ("mae < baseline", "mae <= champion + 0.02")
 GRAMMAR = "METRIC[SLICE] OP TERM with OP one of < <= > >= and TERM a number or baseline|champion|market ± a number"
@@ -128,6 +129,21 @@ def _parsed(text: str) -> Criterion:
     )
 
 
+def asked_criteria(texts: Iterable[str], *, option: str = OPTION) -> tuple[Criterion, ...]:
+    """The criteria that somebody asks for; SettingsError, one line, where one cannot be read or bounds half a bias."""
+    parsed = tuple(parse_criterion(text, option=option) for text in texts)
+    for one in (criterion for criterion in parsed if criterion.metric == SIGNED):
+        ends = {other.wants_more for other in parsed if (other.metric, other.slice) == (SIGNED, one.slice)}
+        if len(ends) == 1:
+            rows = f"[{one.slice}]" if one.slice else ""
+            other_end = f"{SIGNED}{rows} {'<=' if one.wants_more else '>='} {-one.number:g}"
+            raise SettingsError(
+                f"{option} {one.expression!r}: a model that is far off the other way passes, since the bias has a sign;"
+                f" add {other_end!r}"
+            )
+    return parsed
+
+
 def parse_criteria(texts: Iterable[str]) -> tuple[Criterion, ...]:
     """All criteria in the order given, repeated ones once."""
     parsed = tuple(parse_criterion(text) for text in texts)
@@ -206,6 +222,10 @@ def _refuse_pointless(metric: str, bound: Bound | None, reference: Reference | N
 def _refuse_backwards(metric: str, bound: Bound | None, operator: str, reference: Reference | None) -> None:
     """What asks for a worse model than the reference, or trusts in the end of an interval that flatters."""
     if metric not in (*LESS_IS_BETTER, *MORE_IS_BETTER):
+        if reference is not None and metric in (*POINT_METRICS, *MARKET_METRICS):
+            raise _UnreadableError(
+                f"neither less nor more {metric} is better than that of {reference}; bound it by numbers"
+            )
         return
     less = metric in LESS_IS_BETTER
     better, sure = ("<", "high") if less else (">", "low")

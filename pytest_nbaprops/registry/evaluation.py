@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from pytest_nbaprops.errors import InconclusiveError, SettingsError, did_you_mean
-from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER, Criterion, parse_criterion
+from pytest_nbaprops.gate.criteria import LESS_IS_BETTER, MORE_IS_BETTER, Criterion, asked_criteria
 from pytest_nbaprops.gate.evaluate import Subject
 from pytest_nbaprops.gate.evaluate import evaluate as judged
 from pytest_nbaprops.gate.rows import KEYS, keyed
@@ -53,8 +53,8 @@ def evaluate_version(  # noqa: PLR0913 - what its run has kept, what is asked, a
         subject = replace(subject, rows=rows)
     except InconclusiveError as problem:
         subject = replace(subject, incomplete=str(problem))
-    criteria = [parse_criterion(text) for text in expressions(requirements)]
-    results = [_consistent(judged(criterion, subject), criterion, metrics, subject) for criterion in criteria]
+    asked = asked_criteria(expressions(requirements))
+    results = [_consistent(judged(criterion, subject), criterion, metrics, subject) for criterion in asked]
     judgements = [{**result.to_dict(), "passed": result.outcome is Outcome.PASSED} for result in results]
     return [{name: row[name] for name in _SHOWN} for row in judgements]
 
@@ -89,7 +89,7 @@ def all_pass(results: Sequence[Mapping[str, Any]]) -> bool:
 
 def evaluate(metrics: Mapping[str, float], requirements: Requirements) -> list[dict[str, Any]]:
     """One result for each criterion: `expression`, `metric`, `value`, `threshold`, `passed`, `outcome`, `reason`."""
-    return [_result(parse_criterion(text), metrics) for text in expressions(requirements)]
+    return [_result(criterion, metrics) for criterion in asked_criteria(expressions(requirements))]
 
 
 def expressions(requirements: Requirements) -> list[str]:

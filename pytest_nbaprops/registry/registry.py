@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from pytest_nbaprops.registry.versions import (
     version_as_champion,
 )
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.artifacts import CHAMPION, PREDICTIONS
+from pytest_nbaprops.tracking.artifacts import CHAMPION, PREDICTIONS, read_predictions
 from pytest_nbaprops.tracking.connection import Store, as_store
 from pytest_nbaprops.tracking.registering import register, version_of_content
 
@@ -65,17 +64,15 @@ class ModelRegistry:
         """The predictions that the version's run kept (`predictions.parquet`).
 
         Raises:
-            TrackingError: It kept none, they can't be read, or an old run's may be another model's.
+            TrackingError: It kept none, they can't be read, are not those that it stored, or an old run's may be
+                another model's.
         """
         if champion.run_id is None:
             raise TrackingError(f"{champion.name} {champion.label} names no run, so its predictions are unknown")
-        with (
-            tempfile.TemporaryDirectory(prefix="nbaprops-") as folder,
-            self.store.calling(f"read the predictions of {champion.name} {champion.label}", artifacts=True) as client,
-        ):
+        with self.store.calling(f"read the predictions of {champion.name} {champion.label}", artifacts=True) as client:
             if (doubt := client.get_run(champion.run_id).data.tags.get(tags.IMPORTED_DOUBT)) is not None:
                 raise TrackingError(f"whether the predictions of {champion.label} are its own is not known: {doubt}")
-            return pd.read_parquet(client.download_artifacts(champion.run_id, PREDICTIONS, folder), engine="pyarrow")
+            return read_predictions(client, champion.run_id)
 
     def walked_again(self, model_name: str, version: str, champion: str | None) -> pd.DataFrame | None:
         """What the champion predicts for the version's player-games, where the version's session walked it again."""
@@ -83,8 +80,7 @@ class ModelRegistry:
             run_id, name = run_of(known_version(client, model_name, version)), CHAMPION.format(champion)
             if run_id is None or all(file.path != name for file in client.list_artifacts(run_id)):
                 return None
-            with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
-                return pd.read_parquet(client.download_artifacts(run_id, name, folder), engine="pyarrow")
+            return read_predictions(client, run_id, name)
 
     def history(self, model_name: str, alias: str | None = None) -> list[Tenure]:
         """Who had the alias (None: any alias) when, the newest first; told by the versions' own tags."""

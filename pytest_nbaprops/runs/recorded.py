@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
 from pytest_nbaprops.data.digest import DatasetDigest
 from pytest_nbaprops.errors import NBAPropsError
 from pytest_nbaprops.tracking import provenance
-from pytest_nbaprops.tracking.artifacts import PREDICTIONS
+from pytest_nbaprops.tracking.artifacts import PREDICTIONS, read_predictions
 from pytest_nbaprops.tracking.connection import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
@@ -65,7 +67,9 @@ def read_run(store: Store, run_id: str, run_name: str) -> Recorded:
             f"{document.get('schema_version')}, here {provenance.SCHEMA_VERSION}); repeat it with pytest-nbaprops "
             f"{document.get('libraries', {}).get('pytest-nbaprops', 'of that time')}"
         )
-    predictions = pd.read_parquet(io.BytesIO(_artifact(store, run_id, run_name, PREDICTIONS)))
+    with store.calling(f"read {PREDICTIONS} of the run {run_id}", artifacts=True) as client:
+        _expect(client, run_id, run_name, PREDICTIONS)
+        predictions = read_predictions(client, run_id)
     return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=predictions)
 
 
@@ -74,12 +78,16 @@ def _artifact(store: Store, run_id: str, run_name: str, name: str) -> bytes:
         tempfile.TemporaryDirectory() as folder,
         store.calling(f"read {name} of the run {run_id}", artifacts=True) as client,
     ):
-        if name in {entry.path for entry in client.list_artifacts(run_id)}:
-            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
-    raise ReproduceError(
-        f"the run {run_name} ({run_id}) has no {name}: only runs that pytest --nbaprops-train made, and that "
-        "predicted at least one fold, can be repeated"
-    )
+        _expect(client, run_id, run_name, name)
+        return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+
+
+def _expect(client: MlflowClient, run_id: str, run_name: str, name: str) -> None:
+    if name not in {entry.path for entry in client.list_artifacts(run_id)}:
+        raise ReproduceError(
+            f"the run {run_name} ({run_id}) has no {name}: only runs that pytest --nbaprops-train made, and that "
+            "predicted at least one fold, can be repeated"
+        )
 
 
 # then and now

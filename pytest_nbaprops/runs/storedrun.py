@@ -13,7 +13,7 @@ import pandas as pd
 
 from pytest_nbaprops.features.lineage import Lineage
 from pytest_nbaprops.tracking import tags
-from pytest_nbaprops.tracking.artifacts import LINEAGE, PREDICTIONS
+from pytest_nbaprops.tracking.artifacts import LINEAGE, PREDICTIONS, read_predictions
 from pytest_nbaprops.tracking.connection import Store
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def with_files(store: Store, run: StoredRun) -> StoredRun:
             document = json.loads(Path(client.download_artifacts(run.run_id, LINEAGE)).read_text(encoding="utf-8"))
             lineage = document if isinstance(document, dict) else None
         if PREDICTIONS in there:
-            predictions = pd.read_parquet(client.download_artifacts(run.run_id, PREDICTIONS), engine="pyarrow")
+            predictions = read_predictions(client, run.run_id)
     return replace(run, lineage=lineage, predictions=predictions)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,13 @@ import pandas as pd
 from pytest_nbaprops.errors import InconclusiveError, TrackingError
 from pytest_nbaprops.gate.rows import keyed
 from pytest_nbaprops.spreadsheet import without_formulas
+from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.quiet import quiet
+from pytest_nbaprops.wholefile import file_digest
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from pytest_nbaprops.tracking.connection import Store
 
 DECISION, SUMMARY, REPORT = "decision.json", "summary.md", "report.html"
@@ -36,6 +42,20 @@ def write_predictions(frame: pd.DataFrame, folder: Path) -> Path:
     path = folder / PREDICTIONS
     frame.to_parquet(path, engine="pyarrow", index=False)
     return path
+
+
+def read_predictions(client: MlflowClient, run_id: str, name: str = PREDICTIONS) -> pd.DataFrame:
+    """Predictions that a run has kept.
+
+    Raises:
+        TrackingError: They are not those that it stored, as far as it says which these were.
+    """
+    stored = client.get_run(run_id).data.tags.get(f"{tags.FILE_DIGEST}{name}")
+    with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+        path = Path(client.download_artifacts(run_id, name, folder))
+        if stored not in {None, file_digest(path)}:
+            raise TrackingError(f"{name} of the run {run_id} was changed after the run had stored it")
+        return pd.read_parquet(path, engine="pyarrow")
 
 
 def importance_table(names: Sequence[str] | pd.Series, values: Sequence[float] | None) -> pd.DataFrame:
@@ -72,7 +92,7 @@ def write_importance(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     return csv, png
 
 
-class RunFiles:
+class RunFiles(ABC):
     """A run that may be open, and what the tracker stores as files of it."""
 
     def __init__(self, store: Store) -> None:
@@ -94,16 +114,22 @@ class RunFiles:
     def is_open(self) -> bool:
         return self._run_id is not None
 
+    @abstractmethod
+    def set_tags(self, values: Mapping[str, object]) -> None:
+        """Keep tags for the next flush."""
+
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Store one file under its own name, in `folder` of the run's artifacts."""
         with self.store.calling(f"store {Path(path).name}", artifacts=True) as client:
             client.log_artifact(self.run_id, str(path), folder)
 
     def log_artifacts(self, directory: str | Path) -> None:
-        with self.store.calling(
-            f"store {len(list(Path(directory).iterdir()))} files or folders of the run", artifacts=True
-        ) as client:
+        """Store all files of a folder; which predictions they are is a tag."""
+        files = [*Path(directory).iterdir()]
+        with self.store.calling(f"store {len(files)} files or folders of the run", artifacts=True) as client:
             client.log_artifacts(self.run_id, str(directory))
+        kept = [file for file in files if fnmatch(file.name, CHAMPION.format("*")) or file.name == PREDICTIONS]
+        self.set_tags({f"{tags.FILE_DIGEST}{file.name}": file_digest(file) for file in kept})
 
     def log_json(self, document: Mapping[str, Any], name: str) -> None:
         """Store the document as a JSON file of this name; NaN and infinity are refused."""
@@ -144,6 +170,4 @@ class RunFiles:
         _ = self.run_id
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             yield Path(folder)
-            names = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
-            with self.store.calling(f"store {names}", artifacts=True) as client:
-                client.log_artifacts(self.run_id, folder)
+            self.log_artifacts(folder)

@@ -23,6 +23,7 @@ FEATURE_VERSION = "feature_version"  # content id of the feature set
 # columns that the champion of the day does not have; no param, since a resumed run may meet another champion
 N_NEW_FEATURES = "n_new_features"
 NOT_FINITE = "nbaprops.not_finite"  # metrics that were NaN or infinite and therefore not stored
+FILE_DIGEST = "nbaprops.sha256."  # <file>: SHA-256 of predictions as they were stored
 BASELINE_RUN = "nbaprops.baseline_run"  # the run it was compared with
 
 # run and version

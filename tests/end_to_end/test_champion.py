@@ -13,6 +13,7 @@ import pytest
 
 from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
 from pytest_nbaprops.registry.registry import ModelRegistry
+from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import connect
 from tests.end_to_end.conftest import CONFTEST, Report, Session, Train
 
@@ -78,14 +79,23 @@ def test_what_a_rollback_took_is_not_given_back_by_itself(train: Train, project:
     assert "v2 has the alias 'Production', and aliases are in lower case here" in against(session)["reason"]
 
 
+@pytest.mark.parametrize(
+    ("old", "why"), [(False, "was changed after the run had stored it"), (True, "its stored predictions have MAE")]
+)
 @pytest.mark.usefixtures("promoted")
-def test_stored_predictions_are_those_that_it_was_judged_by(train: Train, project: pytest.Pytester) -> None:
-    """Whoever makes the champion worse by its file finds it walked forward again."""
+def test_stored_predictions_are_those_that_it_was_judged_by(
+    train: Train, project: pytest.Pytester, why: str, *, old: bool
+) -> None:
+    """Whoever makes the champion worse by its file finds it walked forward again; old runs say no digest of it."""
     (kept,) = project.path.glob("mlartifacts/*/*/artifacts/predictions.parquet")
     worse = pd.read_parquet(kept)
     worse.assign(predicted=worse["predicted"] + 9.0).to_parquet(kept)
+    if old:
+        store = connect(f"sqlite:///{project.path / 'mlflow.db'}")
+        store.client.delete_tag(kept.parents[1].name, f"{tags.FILE_DIGEST}{kept.name}")
     session = train(*OTHER)
-    assert "walked forward again in this session: its stored predictions have MAE" in notes(session)
+    assert why in notes(session)
+    assert "the champion v1 was walked forward again in this session" in notes(session)
     assert against(session)["threshold"] < 7.0
 
 

@@ -12,6 +12,7 @@ from pytest_nbaprops.errors import SettingsError
 from pytest_nbaprops.gate.criteria import (
     DEFAULT_CRITERIA,
     Criterion,
+    asked_criteria,
     parse_criteria,
     parse_criterion,
     refuse_unknown_metric,
@@ -66,6 +67,8 @@ def test_the_grammar_is_read(text: str, parts: tuple[object, ...] | None) -> Non
         ("mae.high < champion", "goes with a number"),
         ("n_predictions >= champion", "both predict the same player-games"),
         ("mae > baseline", "less mae is better: who beats baseline has mae < baseline"),
+        ("bias < baseline", "neither less nor more bias is better than that of baseline"),
+        ("coverage80 >= champion", "neither less nor more coverage80 is better"),
         ("mae[line] >= market - 0.2", "who beats market has mae < market"),
         ("r2 < champion", "more r2 is better: who beats champion has r2 > champion"),
         ("mae.low <= 6.2", "the end of the interval that flatters; what is known is mae.high"),
@@ -105,6 +108,23 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         assert isinstance(parse_criterion(text), Criterion)
     except SettingsError as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017 - both ends are fine
+
+
+@pytest.mark.parametrize(
+    ("texts", "added"),
+    [
+        (["mae <= 6", "bias <= 1"], "add 'bias >= -1'"),
+        (["bias[home].low > -0.5", "bias < 1", "bias > -1"], "add 'bias[home] <= 0.5'"),
+        (["bias <= 1", "bias.low >= -1"], None),
+    ],
+)
+def test_a_bias_is_bounded_on_both_sides(texts: list[str], added: str | None) -> None:
+    """A model that predicts nothing but 0 has a bias of -27."""
+    if added is None:
+        assert len(asked_criteria(texts)) == len(texts)
+        return
+    with pytest.raises(SettingsError, match=re.escape(added)):
+        asked_criteria(texts)
 
 
 def test_the_expression_is_as_typed() -> None:

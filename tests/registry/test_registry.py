@@ -14,9 +14,11 @@ from pytest_nbaprops.registry.moves import Promotion
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.registry.versions import alias_name
 from pytest_nbaprops.tracking import tags
+from pytest_nbaprops.tracking.artifacts import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from xgboost import XGBRegressor
 
@@ -283,6 +285,21 @@ def test_the_champions_predictions_come_back(
     assert champion is not None
     assert champion.is_known
     pd.testing.assert_frame_equal(registry.load_predictions(champion), predictions)
+
+
+def test_predictions_that_were_changed_later_are_refused(
+    registry: ModelRegistry, log: Callable[[str], str], predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Who forges a column makes the champion, or the reference beside it, as bad as he likes."""
+    version = registry.register_model(log("c1"), "League")
+    registry.promote_model("League", version, "staging")
+    champion = registry.champion("League", "staging")
+    assert champion is not None
+    assert champion.run_id is not None
+    predictions.assign(predicted=0.0).to_parquet(tmp_path / PREDICTIONS, index=False)
+    registry.store.client.log_artifact(champion.run_id, str(tmp_path / PREDICTIONS))
+    with pytest.raises(TrackingError, match="was changed after the run had stored it"):
+        registry.load_predictions(champion)
 
 
 def test_lost_predictions_are_a_reason(
