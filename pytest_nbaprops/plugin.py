@@ -12,6 +12,7 @@ import pytest
 
 from pytest_nbaprops import hookspecs, options
 from pytest_nbaprops.autologging import autologging_off
+from pytest_nbaprops.code.conftests import note_conftest
 from pytest_nbaprops.processes import REHEARSAL, lasting, thread_share
 from pytest_nbaprops.session.fixtures import (
     asks_for_fold,
@@ -43,6 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_plugin_registered(plugin: object) -> None:
+    note_conftest(plugin)
 
 
 @pytest.hookimpl(tryfirst=True)

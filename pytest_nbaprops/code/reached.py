@@ -24,14 +24,17 @@ import re
 import sys
 from collections import defaultdict
 from enum import Enum
+from pathlib import Path
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from pytest_nbaprops.code.effects import effects_of, imported_by, module_of, named_in, sources_of
+from pytest_nbaprops.code.installed import INSTALLED
 from pytest_nbaprops.code.owners import is_own, is_project, library_version, maker
-from pytest_nbaprops.code.syntax import dotted_names, local_imports, tree_of
+from pytest_nbaprops.code.syntax import dotted_names, imported_by_name, local_imports, tree_of, tree_of_file
 from pytest_nbaprops.code.values import (
     READABLE,
     SCALARS,
@@ -44,7 +47,7 @@ from pytest_nbaprops.code.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
 GLOBAL = "global"
@@ -67,7 +70,8 @@ def code_digest(obj: object, *, lasts: bool = False) -> str:
     """
     walk = _Walk(remembers=lasts)
     root = walk.describe(obj)
-    return _sha256(json.dumps([root, walk.entries], sort_keys=True))
+    effects = list(walk.effects())  # of imports
+    return _sha256(json.dumps([root, walk.entries, *([effects] if effects else [])], sort_keys=True))
 
 
 def objects_reached(*objects: object) -> list[tuple[str, Any]]:
@@ -141,6 +145,29 @@ class _Walk:
         self.depth -= 1
         return ["entry", number]
 
+    def effects(self) -> Iterator[Any]:
+        """What the imports of the modules did whose code was met, with what that refers to."""
+        done: list[ModuleType] = []
+        while new := [one for one in imported_by(self._modules()) if one not in done]:
+            done += new
+            for module in new:
+                for line in effects_of(module):
+                    named = [(name, value) for _, name, value in named_in(line, module) if isinstance(value, CODE)]
+                    read = [(holder, name) for holder, name, value in named_in(line, module)]
+                    yield [_hash(line), self._mapping(dict(named)), self._sources(read)]
+
+    def _modules(self) -> list[ModuleType]:
+        """Of the project's functions and classes that were met, and these modules themselves."""
+        met = (one for one in self.alive if isinstance(one, FunctionType | type | ModuleType) and is_project(one))
+        modules = (one if isinstance(one, ModuleType) else module_of(one) for one in met)
+        return [module for module in modules if module is not None]
+
+    def _sources(self, names: Iterable[tuple[ModuleType, str]]) -> list[Any]:
+        """How names of modules got their values, as the source has it: what these are in a process does not count."""
+        seen: set[tuple[str, str]] = set()
+        parts = [part for module, name in names for part in sources_of(module, name, seen)]
+        return [_hash(part) if isinstance(part, ast.AST) else self.describe(part) for part in parts]
+
     def _content(self, obj: Any) -> Any:
         if isinstance(obj, MethodType):
             return ["method", self.describe(obj.__func__), self.describe(obj.__self__)]
@@ -172,7 +199,8 @@ class _Walk:
             return self._function(obj)
         tree = tree_of(obj)
         if isinstance(obj, ModuleType):
-            return ["module", _hash(tree) if tree else obj.__name__]
+            others = [] if is_own(obj) else [one for one in imported_by([obj]) if one is not obj]
+            return ["module", _hash(tree) if tree else obj.__name__, *map(self.describe, others)]
         bases = [self.describe(base) for base in obj.__bases__]
         if tree is None:
             functions = {name: value for name, value in vars(obj).items() if isinstance(value, FunctionType)}
@@ -193,11 +221,27 @@ class _Walk:
             imported = dict(local_imports(tree, function.__globals__.get("__package__") or ""))
             said = _hash(tree)
             references = self._references(function, tree, {**scope, **imported}, names | imported.keys())
+            references += [] if is_own(function) else [*self._by_no_name(function, tree)]
         defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
         quoted = {
             name: self._named(function, name, scope[name]) for name in _quoted(function.__code__) if name in scope
         }
         return ["function", said, *defaults, references, *([self._mapping(quoted)] if quoted else [])]
+
+    def _by_no_name(self, function: FunctionType, tree: ast.AST) -> Iterator[Any]:
+        """What a function reaches by other ways than a name that says what it is."""
+        for name, module in imported_by_name(tree, function.__globals__.get("__package__") or "").items():
+            if module is None:  # which one is known as it runs
+                yield ["modules", name, _digest_of_code(Path(function.__code__.co_filename).parent)]
+            elif is_project(module):
+                yield ["module", name, self.describe(module)]
+        module = module_of(function)
+        named = [*named_in(tree, module)] if module is not None else []
+        if "__subclasses__" in _names(function.__code__):
+            kinds = [value for _, _, value in named if isinstance(value, type) and is_project(value)]
+            yield ["subclasses", *(self.describe(one) for kind in kinds for one in _subclasses(kind))]
+        if sources := self._sources((holder, name) for holder, name, value in named if _says_nothing(value)):
+            yield ["assigned", *sources]
 
     def _references(self, owner: object, tree: ast.AST, scope: Mapping[str, Any], names: set[str]) -> Any:
         """What the dotted names of the owner's tree that begin with one of `names` stand for in `scope`."""
@@ -280,6 +324,25 @@ def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
     while rest and isinstance(obj, ModuleType) and is_project(obj) and hasattr(obj, rest[0]):
         name, obj, rest = f"{name}.{rest[0]}", getattr(obj, rest[0]), rest[1:]
     return name, obj
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    below: list[type] = type.__subclasses__(kind)
+    for one in sorted(below, key=lambda one: (one.__module__, one.__qualname__)):
+        yield one
+        yield from _subclasses(one)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a value is a library's object of which its text or its parts may not tell what it was made with."""
+    return not isinstance(value, (*CODE, *PLAIN)) and _is_opaque(value)
+
+
+def _digest_of_code(folder: Path) -> str:
+    """Of all Python files below a folder, by their trees."""
+    files = (file for file in sorted(folder.rglob("*.py")) if not {*INSTALLED}.intersection(file.parts))
+    trees = map(tree_of_file, files)
+    return _sha256("".join(_hash(tree) for tree in trees if tree is not None))
 
 
 def _quoted(code: CodeType) -> set[str]:

@@ -9,6 +9,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,6 +23,12 @@ def tree_of(obj: Any) -> ast.AST | None:
     if isinstance(obj, FunctionType):
         return file.functions.get((obj.__code__.co_firstlineno, obj.__name__))
     return file.tree if isinstance(obj, ModuleType) else file.classes.get(obj.__qualname__)
+
+
+def tree_of_file(path: Path) -> ast.Module | None:
+    """The syntax tree of a file; None where it holds no Python."""
+    file = _source_file(str(path), _stamp(str(path)))
+    return None if file is None else file.tree
 
 
 def _stamp(name: str) -> tuple[int, int] | None:
@@ -73,15 +80,15 @@ def dotted_names(tree: ast.AST) -> tuple[str, ...]:
 
 def _dotted_names(tree: ast.AST) -> Iterator[str]:
     """Every name in the tree with the attributes that follow it: `a`, `b.c.d`, but not the `b` of `b.c.d`."""
-    dotted = _dotted(tree)
-    if dotted is not None:
-        yield dotted
+    if (name := dotted(tree)) is not None:
+        yield name
         return
     for child in ast.iter_child_nodes(tree):
         yield from _dotted_names(child)
 
 
-def _dotted(node: ast.AST) -> str | None:
+def dotted(node: ast.AST) -> str | None:
+    """A name with the attributes that follow it; None for what is no such name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -101,6 +108,33 @@ def local_imports(tree: ast.AST, package: str) -> Iterator[tuple[str, Any]]:
             for alias in node.names:
                 first = alias.name.partition(".")[0]
                 yield alias.asname or first, _imported(alias.name if alias.asname else first, package)
+
+
+def imported_by_name(tree: ast.AST, package: str) -> dict[str, ModuleType | None]:
+    """What a function's code imports by a call (`import_module("boards")`, `sys.modules["boards"]`), by its name.
+
+    None, with the name "", where the name is made as it runs.
+    """
+    found: dict[str, ModuleType | None] = {}
+    for name in _called_imports(tree):
+        module = _imported(name, package) if name else None
+        if module is not None or not name:
+            found[name] = module
+    return found
+
+
+@functools.cache
+def _called_imports(tree: ast.AST) -> tuple[str, ...]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        argument: ast.expr | None = None
+        if isinstance(node, ast.Call) and (dotted(node.func) or "").split(".")[-1] in {"import_module", "__import__"}:
+            argument = (*node.args, *(one.value for one in node.keywords), ast.Constant(""))[0]
+        elif isinstance(node, ast.Subscript) and dotted(node.value) == "sys.modules":
+            argument = node.slice
+        if argument is not None:
+            names.add(argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else "")
+    return tuple(sorted(names))
 
 
 @functools.cache

@@ -1,0 +1,162 @@
+"""What moves the digest of a group: code that it reaches by a name, and by none."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pytest_nbaprops.code.conftests import note_conftest
+from pytest_nbaprops.code.reached import code_digest
+
+HERE = ("group_here", "parts_here", "other_here", "conftest_here")
+REGISTRY = """
+class Base:
+    kinds = []
+    def __init_subclass__(cls):
+        Base.kinds.append(cls)
+class One(Base):
+    def build(self):
+        return 1
+"""
+ACCESSOR = """
+import pandas as pd
+@pd.api.extensions.register_dataframe_accessor("here")
+class Here:
+    def __init__(self, games):
+        self.games = games
+    def build(self):
+        return 1
+"""
+DECORATED = """
+from other_here import register
+@register("one")
+def build(games):
+    return 1
+"""
+LATER = """
+class Config:
+    lag = 0
+    def build(self):
+        return self.lag
+LAG = 1
+Config.lag = LAG
+"""
+# The group's body, and a module of which any 1 may become 2.
+REACHED = {
+    "a name": ("parts_here.build(games)", "def build(games):\n    return 1\n"),
+    "a registry that classes enter": ("[one().build() for one in parts_here.Base.kinds]", REGISTRY),
+    "an accessor": ("games.here.build()", ACCESSOR),
+    "subclasses": (
+        "[one().build() for one in parts_here.Base.__subclasses__()]",
+        "class Base:\n    pass\nclass One(Base):\n    def build(self):\n        return 1\n",
+    ),
+    "a registry that a decorator fills": ("other_here.KNOWN['one'](games)", DECORATED),
+    "an attribute of a class set later": ("parts_here.Config().build()", LATER),
+    "an attribute of a function": ("parts_here.build()", "def build():\n    return build.lag\nbuild.lag = 1\n"),
+    "another module's attribute": ("other_here.lag", "import other_here\nother_here.lag = 1\n"),
+    "an option": ("pd.get_option('display.width')", "import pandas as pd\npd.set_option('display.width', 81)\n"),
+    "a value that does not say": (
+        "parts_here.LAG.get()",
+        "from contextvars import ContextVar\nDEFAULT = 1\nLAG = ContextVar('lag', default=DEFAULT)\n",
+    ),
+    "a module by its name": ("importlib.import_module('parts_here').lag", "lag = 1\n"),
+    "a module by a name that is made": ("importlib.import_module('parts_' + 'here').lag", "lag = 1\n"),
+    "a module in sys.modules": ("sys.modules['parts_here'].lag", "lag = 1\n"),
+    "a module as a whole": ("vars(parts_here)['lag']", "lag = 1\n"),
+    "what a loop sets": ("other_here.KNOWN", "import other_here\nfor n in (1, 3):\n    other_here.KNOWN[n] = n\n"),
+}
+# Added to the module, these say nothing of the group.
+BESIDE = {
+    "a comment": "# two\n",
+    "another function": "def unused(games):\n    return 2\n",
+    "another value": "UNUSED = 2\n",
+    "another group": "@feature_group(tier='core')\ndef another(games):\n    return games\n",
+    "a hook": "@pytest.hookimpl(tryfirst=True)\ndef pytest_configure(config):\n    config.lag = 2\n",
+    "a fixture": "@pytest.fixture\ndef lag():\n    return 2\n",
+    "a script": "if __name__ == '__main__':\n    print(build(2))\n",
+    "a cached function": "@functools.cache\ndef cached(games):\n    return 2\n",
+}
+GROUP = """
+import functools
+import importlib
+import sys
+import other_here
+import pandas as pd
+import pytest
+import parts_here
+from pytest_nbaprops import feature_group
+
+def group(games):
+    return {body}
+"""
+Digest = Callable[..., str]
+
+
+@pytest.fixture
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digest]:
+    """The digest of a group with this body, beside a module with this text, each time in fresh modules."""
+    folders = iter(tmp_path / str(n) for n in range(9))
+    width = pd.get_option("display.width")
+
+    def one(body: str, parts: str, more: str = "", conftest: str = "") -> str:
+        folder = next(folders)
+        folder.mkdir()
+        monkeypatch.syspath_prepend(folder)
+        other = "KNOWN = {}\nlag = 0\ndef register(name):\n    return lambda build: KNOWN.setdefault(name, build)\n"
+        texts = {"group": GROUP.format(body=body) + more, "parts": parts, "other": other, "conftest": conftest}
+        for name, text in texts.items():
+            (folder / f"{name}_here.py").write_text(text)
+        (folder / "conftest.py").write_text(conftest)
+        for name in HERE:
+            sys.modules.pop(name, None)
+        spec: Any = importlib.util.spec_from_file_location("conftest_here", folder / "conftest.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        note_conftest(module)
+        return code_digest(importlib.import_module("group_here").group, lasts=True)
+
+    yield one
+    for name in HERE:
+        sys.modules.pop(name, None)
+    pd.set_option("display.width", width)
+    frame: Any = pd.DataFrame
+    if hasattr(frame, "here"):
+        frame._accessors.discard("here")  # noqa: SLF001 - registering has no way back
+        del frame.here
+
+
+@pytest.mark.parametrize(("body", "parts"), REACHED.values(), ids=REACHED)
+@pytest.mark.filterwarnings("ignore:registration of accessor")
+def test_what_a_group_reaches_is_its_code(digest: Digest, body: str, parts: str) -> None:
+    """Features and folds of before are those of the code of before: an edit anywhere on the way makes them others."""
+    place = parts.rindex("1")
+    assert digest(body, parts) == digest(body, parts)
+    assert digest(body, parts) != digest(body, f"{parts[:place]}2{parts[place + 1 :]}")
+
+
+@pytest.mark.parametrize("more", BESIDE.values(), ids=BESIDE)
+def test_what_lies_beside_a_group_is_not(digest: Digest, more: str) -> None:
+    """Who edits a hook or another group fits nothing anew."""
+    body, parts = REACHED["an attribute of a class set later"]
+    assert digest(body, parts) == digest(body, parts, more)
+
+
+def test_what_an_import_found_does_not_count(digest: Digest) -> None:
+    """How an effect's names got their values counts, not what they are in this process: a time is another each day."""
+    text = "import atexit, time\nSTART = time.perf_counter()\natexit.register(lambda start: None, START)\n"
+    assert digest("1", text) == digest("1", text)
+
+
+def test_conftests_above_count_with_what_they_do(digest: Digest) -> None:
+    """Pytest imports them first; several have the same name, and the last one is in `sys.modules`."""
+    body, parts = REACHED["a name"]
+    acting = "import math\nmath.half = {}\n"
+    digests = [digest(body, parts, conftest=text) for text in ("", "half = 2\n", acting.format(1), acting.format(2))]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
