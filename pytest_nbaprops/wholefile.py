@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -78,3 +79,11 @@ def remove_leftovers(folder: Path, prefix: str = _MINE) -> None:
         else:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def file_digest(path: str | Path) -> str | None:
+    """SHA-256 (hex) of a file; None where it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None

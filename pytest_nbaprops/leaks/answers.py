@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 Found = tuple[tuple[str, ...], Mapping[str, object]]
 # Sums in another order differ in their last bits. How much that is goes by a column's spread, too: seconds since 1970
-# can hide a box score in the last bits of what they are.
-ROUNDING = 4 * float(np.finfo(np.float32).eps)
+# can hide a box score in the last bits of what they are, and so can any large number as far as rounding is allowed.
+ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of what was computed in float32
+EXACT = 2.0**-30  # of all else
 # What is nothing beside a column's typical number is the noise of float64: a skew of 1e-17 is none.
 NOISE = 2.0**-48
 ROWS_ENOUGH = 5_000  # for a median
@@ -30,11 +31,15 @@ ROWS_ENOUGH = 5_000  # for a median
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a group returned: `numbers` in float64, or in `broken` an example of why it has none."""
+    """What a group returned: `numbers` in float64, or in `broken` an example of why it has none.
+
+    `kept`: they went through float32, as features do, and were rounded there.
+    """
 
     numbers: NDArray[np.float64]
     columns: tuple[str, ...] = ()
     broken: Mapping[str, object] | None = None
+    kept: bool = False
 
     @classmethod
     def failed(cls, broken: Mapping[str, object]) -> Answer:
@@ -67,6 +72,15 @@ class Answer:
         return spread
 
     @cached_property
+    def rounding(self) -> NDArray[np.float64]:
+        """How far each column may be off, beside its numbers' size: fractions that float32 holds were made in it."""
+        in_single = (_given(self.numbers) == self.numbers) | np.isnan(self.numbers)
+        with np.errstate(invalid="ignore"):
+            has_fractions = (self.numbers % 1 > 0).any(axis=0)
+        rounding: NDArray[np.float64] = np.where(in_single.all(axis=0) & has_fractions, ROUNDING, EXACT)
+        return rounding
+
+    @cached_property
     def noise(self) -> NDArray[np.float64]:
         """What is nothing in each column: beside the median size of its numbers other than 0, by some of its rows."""
         some = _given(self.numbers[:: max(1, len(self.numbers) // ROWS_ENOUGH)])
@@ -96,11 +110,14 @@ def difference(  # noqa: PLR0913, PLR0917 - two answers, their rows, and whose t
         return left, answer.broken
     if answer.columns != true.columns:
         return left, detail_of(f"made columns {', '.join(answer.columns)}")
-    before, after = _given(true.numbers[origin]), _given(answer.numbers[rows])
+    was, now = true.numbers[origin], answer.numbers[rows]
+    before, after = _given(was), _given(now)
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.minimum(np.maximum(np.abs(before), np.abs(after)), true.spread)
-        allowed = np.maximum(ROUNDING * size, true.noise)
-        same = (before == after) | (np.isnan(before) & np.isnan(after)) | (np.abs(before - after) <= allowed)
+        allowed = np.maximum(answer.rounding * size, true.noise)
+        if true.kept:  # half a step of float32
+            allowed += np.abs(np.spacing(before.astype(np.float32))) / 2
+        same = (before == after) | (np.isnan(before) & np.isnan(after)) | (np.abs(was - now) <= allowed)
         move = np.where(same, -1.0, np.nan_to_num(np.abs(after - before), nan=1e-300))
     moves = dict(zip(true.columns, ~same.all(axis=0), strict=True))
     columns = tuple(name for name in left if moves[name])

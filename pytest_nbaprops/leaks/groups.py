@@ -26,7 +26,7 @@ from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.columns import unknown_columns
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, WORDS, another_outside
+from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, VALUES, WORDS, another_outside
 from pytest_nbaprops.leaks.perturb import Cutoff, Scene
 from pytest_nbaprops.leaks.reads import SEEDED, STABLE, Read, undeclared
 
@@ -56,7 +56,8 @@ KINDS = (
     ("same-day presence", "same_day_presence"),
     ("needs outcomes", "not_yet_played"),
 )
-CONTENTS, TEXTS = "files or variables", "the words of files"
+CONTENTS = "files or variables"
+OTHER_WORDS = ("words", "values")  # in files and variables
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
     "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
@@ -65,7 +66,7 @@ OUTSIDES: dict[str, dict[str, Any]] = {
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
     CONTENTS: {"files": NUMBERS},
-    TEXTS: {"files": WORDS},
+    **dict(zip(OTHER_WORDS, ({"files": WORDS}, {"files": VALUES}), strict=True)),
 }
 
 
@@ -167,7 +168,7 @@ class Material:
     def given(self, group: str) -> Answer:
         """What the folds were given of a group, for all games."""
         names = self.columns[group]
-        return Answer(numbers=self.features[list(names)].to_numpy(np.float64), columns=names)
+        return Answer(numbers=self.features[list(names)].to_numpy(np.float64), columns=names, kept=True)
 
     def heard(self, call: Call) -> Heard:
         """Ask; to be run where it is the first call there is."""
@@ -274,9 +275,8 @@ class Examination:
         true = self.material.given(self.group.name) if tried else self.few
         together = self._heard(league, "everything").answers[0]
         if not self._moved(together, true, league):
-            words = self._heard(league, TEXTS).answers[0] if tried else self.few
-            return [] if words.broken or not self._moved(words, true, league) else tried
-        for outside in (name for name in OUTSIDES if name not in ("everything", TEXTS)):
+            return tried if tried and self._depends_on_words(true, league) else []
+        for outside in (name for name in OUTSIDES if name not in ("everything", *OTHER_WORDS)):
             alone = self._heard(league, outside)
             # Some libraries cannot do with a date so far away.
             if self._moved(alone.answers[0], true, league) and not (
@@ -285,6 +285,12 @@ class Examination:
                 tried = [read for read in alone.reads if read.tried]
                 return tried if tried and outside == CONTENTS else [Read(what=f"asks {outside}")]
         return [] if together.broken else [Read(what="asks something outside of the games")]
+
+    def _depends_on_words(self, true: Answer, league: str) -> bool:
+        """Who cannot do without the words that values are found by is asked with these as they are."""
+        words = self._heard(league, OTHER_WORDS[0]).answers[0]
+        words = self._heard(league, OTHER_WORDS[1]).answers[0] if words.broken else words
+        return self._moved(words, true, league) is not None
 
     # what it knows too early
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
+import pickle
 import sys
 import tempfile
 import threading
@@ -26,8 +28,10 @@ from pytest_nbaprops.leaks.reads import (
     absolute,
     caller_of,
     is_harmless,
+    is_standard,
+    looks_up_source,
 )
-from pytest_nbaprops.leaks.watched import HAS_INOTIFY, Watched, below
+from pytest_nbaprops.leaks.watched import HAS_INOTIFY, Watched, below, is_code_or_settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -44,6 +48,8 @@ NEVER_THEIR_OWN = {
     **dict.fromkeys(("socket.connect", "socket.sendto", "socket.getaddrinfo"), "asks the network"),
     "sqlite3.connect": "asks a database",
 }
+HEARD, TRIED, OPENED = "heard", "tried", "opened"
+OWN_SERVER = "asks a server of its own, as multiprocessing's Manager is; its Pool, Queue and Pipe need none"
 PROGRAM_STARTERS = ("subprocess", "os", "pty", "asyncio", "concurrent", "multiprocessing")
 LISTINGS = ("os.listdir", "os.scandir")
 WRITING = os.O_APPEND | os.O_WRONLY | os.O_RDWR
@@ -69,6 +75,7 @@ class Listener:
         project: folders that are the project's, though they lie among the libraries.
         declared: files that may be read.
         other: how files and environment variables answer otherwise, if they do.
+        notes: a folder in which processes that were forked leave what they hear for the one that started them.
         variables: names of the environment variables that the project has asked for, set or not.
     """
 
@@ -85,6 +92,8 @@ class Listener:
 
         But for what is below the folders that are `ignored`, or begins with an ignored file's path.
         """
+        self.notes: Path | None = None
+        self.begin()
         self.project = project
         self.declared = frozenset([*declared, *map(os.path.realpath, declared)])
         self._read: set[str] = set()
@@ -97,7 +106,7 @@ class Listener:
         self._ran = False  # a program, which may have written whatever is new
         self._ignored = tuple(path + os.sep if Path(path).is_dir() else path for path in ignored)
         self._compiled: set[str] = set()
-        own_packages()  # it looks into folders, and what looks into folders is heard from here on
+        own_packages(), is_standard(os.__file__)  # they look into folders, and what does is heard from here on
         folders = [*(below(root) if root is not None else ()), *filter(None, [data])]
         self._watched = Watched(folders) if folders and HAS_INOTIFY else None
         self._began = time.time()
@@ -140,6 +149,41 @@ class Listener:
         finally:
             self._busy.looking = not heard_before
 
+    def begin(self) -> None:
+        """This process is one to be listened to for itself, though it was forked."""
+        self._process = os.getpid()
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process and self.notes is not None
+
+    @property
+    def _noted(self) -> str:
+        return os.path.join(str(self.notes), f"heard-{self._process}")  # noqa: PTH118 - as text, in a hook
+
+    def _note(self, kind: str, what: Any) -> None:
+        """Keep what was HEARD, TRIED (by another answer) or OPENED; where this is a worker, for who started it."""
+        if self._is_forked:
+            with self.unheard(), contextlib.suppress(OSError), io.FileIO(self._noted, "a") as file:
+                file.write(pickle.dumps((kind, what)))
+        elif kind == OPENED:
+            self._opened.add(what)
+        elif kind == HEARD:
+            self._heard[what] = None
+        else:
+            self._heard.pop(what, None)
+            self._heard[replace(what, tried=True)] = None
+
+    def _take_noted(self) -> None:
+        """What workers have left."""
+        with self.unheard(), contextlib.suppress(OSError):
+            os.rename(self._noted, taken := f"{self._noted}-taken")  # noqa: PTH104 - as text, in a hook
+            with io.FileIO(taken) as file:
+                content = io.BytesIO(file.readall())
+            with contextlib.suppress(EOFError, pickle.UnpicklingError):
+                while True:
+                    self._note(*pickle.load(content))  # noqa: S301 - written by a process of our own
+
     def _open(self, path: Any, flags: int, frame: FrameType) -> None:
         """A file is opened, and not by a front that can answer otherwise: whoever reads it may hang on it."""
         if not isinstance(path, str | bytes | os.PathLike):
@@ -147,12 +191,13 @@ class Listener:
         full = absolute(path)
         if full == getattr(self._busy, "in_front", None):
             return
-        self._opened.add(full)
         if flags & (os.O_TRUNC | os.O_EXCL):
             self._written.add(full)
             return
-        if not flags & WRITING and is_harmless(full, self.project):  # most there is, while modules are imported
+        if not flags & WRITING and (is_harmless(full, self.project) or looks_up_source(frame, full)):
+            self._opened.add(full)
             return
+        self._note(OPENED, full)
         if not (Path(full).is_file() or Path(full).is_fifo()):
             return
         if flags & WRITING:  # what is written there is not all that it holds
@@ -175,7 +220,9 @@ class Listener:
             yield
         finally:
             self._busy.in_front = None
-            if self._watched is not None and full is not None:
+            if self._is_forked and full is not None:
+                self._note(OPENED, full)
+            elif self._watched is not None and full is not None:
                 self._compiled |= self._watched.take() - {full}
 
     def _asked(self, event: str, what: str, arguments: tuple[Any, ...], caller: Caller) -> None:
@@ -183,8 +230,10 @@ class Listener:
             return
         self._ran = self._ran or event in PROGRAMS
         path = arguments[0] if event == "sqlite3.connect" else None
+        if event == "socket.connect" and isinstance(arguments[1], str | bytes) and self._is_own(arguments[1]):
+            what = OWN_SERVER
         if path is None or not self._is_own(os.fsdecode(path)):
-            self._heard[Read(what=what, path=path and absolute(path), where=caller.line)] = None
+            self._note(HEARD, Read(what=what, path=path and absolute(path), where=caller.line))
 
     def reads(self, path: Any, frame: FrameType | None, *, tried: bool = True) -> bool:
         """Whether the project reads a file that may tell it something and that nothing declares; it is noted.
@@ -194,25 +243,25 @@ class Listener:
         if not isinstance(path, str | bytes | os.PathLike):
             return False  # a descriptor that is open already
         full = absolute(path)
-        if is_harmless(full, self.project, read_as_text=tried) or _is_compilers(full, frame) or self._is_own(full):
+        if is_harmless(full, self.project) or _is_compilers(full, frame) or self._is_own(full):
             return False
-        caller = caller_of(frame, self.project, imports=full.endswith(CODE_AND_SETTINGS))
+        caller = caller_of(frame, self.project)
         if concerns := self._concerns(caller):
-            self._heard[Read(what="reads", path=full, tried=tried, where=caller.line)] = None
+            self._note(HEARD, Read(what="reads", path=full, tried=tried, where=caller.line))
         return concerns
 
     def measures(self, path: Any, frame: FrameType, *, tried: bool = True) -> bool:
         """Whether the project itself asks what the system knows of a file that nothing declares; it is noted."""
-        if not isinstance(path, str | bytes | os.PathLike) or frame.f_code.co_name in ONLY_WHETHER:
+        if not isinstance(path, str | bytes | os.PathLike) or _asks_only_whether(frame):
             return False
         with self.unheard() as heard:  # looking at it asks, too
             full = absolute(path) if heard else ""
-            if not heard or is_harmless(full, self.project):
+            if not heard or is_harmless(full, self.project) or looks_up_source(frame, full):
                 return False
             caller = caller_of(frame, self.project)
             concerns = caller.who == "project" and caller.itself and not self._is_own(full)
             if concerns:
-                self._heard[Read(what=LOOKS_AT, path=full, tried=tried, where=caller.line)] = None
+                self._note(HEARD, Read(what=LOOKS_AT, path=full, tried=tried, where=caller.line))
             return concerns
 
     def _concerns(self, caller: Caller) -> bool:
@@ -225,13 +274,12 @@ class Listener:
         if caller.who != "project" or not caller.itself:
             return None
         self._ran, read = True, Read(what="asks a program", where=caller.line)
-        self._heard[read] = None
+        self._note(HEARD, read)
         return read
 
     def tried(self, read: Read) -> None:
         """Whoever asked can be answered otherwise."""
-        self._heard.pop(read, None)
-        self._heard[replace(read, tried=True)] = None
+        self._note(TRIED, read)
 
     def lists(self, folder: Any, frame: FrameType | None, *, tried: bool = True) -> bool:
         """Whether the project itself asks for the names in a folder, which may say something; it is noted."""
@@ -240,7 +288,7 @@ class Listener:
         full, caller = absolute(folder), caller_of(frame, self.project)
         concerns = caller.who == "project" and caller.itself and not (is_harmless(full) or self._is_own(full))
         if concerns:
-            self._heard[Read(what=f"{LISTS}{full}", tried=tried, where=caller.line)] = None
+            self._note(HEARD, Read(what=f"{LISTS}{full}", tried=tried, where=caller.line))
         return concerns
 
     def names_nothing(self, path: str) -> bool:
@@ -256,10 +304,11 @@ class Listener:
 
     def hears_variable(self, name: str, frame: FrameType | None) -> None:
         """Note that the project gets a value that can be another one."""
-        self._heard[Read(what=f"{VARIABLE}{name}", tried=True, where=caller_of(frame, self.project).line)] = None
+        self._note(HEARD, Read(what=f"{VARIABLE}{name}", tried=True, where=caller_of(frame, self.project).line))
 
-    def _is_own(self, path: str) -> bool:
+    def _is_own(self, path: str | bytes) -> bool:
         """Declared, in memory, or written since this process began."""
+        path = os.fsdecode(path)
         if path in ("", ":memory:") or path.startswith("file::memory:"):
             return True
         if not self.declared.isdisjoint((absolute(path), os.path.realpath(path))):
@@ -285,13 +334,25 @@ class Listener:
 
     def take(self) -> list[Read]:
         """What was heard since the last time, with the files that only compiled code opened."""
+        self._take_noted()
         heard = list(self._heard)
         self._heard.clear()
         if self._watched is not None:
             self._compiled |= self._watched.take()
-        compiled = [path for path in sorted(self._compiled - self._opened) if not self._is_own(path)]
+        others = [path for path in sorted(self._compiled - self._opened) if not path.startswith(self._ignored)]
         self._compiled.clear()
-        return [*heard, *(Read(what="reads", path=path) for path in compiled if not path.startswith(self._ignored))]
+        with self.unheard():
+            compiled = [path for path in others if not (self._is_own(path) or is_code_or_settings(path))]
+        return [*heard, *(Read(what="reads", path=path) for path in compiled)]
+
+
+def _asks_only_whether(frame: FrameType) -> bool:
+    asking: FrameType | None = frame
+    while asking is not None and is_standard(asking.f_code.co_filename):
+        if asking.f_code.co_name in ONLY_WHETHER:
+            return True
+        asking = asking.f_back if asking.f_code.co_name in {"stat", "lstat"} else None  # pathlib's own
+    return False
 
 
 def _is_compilers(path: str, frame: FrameType | None) -> bool:

@@ -25,11 +25,9 @@ import numpy as np
 import pandas as pd
 import time_machine
 
-from pytest_nbaprops.leaks.reads import caller_of
+from pytest_nbaprops.leaks.reads import is_imported
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from pytest_nbaprops.leaks.listener import Listener
 
 # Readers and writers that are compiled but have a Python front.
@@ -38,15 +36,26 @@ WRITERS = ("to_parquet", "to_feather", "to_orc", "to_hdf")
 FAR_PAST = dt.datetime(1961, 4, 12, 6, 7, 8, 9, tzinfo=dt.UTC)
 ANOTHER_DAY = dt.datetime(2001, 9, 9, 1, 46, 40, 123, tzinfo=dt.UTC)
 _DIGITS = bytes.maketrans(b"123456789", b"234567891")
-_DIGITS_OF_TEXT = str.maketrans("123456789", "234567891")
 _LETTERS = bytes.maketrans(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", b"bcdefghijklmnopqrstuvwxyzaBCDEFGHIJKLMNOPQRSTUVWXYZA"
 )
 _BITS = bytes(byte ^ 1 for byte in range(256))
-_WORD = re.compile(rb"[A-Za-z]+(?![A-Za-z_]*[\"']?\s*[:=])")
+# Words, and before them what has letters but is none: escapes, and numbers with an exponent.
+_NO_WORDS = rb"\\u[0-9A-Fa-f]{4}|\\.|[0-9.]+[eE][+-]?[0-9]+"
+_WORD = re.compile(_NO_WORDS + rb"|[A-Za-z]+")
+_NAMES = rb"^[ \t]*\[+[\w .-]+\]+[ \t]*$"  # of sections
+_VALUE = re.compile(_NO_WORDS + b"|" + _NAMES + rb"|[A-Za-z]+(?![A-Za-z_]*[\"']?\s*[:=])", re.MULTILINE)
+_OPPOSITES = {b"true": b"false", b"yes": b"no", b"on": b"off"}
+# What a parser knows stays something that it knows.
+_LITERALS = {
+    **dict.fromkeys((b"null", b"none", b"nan", b"na", b"inf", b"infinity")),
+    **_OPPOSITES,
+    **{two: one for one, two in _OPPOSITES.items()},
+}
 DAY = 24 * 60 * 60
 HEAD = 128  # bytes of a numpy file that say what is in it
-NUMBERS, WORDS = "numbers", "words"  # worlds in which files say something else
+# Worlds in which files say something else; in the last one what values are found by (keys, names of columns) stays.
+NUMBERS, WORDS, VALUES = "numbers", "words", "values"
 
 
 @contextmanager
@@ -142,11 +151,11 @@ def _scanner(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]
 
 
 def _measurer(real: Callable[..., os.stat_result], listener: Listener) -> Callable[..., os.stat_result]:
-    """`os.stat`, by which another world's undeclared files have other sizes and times."""
+    """`os.stat`, by which another world's undeclared files and folders have other sizes, times and owners."""
 
     def measured(path: Any, *rest: Any, **named: Any) -> os.stat_result:
         found = real(path, *rest, **named)
-        if not stat.S_ISREG(found.st_mode) or named.get("dir_fd") is not None:
+        if named.get("dir_fd") is not None:
             return found
         concerns = listener.measures(path, sys._getframe(1))  # noqa: SLF001 - as above
         return _measured_otherwise(found) if concerns and listener.other else found
@@ -165,12 +174,14 @@ def _follower(real: Callable[..., Any], listener: Listener) -> Callable[..., Any
 
 
 def _measured_otherwise(found: os.stat_result) -> os.stat_result:
-    """A byte more, and all times a day earlier."""
+    """A byte and a link more, others' permissions and owner, and all times a day earlier."""
     named = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
     for name in ("st_atime", "st_mtime", "st_ctime"):
         named |= {name: named[name] - DAY, f"{name}_ns": named[f"{name}_ns"] - DAY * 10**9}
-    mode_to_group, times = found[: stat.ST_SIZE], found[stat.ST_ATIME :]
-    return os.stat_result((*mode_to_group, found.st_size + 1, *(time - DAY for time in times)), named)
+    place, times = (found.st_ino, found.st_dev), found[stat.ST_ATIME :]
+    owners = (found.st_nlink + 1, found.st_uid + 1, found.st_gid + 1)
+    other = (found.st_mode ^ stat.S_IWGRP ^ stat.S_IWOTH, *place, *owners, found.st_size + 1)
+    return os.stat_result((*other, *(time - DAY for time in times)), named)
 
 
 class _Entries(AbstractContextManager["_Entries"], Iterator["os.DirEntry[Any]"]):
@@ -203,31 +214,43 @@ def _program(real: type[Any], listener: Listener) -> type[Any]:
             if self._read is None or not piped:
                 return said
             listener.tried(self._read)
-            return tuple(map(_said_otherwise, said)) if listener.other else said
+            return tuple(_said_otherwise(text, listener.other) for text in said) if listener.other else said
 
     return Popen
 
 
-def _said_otherwise(text: Any) -> Any:
-    """Other numbers, or other letters where there are none, as text or bytes."""
+def _said_otherwise(text: Any, world: str) -> Any:
+    """Other numbers (words where there are none), other words, or these among the values alone, as text or bytes."""
     if isinstance(text, str):
-        return _said_otherwise(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
-    numbers = text and text.translate(_DIGITS)
-    return numbers if numbers != text else text and text.translate(_LETTERS)
+        return _said_otherwise(text.encode(errors="surrogateescape"), world).decode(errors="surrogateescape")
+    if not text:
+        return text
+    if world == NUMBERS and (numbers := text.translate(_DIGITS)) != text:
+        return numbers
+    first = text.find(b"\n") + 1 if world == VALUES else 0
+    first = first if first < len(text) else 0
+    return text[:first] + (_VALUE if world == VALUES else _WORD).sub(_other_word, text[first:])
+
+
+def _other_word(found: re.Match[bytes]) -> bytes:
+    """Another word of the same length and case, the opposite of what a parser knows, or what is no word as it is."""
+    word = found[0]
+    if not word.isalpha():
+        return word
+    if word.lower() not in _LITERALS:
+        return word.translate(_LETTERS)
+    other = _LITERALS[word.lower()] or word
+    return other.upper() if word.isupper() else other.title() if word.istitle() else other
 
 
 def _altered(content: bytes, world: str) -> bytes:
-    """Other numbers, or other words, and a line less; of binary files other bits after the head."""
+    """Other numbers or words, and a line less; of binary files other bits after the head."""
     if b"\0" in content:
         head = HEAD if len(content) > HEAD else len(content) // 2
         return content[:head] + content[head:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
-    shorter = content[: last + 1] if last > 0 else content
-    if world == NUMBERS and (changed := shorter.translate(_DIGITS)) != shorter:
-        return changed
-    first = shorter.find(b"\n") + 1 if world == WORDS else 0  # names of columns stay, and so do keys
-    first = first if first < len(shorter) else 0
-    return shorter[:first] + _WORD.sub(lambda word: word[0].translate(_LETTERS), shorter[first:])
+    altered: bytes = _said_otherwise(content[: last + 1] if last > 0 else content, world)
+    return altered
 
 
 def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
@@ -261,9 +284,9 @@ def _told_of(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _environment(variables: Any, listener: Listener) -> type[Any]:
-    """Environment variables with other numbers, where the project asks for one that it did not set itself.
+    """Environment variables with other numbers or words, where the project asks for one that it did not set itself.
 
-    What names a file stays.
+    What names a file stays, and so do lists of folders.
     """
     real, given = type(variables), dict(variables)  # the class has no public name
 
@@ -271,17 +294,21 @@ def _environment(variables: Any, listener: Listener) -> type[Any]:
         name = os.fsdecode(key)
         asked = listener.asks_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
         value = real.__getitem__(self, key)
-        if not asked or given.get(key) != value or os.path.exists(value):  # noqa: PTH110 - a value is not always a path
+        if not asked or given.get(key) != value or _names_files(os.fsdecode(value)):
             return value
         listener.hears_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
-        table = _DIGITS if isinstance(value, bytes) else _DIGITS_OF_TEXT
-        return value.translate(table) if listener.other else value
+        return _said_otherwise(value, listener.other) if listener.other else value
 
     def __setitem__(self: Any, key: Any, value: Any) -> None:  # noqa: N807 - as above
         given.pop(key, None)
         real.__setitem__(self, key, value)
 
     return type("Environment", (real,), {"__getitem__": __getitem__, "__setitem__": __setitem__})
+
+
+def _names_files(value: str) -> bool:
+    exists, paths = os.path.exists, value.split(os.pathsep)  # a value is not always a path
+    return exists(value) or (all(map(os.path.isabs, paths)) and any(map(exists, paths)))
 
 
 @contextmanager
@@ -310,15 +337,7 @@ def _draw_otherwise_at_import() -> None:
     real = np.random.default_rng
 
     def default_rng(seed: Any = None) -> Any:
-        mixed = isinstance(seed, int) and _at_import(sys._getframe(1))  # noqa: SLF001 - as above
+        mixed = isinstance(seed, int) and is_imported(sys._getframe(1))  # noqa: SLF001 - as above
         return real([7, seed] if mixed else seed)
 
     np.random.default_rng = default_rng
-
-
-def _at_import(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_name == "<module>":
-            return caller_of(frame).who == "project"
-        frame = frame.f_back
-    return False

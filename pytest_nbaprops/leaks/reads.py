@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll", ".pth", ".nbi", ".nbc")  # the last two are numba's
 CODE_AND_SETTINGS = (*CODE_SUFFIXES, ".ini", ".toml", ".cfg")
+# What an importer does for those who name a file or a module to it themselves.
+LOADING = {"get_data", "get_source", "get_code", "load_module", "_check_name_wrapper", "exec_module"}
 # Which packages are installed is looked up all over `sys.path`; that is asking for versions, not for data.
 IMPORTERS = ("<frozen importlib", "<frozen zipimport", str(Path(os.__file__).parent / "importlib" / "metadata"))
 # macOS and Linux tell libraries about processors and time zones through these.
@@ -105,6 +107,8 @@ def undeclared(name: str, reads: Sequence[Read], root: Path, data: str | None, c
     listed = [Path(read.what.removeprefix(LISTS)) for read in reads if read.what.startswith(LISTS)]
     # What a folder holds is declared by a pattern, but for the project's own folder, which holds everything.
     paths += [folder / "*" for folder in listed if folder != root and not any(folder in path.parents for path in paths)]
+    if len(paths) > MOST_SAID:
+        paths = [folder if folder == root else folder / "*" for folder in dict.fromkeys(path.parent for path in paths)]
     near = dict.fromkeys(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths)
     held = any(read.what.startswith(("holds", "is handed", LISTS)) for read in reads)
     asked = [read.what for read in reads]
@@ -126,27 +130,40 @@ class Caller:
 
 
 def caller_of(
-    frame: FrameType | None,
-    project: tuple[str, ...] = (),
-    *,
-    imports: bool = True,
-    through: Collection[str] | None = None,
+    frame: FrameType | None, project: tuple[str, ...] = (), *, through: Collection[str] | None = None
 ) -> Caller:
     """The innermost project code or import behind a frame; in a thread of its own there may be none.
 
-    Without `imports` what is no code is not imported (`pkgutil.get_data` asks the importer). `through` are the modules
-    of the standard library by which the project asks by itself, all of them for None: `platform` runs programs, too.
+    Who has a file run that it names reads it: no digest holds its code. But while a module of the project is imported
+    that is one more import, and what comes of it a value of the module's. `through` are the modules of the standard
+    library by which the project asks by itself, all of them for None: `platform` runs programs, too.
     """
-    itself = True
+    itself, runs = True, False
     while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(IMPORTERS if imports else IMPORTERS[1:]):
-            return Caller(who="import", itself=itself)
-        if not is_library_file(name) or name.startswith(project):
-            return Caller(who="project", line=f"{Path(name).name}:{frame.f_lineno}", itself=itself)
-        itself = itself and _is_standard(name) and (through is None or _stem(name) in through)
-        frame = frame.f_back
+        name, function, outer = frame.f_code.co_filename, frame.f_code.co_name, frame.f_back
+        if name.startswith(IMPORTERS):
+            if outer is not None and outer.f_code.co_filename.startswith(IMPORTERS):
+                frame = outer  # whom the code around it has asked counts
+                continue
+            if function not in LOADING:
+                return Caller(who="import", itself=itself)
+            runs = function not in {"get_data", "get_source"}
+        elif _stem(name) == "runpy":
+            runs = True
+        elif not is_library_file(name) or name.startswith(project):
+            imports = runs and is_imported(frame)
+            line = f"{Path(name).name}:{frame.f_lineno}"
+            return Caller(who="import", itself=itself) if imports else Caller(who="project", line=line, itself=itself)
+        itself = itself and is_standard(name) and (through is None or _stem(name) in through)
+        frame = outer
     return Caller(who="library", itself=itself)
+
+
+def is_imported(frame: FrameType | None) -> bool:
+    """Whether a frame runs while a module of the project is imported."""
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return frame is not None and not is_library_file(frame.f_code.co_filename)
 
 
 def folders_of(function: object) -> tuple[str, ...]:
@@ -165,13 +182,8 @@ def is_library_file(name: str) -> bool:
     return name.startswith(("<frozen", *_library_folders(), OWN_FOLDER)) and not name.startswith(own_packages())
 
 
-def is_harmless(path: str, project: tuple[str, ...] = (), *, read_as_text: bool = False) -> bool:
-    """Whether an absolute path tells nothing about games: code, unless it is `read_as_text`, and files of libraries.
-
-    Tables tell something wherever they lie.
-    """
-    if path.endswith(CODE_SUFFIXES) and not read_as_text:
-        return True
+def is_harmless(path: str, project: tuple[str, ...] = ()) -> bool:
+    """Whether an absolute path tells nothing about games: the system's and libraries' files, but for tables there."""
     of_libraries = path.startswith(_library_folders()) and not path.startswith((*project, *own_packages()))
     if OF_A_PROCESS.fullmatch(path):
         return False
@@ -190,6 +202,14 @@ def absolute(path: Any) -> str:
     return os.path.realpath(place) if place.startswith(("/proc/", "/dev/fd/")) else place
 
 
+def looks_up_source(frame: FrameType | None, path: str) -> bool:
+    """Whether Python asks for the lines of code that runs, for a warning or a traceback."""
+    by = frame.f_code.co_filename if frame is not None else ""
+    loaded = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return is_standard(by) and _stem(by) in {"linecache", "tokenize"} and path in loaded
+
+
+@functools.lru_cache(maxsize=2048)
 def _stem(name: str) -> str:
     """The top-level module of a file of the standard library."""
     if name.startswith("<frozen "):
@@ -199,7 +219,7 @@ def _stem(name: str) -> str:
 
 
 @functools.lru_cache(maxsize=2048)
-def _is_standard(name: str) -> bool:
+def is_standard(name: str) -> bool:
     inside = name.startswith(("<frozen", *_folders("stdlib", "platstdlib")))
     return inside and not name.startswith(_folders("purelib", "platlib"))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import ctypes
+import io
 import os
 import struct
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
-from pytest_nbaprops.leaks.reads import CODE_AND_SETTINGS
+from pytest_nbaprops.leaks.reads import CODE_SUFFIXES
 
 HAS_INOTIFY = sys.platform.startswith("linux")
 NEVER = {
@@ -20,6 +23,8 @@ NEVER = {
 }
 MANY = {"mlruns", "mlartifacts"}  # folders of many folders, which come last
 MOST_FOLDERS = 2000
+SETTINGS = {"pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"}
+COMPILED = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", MAGIC_NUMBER)  # and how such files begin
 
 
 class Watched:
@@ -46,13 +51,13 @@ class Watched:
         return -1 not in self._folders
 
     def take(self) -> set[str]:
-        """Absolute paths since the last time, without folders and code."""
+        """Absolute paths since the last time, without folders."""
         found: set[str] = set()
         with contextlib.suppress(OSError):  # nothing left to read
             while True:
                 found |= set(self._paths(os.read(self._handle, 1 << 16)))
         named = {self._links.get(path, path) for path in found if self._concerns(path)}
-        return {path for path in named if not path.endswith(CODE_AND_SETTINGS) and Path(path).is_file()}
+        return {path for path in named if Path(path).is_file()}
 
     def _concerns(self, path: str) -> bool:
         """Whether a file is in one of the folders, or linked from there: where that lies much else is opened."""
@@ -83,6 +88,19 @@ def below(root: Path) -> Iterator[Path]:
                     yield Path(entry.path)
                 else:
                     (late if entry.name in MANY else waiting).append(entry.path)
+
+
+def is_code_or_settings(path: str) -> bool:
+    """Whether it is what other sessions of pytest open as they start, by what is in it: a name says nothing."""
+    if not path.endswith(CODE_SUFFIXES):
+        return Path(path).name in SETTINGS
+    with contextlib.suppress(OSError, SyntaxError, ValueError), io.FileIO(path) as file:
+        content = file.read()
+        if not path.endswith(".py"):
+            return content.startswith(COMPILED)
+        statements = ast.parse(content).body  # a table of numbers is valid Python
+        return len(statements) < 2 or any(not isinstance(one, ast.Expr) for one in statements)  # noqa: PLR2004
+    return False
 
 
 def _links_in(folder: str) -> Iterator[str]:

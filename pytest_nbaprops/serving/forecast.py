@@ -31,6 +31,7 @@ from pytest_nbaprops.market.settings import MarketSettings
 from pytest_nbaprops.market.tonight import Experience, priced
 from pytest_nbaprops.metrics.intervals import ErrorModel, learn_errors
 from pytest_nbaprops.serving.loader import ProductionModelLoader, ServedModel
+from pytest_nbaprops.wholefile import file_digest
 
 LEVEL: Final = 0.8
 DEFAULT_TARGET: Final = "PTS+REB+AST"
@@ -140,6 +141,8 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     basis = _Basis(loader=loader, served=served, upcoming=schedule, games=games, past=past, bets=bets, notes=notes)
     available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
     stale = _staleness(served, past, available, root, allowed=allow_stale)
+    others = _other_files(served, root, code=False)
+    notes += [f"the declared {path} is not what it was in the model's training" for path in others]
     features = _features(basis, available, root)
     errors = _error_model(basis)
     rows = _predicted(basis, features, errors, level)
@@ -240,9 +243,18 @@ def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root
     changed = [line.name for line in found.groups if line.code != there[line.name].code]
     missing = [line.name for line in lineage.groups if line.name not in available]
     reasons = [f"the code of the feature group(s) {', '.join(changed)} is not that of its training"] if changed else []
+    if files := _other_files(served, root, code=True):
+        reasons.append(f"the declared code {', '.join(files)} is not that of its training")
     if missing:
         reasons.append(f"the feature group(s) {', '.join(missing)} of its training do not exist here")
     return reasons
+
+
+def _other_files(served: ServedModel, root: Path | None, *, code: bool) -> list[str]:
+    """Declared files, those of code or all others, that are not what they were in training, as paths from the root."""
+    files = served.record.lineage.files if served.record.lineage is not None else {}
+    asked = ((path, was) for path, was in files.items() if path.endswith(".py") is code)
+    return [path for path, was in asked if file_digest((root or Path()) / path) != was]
 
 
 def _features(basis: _Basis, available: Mapping[str, FeatureGroup], root: Path | None) -> pd.DataFrame:

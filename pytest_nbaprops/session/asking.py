@@ -22,7 +22,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
+from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports import terminal
@@ -30,7 +30,7 @@ from pytest_nbaprops.session.child import Child, folder_for_children, order_for,
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
 
-GUARD_VERSION = "13"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "14"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
@@ -199,10 +199,12 @@ class GroupGuard:
             for part in parts:
                 for name, one in _left(part).items():
                     found[name] = _joined(found[name], one) if name in found else one
-            reading = [name for name in own if found[name]["reads"]]
-            words = child("words", groups=reading, other=WORDS)
-            if reading:
-                run_all(self.config, [words])
+            words: dict[str, Mapping[str, Any]] = {}
+            for world in (WORDS, VALUES):  # who cannot do without the words that values are found by keeps these
+                if reading := [name for name in own if found[name]["reads"] and name not in words]:
+                    run_all(self.config, [otherwise := child(world, groups=reading, other=world)])
+                    left = otherwise.result or {}
+                    words |= {name: one for name, one in left.items() if world == VALUES or not one["few"].broken}
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -211,7 +213,7 @@ class GroupGuard:
                     found[name]["reads"] = confirmed(found[name]["reads"], again["reads"])
             for name in own:
                 found[name]["declarable"] = self._declarable(name, found[name]["leaks"], child, plan[name])
-            there = {"imported": imported.result or {}, "words": words.result or {}}
+            there = {"imported": imported.result or {}, "words": words}
             other_seeds = [seed.result or {} for seed in seeds]
             for name in own:
                 found[name] |= {kind: groups.get(name) for kind, groups in there.items()}
@@ -245,7 +247,7 @@ class GroupGuard:
         imported, words = result["imported"], result["words"]
         if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
             return [undeclared(name, reads or [DRAWN], self.context.root, self.context.settings.data)]
-        if words is not None and not words["few"].broken and (words["moved"] or self._differ(words, result)):
+        if reads and (words is None or words["moved"] or self._differ(words, result)):
             return [undeclared(name, reads, self.context.root, self.context.settings.data)]
         for seed in result["seeds"]:
             if moved := self._differ(seed, result):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import os
 import pickle
 import subprocess
@@ -119,6 +118,7 @@ def main() -> None:
         ignored=ignored,
         data=Path(told["data"]) if told["data"] else None,
     )
+    listener.notes = file.parent
     for name, module in list(sys.modules.items()):  # what Python imported unheard as it started is imported again
         if name != "__main__" and not is_library_file(getattr(module, "__file__", None) or "<frozen"):
             del sys.modules[name]
@@ -358,11 +358,3 @@ def _folder_of(data: str | None) -> str | None:
     path = Path(data)
     folders = (folder for folder in (path, *path.parents) if folder.is_dir())
     return str(next(folders, None) or "") or None
-
-
-def file_digest(path: str | Path) -> str | None:
-    """SHA-256 (hex) of a file; None where it cannot be read."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return None

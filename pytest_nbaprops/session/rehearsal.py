@@ -19,7 +19,7 @@ from pytest_nbaprops.leaks.fits import fits_counted
 from pytest_nbaprops.leaks.reads import Read, is_library_file
 from pytest_nbaprops.leaks.sealed import reach_no_server
 from pytest_nbaprops.leaks.world import world
-from pytest_nbaprops.session.child import Order, file_digest
+from pytest_nbaprops.session.child import Order
 from pytest_nbaprops.session.collection import planned_key
 from pytest_nbaprops.session.context import Context, read_context
 from pytest_nbaprops.session.evidence import first_line
@@ -28,6 +28,7 @@ from pytest_nbaprops.session.worker import register_collector
 from pytest_nbaprops.walkforward.dataset import Dataset
 from pytest_nbaprops.walkforward.evaluate import unfitted
 from pytest_nbaprops.walkforward.store import FoldStore
+from pytest_nbaprops.wholefile import file_digest
 
 
 @dataclass(kw_only=True)

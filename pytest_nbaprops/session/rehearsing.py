@@ -19,11 +19,12 @@ import pytest
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
+from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.reviewed import is_only_chosen, is_projects
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
-from pytest_nbaprops.session.child import Child, file_digest, folder_for_children, order_for, run_all
+from pytest_nbaprops.session.child import Child, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
 from pytest_nbaprops.session.fixtures import variables_key
@@ -41,8 +42,9 @@ from pytest_nbaprops.session.scenes import (
     speechless,
 )
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
+from pytest_nbaprops.wholefile import file_digest
 
-REHEARSAL_VERSION = "14"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "15"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
@@ -51,7 +53,7 @@ STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
     "let every fold stand on its own"
 )
-CONNECTING = re.compile("connect|denied|://|socket|OperationalError", re.IGNORECASE)  # in the words of all drivers
+CONNECTING = re.compile("connect|denied|://|socket|OperationalError|EOFError", re.IGNORECASE)  # as drivers say it
 LONG_WAIT = 30  # seconds
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
@@ -94,6 +96,7 @@ class Rehearsing:
         self.config, self.context, self.tell = config, context, tell
         self.store, self.games = context.resources.store, context.dataset.games
         self.found: dict[str, Rehearsed] = {}
+        self._wordless: set[str] = set()  # cannot do with other words in files that they read
         self._spent: dict[str, float] = {}  # seconds in each candidate's folds, over all sessions
         self._dates_again = max(DATES_AGAIN, context.settings.leak_dates)
 
@@ -201,21 +204,33 @@ class Rehearsing:
     def _run(self, scenes: Sequence[Scene]) -> list[Again]:
         """What each session left; candidates that asserted something in vain run again without assertions.
 
-        They judge what a test is given and do not predict, and a world that could be is no world that was. Before that
-        those run again that cannot do with other words in their files.
+        They judge what a test is given and do not predict, and a world that could be is no world that was. Those run
+        again, too, that cannot do with other words in their files: they keep what values are found by and, where that
+        is not enough, all words, on which they hang.
         """
-        runs = self._left_by(scenes)
-        wordless = {number: names for number, run in enumerate(runs) if (names := speechless(scenes[number], run))}
-        plain = [replace(scenes[number].of(names), words=False) for number, names in wordless.items()]
-        for number, again in zip(wordless, self._left_by(plain), strict=True):
-            runs[number].folds |= again.folds
-        vain = {number: names for number, run in enumerate(runs) if (names := asserting(scenes[number], run))}
-        again_of = [replace(scenes[number].of(names), words=False) for number, names in vain.items()]
-        for number, again in zip(vain, self._left_by(again_of, asserts=False), strict=True):
-            folds = runs[number].folds
-            better = {name: fold for name, fold in again.folds.items() if name in folds and folds[name].asserted}
-            runs[number].folds |= better
+        runs, worlds = self._left_by(scenes), [*scenes]
+        self._run_again(worlds, runs, asserting)
+        for words in (VALUES, NUMBERS):
+            broken = self._run_again(worlds, runs, speechless, words)
+        self._wordless |= broken
         return runs
+
+    def _run_again(
+        self,
+        scenes: list[Scene],
+        runs: list[Again],
+        which: Callable[[Scene, Again], set[str]],
+        words: str | None = None,
+    ) -> set[str]:
+        """Run those candidates again, without assertions, which give the folds that predicted nothing; who they are."""
+        wanted = {number: names for number, run in enumerate(runs) if (names := which(scenes[number], run))}
+        for number in wanted:
+            scenes[number] = replace(scenes[number], words=words or scenes[number].words)
+        again = self._left_by([scenes[number].of(names) for number, names in wanted.items()], asserts=False)
+        for number, run in zip(wanted, again, strict=True):
+            folds = runs[number].folds
+            folds |= {name: fold for name, fold in run.folds.items() if folds.get(name, FoldAgain()).predictions.empty}
+        return {name for names in wanted.values() for name in names}
 
     def _left_by(self, scenes: Sequence[Scene], *, asserts: bool = True) -> list[Again]:
         with folder_for_children() as folder:
@@ -248,11 +263,25 @@ class Rehearsing:
     def _judged(self, states: Sequence[Candidate], scenes: Sequence[Scene]) -> dict[str, Rehearsed]:
         self.found = {state.name: Rehearsed() for state in states}
         runs = self._run(scenes)
+        scenes = [*scenes, *(more := self._with_words(scenes, runs))]
+        runs += self._run(more)
         suspects = self._moving(scenes, runs)
         for name, reads in self._learnt(states, scenes, runs).items():
             self.found[name].leaks = [self._undeclared(name, reads)] if reads else []
         self._name(self._moving_alone(suspects))
         return self.found
+
+    @staticmethod
+    def _with_words(scenes: Sequence[Scene], runs: Sequence[Again]) -> list[Scene]:
+        """One more scene for those who read files whose words were never other ones."""
+        worded = {state.name for scene in scenes if scene.files == WORDS for state, _ in scene.folds}
+        more = []
+        for scene, run in zip(scenes, runs, strict=True):
+            reading = {state.name for state, _ in scene.folds if any(read.tried for read in reads_of(state, run))}
+            if names := reading - worded:
+                more.append(replace(scene.of(names), high=False))
+                worded |= names
+        return more
 
     def _moving_alone(self, suspects: Mapping[str, Sequence[tuple[Scene, Move]]]) -> dict[str, tuple[Scene, Move]]:
         """Those that move in a world of one date alone, too: there, who learns from the nights before is honest again.
@@ -327,7 +356,8 @@ class Rehearsing:
         for state in states:
             reads = heard.setdefault(state.name, [])
             sure = confirmed([read for read in reads if not read.tried], reads_of(state, again))
-            heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
+            hangs = state.name in self._wordless or self.found[state.name].unknown
+            heard[state.name] = sure or [read for read in reads if read.tried and hangs]
         return heard
 
     def _name(self, moving: Mapping[str, tuple[Scene, Move]]) -> None:

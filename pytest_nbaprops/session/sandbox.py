@@ -166,6 +166,7 @@ def _only_thread() -> bool:
 
 def _answered(material: Material, call: Call) -> Heard:
     """In a process that answers nothing else."""
+    material.listener.begin()
     if call.is_offline:
         reach_no_server()
     return material.heard(call)

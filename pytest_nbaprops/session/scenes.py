@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.leaks.outside import NUMBERS, WORDS
+from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
 from pytest_nbaprops.leaks.reads import Read
 from pytest_nbaprops.leaks.world import KINDS, LATER, NEIGHBOURS, OUTCOMES, PRESENCE
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
@@ -46,7 +46,7 @@ class Scene:
     high: bool
     changes: tuple[str, ...] = KINDS
     other: bool = True  # files answer otherwise, too
-    words: bool = True  # not only numbers, in the other of the two worlds
+    words: str = WORDS  # what else than numbers, in the other of the two worlds
     known: tuple[str, ...] = ()  # columns of the user's own that are as they were
 
     @property
@@ -56,7 +56,7 @@ class Scene:
     @property
     def files(self) -> str | None:
         """What files say in it: other numbers or, where outcomes are low ones, other words."""
-        return None if not self.other else WORDS if self.words and not self.high else NUMBERS
+        return None if not self.other else NUMBERS if self.high else self.words
 
     def of(self, names: Collection[str]) -> Scene:
         """With the folds of these candidates only."""
@@ -89,7 +89,7 @@ def merged(scenes: Sequence[Scene]) -> list[Scene]:
 
 def speechless(scene: Scene, run: Again) -> set[str]:
     """Candidates of whose folds one predicts nothing where files that they read have other words."""
-    if scene.files != WORDS:
+    if scene.files not in {WORDS, VALUES}:
         return set()
     broken = {state for state, fold in scene.folds if run.folds.get(fold.nodeid, FoldAgain()).predictions.empty}
     return {state.name for state in broken if any(read.tried for read in reads_of(state, run))}

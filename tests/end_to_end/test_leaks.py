@@ -18,6 +18,7 @@ from tests.end_to_end.test_fail_closed import untouched
 HEAD = """
 import functools
 import io
+import json
 import sqlite3
 import subprocess
 import time
@@ -139,6 +140,24 @@ LEAKING = {
             "    with open('teams.txt') as file:\n        strong = file.read().split()\n"
             "    teams = nbaprops_games['TEAM_ABBREVIATION'].loc[fold.test.X.index]\n"
             "    fold.record(15.0 + teams.isin(strong))\n"
+        ),
+    ),
+    "flag_of_a_file": (
+        "undeclared source",
+        (
+            "def test_flag_of_a_file(fold):\n"
+            "    with open('choice.json') as file:\n        high = json.load(file)['high']\n"
+            "    fold.record(fold.test.y * 0 + (17.0 if high else 15.0))\n"
+        ),
+    ),
+    "chosen_by_a_word": (
+        "undeclared source",
+        (
+            "def test_chosen_by_a_word(fold):\n"
+            "    with open('choice.json') as file:\n        kind = json.load(file)['kind']\n"
+            "    model = Ridge(alpha=1.0 if kind == 'loose' else 1e6)\n"
+            "    model = fold.fit(make_pipeline(SimpleImputer(), model))\n"
+            "    fold.record(model.predict(fold.test.X))\n"
         ),
     ),
     "file_in_a_fixture": (
@@ -462,6 +481,7 @@ def kinds(candidate: dict[str, Any]) -> list[str]:
 def write(train_folder: Path, *bodies: str) -> None:
     (train_folder / "test_mine.py").write_text(HEAD + "\n\n".join(bodies))
     (train_folder / "answers.csv").write_text("PTS\n10\n12\n")
+    (train_folder / "choice.json").write_text('{"season": 2024,\n"high": true,\n"kind": "loose"}\n')
     (train_folder / "teams.txt").write_text(f"strong in 2024: {TEAMS}\nand nobody else\n")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import array
 import importlib
+import importlib.util
 import math
 import os
 import platform
+import runpy
 import subprocess
 import threading
+import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 PLANTED = (LEAKS, HONEST)
 RATINGS = Path(__file__).with_name("net_ratings.csv")
+FLAGS = RATINGS.with_name("good_teams.csv")
 NET: dict[Any, Any] = pd.read_csv(RATINGS).set_index("TEAM")["NET"].to_dict()
 BEST, WORST = pd.read_csv(RATINGS)["NET"].agg(["max", "min"])
 with RATINGS.open() as lines:
@@ -49,6 +53,16 @@ ZONES = pd.Series({"ATL": -5, "BOS": -5, "DAL": -6})
 BREAKS = pd.to_datetime(["2023-02-19", "2024-02-18"])
 GRID = np.linspace(0, 60, 601)
 ENCODER = OneHotEncoder(categories=[TEAMS], handle_unknown="ignore", sparse_output=False)
+
+
+def loaded(name: str) -> Any:
+    spec: Any = importlib.util.spec_from_file_location("planted_answer", RATINGS.with_name(name))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HELPERS = loaded("planted_answer.py")
 
 
 @dataclass(slots=True)
@@ -122,6 +136,59 @@ def read_from_a_descriptor(games: pd.DataFrame) -> Any:
 def said_by_a_program(games: pd.DataFrame) -> Any:
     said = subprocess.check_output(["echo", "7"])  # noqa: S607 - of every system
     return pd.DataFrame({"said": float(said)}, index=games.index)
+
+
+@leak("undeclared source")
+def letters_said_by_a_program(games: pd.DataFrame) -> Any:
+    said = subprocess.check_output(["echo", "7 ATL"], text=True)  # noqa: S607 - as above
+    return (team(games) == said.split()[1]).astype(float).to_frame("said")
+
+
+@leak("undeclared source")
+def flags_of_a_table(games: pd.DataFrame) -> Any:
+    good = dict(zip(TEAMS, pd.read_csv(FLAGS)["GOOD"].to_numpy(), strict=True))
+    return team(games).map(good).eq(True).astype(float).to_frame("good")  # noqa: FBT003 - of a Series
+
+
+@leak("undeclared source")
+def names_of_columns(games: pd.DataFrame) -> Any:
+    return team(games).isin(pd.read_csv(FLAGS).columns[-1:]).astype(float).to_frame("there")
+
+
+@leak("undeclared source")
+def time_of_a_folder(games: pd.DataFrame) -> Any:
+    return pd.DataFrame({"second": RATINGS.parents[1].joinpath("benchmarks").stat().st_mtime % 1000}, index=games.index)
+
+
+@leak("undeclared source")
+def code_run_by_its_path(games: pd.DataFrame) -> Any:
+    table = runpy.run_path(str(RATINGS.with_name("planted_tables.py")))["NET"]
+    return team(games).map(table).fillna(0.0).to_frame("net")
+
+
+@leak("undeclared source")
+def code_loaded_by_its_path(games: pd.DataFrame) -> Any:
+    return past_mean(games).to_frame("mean") * loaded("planted_answer.py").ANSWER
+
+
+@honest
+def helpers_loaded_at_import(games: pd.DataFrame) -> Any:
+    return past_mean(games).to_frame("mean") * HELPERS.ANSWER
+
+
+@honest
+def looks_for_what_may_not_be_installed(games: pd.DataFrame) -> Any:
+    factor = 1.0 if importlib.util.find_spec("lightgbm_of_nobody") is None else 2.0
+    return past_mean(games).to_frame("mean") * factor
+
+
+@honest
+def logs_a_traceback(games: pd.DataFrame) -> Any:
+    try:
+        games["NOT_THERE"]
+    except KeyError:
+        traceback.format_exc()
+    return past_mean(games).to_frame("mean")
 
 
 @honest

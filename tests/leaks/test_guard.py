@@ -313,15 +313,37 @@ def test_files_that_are_linked_or_behind_many_folders_are_watched(tmp_path: Path
     assert [read.path for read in listener.take()] == [str(root / "ratings.parquet"), str(root / "zz" / "near.parquet")]
 
 
+@pytest.mark.skipif(not HAS_INOTIFY, reason="only Linux tells what compiled code opens")
+def test_a_name_makes_no_code(tmp_path: Path) -> None:
+    """Other sessions open code and pytest's settings all the time; a table with such a name is a table."""
+    contents = {
+        "helpers.py": b"ANSWER = 42\n",
+        "__init__.py": b'"""A package."""\n',
+        "ext.so": b"\x7fELF\x02",
+        "pytest.ini": b"[pytest]\n",
+        "rows.py": b"TEAM,NET\n1,2\n",
+        "codes.so": b"1",
+        "weights.cfg": b"1",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1, 1))
+    listener = Listener(tmp_path)
+    for name in contents:
+        (tmp_path / name).read_bytes()
+    found = [Path(str(read.path)).name for read in listener.take()]
+    assert found == ["codes.so", "rows.py", "weights.cfg"]
+
+
 @pytest.mark.skipif(not HAS_INOTIFY, reason="Windows has no such pipes")
 def test_pipes_tell_and_compilers_read_their_own(tmp_path: Path) -> None:
     """What another process writes into a pipe is as good as a file; what numba has compiled is code."""
-    listener = Listener(tmp_path)
     pipe, compiled, made = tmp_path / "pipe", tmp_path / "feats.cumulated-3.py311.nbi", tmp_path / "numba.py"
     os.mkfifo(pipe)
     compiled.write_bytes(b"1")
     for file in (pipe, compiled):
         os.utime(file, (1, 1))
+    listener = Listener(tmp_path)
     reader: dict[str, Any] = {"__name__": "numba.core.caching", "listener": listener}
     exec("import sys\ndef read(path):\n    return listener.reads(path, sys._getframe())", reader)  # noqa: S102
     assert not reader["read"](str(compiled))

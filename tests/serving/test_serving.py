@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.walkforward import estimators
 from pytest_nbaprops.walkforward.dataset import read_dataset, targets_of, write_dataset
 from pytest_nbaprops.walkforward.plan import Fold
+from pytest_nbaprops.wholefile import file_digest
 from tests import mlflow_server
 from tests.market.frames import odds_frame
 from tests.serving.served import NAME, TARGET, World, promote, world
@@ -277,6 +279,23 @@ def test_changed_and_missing_feature_code_is_refused(store: Store, league: World
     assert any("feature columns are empty" in note for note in forecast.notes)
     with pytest.raises(TrackingError, match=r"group\(s\) venue, lost is not that of its training; bring"):
         predict_upcoming(league.schedule(), league.past, loader, groups=[*league.groups, lost])
+
+
+def test_declared_files_are_those_of_the_training(store: Store, league: World, tmp_path: Path) -> None:
+    """Code that is run by its path is refused like any other code; that a table has changed is said."""
+    for name in ("weights.py", "arenas.csv"):
+        (tmp_path / name).write_text("1")
+    files = {name: file_digest(tmp_path / name) for name in ("weights.py", "arenas.csv")}
+    lineage = json.loads(league.tags()["lineage"]) | {"files": files}
+    promote(store, tags={**league.tags(), "lineage": json.dumps(lineage)})
+    loader = ProductionModelLoader(NAME, store=store)
+    assert not predict_upcoming(league.schedule(), league.past, loader, root=tmp_path).notes
+    (tmp_path / "arenas.csv").write_text("2")
+    forecast = predict_upcoming(league.schedule(), league.past, loader, root=tmp_path)
+    assert forecast.notes == ("the declared arenas.csv is not what it was in the model's training",)
+    (tmp_path / "weights.py").unlink()
+    with pytest.raises(TrackingError, match=r"the declared code weights\.py is not that of its training"):
+        predict_upcoming(league.schedule(), league.past, loader, root=tmp_path)
 
 
 def test_a_version_that_says_nothing_of_itself_is_refused(store: Store, league: World) -> None:

@@ -1,0 +1,3 @@
+"""Code that is loaded by its path."""
+
+ANSWER = 42.0
