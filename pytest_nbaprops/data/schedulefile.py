@@ -30,15 +30,24 @@ NEEDED: Final = ("team", "opponent", "date", "home")
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A schedule as written: `cells` holds text by column name, `columns` the name that each column has in the file."""
+    """A schedule as written.
+
+    Attributes:
+        columns: the name that each of our columns has in the file.
+        cells: text of each row by our columns' names.
+        others: the cells of columns of the user's own, as text, by their names in the file.
+    """
 
     place: Place
     columns: Mapping[str, str]
     cells: tuple[Mapping[str, str], ...]
+    others: Mapping[str, tuple[str, ...]]
 
 
 def read_schedule(path: str | Path) -> Schedule:
     """A CSV or Parquet file with the columns player (or player_id), team, opponent, date, home and maybe game_id.
+
+    What else is in it is for columns of the user's own that the games have, too.
 
     Raises:
         DataError: it cannot be read, or a column is missing; one line with file, row, column and the way out.
@@ -77,7 +86,9 @@ def _schedule(rows: Sequence[Mapping[str, Any]], header: Sequence[str], place: P
     if not rows:
         raise file_problem(place.name, "a header without rows", "one row per player and game", "add the players")
     cells = tuple({ours: _text(row[column]) for ours, column in columns.items()} for row in rows)
-    return Schedule(place=place, columns=columns, cells=cells)
+    more = [name for name in header if name.strip() and name not in columns.values()]
+    others = {name: tuple(_text(row[name]) for row in rows) for name in more}
+    return Schedule(place=place, columns=columns, cells=cells, others=others)
 
 
 def _text(value: Any) -> str:

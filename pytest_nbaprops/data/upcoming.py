@@ -15,7 +15,7 @@ from pytest_nbaprops.data.cells import FIRST_DATE, LAST_DATE
 from pytest_nbaprops.data.names import Players
 from pytest_nbaprops.data.problems import RowsError, shown
 from pytest_nbaprops.data.schedulefile import Schedule
-from pytest_nbaprops.data.schema import season_of_date
+from pytest_nbaprops.data.schema import CANONICAL_COLUMNS, season_of_date
 from pytest_nbaprops.errors import DataError
 
 YES: Final = frozenset({"1", "true", "t", "yes", "y", "home", "h", "vs", "vs."})
@@ -68,7 +68,7 @@ def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players:
     A player is found by id, else by name: exact, then without accents, case, punctuation and suffixes; of several the
     one whose latest team is the row's. The team is the schedule's, whatever the data says. Someone who is not in the
     data needs a player_id of his own beside his name, or `allow_new_players`. Missing game ids are taken from the data
-    where it has the game, else made up.
+    where it has the game, else made up. Columns of the user's own that the games have, too, are kept.
 
     Raises:
         ScheduleError: rows that cannot be used; a line each with file, row, column, found, expected and the way out.
@@ -78,14 +78,14 @@ def upcoming_rows(schedule: Schedule, games: pd.DataFrame, *, allow_new_players:
     reader.check_together(checked)
     if reader.problems:
         raise ScheduleError([text for _, text in sorted(reader.problems)])
-    rows, notes = list(checked.values()), reader.notes
+    rows, notes, own = list(checked.values()), reader.notes, _own_columns(schedule, games)
     first = pd.Timestamp(min(row.date for row in rows))
     played = games.loc[games["MIN"].notna() & (games["GAME_DATE"] < first), "GAME_DATE"].max()
     if played is not pd.NaT and (days := (first - played).days) > USUAL_GAP:
         since = f"{days} days before {first:%Y-%m-%d}: what was played since is not in it"
         notes.append(f"the data ends on {played:%Y-%m-%d}, {since}")
     new_ids = _new_ids(rows, games)
-    canonical = _canonical(rows, games, reader.teams, new_ids)
+    canonical = _canonical(rows, games, reader.teams, new_ids).assign(**own)
     return Upcoming(rows=canonical, notes=tuple(notes), new_players=frozenset(new_ids.values()))
 
 
@@ -252,6 +252,48 @@ def _canonical(
     if "SEASON_ID" in games:
         table["SEASON_ID"] = str(games["SEASON_ID"].iloc[-1])[:1] + table["SEASON"].str[:4]
     return table.reindex(columns=games.columns).astype(games.dtypes.to_dict())
+
+
+def _own_columns(schedule: Schedule, games: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """The schedule's values of columns that are none of LeagueGameLog's, as the games have them."""
+    extras = {str(name).lower(): name for name in games.columns if name not in CANONICAL_COLUMNS}
+    found, problems = {}, []
+    for written, cells in schedule.others.items():
+        if (name := extras.get(written.strip().lower())) is None:
+            continue
+        try:
+            found[name] = _typed(cells, games[name].dtype)
+        except ValueError:
+            wrong = next(n for n in range(len(cells)) if not _fits(cells[n], games[name].dtype))
+            where, kind = f"{schedule.place.at(wrong)}, column {written}", games[name].dtype
+            expected = f"expected {kind}, as the games have it; correct it or leave it empty"
+            problems.append(f"{where}: found {shown(cells[wrong])}, {expected}")
+    if problems:
+        raise ScheduleError(problems)
+    return found
+
+
+def _fits(cell: str, kind: Any) -> bool:
+    try:
+        _typed((cell,), kind)
+    except ValueError:
+        return False
+    return True
+
+
+def _typed(cells: Sequence[str], kind: Any) -> Any:
+    """Text as values of a dtype, nothing as missing; ValueError where one is none."""
+    values: Any = pd.Series([cell or None for cell in cells], dtype=object)
+    if pd.api.types.is_bool_dtype(kind):
+        if any(cell and cell.lower() not in YES | NO for cell in cells):
+            raise ValueError(cells)
+        answers = [cell.lower() in YES if cell else None for cell in cells]
+        return pd.Series(answers, dtype="boolean" if "" in cells else kind)
+    if pd.api.types.is_numeric_dtype(kind):
+        return pd.to_numeric(values).astype("float64")
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return pd.to_datetime(values).astype(kind)
+    return values if isinstance(kind, pd.CategoricalDtype) else values.astype(kind)
 
 
 def _game_ids(rows: Sequence[_Row], games: pd.DataFrame) -> dict[tuple[dt.date, frozenset[str]], str]:

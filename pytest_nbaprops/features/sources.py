@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from pytest_nbaprops.data.cells import GAME_ID_DIGITS
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.features.group import FeatureGroup, Source
 
@@ -72,6 +74,8 @@ def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
             'name it with Source(path=..., as_of="..."), or declare a table that has no dates as nbaprops_sources and '
             "read it in the group"
         )
+    for name in (name for name in table.columns if str(name).upper() == "GAME_ID"):
+        table[name] = _game_ids(table[name])
     dates = _dates(table[source.as_of])
     if dates.isna().any():
         bad = table[source.as_of][dates.isna()].iloc[0]
@@ -80,6 +84,12 @@ def _read(group: str, key: str, source: Source, path: Path) -> pd.DataFrame:
             "use YYYY-MM-DD, for a period its last day"
         )
     return table.assign(**{source.as_of: dates})
+
+
+def _game_ids(values: pd.Series[Any]) -> pd.Series[str]:
+    """As the games have them: ten digits, of which CSV drops the zeros in front."""
+    texts = values.astype("string").str.removesuffix(".0")
+    return texts.where(~texts.str.fullmatch(r"\d{1,9}", na=False), texts.str.zfill(GAME_ID_DIGITS)).astype("str")
 
 
 def _dates(values: pd.Series[str]) -> pd.Series[pd.Timestamp]:

@@ -31,8 +31,8 @@ _UNSURE: Final = "not surely a fair comparison"
 class PairedDifference:
     """MAE of `run` minus MAE of `against` on the same player-games, with its 95% interval; or why there is none.
 
-    An imported run cannot be made again on other player-games: with one, those that both predicted are compared, and
-    `reason` says how many they are.
+    Where the runs predicted others (a day of games was added), those that both predicted are compared, and `reason`
+    says how many they are.
     """
 
     run: str
@@ -244,7 +244,7 @@ def _paired(run: StoredRun, against: StoredRun) -> PairedDifference:
     shared = None
     try:
         mine, theirs = _rows(run), _rows(against)
-        if (run.imported or against.imported) and not _same_keys(mine, theirs):
+        if not _same_keys(mine, theirs):
             mine, theirs, shared = _shared(mine, theirs)
         _refuse_other_rows(mine, theirs)
         interval = paired_interval("mae", error_sums(mine), error_sums(theirs), seed=_SEED)

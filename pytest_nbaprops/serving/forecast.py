@@ -36,6 +36,7 @@ from pytest_nbaprops.wholefile import file_digest
 LEVEL: Final = 0.8
 DEFAULT_TARGET: Final = "PTS+REB+AST"
 NAMED: Final = 3
+LOST: Final = 0.5  # of the rows of the last date played had a value
 _REGISTERED_BY_HAND: Final = (
     "; a session with --nbaprops-train writes it, a script gives it as version_tags= to register_model"
 )
@@ -95,7 +96,7 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
     games: pd.DataFrame,
     loader: ProductionModelLoader,
     *,
-    groups: Sequence[FeatureGroup] | None = None,
+    groups: Sequence[FeatureGroup] = (),
     root: Path | None = None,
     odds: pd.DataFrame | None = None,
     earlier_odds: pd.DataFrame | None = None,
@@ -111,7 +112,7 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
             `unplayed_rows` gave.
         games: Canonical games (`load_games`); only those before the schedule's first date are used.
         loader: Follows the alias.
-        groups: Every feature group there is; None: the built-in ones.
+        groups: The project's own feature groups, beside the built-in ones.
         root: Folder that relative paths of declared sources start from.
         odds: What `read_odds` gave for the games to come, perhaps with earlier ones: line, chances and the best offer.
         earlier_odds: Lines of games that the version predicted out of sample, to recalibrate its chances on.
@@ -139,16 +140,17 @@ def predict_upcoming(  # noqa: PLR0913 - everything that a prediction rests on
         raise DataError(f"the data has no game before {first:%Y-%m-%d}, the first date to predict; give older games")
     bets, notes = bets or MarketSettings(), [*schedule.notes]
     basis = _Basis(loader=loader, served=served, upcoming=schedule, games=games, past=past, bets=bets, notes=notes)
-    available = {group.name: group for group in (builtin_groups() if groups is None else groups)}
+    available = {group.name: group for group in (*builtin_groups(parse_target(basis.target)), *groups)}
     stale = _staleness(served, past, available, root, allowed=allow_stale)
     others = _other_files(served, root, code=False)
     notes += [f"the declared {path} is not what it was in the model's training" for path in others]
     features = _features(basis, available, root)
     errors = _error_model(basis)
     rows = _predicted(basis, features, errors, level)
-    warnings: tuple[str, ...] = ()
+    warnings = _emptied(basis, available, features, root)
     if odds is not None:
-        rows, warnings = _with_offers(basis, rows, errors, odds, earlier_odds)
+        rows, of_offers = _with_offers(basis, rows, errors, odds, earlier_odds)
+        warnings += of_offers
     return Forecast(
         rows=rows,
         model={name: value for name, value in served.info().items() if name != "features"},
@@ -248,6 +250,24 @@ def _other_code(served: ServedModel, available: Mapping[str, FeatureGroup], root
     if missing:
         reasons.append(f"the feature group(s) {', '.join(missing)} of its training do not exist here")
     return reasons
+
+
+def _emptied(
+    basis: _Basis, available: Mapping[str, FeatureGroup], features: pd.DataFrame, root: Path | None
+) -> tuple[str, ...]:
+    """A warning where what the model learnt from is missing in all rows, and was not on the last date played."""
+    lineage, warnings = basis.served.record.lineage, []
+    empty = {name for name in features.columns if features[name].isna().all()}
+    last = basis.past["GAME_DATE"].max()
+    for line in lineage.groups if lineage is not None else ():
+        names = [name for name in line.columns if name in empty]
+        if names and line.name in available:
+            before = build_as_of(basis.past, [available[line.name]], dates=[last], root=root)
+            if lost := [name for name in names if name in before and before[name].notna().mean() > LOST]:
+                shown = f"{', '.join(lost[:NAMED])}{' …' if len(lost) > NAMED else ''}"
+                why = "the schedule lacks a column of your own or game_id, or a table ends too early"
+                warnings.append(f"{shown} (group {line.name}): empty in all rows, not so on {last:%Y-%m-%d}: {why}")
+    return tuple(warnings)
 
 
 def _other_files(served: ServedModel, root: Path | None, *, code: bool) -> list[str]:

@@ -277,6 +277,24 @@ def test_columns_may_have_their_usual_other_names(tmp_path: Path) -> None:
     assert rows.equals(upcoming_rows(schedule_of(frame), league()).rows)
 
 
+def test_columns_of_ones_own_are_those_of_the_games(tmp_path: Path) -> None:
+    """What a group learnt from is there tonight, too; what the games do not have is nobody's."""
+    games = league().assign(IMPLIED=110.5, REFEREE="Foster", AWAKE=True, TIPOFF=pd.Timestamp("2024-01-01T19:00"))
+    a, b = teams()[:2]
+    header = HEADER.replace("\n", ",implied,REFEREE,awake,TIPOFF,arena\n")
+    row = f"Luka Doncic,{a},{b},{DATE},1,{{}},Brothers,no,{DATE} 19:30,Here"
+    rows = upcoming_rows(read_schedule(schedule(tmp_path, row.format("104.5"), header=header)), games).rows
+    assert list(rows.columns) == list(games.columns)
+    assert rows[["IMPLIED", "REFEREE", "AWAKE", "TIPOFF"]].iloc[0].tolist() == [
+        *(104.5, "Brothers", False),
+        pd.Timestamp(f"{DATE} 19:30"),
+    ]
+    empty = upcoming_rows(read_schedule(schedule(tmp_path, row.format(""), header=header)), games).rows
+    assert empty["IMPLIED"].isna().all()
+    with pytest.raises(ScheduleError, match=r"row 2, column implied: found 'many', expected float64, as the games"):
+        upcoming_rows(read_schedule(schedule(tmp_path, row.format("many"), header=header)), games)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -159,6 +159,19 @@ def test_days_may_be_written_as_they_are_read_in_one_way(tmp_path: Path, days: l
     assert found["rating"].tolist() == [5, 5, 6]
 
 
+@pytest.mark.parametrize("written", ["0022300010", 22300010, 22300010.0])
+def test_games_of_a_table_are_called_as_the_games_are(tmp_path: Path, written: object) -> None:
+    """CSV drops the zeros in front, and a column with a gap holds fractions."""
+    pd.DataFrame({"GAME_ID": [written, None], "AS_OF": "2023-12-31", "tv": [1, 0]}).to_csv(tmp_path / "ctg.csv")
+
+    def on_tv(games: pd.DataFrame, ctg: pd.DataFrame) -> pd.DataFrame:
+        return join_as_of(games, ctg, by="GAME_ID")[["tv"]]
+
+    group = feature_group(tier="core", sources={"ctg": "ctg.csv"})(on_tv)
+    games = GAMES.assign(GAME_ID=pd.Series(["0022300010", "0022300011", "0022300010"], dtype=GAMES["GAME_ID"].dtype))
+    assert build_features(games, [group], root=tmp_path).frame["tv"].fillna(-1).tolist() == [1, -1, 1]
+
+
 def test_a_table_that_is_joined_may_have_any_columns(tmp_path: Path) -> None:
     """Also some called like ours; one without the column that is meant is told which one."""
     table = pd.DataFrame({"PLAYER_ID": [1], "AS_OF": ["2023-12-31"], "date": [1.0], "key": [2.0], "row": [3.0]})

@@ -57,19 +57,28 @@ def test_the_paired_difference_has_its_interval(store: Store, two: list[str]) ->
     ("other", "reason"),
     [
         (Logged(name="other", keep=False), "kept no predictions"),
-        (
-            Logged(name="other", rows=outcomes(dates=25)),
-            "not the same player-games: 500 and 600, of which 500 in common",
-        ),
+        (Logged(name="other", rows=outcomes(first="2025-01-02")), "no player-game in common"),
         (Logged(name="other", rows=outcomes().assign(actual=1.0)), "outcomes of the same player-games differ"),
     ],
 )
 def test_without_the_same_rows_there_is_a_reason(store: Store, two: list[str], other: Logged, reason: str) -> None:
-    """No interval is made up from other player-games or other outcomes."""
+    """No interval is made up from player-games of one run, or from other outcomes."""
     (pair,) = compare_runs([two[0], log(store, other)], store=store).paired
     assert pair.difference is None
     assert pair.reason is not None
     assert reason in pair.reason
+
+
+def test_after_a_day_of_games_the_shared_ones_are_compared(store: Store, two: list[str]) -> None:
+    """The champion of yesterday against today's run: the difference is that of the same player-games, and says so."""
+    later = log(store, Logged(name="later", spread=1, rows=outcomes(dates=25)))
+    found = compare_runs([two[0], later], store=store)
+    (pair,) = found.paired
+    assert (pair.rows, pair.dates) == (500, 25)
+    assert pair.reason == "only the player-games that both predicted: 500 of 500 and of 600"
+    assert pair.difference is not None
+    assert pair.difference < 0
+    assert any("not the same player-games" in reason for reason in found.unfair)
 
 
 def test_few_dates_are_no_interval(store: Store) -> None:

@@ -22,6 +22,7 @@ from pytest_nbaprops.data.upcoming import unplayed_rows
 from pytest_nbaprops.errors import DataError, FeatureError, TrackingError
 from pytest_nbaprops.features.build import without_outcomes
 from pytest_nbaprops.features.group import feature_group
+from pytest_nbaprops.features.lineage import lineage_of
 from pytest_nbaprops.recipes.two_stage import two_stage
 from pytest_nbaprops.registry.registry import ModelRegistry
 from pytest_nbaprops.serving.forecast import predict_upcoming
@@ -279,6 +280,27 @@ def test_changed_and_missing_feature_code_is_refused(store: Store, league: World
     assert any("feature columns are empty" in note for note in forecast.notes)
     with pytest.raises(TrackingError, match=r"group\(s\) venue, lost is not that of its training; bring"):
         predict_upcoming(league.schedule(), league.past, loader, groups=[*league.groups, lost])
+
+
+def test_what_is_missing_tonight_alone_is_said(store: Store, league: World) -> None:
+    """A schedule without a column of the user's own would serve a model that was never tested, without a word."""
+    columns = league.columns["rest"]
+
+    @feature_group(tier="contextual")
+    def own(games: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame(dict.fromkeys(columns, games["IMPLIED"]), index=games.index)
+
+    groups = [group for group in league.groups if group.name != "rest"]
+    lineage = lineage_of([*groups, own], {**league.columns, "own": columns})
+    promote(store, tags={**league.tags(), "lineage": json.dumps(lineage.to_dict())})
+    loader, past = ProductionModelLoader(NAME, store=store), league.past.assign(IMPLIED=110.0)
+    forecast = predict_upcoming(league.schedule(), past, loader, groups=[own])
+    assert len(forecast.warnings) == 1
+    assert f"{columns[0]}" in forecast.warnings[0]
+    assert "(group own): empty in all rows, not so on" in forecast.warnings[0]
+    given = predict_upcoming(league.schedule().assign(implied=104.0), past, loader, groups=[own])
+    assert not given.warnings
+    assert not given.rows["predicted"].equals(forecast.rows["predicted"])
 
 
 def test_declared_files_are_those_of_the_training(store: Store, league: World, tmp_path: Path) -> None:
