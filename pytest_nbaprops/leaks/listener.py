@@ -75,6 +75,7 @@ class Listener:
         project: folders that are the project's, though they lie among the libraries.
         declared: files that may be read.
         other: how files and environment variables answer otherwise, if they do.
+        began: since when what is written is the project's own work (seconds since 1970).
         notes: a folder in which processes that were forked leave what they hear for the one that started them.
         variables: names of the environment variables that the project has asked for, set or not.
     """
@@ -109,7 +110,7 @@ class Listener:
         own_packages(), is_standard(os.__file__)  # they look into folders, and what does is heard from here on
         folders = [*(below(root) if root is not None else ()), *filter(None, [data])]
         self._watched = Watched(folders) if folders and HAS_INOTIFY else None
-        self._began = time.time()
+        self.began = time.time()
         self._main = threading.get_ident()
         self._busy = threading.local()
         self._temporary = os.path.realpath(tempfile.gettempdir()) + os.sep
@@ -307,7 +308,7 @@ class Listener:
         self._note(HEARD, Read(what=f"{VARIABLE}{name}", tried=True, where=caller_of(frame, self.project).line))
 
     def _is_own(self, path: str | bytes) -> bool:
-        """Declared, in memory, or written since this process began."""
+        """Declared, in memory, or written since the guard began."""
         path = os.fsdecode(path)
         if path in ("", ":memory:") or path.startswith("file::memory:"):
             return True
@@ -320,7 +321,7 @@ class Listener:
             return False
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116 - paths of any kind
-            began = self._began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
+            began = self.began - (CLOCK_TICK if written % 1 else WHOLE_SECONDS)
             real = escape_hatch.time if escape_hatch.is_travelling() else time  # in a world of another day, too
             return began <= written <= real.time() + WHOLE_SECONDS
         except OSError:

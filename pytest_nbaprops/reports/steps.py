@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from pytest_nbaprops.leaks.leak import UNDECLARED
 from pytest_nbaprops.reports.text import plain
-from pytest_nbaprops.reports.wording import Document, has_nothing_to_register, is_the_champion, leading
+from pytest_nbaprops.reports.wording import (
+    Document,
+    champion_label,
+    has_nothing_to_register,
+    is_the_champion,
+    leading,
+    main_comparison,
+)
 
 # Options that leave tests out, and those that end a session early, with whether a value follows them.
 _SELECTING: Final = dict.fromkeys(("-k", "-m", "--deselect"), True)
@@ -21,6 +28,9 @@ _STOPPING: Final = {
 _WITH_COLONS: Final = ("-W", "--pythonwarnings", "-o", "--override-ini", "-p")  # whose value may have a `::`
 _NAMED: Final = {"model_name": "--model", "tracking_uri": "--tracking-uri"}
 _KEPT: Final = re.compile(": (marked xfail|skipped|fixture error|error in teardown|worker crashed)")
+_UNCLEAR: Final = ("not clearly better", "may be worse")
+_MANY_FOLDS: Final = 100  # about when a season's worth of dates is there
+_CHANGES: Final = ("added", "removed", "changed", "parameters")
 _COMMON: Final = re.compile(r"on the dates that it has: --nbaprops-test=(\S+)")
 
 
@@ -90,6 +100,14 @@ def _rejected(document: Document, leader: Mapping[str, Any]) -> list[Step]:
         text = ", ".join([*to_do, "then run again; stored folds cost nothing"])
         return [Step(text=text[0].upper() + text[1:], command=_again(document))]
     steps = [Step(text="Change features or parameters, then run again", command=_again(document))]
+    row = main_comparison(leader)
+    if row is not None and row.said.startswith(_UNCLEAR) and leader["folds"]["planned"] < _MANY_FOLDS:
+        several = ", or fewer candidates," if len(document["candidates"]) > 1 else ""
+        text = f"Or test more dates{several} for a narrower interval"
+        steps.append(Step(text=text, command=_again(document, test="last 160 dates")))
+    lineage = leader.get("lineage") or {}
+    if document.get("champion") and not any(lineage.get(part) for part in _CHANGES):
+        return [Step(text=f"It is {champion_label(document)} on other games: there is nothing to compare"), *steps]
     return [*_compare(document, leader), *steps]
 
 

@@ -113,11 +113,15 @@ def leading(document: Document) -> Mapping[str, Any] | None:
 
 
 def main_comparison(candidate: Mapping[str, Any]) -> Compared | None:
-    """The comparison that matters most: with the champion, else the market, else the baseline; of MAE if there is."""
+    """The comparison that matters most: a failed one; with champion, else market, else baseline; of MAE if there is."""
     rows = [compared(row) for row in candidate["criteria"]]
     known = [row for row in rows if row.difference is not None and row.reference in ("champion", "market", "baseline")]
     order = {"champion": 0, "market": 1, "baseline": 2}
-    return min(known, key=lambda row: (order[row.reference], row.metric != "mae", "[" in row.expression), default=None)
+    return min(
+        known,
+        key=lambda row: (row.outcome == "passed", order[row.reference], row.metric != "mae", "[" in row.expression),
+        default=None,
+    )
 
 
 # the headline

@@ -246,7 +246,8 @@ class GroupGuard:
         # With other files nothing may be imported at all.
         imported, words = result["imported"], result["words"]
         if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
-            return [undeclared(name, reads or [DRAWN], self.context.root, self.context.settings.data)]
+            there = imported["reads"] if imported is not None else []  # what is only there when it is asked there
+            return [undeclared(name, reads or there or [DRAWN], self.context.root, self.context.settings.data)]
         if reads and (words is None or words["moved"] or self._differ(words, result)):
             return [undeclared(name, reads, self.context.root, self.context.settings.data)]
         for seed in result["seeds"]:

@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def main() -> None:
         ignored=ignored,
         data=Path(told["data"]) if told["data"] else None,
     )
-    listener.notes = file.parent
+    listener.notes, listener.began = file.parent, told["began"]
     for name, module in list(sys.modules.items()):  # what Python imported unheard as it started is imported again
         if name != "__main__" and not is_library_file(getattr(module, "__file__", None) or "<frozen"):
             del sys.modules[name]
@@ -347,6 +348,7 @@ def order_for(context: Context, *, nodeids: Collection[str] | None = None, **mor
         # A group's tables arrive cut, as arguments: who opens one himself is heard, and this package's reading is not.
         "ignored": [str(context.resources.store.folder), *filter(None, [database]), *context.declared],
         "other": None,
+        "began": time.time(),  # others that run beside it may share a cache on disk with it
         **more,
     }
 

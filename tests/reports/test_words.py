@@ -108,6 +108,26 @@ def test_every_verdict_has_a_next_step(changes: dict[str, Any], candidate: dict[
     assert next_steps(document_of(candidate_of(**candidate), **changes))[0].command == command
 
 
+def test_a_rejection_is_told_by_what_failed() -> None:
+    """Not worse than the champion is no reason to reject: the sentence is about the baseline, which it may not beat."""
+    failed = criterion("mae <= baseline + 0.3", "failed", 5.95, 5.70, 6.10, 6.05)
+    folds = {"planned": 30, "executed": 30, "cached": 0, "failed": 0, "missing": 0}
+    passed = criterion("mae <= champion + 0.2", "passed", 5.95, 5.85, 6.05, 6.15)
+    leader = candidate_of(verdict="REJECT", criteria=[passed, failed], folds=folds)
+    document = document_of(leader, verdict="REJECT")
+    assert "It may be worse than the last-10 mean by more than 0.3" in wording.by_how_much(document, leader)
+    *_, dates = next_steps(document)
+    assert dates.text == "Or test more dates for a narrower interval"
+    assert dates.command == "pytest --nbaprops-train -n 2 '--nbaprops-test=last 160 dates'"
+
+
+def test_the_champion_on_other_games_is_nothing_to_compare() -> None:
+    """Its code and parameters are the candidate's own."""
+    same = {"feature_version": "1cb5235b0cd7", "added": [], "removed": [], "changed": [], "parameters": {}}
+    document = document_of(candidate_of(verdict="REJECT", lineage=same), verdict="REJECT")
+    assert next_steps(document)[0].text == "It is v3 on other games: there is nothing to compare"
+
+
 def test_commands_name_what_the_ini_file_does_not_tell() -> None:
     """The store, the model and the criteria of the session's own command line."""
     document = document_of(candidate_of(model_version="4"), promote_mode="enforce", promoted=True)
