@@ -178,7 +178,11 @@ def _with_reference(name: str, rows: pd.DataFrame, champion: Champion | None) ->
     if name not in rows.columns:
         raise InconclusiveError(f"there is no {name} to compare with" + (", no odds" if name == "market" else ""))
     if name == "market":
-        rows = rows[rows["market"].notna()]
+        every, rows = rows["GAME_DATE"].nunique(), rows[rows["market"].notna()]
+        if (dates := rows["GAME_DATE"].nunique()) < MIN_DATES <= every:
+            raise InconclusiveError(
+                f"{dates} of the {every} tested dates have a line, an interval needs {MIN_DATES}: test more dates"
+            )
         if len(rows) < MIN_SLICE_ROWS:
             raise InconclusiveError(f"{len(rows):,} player-games have a market line, fewer than {MIN_SLICE_ROWS}")
     values = rows[name].to_numpy(dtype=np.float64)

@@ -286,7 +286,7 @@ def _told_of(real: Callable[..., Any]) -> Callable[..., Any]:
 def _environment(variables: Any, listener: Listener) -> type[Any]:
     """Environment variables with other numbers or words, where the project asks for one that it did not set itself.
 
-    What names a file stays, and so do lists of folders.
+    What names a file stays, and so do lists of folders; and all words where not any will do, as a level of logging.
     """
     real, given = type(variables), dict(variables)  # the class has no public name
 
@@ -297,7 +297,7 @@ def _environment(variables: Any, listener: Listener) -> type[Any]:
         if not asked or given.get(key) != value or _names_files(os.fsdecode(value)):
             return value
         listener.hears_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
-        return _said_otherwise(value, listener.other) if listener.other else value
+        return value if listener.other in {None, VALUES} else _said_otherwise(value, listener.other)
 
     def __setitem__(self: Any, key: Any, value: Any) -> None:  # noqa: N807 - as above
         given.pop(key, None)

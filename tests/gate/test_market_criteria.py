@@ -137,6 +137,17 @@ def test_fewer_than_twenty_dates_are_no_interval() -> None:
     assert result(1.0, "roi > 0", dates=30).outcome is Outcome.PASSED
 
 
+def test_dates_with_lines_are_not_all_dates() -> None:
+    """Of eighty tested ones only these can be compared with the market."""
+    full = evidence(1.0, 80)
+    assert full.predictions is not None
+    days = sorted(full.predictions["GAME_DATE"].unique())
+    lines = full.predictions["market"].where(full.predictions["GAME_DATE"].isin(days[:15]))
+    row = result(1.0, "mae < market", predictions=full.predictions.assign(market=lines))
+    assert row.outcome is Outcome.INCONCLUSIVE
+    assert "15 of the 80 tested dates have a line, an interval needs 20" in row.reason
+
+
 def test_several_candidates_widen_the_intervals() -> None:
     """Holm's correction holds for money, too."""
     criteria = parse_criteria(["roi.low > 0"])
