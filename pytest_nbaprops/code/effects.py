@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
+import os
 import sys
-from abc import ABCMeta
-from collections.abc import Iterable, Iterator, Mapping
-from enum import EnumMeta
+from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence, MutableSet
 from importlib.util import resolve_name
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -23,7 +23,6 @@ from pytest_nbaprops.code.syntax import dotted, dotted_names, tree_of
 
 # Their decorators hand a function over, or wrap it, where only its own name leads to it.
 PURE = {OWN_PACKAGE, "pytest", "_pytest", "pluggy", "click", "numba", "joblib", "attr", "attrs", "pydantic"}
-ORDINARY = (type, ABCMeta, EnumMeta)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -52,11 +51,9 @@ def module_of(obj: FunctionType | type) -> ModuleType | None:
 
 
 def effects_of(module: ModuleType) -> list[ast.stmt]:
-    """The statements at the top of a module that do more than to define names in it."""
+    """The statements at the top of a module that do more than to define names in it, or to fill what it holds."""
     tree = tree_of(module)
-    lines = _lines(tree) if isinstance(tree, ast.Module) else ()
-    scope = vars(module)
-    return [line for line in lines if not isinstance(line, Definition) or _registers(line, scope)]
+    return [line for line in _lines(tree) if _counts(line, module)] if isinstance(tree, ast.Module) else []
 
 
 @functools.cache
@@ -65,55 +62,80 @@ def _lines(tree: ast.Module) -> tuple[ast.stmt, ...]:
 
 
 def _acting(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that may act; of definitions it depends on what decorates them."""
+    """Statements that may act, in blocks, too."""
     for line in body:
-        if isinstance(line, Definition):
+        if isinstance(line, ast.If) and "__name__" in {one.id for one in _names_in(line.test)}:
+            continue  # where it is run as a script
+        blocks = [getattr(line, part, []) for part in ("body", "orelse", "finalbody")]
+        blocks += [handler.body for handler in getattr(line, "handlers", ())]
+        if isinstance(line, ast.If | ast.Try | ast.With):
+            yield from _acting(one for block in blocks for one in block)
+        elif isinstance(line, ast.For | ast.While | Definition) or any(True for _ in _acted_on(line)):
             yield line
-        elif isinstance(line, ast.If | ast.Try):
-            if isinstance(line, ast.If) and "__name__" in {one.id for one in _names_in(line.test)}:
-                continue  # where it is run as a script
-            parts = [line.body, line.orelse, *([line.finalbody] if isinstance(line, ast.Try) else [])]
-            handlers = [handler.body for handler in getattr(line, "handlers", ())]
-            yield from _acting(one for part in (*parts, *handlers) for one in part)
-        elif _acts(line):
-            yield line
-
-
-def _acts(line: ast.stmt) -> bool:
-    if isinstance(line, ast.Expr):
-        return not isinstance(line.value, ast.Constant)
-    if isinstance(line, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = line.targets if isinstance(line, ast.Assign) else [line.target]
-        names = (one for target in targets for one in getattr(target, "elts", [target]))
-        return not all(isinstance(one, ast.Name | ast.Starred) and getattr(one, "id", "") != "_" for one in names)
-    if isinstance(line, ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith):
-        return any(True for _ in _acting(line.body)) or isinstance(line, ast.With)
-    return isinstance(line, ast.Delete)
 
 
 def _names_in(tree: ast.AST) -> Iterator[ast.Name]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
-def _registers(line: Definition, scope: Mapping[str, Any]) -> bool:
-    """Whether its decorators, or what it inherits from, may make something else of it than its name."""
-    kind = scope.get(line.name)
-    if isinstance(line, ast.ClassDef) and isinstance(kind, type):
-        told = (one for one in kind.__mro__[1:] if is_project(one) and "__init_subclass__" in vars(one))
-        if any(True for _ in told) or (type(kind) not in ORDINARY and is_project(type(kind))):
-            return True
-    return any(not _is_pure(decorator, scope) for decorator in line.decorator_list)
+def _acted_on(line: ast.stmt) -> Iterator[ast.expr]:
+    """What a statement calls, and the targets that are no names."""
+    if isinstance(line, ast.Expr):
+        if not isinstance(line.value, ast.Constant):
+            yield line.value.func if isinstance(line.value, ast.Call) else line.value
+    elif isinstance(line, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete):
+        targets = line.targets if isinstance(line, ast.Assign | ast.Delete) else [line.target]
+        every = (one for target in targets for one in getattr(target, "elts", [target]))
+        yield from (one.value for one in every if isinstance(one, ast.Attribute | ast.Subscript))
 
 
-def _is_pure(decorator: ast.expr, scope: Mapping[str, Any]) -> bool:
-    name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
-    first, *rest = (name or "").split(".")
-    found = scope.get(first)
-    for attribute in rest:
-        found = getattr(found, attribute, None)
-    module = getattr(found, "__module__", None) or type(found).__module__
-    package = str(module).partition(".")[0]
-    return found is not None and (package in PURE or package in sys.stdlib_module_names)
+def _counts(line: ast.stmt, module: ModuleType) -> bool:
+    if isinstance(line, Definition):  # by a library, which hands it to whoever asks there
+        return any(_is_librarys(decorator, module) for decorator in line.decorator_list)
+    if isinstance(line, ast.Expr) and _registers(line.value, module):
+        return False
+    if isinstance(line, ast.For | ast.While):
+        return any(_counts(one, module) for one in _acting([*line.body, *line.orelse]))
+    return any(not _is_held(_asked(part, module)) for part in _acted_on(line))
+
+
+def _registers(call: ast.expr, module: ModuleType) -> bool:
+    """Whether code is handed to a function of the project: where it keeps it, its name leads there."""
+    if not isinstance(call, ast.Call) or not _is_projects(_asked(call.func, module)):
+        return False
+    given = (part for argument in call.args for _, _, part in named_in(argument, module))
+    return any(isinstance(one, FunctionType | type) for one in given)
+
+
+def _asked(part: ast.expr, module: ModuleType) -> Any:
+    """What a name with its attributes stands for, of a method its object or class; None where that cannot be told."""
+    while isinstance(part, ast.Subscript | ast.Call):
+        part = part.value if isinstance(part, ast.Subscript) else part.func
+    first, *rest = (dotted(part) or "").split(".")
+    found: Any = vars(module).get(first)
+    for name in rest:
+        if isinstance(found, type) or _is_held(found):  # what a class holds its source may not tell
+            break
+        found = inspect.getattr_static(found, name, None) if found is not None else None
+    return found
+
+
+def _is_held(obj: Any) -> bool:
+    """Whether it is a collection, or an object of the project's own: what is put in there is found by its name."""
+    if isinstance(obj, type | ModuleType | FunctionType) or obj is os.environ:
+        return False
+    return isinstance(obj, MutableSequence | MutableMapping | MutableSet) or (obj is not None and is_project(type(obj)))
+
+
+def _is_librarys(decorator: ast.expr, module: ModuleType) -> bool:
+    found = _asked(decorator, module)
+    package = str(getattr(found, "__module__", None) or type(found).__module__).partition(".")[0]
+    is_pure = found is None or package in PURE or package in sys.stdlib_module_names
+    return not is_pure and not _is_projects(found)
+
+
+def _is_projects(obj: Any) -> bool:
+    return is_project(obj if isinstance(obj, FunctionType | type) else type(obj))
 
 
 def _imports(module: ModuleType) -> Iterator[ModuleType]:

@@ -152,9 +152,9 @@ class _Walk:
             done += new
             for module in new:
                 for line in effects_of(module):
-                    named = [(name, value) for _, name, value in named_in(line, module) if isinstance(value, CODE)]
-                    read = [(holder, name) for holder, name, value in named_in(line, module)]
-                    yield [_hash(line), self._mapping(dict(named)), self._sources(read)]
+                    read = [*named_in(line, module)]
+                    named = {name: value for _, name, value in read if isinstance(value, CODE)}
+                    yield [_hash(line), self._mapping(named), self._sources((holder, name) for holder, name, _ in read)]
 
     def _modules(self) -> list[ModuleType]:
         """Of the project's functions and classes that were met, and these modules themselves."""
@@ -207,7 +207,7 @@ class _Walk:
             return ["class", obj.__qualname__, bases, self._mapping(functions)]
         scope = vars(sys.modules.get(obj.__module__, builtins))
         references = self._references(obj, tree, scope, set(scope))
-        made = {} if is_own(obj) else _made_where_it_ran(obj, tree)
+        made = {} if is_own(obj) else _made_where_it_ran(obj, tree) | _registered(obj)
         return ["class", _hash(tree), bases, references, *([self._mapping(made)] if made else [])]
 
     def _function(self, function: FunctionType) -> Any:
@@ -361,6 +361,13 @@ def _made_where_it_ran(kind: type, tree: ast.AST) -> dict[str, Any]:
         if names and not _is_literal(getattr(line, "value", None)):
             made |= {name: vars(kind)[name] for name in names if isinstance(vars(kind).get(name, kind), PLAIN)}
     return made
+
+
+def _registered(kind: type) -> dict[str, Any]:
+    """What a class holds of the project's code in collections of its own."""
+    held = {name: value for name, value in vars(kind).items() if isinstance(value, list | dict | set | tuple)}
+    parts = {name: [*(value.values() if isinstance(value, dict) else value)] for name, value in held.items()}
+    return {name: held[name] for name, some in parts.items() if any(isinstance(one, CODE) for one in some)}
 
 
 def _is_literal(node: ast.AST | None) -> bool:

@@ -59,6 +59,14 @@ REACHED = {
     "a registry that a decorator fills": ("other_here.KNOWN['one'](games)", DECORATED),
     "an attribute of a class set later": ("parts_here.Config().build()", LATER),
     "an attribute of a function": ("parts_here.build()", "def build():\n    return build.lag\nbuild.lag = 1\n"),
+    "what a class holds": (
+        "parts_here.Config.options['lag']",
+        "class Config:\n    options = {}\nConfig.options['lag'] = 1\n",
+    ),
+    "a function of the project that sets an option": (
+        "pd.get_option('display.width')",
+        "import pandas as pd\ndef wide(n):\n    pd.set_option('display.width', 80 + n)\nwide(n=1)\n",
+    ),
     "another module's attribute": ("other_here.lag", "import other_here\nother_here.lag = 1\n"),
     "an option": ("pd.get_option('display.width')", "import pandas as pd\npd.set_option('display.width', 81)\n"),
     "a value that does not say": (
@@ -81,6 +89,11 @@ BESIDE = {
     "a fixture": "@pytest.fixture\ndef lag():\n    return 2\n",
     "a script": "if __name__ == '__main__':\n    print(build(2))\n",
     "a cached function": "@functools.cache\ndef cached(games):\n    return 2\n",
+    "what enters a registry": (
+        "GROUPS = []\ndef mine(group):\n    GROUPS.append(group)\n    return group\n"
+        "@mine\ndef registered(games):\n    return 2\nmine(registered)\nGROUPS.append(registered)\n"
+        "for one in (registered, mine):\n    GROUPS.append(one)\n"
+    ),
 }
 GROUP = """
 import functools
