@@ -14,7 +14,7 @@ import pytest
 from pytest_nbaprops.code.conftests import note_conftest
 from pytest_nbaprops.code.reached import code_digest
 
-HERE = ("group_here", "parts_here", "other_here", "conftest_here")
+HERE = ("group_here", "parts_here", "other_here", "other_plugin_here", "conftest_here")
 REGISTRY = """
 class Base:
     kinds = []
@@ -67,6 +67,32 @@ REACHED = {
         "pd.get_option('display.width')",
         "import pandas as pd\ndef wide(n):\n    pd.set_option('display.width', 80 + n)\nwide(n=1)\n",
     ),
+    "what a decorator puts into a library": (
+        "pd.DataFrame.built_here()",
+        (
+            "import pandas as pd\ndef method(name):\n    def put(build):\n        setattr(pd.DataFrame, name, build)\n"
+            "        return build\n    return put\n@method('built_here')\ndef build(games):\n    return 1\n"
+        ),
+    ),
+    "an accessor without a decorator": (
+        "games.here.build()",
+        (
+            "import pandas as pd\nclass Here:\n    def __init__(self, games):\n        self.games = games\n"
+            "    def build(self):\n        return 1\n"
+            "Accessor = pd.api.extensions.register_dataframe_accessor('here')(Here)\n"
+        ),
+    ),
+    "what a condition does": (
+        "pd.get_option('display.width')",
+        (
+            "import pandas as pd\ndef wide():\n    pd.set_option('display.width', 81)\n    return True\n"
+            "assert wide()\nif __name__ != '__main__':\n    pd.set_option('display.width', 91)\n"
+        ),
+    ),
+    "what a class body does": (
+        "other_here.lag",
+        "import other_here\nclass Setup:\n    other_here.lag = 1\n",
+    ),
     "another module's attribute": ("other_here.lag", "import other_here\nother_here.lag = 1\n"),
     "an option": ("pd.get_option('display.width')", "import pandas as pd\npd.set_option('display.width', 81)\n"),
     "a value that does not say": (
@@ -117,12 +143,12 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digest]:
     folders = iter(tmp_path / str(n) for n in range(9))
     width = pd.get_option("display.width")
 
-    def one(body: str, parts: str, more: str = "", conftest: str = "") -> str:
+    def one(body: str, parts: str, more: str = "", conftest: str = "", plugin: str = "") -> str:
         folder = next(folders)
         folder.mkdir()
         monkeypatch.syspath_prepend(folder)
         other = "KNOWN = {}\nlag = 0\ndef register(name):\n    return lambda build: KNOWN.setdefault(name, build)\n"
-        texts = {"group": GROUP.format(body=body) + more, "parts": parts, "other": other, "conftest": conftest}
+        texts = {"group": GROUP.format(body=body) + more, "parts": parts, "other": other, "other_plugin": plugin}
         for name, text in texts.items():
             (folder / f"{name}_here.py").write_text(text)
         (folder / "conftest.py").write_text(conftest)
@@ -132,6 +158,8 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digest]:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         note_conftest(module)
+        if "parts_here" in conftest or plugin:
+            importlib.import_module("other_plugin_here" if plugin else "parts_here")  # as pytest has it loaded
         return code_digest(importlib.import_module("group_here").group, lasts=True)
 
     yield one
@@ -164,6 +192,27 @@ def test_what_an_import_found_does_not_count(digest: Digest) -> None:
     """How an effect's names got their values counts, not what they are in this process: a time is another each day."""
     text = "import atexit, time\nSTART = time.perf_counter()\natexit.register(lambda start: None, START)\n"
     assert digest("1", text) == digest("1", text)
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "def pytest_configure(config):\n    import math, parts_here\n    math.built_here = parts_here.build\n",
+        "pytest_plugins = ['other_plugin_here']\n",
+        "def pytest_nbaprops_feature_groups(config):\n    import parts_here\n    return []\n",
+        "import importlib\nfor name in ('parts_here',):\n    importlib.import_module(name)\n",
+    ],
+)
+def test_what_a_conftests_hooks_do_counts(digest: Digest, conftest: str) -> None:
+    """They load modules that put code where a group finds it by no name."""
+    parts = "import math\ndef build(games):\n    return {}\nmath.built_here = build\n"
+    plugin = "import parts_here\n" if "plugin" in conftest else ""
+    one, same, other = (
+        digest("__import__('math').built_here(games)", parts.format(n), conftest=conftest, plugin=plugin)
+        for n in (1, 1, 2)
+    )
+    assert one == same
+    assert one != other
 
 
 def test_conftests_above_count_with_what_they_do(digest: Digest) -> None:
