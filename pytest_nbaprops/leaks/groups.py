@@ -26,7 +26,7 @@ from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.columns import unknown_columns
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, VALUES, WORDS, another_outside
+from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, OF_WORDS, another_outside
 from pytest_nbaprops.leaks.perturb import Cutoff, Scene
 from pytest_nbaprops.leaks.reads import SEEDED, STABLE, Read, undeclared
 
@@ -57,7 +57,6 @@ KINDS = (
     ("needs outcomes", "not_yet_played"),
 )
 CONTENTS = "files or variables"
-OTHER_WORDS = ("words", "values")  # in files and variables
 WITH_TABLES = ("source_rows", "combined", "combined_all_there")
 OUTSIDES: dict[str, dict[str, Any]] = {
     "everything": {"clock": FAR_PAST, "draws": True, "files": NUMBERS},
@@ -66,7 +65,7 @@ OUTSIDES: dict[str, dict[str, Any]] = {
     "the clock, long ago": {"clock": FAR_PAST},
     "the global random state": {"draws": True},
     CONTENTS: {"files": NUMBERS},
-    **dict(zip(OTHER_WORDS, ({"files": WORDS}, {"files": VALUES}), strict=True)),
+    **{world: {"files": world} for world in OF_WORDS},
 }
 
 
@@ -276,7 +275,7 @@ class Examination:
         together = self._heard(league, "everything").answers[0]
         if not self._moved(together, true, league):
             return tried if tried and self._depends_on_words(true, league) else []
-        for outside in (name for name in OUTSIDES if name not in ("everything", *OTHER_WORDS)):
+        for outside in (name for name in OUTSIDES if name not in ("everything", *OF_WORDS)):
             alone = self._heard(league, outside)
             # Some libraries cannot do with a date so far away.
             if self._moved(alone.answers[0], true, league) and not (
@@ -287,10 +286,10 @@ class Examination:
         return [] if together.broken else [Read(what="asks something outside of the games")]
 
     def _depends_on_words(self, true: Answer, league: str) -> bool:
-        """Who cannot do without the words that values are found by is asked with these as they are."""
-        words = self._heard(league, OTHER_WORDS[0]).answers[0]
-        words = self._heard(league, OTHER_WORDS[1]).answers[0] if words.broken else words
-        return self._moved(words, true, league) is not None
+        """Who cannot do with other words at all (a level of logging) does not hang on them."""
+        answers = (self._heard(league, world).answers[0] for world in OF_WORDS)
+        answer = next((one for one in answers if not one.broken), None)
+        return answer is not None and self._moved(answer, true, league) is not None
 
     # what it knows too early
 

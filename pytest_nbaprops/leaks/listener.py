@@ -59,7 +59,7 @@ MAPS = "mmap.__new__"
 EVENTS_OF_FILES = ("open", MAPS, *TOUCHES, *ATTRIBUTES, *LISTINGS)
 # Of the standard library: who asks these only learns whether there is a file.
 ONLY_WHETHER = {
-    *("exists", "isfile", "isdir", "islink", "lexists", "ismount", "realpath", "_joinrealpath"),
+    *("exists", "isfile", "isdir", "islink", "lexists", "ismount", "realpath", "_joinrealpath", "resolve"),
     *("is_file", "is_dir", "is_symlink", "is_mount"),
 }
 COMPILED_BY = {".nbi": "numba.", ".nbc": "numba."}

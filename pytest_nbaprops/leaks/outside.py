@@ -17,6 +17,7 @@ import re
 import stat
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,27 +36,33 @@ FRONTS = {"pandas": ("read_parquet", "read_feather", "read_orc", "read_hdf")}
 WRITERS = ("to_parquet", "to_feather", "to_orc", "to_hdf")
 FAR_PAST = dt.datetime(1961, 4, 12, 6, 7, 8, 9, tzinfo=dt.UTC)
 ANOTHER_DAY = dt.datetime(2001, 9, 9, 1, 46, 40, 123, tzinfo=dt.UTC)
-_DIGITS = bytes.maketrans(b"123456789", b"234567891")
-_LETTERS = bytes.maketrans(
-    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", b"bcdefghijklmnopqrstuvwxyzaBCDEFGHIJKLMNOPQRSTUVWXYZA"
-)
+_DIGIT = re.compile(r"\d")
+_LOWER, _UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LETTERS = dict(zip(_LOWER + _UPPER, _LOWER[1:] + "a" + _UPPER[1:] + "A", strict=True))
 _BITS = bytes(byte ^ 1 for byte in range(256))
-# Words, and before them what has letters but is none: escapes, and numbers with an exponent.
-_NO_WORDS = rb"\\u[0-9A-Fa-f]{4}|\\.|[0-9.]+[eE][+-]?[0-9]+"
-_WORD = re.compile(_NO_WORDS + rb"|[A-Za-z]+")
-_NAMES = rb"^[ \t]*\[+[\w .-]+\]+[ \t]*$"  # of sections
-_VALUE = re.compile(_NO_WORDS + b"|" + _NAMES + rb"|[A-Za-z]+(?![A-Za-z_]*[\"']?\s*[:=])", re.MULTILINE)
-_OPPOSITES = {b"true": b"false", b"yes": b"no", b"on": b"off"}
+# Words and marks, and before them what has letters but is no word: escapes, and numbers with an exponent.
+_NO_WORDS = r"\\u[0-9A-Fa-f]{4}|\\.|[0-9.]+[eE][+-]?[0-9]+"
+_MARKS = r"[^\x00-\x7f\w\s\ud800-\udfff]"
+_MARK = re.compile(_MARKS)
+_LETTER = r"[^\W\d_]"
+_WORD = re.compile(f"{_NO_WORDS}|{_LETTER}+|{_MARKS}")
+_NAMES = r"^[ \t]*\[+[\w .-]+\]+[ \t]*$"  # of sections
+_VALUE = re.compile(f"{_NO_WORDS}|{_NAMES}|{_LETTER}+(?!(?:{_LETTER}|_)*[\"']?\\s*[:=])|{_MARKS}", re.MULTILINE)
+_LAST_VALUE = re.compile(r"(.*[,;\t|:=][ \t]*)([^,;\t|:=\s][^,;\t|:=]*?)([ \t]*,?\s*)")
+_OPPOSITES = {"true": "false", "yes": "no", "on": "off"}
+_FLAG = re.compile(r"\b(?:true|false|yes|no|on|off)\b", re.IGNORECASE)
 # What a parser knows stays something that it knows.
 _LITERALS = {
-    **dict.fromkeys((b"null", b"none", b"nan", b"na", b"inf", b"infinity")),
+    **dict.fromkeys(("null", "none", "nan", "na", "inf", "infinity")),
     **_OPPOSITES,
     **{two: one for one, two in _OPPOSITES.items()},
 }
 DAY = 24 * 60 * 60
 HEAD = 128  # bytes of a numpy file that say what is in it
-# Worlds in which files say something else; in the last one what values are found by (keys, names of columns) stays.
-NUMBERS, WORDS, VALUES = "numbers", "words", "values"
+# Worlds in which files say something else: each is for those who cannot do with the one before. Of words those stay
+# that values are found by (keys, names of columns); then all stay, and values change their places.
+NUMBERS, WORDS, VALUES, PLACES = "numbers", "words", "values", "places"
+OF_WORDS = (WORDS, VALUES, PLACES)
 
 
 @contextmanager
@@ -115,6 +122,8 @@ def _opener(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
                 content = handle.read()
         except FileNotFoundError:
             content = b"0,1\n0,1\n"  # in another world it is there
+        if content and b"\0" not in content and _says_nothing(content):
+            listener.reads(file, frame, tried=False)
         raw = io.BytesIO(_altered(content, listener.other))
         return raw if "b" in mode else io.TextIOWrapper(raw, encoding=named.get("encoding") or "utf-8")
 
@@ -214,43 +223,73 @@ def _program(real: type[Any], listener: Listener) -> type[Any]:
             if self._read is None or not piped:
                 return said
             listener.tried(self._read)
-            return tuple(_said_otherwise(text, listener.other) for text in said) if listener.other else said
+            if not listener.other:
+                return said
+            self.returncode += int(self.returncode > 0)  # with which it failed says something, too
+            return tuple(_said_otherwise(text, listener.other) for text in said)
 
     return Popen
 
 
 def _said_otherwise(text: Any, world: str) -> Any:
-    """Other numbers (words where there are none), other words, or these among the values alone, as text or bytes."""
-    if isinstance(text, str):
-        return _said_otherwise(text.encode(errors="surrogateescape"), world).decode(errors="surrogateescape")
+    """Other numbers, other words, these among the values alone, or each value in another's place, as text or bytes."""
+    if isinstance(text, bytes):
+        return _said_otherwise(text.decode(errors="surrogateescape"), world).encode(errors="surrogateescape")
     if not text:
         return text
-    if world == NUMBERS and (numbers := text.translate(_DIGITS)) != text:
-        return numbers
-    first = text.find(b"\n") + 1 if world == VALUES else 0
+    if world == NUMBERS:
+        return _DIGIT.sub(_other_digit, text)
+    if world == PLACES:
+        return _in_other_places(text)
+    first = text.find("\n") + 1 if world == VALUES else 0
     first = first if first < len(text) else 0
     return text[:first] + (_VALUE if world == VALUES else _WORD).sub(_other_word, text[first:])
 
 
-def _other_word(found: re.Match[bytes]) -> bytes:
+def _says_nothing(text: bytes) -> bool:
+    """Whether another world has nothing else to say instead of it: spaces, say."""
+    return all(_said_otherwise(text, world) == text for world in (NUMBERS, WORDS))
+
+
+def _other_digit(found: re.Match[str]) -> str:
+    """1 to 9 are the next one, in whatever script; 0 stays."""
+    value = unicodedata.decimal(found[0])
+    return found[0] if value == 0 else chr(ord(found[0]) + (1 if value < 9 else -8))  # noqa: PLR2004 - the last digit
+
+
+def _other_word(found: re.Match[str]) -> str:
     """Another word of the same length and case, the opposite of what a parser knows, or what is no word as it is."""
     word = found[0]
-    if not word.isalpha():
+    if not (word.isalpha() or _MARK.fullmatch(word)):
         return word
     if word.lower() not in _LITERALS:
-        return word.translate(_LETTERS)
+        return "".join(_LETTERS.get(one) or chr(ord(one) + 1) for one in word)
     other = _LITERALS[word.lower()] or word
     return other.upper() if word.isupper() else other.title() if word.istitle() else other
 
 
+def _in_other_places(text: str) -> str:
+    """What stands behind the last separator of each line is that of the next such line; flags are their opposites."""
+    lines = text.split("\n")
+    named = len(lines) > 1  # columns, by the first line
+    parts = {place: found for place, line in enumerate(lines) if (found := _LAST_VALUE.fullmatch(line))}
+    parts.pop(0 if named else -1, None)
+    values = [found[2] for found in parts.values()]
+    for (place, found), value in zip(parts.items(), [*values[1:], *values[:1]], strict=True):
+        lines[place] = f"{found[1]}{value}{found[3]}"
+    return _FLAG.sub(_other_word, "\n".join(lines))
+
+
 def _altered(content: bytes, world: str) -> bytes:
-    """Other numbers or words, and a line less; of binary files other bits after the head."""
+    """Other numbers or words, and a line less where some are; of binary files other bits after the head."""
     if b"\0" in content:
         head = HEAD if len(content) > HEAD else len(content) // 2
         return content[:head] + content[head:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
-    altered: bytes = _said_otherwise(content[: last + 1] if last > 0 else content, world)
-    return altered
+    is_one_of_many = last > 0 and any(one.isalnum() for one in content[last:].decode(errors="replace"))  # no bracket
+    shorter = content[: last + 1] if is_one_of_many and world in {NUMBERS, WORDS} else content
+    altered: bytes = _said_otherwise(shorter, world)
+    return content if altered == shorter else altered
 
 
 def _front(real: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
@@ -297,7 +336,7 @@ def _environment(variables: Any, listener: Listener) -> type[Any]:
         if not asked or given.get(key) != value or _names_files(os.fsdecode(value)):
             return value
         listener.hears_variable(name, sys._getframe(1))  # noqa: SLF001 - as above
-        return value if listener.other in {None, VALUES} else _said_otherwise(value, listener.other)
+        return value if listener.other in {None, VALUES, PLACES} else _said_otherwise(value, listener.other)
 
     def __setitem__(self: Any, key: Any, value: Any) -> None:  # noqa: N807 - as above
         given.pop(key, None)

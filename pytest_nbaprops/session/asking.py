@@ -22,7 +22,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
+from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports import terminal
@@ -30,7 +30,7 @@ from pytest_nbaprops.session.child import Child, folder_for_children, order_for,
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
 
-GUARD_VERSION = "14"  # goes into every key: raise it when the guard sees something that it did not see before
+GUARD_VERSION = "15"  # goes into every key: raise it when the guard sees something that it did not see before
 FEW_GAMES, RUN_IN_DATES, WHOLE_NIGHTS = 200, 60, 20
 MOST_CALLS, FEWEST_DATES = 400, 20  # of the few games that every date is asked about
 DATES_OF_BUILT_IN = 2  # their own tests look at many more
@@ -200,11 +200,11 @@ class GroupGuard:
                 for name, one in _left(part).items():
                     found[name] = _joined(found[name], one) if name in found else one
             words: dict[str, Mapping[str, Any]] = {}
-            for world in (WORDS, VALUES):  # who cannot do without the words that values are found by keeps these
+            for world in OF_WORDS:  # who cannot do with the first is asked in the next
                 if reading := [name for name in own if found[name]["reads"] and name not in words]:
                     run_all(self.config, [otherwise := child(world, groups=reading, other=world)])
                     left = otherwise.result or {}
-                    words |= {name: one for name, one in left.items() if world == VALUES or not one["few"].broken}
+                    words |= {name: one for name, one in left.items() if not one["few"].broken}
             opened = [name for name in own if any(read.is_of_the_kernel for read in found[name]["reads"])]
             if opened:
                 alone = child("alone", groups=opened)
@@ -241,14 +241,14 @@ class GroupGuard:
         if leaks:
             return leaks
         reads: list[Read] = result["reads"]
-        if untried := [read for read in reads if not read.tried]:
+        there = result["imported"]["reads"] if result["imported"] is not None else []  # what it is when it is asked so
+        if untried := [*(one for one in reads if not one.tried), *(one for one in there if not _is_tried(one))]:
             return [undeclared(name, untried, self.context.root, self.context.settings.data)]
         # With other files nothing may be imported at all.
         imported, words = result["imported"], result["words"]
         if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
-            there = imported["reads"] if imported is not None else []  # what is only there when it is asked there
             return [undeclared(name, reads or there or [DRAWN], self.context.root, self.context.settings.data)]
-        if reads and (words is None or words["moved"] or self._differ(words, result)):
+        if words is not None and (words["moved"] or self._differ(words, result)):
             return [undeclared(name, reads, self.context.root, self.context.settings.data)]
         for seed in result["seeds"]:
             if moved := self._differ(seed, result):
@@ -286,6 +286,10 @@ class GroupGuard:
         each = max(1, FEW_GAMES // max(1, best["GAME_DATE"].nunique()))
         few = best.sort_values(["GAME_DATE", "RANK"]).groupby("GAME_DATE").head(each)
         return sorted({*map(str, few["GAME_ID"]), *map(str, best["GAME_ID"][best["GAME_DATE"].dt.date.isin(whole)])})
+
+
+def _is_tried(read: Read) -> bool:
+    return read.tried or read.is_of_the_kernel
 
 
 def _shared(groups: Sequence[str], plan: Mapping[str, Dates]) -> list[dict[str, Dates]]:

@@ -19,7 +19,7 @@ import pytest
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
-from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
+from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS, WORDS
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.reviewed import is_only_chosen, is_projects
@@ -44,7 +44,7 @@ from pytest_nbaprops.session.scenes import (
 from pytest_nbaprops.walkforward.candidate import Candidate, FoldState, content_key
 from pytest_nbaprops.wholefile import file_digest
 
-REHEARSAL_VERSION = "15"  # with another one nothing is taken from the store
+REHEARSAL_VERSION = "16"  # with another one nothing is taken from the store
 # Fits that run again hold two weeks of dates, but are no larger share of all fits.
 FEWEST_FITS, DATES_AGAIN, ONE_IN = 2, 14, 8
 MOST_AGAIN = 7  # dates, one of each weekday if they are there, that are looked at in worlds of their own
@@ -96,7 +96,6 @@ class Rehearsing:
         self.config, self.context, self.tell = config, context, tell
         self.store, self.games = context.resources.store, context.dataset.games
         self.found: dict[str, Rehearsed] = {}
-        self._wordless: set[str] = set()  # cannot do with other words in files that they read
         self._spent: dict[str, float] = {}  # seconds in each candidate's folds, over all sessions
         self._dates_again = max(DATES_AGAIN, context.settings.leak_dates)
 
@@ -206,13 +205,12 @@ class Rehearsing:
 
         They judge what a test is given and do not predict, and a world that could be is no world that was. Those run
         again, too, that cannot do with other words in their files: they keep what values are found by and, where that
-        is not enough, all words, on which they hang.
+        is not enough, all words in other places, or where they are.
         """
         runs, worlds = self._left_by(scenes), [*scenes]
         self._run_again(worlds, runs, asserting)
-        for words in (VALUES, NUMBERS):
-            broken = self._run_again(worlds, runs, speechless, words)
-        self._wordless |= broken
+        for words in (*OF_WORDS[1:], NUMBERS):
+            self._run_again(worlds, runs, speechless, words)
         return runs
 
     def _run_again(
@@ -221,8 +219,8 @@ class Rehearsing:
         runs: list[Again],
         which: Callable[[Scene, Again], set[str]],
         words: str | None = None,
-    ) -> set[str]:
-        """Run those candidates again, without assertions, which give the folds that predicted nothing; who they are."""
+    ) -> None:
+        """Run those candidates again, without assertions, which give the folds that predicted nothing."""
         wanted = {number: names for number, run in enumerate(runs) if (names := which(scenes[number], run))}
         for number in wanted:
             scenes[number] = replace(scenes[number], words=words or scenes[number].words)
@@ -230,7 +228,6 @@ class Rehearsing:
         for number, run in zip(wanted, again, strict=True):
             folds = runs[number].folds
             folds |= {name: fold for name, fold in run.folds.items() if folds.get(name, FoldAgain()).predictions.empty}
-        return {name for names in wanted.values() for name in names}
 
     def _left_by(self, scenes: Sequence[Scene], *, asserts: bool = True) -> list[Again]:
         with folder_for_children() as folder:
@@ -352,12 +349,11 @@ class Rehearsing:
                     watched.setdefault(state.name, (state, fold))
         opened = {name for name, reads in heard.items() if any(read.is_of_the_kernel for read in reads)}
         alone = Scene(folds=tuple(one for name, one in watched.items() if name in opened), high=True)
-        [again] = self._run([alone]) if opened else [Again()]
+        [again] = self._run([alone]) if alone.folds else [Again()]
         for state in states:
             reads = heard.setdefault(state.name, [])
             sure = confirmed([read for read in reads if not read.tried], reads_of(state, again))
-            hangs = state.name in self._wordless or self.found[state.name].unknown
-            heard[state.name] = sure or [read for read in reads if read.tried and hangs]
+            heard[state.name] = sure or [read for read in reads if read.tried and self.found[state.name].unknown]
         return heard
 
     def _name(self, moving: Mapping[str, tuple[Scene, Move]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.leaks.outside import NUMBERS, VALUES, WORDS
+from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS, WORDS
 from pytest_nbaprops.leaks.reads import Read
 from pytest_nbaprops.leaks.world import KINDS, LATER, NEIGHBOURS, OUTCOMES, PRESENCE
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain
@@ -89,7 +89,7 @@ def merged(scenes: Sequence[Scene]) -> list[Scene]:
 
 def speechless(scene: Scene, run: Again) -> set[str]:
     """Candidates of whose folds one predicts nothing where files that they read have other words."""
-    if scene.files not in {WORDS, VALUES}:
+    if scene.files not in OF_WORDS:
         return set()
     broken = {state for state, fold in scene.folds if run.folds.get(fold.nodeid, FoldAgain()).predictions.empty}
     return {state.name for state in broken if any(read.tried for read in reads_of(state, run))}
