@@ -241,14 +241,20 @@ def _said_otherwise(text: Any, world: str) -> Any:
         return _DIGIT.sub(_other_digit, text)
     if world == PLACES:
         return _in_other_places(text)
-    first = text.find("\n") + 1 if world == VALUES else 0
-    first = first if first < len(text) else 0
+    first = len(_header(text)) if world == VALUES else 0
     return text[:first] + (_VALUE if world == VALUES else _WORD).sub(_other_word, text[first:])
 
 
+def _header(text: str) -> str:
+    """The first line, where it is split as the second one is."""
+    first, _, rest = text.partition("\n")
+    second = rest.partition("\n")[0]
+    return first if any(0 < first.count(mark) == second.count(mark) for mark in ",;\t|") else ""
+
+
 def _says_nothing(text: bytes) -> bool:
-    """Whether another world has nothing else to say instead of it: spaces, say."""
-    return all(_said_otherwise(text, world) == text for world in (NUMBERS, WORDS))
+    """Whether another world has nothing else to say instead of it, as there are spaces alone."""
+    return bytes(_said_otherwise(text, WORDS)) == text and not any(map(str.isalnum, text.decode(errors="replace")))
 
 
 def _other_digit(found: re.Match[str]) -> str:
@@ -271,9 +277,9 @@ def _other_word(found: re.Match[str]) -> str:
 def _in_other_places(text: str) -> str:
     """What stands behind the last separator of each line is that of the next such line; flags are their opposites."""
     lines = text.split("\n")
-    named = len(lines) > 1  # columns, by the first line
     parts = {place: found for place, line in enumerate(lines) if (found := _LAST_VALUE.fullmatch(line))}
-    parts.pop(0 if named else -1, None)
+    if _header(text):
+        parts.pop(0, None)
     values = [found[2] for found in parts.values()]
     for (place, found), value in zip(parts.items(), [*values[1:], *values[:1]], strict=True):
         lines[place] = f"{found[1]}{value}{found[3]}"
@@ -286,8 +292,9 @@ def _altered(content: bytes, world: str) -> bytes:
         head = HEAD if len(content) > HEAD else len(content) // 2
         return content[:head] + content[head:].translate(_BITS)
     last = content.rstrip().rfind(b"\n")
-    is_one_of_many = last > 0 and any(one.isalnum() for one in content[last:].decode(errors="replace"))  # no bracket
-    shorter = content[: last + 1] if is_one_of_many and world in {NUMBERS, WORDS} else content
+    line = content[last:].decode(errors="replace").strip()
+    is_one_of_many = last > 0 and line[:1] != "<" and any(map(str.isalnum, line))  # and no bracket that ends it all
+    shorter = content[: last + 1] if is_one_of_many and world != PLACES else content
     altered: bytes = _said_otherwise(shorter, world)
     return content if altered == shorter else altered
 

@@ -21,7 +21,8 @@ NAMES = '{\n "season": 2024,\n "over": [\n  "Luka Dončić",\n  "x\\u00e9"\n ],\
         (NUMBERS, "\u0663\u0669,\u0660\n".encode(), "\u0664\u0661,\u0660\n".encode()),
         (WORDS, TABLE, b"UFBN,HPPE\nBUM,False\nCPT,yes\n"),
         (WORDS, "▲ nan\n".encode(), "△ nan\n".encode()),
-        (VALUES, TABLE, b"TEAM,GOOD\nBUM,False\nCPT,yes\nEBM,true\n"),
+        (VALUES, TABLE, b"TEAM,GOOD\nBUM,False\nCPT,yes\n"),
+        (VALUES, b"ATL BOS\nand nobody else\n", b"BUM CPT\n"),  # a first line is no header
         (PLACES, TABLE, b"TEAM,GOOD\nATL,yes\nBOS,true\nDAL,False\n"),
         (PLACES, b"kind,label\na,hot\nb,cold\n", b"kind,label\na,cold\nb,hot\n"),
     ],
