@@ -38,5 +38,5 @@ def test_what_a_parser_reads_it_still_reads(world: str) -> None:
     before, after = json.loads(NAMES), json.loads(_altered(NAMES, world))
     assert before.keys() == after.keys()
     assert before != after
-    text = b'[model]\nkind = "ridge"\nrate = 1e-3\nfast = true\n'
+    text = b'[model]\nkind = "ridge"\nrate = 1e-3\nfast = true\nlast = 1\n'
     assert tomllib.loads(_altered(text, VALUES).decode())["model"] == {"kind": "sjehf", "rate": 1e-3, "fast": False}
