@@ -9,6 +9,5 @@ LOADED = dict[str, ModuleType]()  # by file
 
 def note_conftest(plugin: object) -> None:
     """Keep a plugin that is a conftest."""
-    file = vars(plugin).get("__file__") if isinstance(plugin, ModuleType) else None
-    if isinstance(file, str) and file.endswith("conftest.py") and isinstance(plugin, ModuleType):
-        LOADED[file] = plugin
+    if isinstance(plugin, ModuleType) and str(file := vars(plugin).get("__file__")).endswith("conftest.py"):
+        LOADED[str(file)] = plugin

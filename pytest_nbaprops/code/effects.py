@@ -23,7 +23,6 @@ from pytest_nbaprops.code.syntax import dotted, dotted_names, imported_by_name, 
 
 # Their decorators hand a function over, or wrap it, where only its own name leads to it.
 PURE = {OWN_PACKAGE, "pytest", "_pytest", "pluggy", "click", "numba", "joblib", "attr", "attrs", "pydantic"}
-CODE = (FunctionType, type)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -136,7 +135,7 @@ def _hands_code_to_ours(call: ast.expr, module: ModuleType) -> bool:
         return False
     asked = _asked(call.func, module)
     given = (part for argument in call.args for _, _, part in named_in(argument, module))
-    return _is_projects(asked) and not _acts_elsewhere(asked) and any(isinstance(one, CODE) for one in given)
+    return _is_projects(asked) and not _acts_elsewhere(asked) and any(isinstance(one, FunctionType | type) for one in given)
 
 
 def _asked(part: ast.expr, module: ModuleType) -> Any:

@@ -26,7 +26,8 @@ from pytest_nbaprops.leaks.answers import Answer, Found, difference
 from pytest_nbaprops.leaks.at_hand import data_at_hand
 from pytest_nbaprops.leaks.columns import unknown_columns
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, NUMBERS, OF_WORDS, another_outside
+from pytest_nbaprops.leaks.otherwise import NUMBERS, OF_WORDS
+from pytest_nbaprops.leaks.outside import ANOTHER_DAY, FAR_PAST, another_outside
 from pytest_nbaprops.leaks.perturb import Cutoff, Scene
 from pytest_nbaprops.leaks.reads import SEEDED, STABLE, Read, undeclared
 

@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nbaprops.code.installed import INSTALLED, own_packages
@@ -205,7 +206,7 @@ def absolute(path: Any) -> str:
 def looks_up_source(frame: FrameType | None, path: str) -> bool:
     """Whether Python asks for the lines of code that runs, for a warning or a traceback."""
     by = frame.f_code.co_filename if frame is not None else ""
-    loaded = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    loaded = (vars(one).get("__file__") for one in list(sys.modules.values()) if isinstance(one, ModuleType))
     return is_standard(by) and _stem(by) in {"linecache", "tokenize"} and path in loaded
 
 

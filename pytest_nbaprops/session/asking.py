@@ -22,7 +22,7 @@ from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.groups import BUILT_IN
 from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
-from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS
+from pytest_nbaprops.leaks.otherwise import NUMBERS, OF_WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
 from pytest_nbaprops.reports import terminal
@@ -243,17 +243,20 @@ class GroupGuard:
         reads: list[Read] = result["reads"]
         there = result["imported"]["reads"] if result["imported"] is not None else []  # what it is when it is asked so
         if untried := [*(one for one in reads if not one.tried), *(one for one in there if not _is_tried(one))]:
-            return [undeclared(name, untried, self.context.root, self.context.settings.data)]
+            return [self._undeclared(name, untried)]
         # With other files nothing may be imported at all.
         imported, words = result["imported"], result["words"]
         if imported["moved"] or self._differ(imported, result) if imported is not None else reads:
-            return [undeclared(name, reads or there or [DRAWN], self.context.root, self.context.settings.data)]
+            return [self._undeclared(name, reads or there or [DRAWN])]
         if words is not None and (words["moved"] or self._differ(words, result)):
-            return [undeclared(name, reads, self.context.root, self.context.settings.data)]
+            return [self._undeclared(name, reads)]
         for seed in result["seeds"]:
             if moved := self._differ(seed, result):
                 return [Leak(group=name, columns=moved[0], kind="not deterministic", example=moved[1])]
         return []
+
+    def _undeclared(self, name: str, reads: Sequence[Read]) -> Leak:
+        return undeclared(name, reads, self.context.root, self.settings.data)
 
     def _differ(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Found | None:
         true: Answer = here["few"]

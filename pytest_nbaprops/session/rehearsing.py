@@ -19,7 +19,7 @@ import pytest
 from pytest_nbaprops.leaks.columns import known_line
 from pytest_nbaprops.leaks.dates import choose, kinds_of
 from pytest_nbaprops.leaks.leak import Leak
-from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS, WORDS
+from pytest_nbaprops.leaks.otherwise import NUMBERS, OF_WORDS, WORDS
 from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.reviewed import is_only_chosen, is_projects

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.leaks.outside import NUMBERS, OF_WORDS, WORDS
+from pytest_nbaprops.leaks.otherwise import NUMBERS, OF_WORDS, WORDS
 from pytest_nbaprops.leaks.reads import Read
 from pytest_nbaprops.leaks.world import KINDS, LATER, NEIGHBOURS, OUTCOMES, PRESENCE
 from pytest_nbaprops.session.rehearsal import Again, FoldAgain

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from pytest_nbaprops.leaks.outside import NUMBERS, PLACES, VALUES, WORDS, _altered
+from pytest_nbaprops.leaks.otherwise import NUMBERS, PLACES, VALUES, WORDS, altered
 
 TABLE = b"TEAM,GOOD\nATL,True\nBOS,no\nDAL,false\n"
 NAMES = '{\n "season": 2024,\n "over": [\n  "Luka Dončić",\n  "x\\u00e9"\n ],\n "hot": true\n}\n'.encode()
@@ -29,14 +29,14 @@ NAMES = '{\n "season": 2024,\n "over": [\n  "Luka Dončić",\n  "x\\u00e9"\n ],\
 )
 def test_what_a_file_says_instead(world: str, content: bytes, expected: bytes) -> None:
     """Digits of any script, words, marks and flags; what a parser knows is something that it knows."""
-    assert _altered(content, world) == expected
+    assert altered(content, world) == expected
 
 
 @pytest.mark.parametrize("world", [NUMBERS, VALUES])
 def test_what_a_parser_reads_it_still_reads(world: str) -> None:
     """Who finds his keys finds other values there."""
-    before, after = json.loads(NAMES), json.loads(_altered(NAMES, world))
+    before, after = json.loads(NAMES), json.loads(altered(NAMES, world))
     assert before.keys() == after.keys()
     assert before != after
     text = b'[model]\nkind = "ridge"\nrate = 1e-3\nfast = true\nlast = 1\n'
-    assert tomllib.loads(_altered(text, VALUES).decode())["model"] == {"kind": "sjehf", "rate": 1e-3, "fast": False}
+    assert tomllib.loads(altered(text, VALUES).decode())["model"] == {"kind": "sjehf", "rate": 1e-3, "fast": False}
