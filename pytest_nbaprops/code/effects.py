@@ -135,7 +135,8 @@ def _hands_code_to_ours(call: ast.expr, module: ModuleType) -> bool:
         return False
     asked = _asked(call.func, module)
     given = (part for argument in call.args for _, _, part in named_in(argument, module))
-    return _is_projects(asked) and not _acts_elsewhere(asked) and any(isinstance(one, FunctionType | type) for one in given)
+    is_code = any(isinstance(one, FunctionType | type) for one in given)
+    return is_code and _is_projects(asked) and not _acts_elsewhere(asked)
 
 
 def _asked(part: ast.expr, module: ModuleType) -> Any:
