@@ -29,6 +29,8 @@ def baseline() -> LastTenMean:
 class LastTenMean(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """Total / number of games, both features; the mean target of the training rows where there is no game yet."""
 
+    needs_features = (TOTAL, COUNT)
+
     def fit(self, X: pd.DataFrame, y: npt.ArrayLike) -> LastTenMean:  # noqa: N803 - scikit-learn's own naming
         """Learn nothing but what to say before the very first game.
 

@@ -34,6 +34,7 @@ from pytest_nbaprops.session.tables import digested, open_store, take_tables
 from pytest_nbaprops.settings import Settings
 from pytest_nbaprops.walkforward.candidate import Candidate, CandidateSpec, content_key
 from pytest_nbaprops.walkforward.dataset import Dataset, read_dataset, write_dataset
+from pytest_nbaprops.walkforward.estimators import last_step
 from pytest_nbaprops.walkforward.evaluate import Resources
 from pytest_nbaprops.walkforward.plan import Fold, plan
 from pytest_nbaprops.walkforward.store import not_writable
@@ -115,11 +116,11 @@ class Context:
         """Look up a candidate's recipe and feature groups, once: digests of their code take a while.
 
         Raises:
-            SettingsError: an unknown recipe, parameter or feature group.
+            SettingsError: an unknown recipe, parameter or feature group, or one that the recipe needs is not chosen.
         """
         key = content_key(spec.to_dict())
         if key not in self._candidates:
-            self._candidates[key] = self.candidate_of(spec, None, self.columns)
+            self._candidates[key] = self._complete(self.candidate_of(spec, None, self.columns))
         return self._candidates[key]
 
     def candidate_of(
@@ -148,6 +149,18 @@ class Context:
             lineage=self._lineages[key],
             recipe=recipe,
         )
+
+    def _complete(self, candidate: Candidate) -> Candidate:
+        """The candidate, if it has the features that its recipe names in `needs_features`."""
+        recipe = candidate.recipe
+        needed = getattr(last_step(recipe.estimator)[1], "needs_features", ()) if recipe else ()
+        is_broken = any(group.name in self.broken for group in candidate.groups)  # which is told by itself
+        if recipe and not is_broken and (missing := [name for name in needed if name not in candidate.columns]):
+            raise SettingsError(
+                f"{candidate.spec.recipe} needs the features {', '.join(missing)}, which no chosen group makes: "
+                f"add it to --nbaprops-features, or leave these out (by itself the recipe takes {recipe.features!r})"
+            )
+        return candidate
 
     def _selected(self, expression: str | None, recipe: Recipe | None) -> tuple[FeatureGroup, ...]:
         """The groups asked for, else the recipe's own plus the hooks'."""

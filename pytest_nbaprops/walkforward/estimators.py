@@ -78,6 +78,12 @@ def handed_over(digest: str, folder: Path) -> Any:
     return joblib.load(folder / digest)
 
 
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """The name of a pipeline's last step, or none, and what predicts: behind an imputer it is a pipeline's last."""
+    *_, (step, last) = getattr(estimator, "steps", [("", estimator)])
+    return step, last
+
+
 def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     """Fit on these rows; XGBoost and scikit-learn keep the feature names of the frame.
 
@@ -86,7 +92,7 @@ def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
     Raises:
         FoldError: it needs the games of rows that are to be predicted.
     """
-    *_, (step, last) = getattr(estimator, "steps", [("", estimator)])  # behind an imputer it is a pipeline's last
+    step, last = last_step(estimator)
     needed, more = getattr(last, "needs_games", ()), {}
     with _threads(threads), autologging_off():
         features = _as_wanted(estimator, rows.X)

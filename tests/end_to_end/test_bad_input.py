@@ -26,6 +26,7 @@ OPTIONS = {
     "param": (("--nbaprops-param", "max_dept=4"), "--nbaprops-param", "max_depth"),
     "param shape": (("--nbaprops-param", "max_depth"), "--nbaprops-param", "max_depth=4"),
     "features": (("--nbaprops-features", "cor"), "--nbaprops-features", "core"),
+    "needed features": (("--nbaprops-recipe", "baseline"), "--nbaprops-features", "'last_ten'"),
     "criterion": (("--nbaprops-criterion", "mae < champoin"), "--nbaprops-criterion", "champion"),
     "criterion nan": (("--nbaprops-criterion", "mae <= nan"), "--nbaprops-criterion", "nan"),
     "criterion metric": (("--nbaprops-criterion", "mea <= 99"), "--nbaprops-criterion", "did you mean mae?"),
