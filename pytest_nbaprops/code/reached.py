@@ -20,22 +20,23 @@ import inspect
 import json
 import os
 import random
-import re
 import sys
 from collections import defaultdict
 from enum import Enum
 from pathlib import Path
-from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from pytest_nbaprops.code.classes import made_where_it_ran, registered_in, slots_of, subclasses_of
+from pytest_nbaprops.code.compiled import CODE, WRAPPERS, closure_of, codes_of, instructions_of, names_in, quoted_in
 from pytest_nbaprops.code.effects import effects_of, imported_by, module_of, named_in, sources_of
 from pytest_nbaprops.code.installed import INSTALLED
 from pytest_nbaprops.code.owners import is_own, is_project, library_version, maker
 from pytest_nbaprops.code.syntax import dotted_names, imported_by_name, local_imports, tree_of, tree_of_file
 from pytest_nbaprops.code.values import (
+    PLAIN,
     READABLE,
     SCALARS,
     data_digest,
@@ -53,11 +54,7 @@ RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.B
 GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
 DEEPEST = 120
-PLAIN = (*SCALARS, tuple, list, set, frozenset, dict, np.ndarray, pd.DataFrame, pd.Series)
-QUOTED = re.compile(r"@([A-Za-z_]\w*)")  # a name in a text of pandas' query and eval
 MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
-WRAPPERS = (staticmethod, classmethod, type(functools.cache(len)))
-CODE = (FunctionType, type, ModuleType, MethodType, functools.partial, *WRAPPERS)
 # What names of the project's code stood for, and what values held, and whose ids the keys are, so that they last.
 _NAMED: dict[tuple[int, str], tuple[object, Any]] = {}
 _HELD: dict[int, tuple[object, Any]] = {}
@@ -101,14 +98,6 @@ def texts_of(obj: object) -> frozenset[str]:
         if isinstance(text, str)
     )
     return frozenset([*constants, *in_tuples, *(name for code in codes for name in code.co_names)])
-
-
-def codes_of(code: CodeType) -> Iterator[CodeType]:
-    """A function's code and that of the functions inside of it."""
-    yield code
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from codes_of(part)
 
 
 class _Walk:
@@ -207,15 +196,15 @@ class _Walk:
             return ["class", obj.__qualname__, bases, self._mapping(functions)]
         scope = vars(sys.modules.get(obj.__module__, builtins))
         references = self._references(obj, tree, scope, set(scope))
-        made = {} if is_own(obj) else _made_where_it_ran(obj, tree) | _registered(obj)
+        made = {} if is_own(obj) else made_where_it_ran(obj, tree) | registered_in(obj)
         return ["class", _hash(tree), bases, references, *([self._mapping(made)] if made else [])]
 
     def _function(self, function: FunctionType) -> Any:
         tree = tree_of(function)
-        scope = {**function.__globals__, **_closure(function)}
-        names = {name for name in _names(function.__code__) if name in scope}
+        scope = {**function.__globals__, **closure_of(function)}
+        names = {name for name in names_in(function.__code__) if name in scope}
         if tree is None:
-            said = _instructions(function.__code__)
+            said = instructions_of(function.__code__)
             references = self._mapping({name: self._named(function, name, scope[name]) for name in names})
         else:
             imported = dict(local_imports(tree, function.__globals__.get("__package__") or ""))
@@ -224,7 +213,7 @@ class _Walk:
             references += [] if is_own(function) else [*self._by_no_name(function, tree)]
         defaults = [self.describe(function.__defaults__), self._mapping(function.__kwdefaults__ or {})]
         quoted = {
-            name: self._named(function, name, scope[name]) for name in _quoted(function.__code__) if name in scope
+            name: self._named(function, name, scope[name]) for name in quoted_in(function.__code__) if name in scope
         }
         return ["function", said, *defaults, references, *([self._mapping(quoted)] if quoted else [])]
 
@@ -237,9 +226,9 @@ class _Walk:
                 yield ["module", name, self.describe(module)]
         module = module_of(function)
         named = [*named_in(tree, module)] if module is not None else []
-        if "__subclasses__" in _names(function.__code__):
+        if "__subclasses__" in names_in(function.__code__):
             kinds = [value for _, _, value in named if isinstance(value, type) and is_project(value)]
-            yield ["subclasses", *(self.describe(one) for kind in kinds for one in _subclasses(kind))]
+            yield ["subclasses", *(self.describe(one) for kind in kinds for one in subclasses_of(kind))]
         if sources := self._sources((holder, name) for holder, name, value in named if _says_nothing(value)):
             yield ["assigned", *sources]
 
@@ -326,13 +315,6 @@ def _resolved(first: str, rest: list[str], obj: Any) -> tuple[str, Any]:
     return name, obj
 
 
-def _subclasses(kind: type) -> Iterator[type]:
-    below: list[type] = type.__subclasses__(kind)
-    for one in sorted(below, key=lambda one: (one.__module__, one.__qualname__)):
-        yield one
-        yield from _subclasses(one)
-
-
 def _says_nothing(value: Any) -> bool:
     """Whether a value is a library's object of which its text or its parts may not tell what it was made with."""
     return not isinstance(value, (*CODE, *PLAIN)) and _is_opaque(value)
@@ -343,61 +325,6 @@ def _digest_of_code(folder: Path) -> str:
     files = (file for file in sorted(folder.rglob("*.py")) if not {*INSTALLED}.intersection(file.parts))
     trees = map(tree_of_file, files)
     return _sha256("".join(_hash(tree) for tree in trees if tree is not None))
-
-
-def _quoted(code: CodeType) -> set[str]:
-    texts = (text for one in codes_of(code) for text in one.co_consts if isinstance(text, str))
-    return {name for text in texts for name in QUOTED.findall(text)}
-
-
-def _made_where_it_ran(kind: type, tree: ast.AST) -> dict[str, Any]:
-    """What a class has from the place where it was made: its methods' closures, and values that are no literals."""
-    methods = [value for value in vars(kind).values() if isinstance(value, FunctionType)]
-    made = {name: value for method in methods for name, value in _closure(method).items() if name != "__class__"}
-    for line in getattr(tree, "body", ()):
-        names = [
-            one.id for one in getattr(line, "targets", [getattr(line, "target", None)]) if isinstance(one, ast.Name)
-        ]
-        if names and not _is_literal(getattr(line, "value", None)):
-            made |= {name: vars(kind)[name] for name in names if isinstance(vars(kind).get(name, kind), PLAIN)}
-    return made
-
-
-def _registered(kind: type) -> dict[str, Any]:
-    """What a class holds of the project's code in collections of its own."""
-    held = {name: value for name, value in vars(kind).items() if isinstance(value, list | dict | set | tuple)}
-    parts = {name: [*(value.values() if isinstance(value, dict) else value)] for name, value in held.items()}
-    return {name: held[name] for name, some in parts.items() if any(isinstance(one, CODE) for one in some)}
-
-
-def _is_literal(node: ast.AST | None) -> bool:
-    try:
-        ast.literal_eval(node if node is not None else "None")
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _instructions(code: CodeType) -> Any:
-    constants = [_instructions(part) if isinstance(part, CodeType) else text_of(part) for part in code.co_consts]
-    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from (*code.co_names, *code.co_freevars)
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from _names(part)
-
-
-def _closure(function: FunctionType) -> dict[str, Any]:
-    filled = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            filled[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    return filled
 
 
 def _held(obj: Any) -> Any:
@@ -417,7 +344,7 @@ def _state(obj: Any) -> Any:
     if has_parameters(obj):
         return {**obj.get_params(deep=False), **learnt_by(obj)}
     if is_project(type(obj)):
-        slots = (name for kind in type(obj).__mro__ for name in _slots(kind))
+        slots = (name for kind in type(obj).__mro__ for name in slots_of(kind))
         return {**{name: getattr(obj, name) for name in slots if hasattr(obj, name)}, **getattr(obj, "__dict__", {})}
     if _is_opaque(obj):
         walk = _Walk(inside=True)
@@ -428,15 +355,6 @@ def _state(obj: Any) -> Any:
     # The text of a library's object says something only where it is no address; a logger's tells its level.
     text = repr(obj)
     return None if " at 0x" in text or type(obj).__module__ == "logging" else text
-
-
-def _slots(kind: type) -> Iterator[str]:
-    """Attributes behind the slots of a project's class."""
-    if is_project(kind):
-        slots = vars(kind).get("__slots__", ())
-        names = sorted({slots} if isinstance(slots, str) else slots)
-        hidden = f"_{kind.__name__.lstrip('_')}"  # what Python puts in front of a name with two underscores
-        yield from (name if name[:2] != "__" else hidden + name for name in names if name[-2:] != "__")
 
 
 def _is_opaque(obj: Any) -> bool:

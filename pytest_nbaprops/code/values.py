@@ -17,6 +17,7 @@ READABLE = sys.stdlib_module_names | {"numpy", "pandas"}  # what their objects s
 TIMES = re.compile("time|^cv_results_$")  # of what a search or a fit took
 LONG_TEXT = 10_000  # counts by its digest
 SCALARS = (type(None), bool, int, float, complex, str, bytes)
+PLAIN = (*SCALARS, tuple, list, set, frozenset, dict, np.ndarray, pd.DataFrame, pd.Series)
 
 
 def scalar_text(value: Any) -> str:

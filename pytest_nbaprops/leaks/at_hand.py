@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from pytest_nbaprops.code.reached import codes_of, objects_reached
+from pytest_nbaprops.code.compiled import codes_of
+from pytest_nbaprops.code.reached import objects_reached
 from pytest_nbaprops.code.values import has_parameters, learnt_by
 from pytest_nbaprops.leaks.reads import Read
 
