@@ -35,7 +35,8 @@ def made_where_it_ran(kind: type, tree: ast.AST) -> dict[str, Any]:
 
 def registered_in(kind: type) -> dict[str, Any]:
     """What a class holds of the project's code in collections of its own."""
-    held = {name: value for name, value in vars(kind).items() if isinstance(value, list | dict | set | tuple)}
+    own = ((name, value) for name, value in vars(kind).items() if name[:2] != "__")  # libraries keep theirs so
+    held = {name: value for name, value in own if isinstance(value, list | dict | set | tuple)}
     parts = {name: [*(value.values() if isinstance(value, dict) else value)] for name, value in held.items()}
     return {name: held[name] for name, some in parts.items() if any(isinstance(one, CODE) for one in some)}
 

@@ -20,6 +20,7 @@ import inspect
 import json
 import os
 import random
+import re
 import sys
 from collections import defaultdict
 from enum import Enum
@@ -48,12 +49,13 @@ from pytest_nbaprops.code.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)  # go on as they are used
 GLOBAL = "global"
 LONGEST_TEXT = 200  # that is sure not to be cut
 DEEPEST = 120
+ADDRESS = re.compile(r"\d{9,20}")
 MOST_PARTS = 10_000  # of a library's object: what has more of them is no setting
 # What names of the project's code stood for, and what values held, and whose ids the keys are, so that they last.
 _NAMED: dict[tuple[int, str], tuple[object, Any]] = {}
@@ -69,6 +71,35 @@ def code_digest(obj: object, *, lasts: bool = False) -> str:
     root = walk.describe(obj)
     effects = list(walk.effects())  # of imports
     return _sha256(json.dumps([root, walk.entries, *([effects] if effects else [])], sort_keys=True))
+
+
+def parts_of_digest(obj: object) -> list[tuple[str, Any]]:
+    """What a digest is made of, in its order: the name that each object goes by, and what it says, as JSON values."""
+    walk = _Walk(remembers=True)
+    walk.describe(obj)
+    [*walk.effects()]
+    names = (walk.names.get(id(one)) or _name_of(one) for one in walk.alive)
+    return list(zip(names, walk.entries, strict=True))
+
+
+def made_anew(here: Sequence[tuple[str, Any]], there: Sequence[tuple[str, Any]]) -> str | None:
+    """The first of these parts that is another one in another process, by its name."""
+    for (name, mine), (_, other) in zip(here, there, strict=False):
+        if mine != other:
+            inside = _other_value(mine, other)
+            return name if inside is None else f"{inside} (in {name})"
+    return None
+
+
+def _other_value(here: Any, there: Any) -> str | None:
+    """The name of the first value that differs."""
+    if not (isinstance(here, list) and isinstance(there, list)):
+        return None
+    for mine, other in zip(here, there, strict=False):
+        if mine != other:
+            is_named = len(here) == 2 and isinstance(here[0], str) and here[0][:1] == "'"  # noqa: PLR2004 - name, value
+            return _other_value(mine, other) or (here[0].strip("'") if is_named else None)
+    return None
 
 
 def objects_reached(*objects: object) -> list[tuple[str, Any]]:
@@ -116,7 +147,8 @@ class _Walk:
     def describe(self, obj: Any) -> Any:
         """A JSON value that stands for the object's content."""
         if isinstance(obj, SCALARS):
-            return [type(obj).__name__, scalar_text(obj)]
+            text = scalar_text(obj)
+            return [type(obj).__name__, ADDRESS.sub(self._met_there, text) if self.inside else text]
         if id(obj) in self.numbers:
             return ["entry", self.numbers[id(obj)]]
         if self.depth >= DEEPEST:  # a chain of objects may be longer than Python calls itself; met nearer, it counts
@@ -133,6 +165,11 @@ class _Walk:
             self.entries[number] = [type(obj).__name__, "does not say"]
         self.depth -= 1
         return ["entry", number]
+
+    def _met_there(self, address: re.Match[str]) -> str:
+        """An address that a library's object names something by, as pydantic its models: the same in any process."""
+        number = self.numbers.get(int(address[0]))
+        return address[0] if number is None else f"entry {number}"
 
     def effects(self) -> Iterator[Any]:
         """What the imports of the modules did whose code was met, with what that refers to."""

@@ -20,6 +20,8 @@ _VALUE = re.compile(f"{_NO_WORDS}|{_NAMES}|{_LETTER}+(?!(?:{_LETTER}|_)*[\"']?\\
 _LAST_VALUE = re.compile(r"(.*[,;\t|:=][ \t]*)([^,;\t|:=\s][^,;\t|:=]*?)([ \t]*,?\s*)")
 _OPPOSITES = {"true": "false", "yes": "no", "on": "off"}
 _FLAG = re.compile(r"\b(?:true|false|yes|no|on|off)\b", re.IGNORECASE)
+# The version of a format, which its readers know.
+_FORMAT = re.compile(r"""(\bversion\b["']?[ \t]*[:=][ \t]*["']?\d+)""", re.IGNORECASE)
 # What a parser knows stays something that it knows.
 _LITERALS = {
     **dict.fromkeys(("null", "none", "nan", "na", "inf", "infinity")),
@@ -58,7 +60,8 @@ def said_otherwise(text: Any, world: str) -> Any:
     if not text:
         return text
     if world == NUMBERS:
-        return text.translate(_OTHER_DIGITS)
+        parts = _FORMAT.split(text)  # every other one is what the pattern found
+        return "".join(part if place % 2 else part.translate(_OTHER_DIGITS) for place, part in enumerate(parts))
     if world == PLACES:
         return _in_other_places(text)
     first = len(_header(text)) if world == VALUES else 0

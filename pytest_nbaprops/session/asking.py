@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pytest_nbaprops.code.reached import texts_of
+from pytest_nbaprops.code.reached import made_anew, parts_of_digest, texts_of
 from pytest_nbaprops.errors import FeatureError, NBAPropsError
 from pytest_nbaprops.features.group import FeatureGroup
 from pytest_nbaprops.leaks.answers import Answer, Found, difference
@@ -51,6 +51,7 @@ class GroupGuard:
         known: groups whose leaks, if any, the store had already.
         dates: those on which groups were asked in this session.
         seen: how many of the tested dates have been looked at, in this session or before, by group.
+        unstable: what is another one in each process, by the group whose code refers to it.
         problem: why the guard could not finish; nothing is known then.
         seconds: what it cost.
     """
@@ -62,6 +63,7 @@ class GroupGuard:
         self.known: list[str] = []
         self.dates: list[str] = []
         self.seen: dict[str, int] = {}
+        self.unstable: dict[str, str] = {}
         self.problem: str | None = None
         self.seconds = 0.0
         self._few_games: list[str] = []
@@ -166,6 +168,8 @@ class GroupGuard:
         for name in own:
             plan[name].update({part: results[name][part] for part in NO_DATES})
             columns = results[name]["declarable"]
+            if other := made_anew(parts_of_digest(self._functions[name]), results[name]["made_of"]):
+                self.unstable[name] = other
             found[name] = tuple(_to_be_declared(columns, leak) for leak in self._leaks(name, results[name]))
         for name in ours:  # were asked together: each has the leaks of the columns that it made
             leaks = [

@@ -186,6 +186,11 @@ class LeakChecks:
     def warnings(self) -> list[str]:
         """What is said of the candidates without being judged."""
         said = [f"{name}: {found.warning}" for name, found in self.rehearsed.items() if found.warning]
+        said += [
+            f"{name}: its code refers to {part}, which is another one in each process, so that nothing made with it is "
+            "found again: no fold, no finding, and no model by predict; make it where it is used"
+            for name, part in self.groups.unstable.items()
+        ]
         said += [*self.empty, *self.gaps.said, *self.beside]
         if reason := self.context.settings.known_good:
             said.append(f"an error far below the baseline's is no leak, as is known: {reason}")

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_nbaprops.code.reached import parts_of_digest
 from pytest_nbaprops.errors import FeatureError
 from pytest_nbaprops.leaks.answers import Found, difference
-from pytest_nbaprops.leaks.groups import ALL, FEW, Call, Examination, Heard, Material
+from pytest_nbaprops.leaks.groups import ALL, BUILT_IN, FEW, Call, Examination, Heard, Material
 from pytest_nbaprops.leaks.leak import detail_of
 from pytest_nbaprops.leaks.sealed import reach_no_server
 from pytest_nbaprops.processes import end_offspring
@@ -103,6 +104,7 @@ class Sandbox:
             "reads": reads,
             "dates": found.looked[ALL],
             "few_dates": found.looked[FEW],
+            "made_of": parts_of_digest(self.material.groups[name].function) if name != BUILT_IN else [],
         }
 
     def _moved(self, name: str) -> Found | None:

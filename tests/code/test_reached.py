@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pytest_nbaprops.code.conftests import note_conftest
-from pytest_nbaprops.code.reached import code_digest
+from pytest_nbaprops.code.reached import code_digest, made_anew, parts_of_digest
 
 HERE = ("group_here", "parts_here", "other_here", "other_plugin_here", "conftest_here")
 REGISTRY = """
@@ -197,6 +197,43 @@ def test_what_an_import_found_does_not_count(digest: Digest) -> None:
     """How an effect's names got their values counts, not what they are in this process: a time is another each day."""
     text = "import atexit, time\nSTART = time.perf_counter()\natexit.register(lambda start: None, START)\n"
     assert digest("1", text) == digest("1", text)
+
+
+MODELS = """
+import pydantic
+class Config(pydantic.BaseModel):
+    lag: int = 1
+    @pydantic.field_validator("lag")
+    @classmethod
+    def checked(cls, lag):
+        return lag
+@pydantic.dataclasses.dataclass
+class Window:
+    config: Config
+HERE = Config()
+WINDOW = Window(HERE)
+MANY = pydantic.TypeAdapter(list[Config])
+"""
+
+
+def test_where_a_library_keeps_an_object_does_not_count(digest: Digest) -> None:
+    """Pydantic names a model by its address: each process has another one, and its code is the same."""
+    body = "(parts_here.HERE.lag, parts_here.WINDOW, parts_here.MANY)"
+    one = digest(body, MODELS)
+    kept = sys.modules["parts_here"]  # so that the next one lies elsewhere
+    assert digest(body, MODELS) == one
+    assert digest(body, MODELS.replace("= 1", "= 2")) != one
+    assert kept is not sys.modules["parts_here"]
+
+
+def test_what_is_another_one_in_each_process_is_named(digest: Digest) -> None:
+    """Nothing that is made with such code is found again."""
+    made, text = [], "import time\nCONFIG = {'at': time.time_ns()}\nSAME = [1]\n"
+    for _ in range(2):
+        digest("parts_here.CONFIG['lag'] + parts_here.SAME", text)
+        made.append(parts_of_digest(sys.modules["group_here"].group))
+    assert made_anew(*made) == "at (in parts_here.CONFIG)"
+    assert made_anew(made[0], made[0]) is None
 
 
 @pytest.mark.parametrize(

@@ -423,6 +423,16 @@ def test_a_group_that_remembers_has_the_same_code_in_every_session(project: pyte
     assert first["lineage"] == second["lineage"]
 
 
+def test_code_that_is_another_one_in_each_process_is_told(project: pytest.Pytester, train: Train) -> None:
+    """A folder made at import, as for a cache, keeps every fold from being found again: no mistake, but no secret."""
+    codes = REMEMBERS.replace("global table", "global table\n    assert FOLDER")
+    project.makeconftest(CONFTEST + "import tempfile\nFOLDER = tempfile.mkdtemp()\n" + codes)
+    session = train(FEW_FOLDS, "--nbaprops-features=rest,team_code,rolled")
+    assert session.candidate["leaks"] == []
+    said = [line for line in session.decision["warnings"] if "another one in each process" in line]
+    assert [line.partition(", which")[0] for line in said] == ["team_code: its code refers to FOLDER (in codes)"]
+
+
 def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, train: Train) -> None:
     """A conftest that exchanges a function of ours says whatever it likes; without it nothing is left behind."""
     patch = (
