@@ -41,6 +41,7 @@ def write_plan(folder: Path, worker: str, candidates: Sequence[Candidate], probl
             "folds": [state.fold.to_dict() for state in candidate.folds],
             "nodeids": [state.nodeid for state in candidate.folds],
             "around": candidate.around,
+            "codes": candidate.codes,
         }
         for candidate in candidates
     ]
@@ -65,6 +66,13 @@ def read_plans(context: Context) -> tuple[list[Candidate], list[str]]:
                 candidates[spec.name] = candidate.planned(
                     folds, context.dataset.digest, plain["nodeids"], around=plain["around"]
                 )
+            mine = candidates[spec.name].codes
+            for part in sorted(name for name, code in plain["codes"].items() if mine.get(name) != code):
+                problems[
+                    f"{spec.name}: the code of {part} is another one in {path.stem} than here, so that no fold of it "
+                    "would be believed: it refers to something that each process makes anew, as a time or a temporary "
+                    "folder (a session without -n warns of what it is); make it where it is used"
+                ] = None
     return list(candidates.values()), list(problems)
 
 
@@ -206,7 +214,7 @@ class Evidence:
         if result is None or not dataset.covered_by(result.predictions, state.fold):
             state.missing = "its stored result does not hold exactly the player-games to predict"
         elif not candidate.asked_for(state, dataset.digest, result, session):
-            state.missing = "its result is not one that the plan asked for"
+            state.missing = "its result is not one that the plan asked for, as where its code is another one elsewhere"
         else:
             mine = result.details.get("made_by") == made_by(session, candidate.name)
             state.result = replace(result, cached=not mine)

@@ -137,6 +137,14 @@ class Candidate:
         """All tested dates, oldest first."""
         return [day for state in self.folds for day in state.fold.dates]
 
+    @property
+    def codes(self) -> dict[str, str | None]:
+        """Digests of the code that its results are bound to: the groups' and the recipe's, or its own test's."""
+        if self.recipe is None:
+            return {"its test": self.spec.code}
+        groups = {f"the feature group {group.name}": group.code for group in self.lineage.groups}
+        return {**groups, "the recipe": self.recipe.code_digest}
+
     # keys
 
     @property

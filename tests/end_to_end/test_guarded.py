@@ -431,6 +431,9 @@ def test_code_that_is_another_one_in_each_process_is_told(project: pytest.Pytest
     assert session.candidate["leaks"] == []
     said = [line for line in session.decision["warnings"] if "another one in each process" in line]
     assert [line.partition(", which")[0] for line in said] == ["team_code: its code refers to FOLDER (in codes)"]
+    session = train(FEW_FOLDS, "--nbaprops-features=rest,team_code,rolled", "-n2")
+    assert session.code == 4
+    assert "quick: the code of the feature group team_code is another one in gw" in session.errors + session.output
 
 
 def test_who_stands_in_for_the_plugin_is_not_believed(project: pytest.Pytester, train: Train) -> None:
