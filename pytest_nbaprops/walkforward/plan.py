@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 from pytest_nbaprops.errors import SettingsError
@@ -64,7 +65,8 @@ def plan(
         dates: every game date of the data, oldest first.
         test: which of them are tested.
         step: game dates per fold, at least 1.
-        refit: fit a new model when the last one is this many days old, at least 1.
+        refit: fit a new model when the last one is this many days old, at least 1; counted from the season's first
+            date, so that a window that starts a night later has the same fits but for its first one.
         train_window: the training rows of a fit.
 
     Raises:
@@ -75,14 +77,28 @@ def plan(
         raise SettingsError(f"--nbaprops-test: {test.text!r} holds no game date; the data {_extent(dates)}")
     by_day = {entry.day: entry for entry in dates}
     days = [entry.day for entry in dates]
+    due = _due(dates, step=step, refit=refit)
     folds: list[Fold] = []
     fitted_at, train_start = tested[0], _train_start(dates, days, by_day[tested[0]], train_window)
     for first in range(0, len(tested), step):
         chunk = tuple(tested[first : first + step])
-        if (chunk[0] - fitted_at).days >= refit:
+        is_due = bisect_right(due, chunk[0]) > bisect_right(due, fitted_at)
+        if is_due or (chunk[0] - fitted_at).days >= refit:
             fitted_at, train_start = chunk[0], _train_start(dates, days, by_day[chunk[0]], train_window)
         folds.append(Fold(number=len(folds) + 1, dates=chunk, fitted_at=fitted_at, train_start=train_start))
     return tuple(folds)
+
+
+def _due(dates: Sequence[GameDate], *, step: int, refit: int) -> list[date]:
+    """The days of fits but the first, where each season is tested from its first game date on."""
+    due: list[date] = []
+    for _, season in groupby(dates, key=lambda entry: entry.season):
+        fitted_at, *later = [entry.day for entry in season][::step]
+        for day in later:
+            if (day - fitted_at).days >= refit:
+                fitted_at = day
+                due.append(day)
+    return due
 
 
 def _train_start(dates: Sequence[GameDate], days: list[date], fit: GameDate, window: TrainWindow) -> date:

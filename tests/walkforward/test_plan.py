@@ -38,6 +38,20 @@ def test_a_fit_serves_until_it_is_refit_days_old() -> None:
     assert folds[7].fitted_at == folds[7].cutoff == date(2022, 10, 27)
 
 
+@pytest.mark.parametrize("refit", [3, 7, 1000])
+def test_a_window_that_moves_on_keeps_its_fits(refit: int) -> None:
+    """Tomorrow's `last 20 dates` has one fit of its own, that of its first date; all others are today's or are due."""
+    test, train = parse_test_window("last 20 dates"), parse_train_window("1 season")
+    today, tomorrow = (
+        {fold.fitted_at for fold in plan(dates, step=1, refit=refit, test=test, train_window=train)}
+        for dates in (DATES[:-1], DATES)
+    )
+    assert len(tomorrow - today) <= 2
+    assert min(tomorrow) == DATES[-20].day
+    whole = {fold.fitted_at for fold in make(refit=refit)}
+    assert tomorrow - {min(tomorrow)} == {day for day in whole if day > min(tomorrow)}
+
+
 def test_training_never_reaches_the_cutoff() -> None:
     """Everything used is older than the first test date."""
     assert all(fold.train_start < fold.fitted_at <= fold.cutoff for fold in make(step=4, refit=3))
