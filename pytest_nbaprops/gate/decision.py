@@ -27,7 +27,7 @@ from pytest_nbaprops.gate.verdict import (
 from pytest_nbaprops.leaks.leak import is_proven, leak_text
 from pytest_nbaprops.metrics.point import STATISTICS, point_metrics
 
-NAMED_DATES = 3
+NAMED = 3
 COMPARED = re.compile(r"\b(baseline|market|champion)\b")
 OF_NOBODY = ("n_predictions", "n_bets", "market_mae", "market_brier")  # are the same whoever predicts, or mere counts
 UNABLE = "nothing to register"
@@ -120,8 +120,16 @@ def decide(candidates: Sequence[CandidateDecision], *, enforce: bool) -> Session
         return _won(judged, [candidate for candidate in passing if candidate.unable is None] or passing)
     verdict = max((candidate.verdict for candidate in judged), key=lambda verdict: verdict.exit_code)
     worst = [candidate for candidate in judged if candidate.verdict is verdict]
-    reasons = tuple(_of(candidate, reason, judged) for candidate in worst for reason in candidate.reasons)
-    return SessionDecision(verdict=verdict, winner=None, candidates=judged, reasons=reasons)
+    return SessionDecision(verdict=verdict, winner=None, candidates=judged, reasons=_reasons(worst, judged))
+
+
+def _reasons(worst: Sequence[CandidateDecision], judged: Sequence[CandidateDecision]) -> tuple[str, ...]:
+    """Why, a line for each reason, though several candidates have it."""
+    having: dict[str, list[CandidateDecision]] = {}
+    for candidate in worst:
+        for reason in candidate.reasons:
+            having.setdefault(reason, []).append(candidate)
+    return tuple(_of(candidates, reason, judged) for reason, candidates in having.items())
 
 
 def tried_together(decision: SessionDecision) -> str | None:
@@ -223,7 +231,7 @@ def _won(judged: tuple[CandidateDecision, ...], passing: list[CandidateDecision]
         return SessionDecision(verdict=Verdict.INCONCLUSIVE, winner=None, candidates=shown, reasons=(reason,))
     winner = min(passing, key=lambda candidate: (compared[candidate.name], candidate.name))
     shown = tuple(candidate if candidate is winner else _beaten(candidate, winner, compared) for candidate in judged)
-    reasons = tuple(_of(winner, reason, judged) for reason in winner.reasons)
+    reasons = tuple(_of([winner], reason, judged) for reason in winner.reasons)
     unable = None
     if winner.unable is not None:
         unable = f"{winner.name} would not be promoted under enforce: {UNABLE}: {winner.unable}"
@@ -304,13 +312,20 @@ def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, floa
         left = frame[~keys[name].isin(common)]
         if len(left):
             days = sorted({f"{day:%Y-%m-%d}" for day in left["GAME_DATE"]})
-            more = f" and {len(days) - NAMED_DATES} more" if len(days) > NAMED_DATES else ""
-            parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED_DATES])}{more}")
+            more = f" and {len(days) - NAMED} more" if len(days) > NAMED else ""
+            parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED])}{more}")
     return compared, (
         f"candidates were compared on the {len(common):,} player-games of {dates} dates that all of them predicted; "
         f"left out: {'; '.join(parts)}"
     )
 
 
-def _of(candidate: CandidateDecision, reason: str, judged: tuple[CandidateDecision, ...]) -> str:
-    return reason if len(judged) == 1 else f"{candidate.name}: {reason}"
+def _of(candidates: Sequence[CandidateDecision], reason: str, judged: Sequence[CandidateDecision]) -> str:
+    """The reason of these among those that were judged."""
+    if len(judged) == 1:
+        return reason
+    names = [candidate.name for candidate in candidates]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    is_all = 1 < len(names) == len(judged)
+    who = f"all {len(names)} candidates" if is_all else f"{', '.join(names[:NAMED])}{more}"
+    return f"{who}: {reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -117,6 +118,7 @@ def _template() -> Any:
         "count": lambda value: wording.DASH if pd.isna(value) else f"{value:,.0f}",
         "short": plain,
         "interval": wording.interval,
+        "quoted": lambda words: shlex.join(map(str, words)),
         "records": lambda frame: frame.to_dict("records"),
         "metric": wording.metric_name,
     }
@@ -199,7 +201,7 @@ def _plots(figures: CandidateFigures, champion: str) -> dict[str, plots.Plot | N
     each = "each game date" if figures.bin_dates == 1 else f"each {figures.bin_dates} game dates"
     series = [
         plots.Series(label=f"candidate, {each}", values=dates["mae"], colour=0, faint=True),
-        plots.Series(label=f"candidate, mean of {ROLLING} dates", values=dates["rolling"], colour=0),
+        plots.Series(label=f"candidate, mean of {min(ROLLING, len(dates))} dates", values=dates["rolling"], colour=0),
         plots.Series(label="baseline (last-10 mean)", values=_smooth(dates["baseline"], dates["n"]), colour=1),
         plots.Series(label=f"champion {champion}", values=_smooth(dates["champion"], dates["n"]), colour=2),
     ]

@@ -14,6 +14,8 @@ DASH: Final = "–"  # noqa: RUF001 - what is not known
 _NAME: Final = 60
 _LEVEL: Final = 0.95  # of an interval that does not say
 
+LONG_WAIT: Final = 30  # seconds
+
 Document = Mapping[str, Any]
 
 
@@ -252,6 +254,14 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     """`[low, high]`, a dash where there is none."""
     return DASH if low is None or high is None else f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def slowest(spent: Mapping[str, float], seconds: float) -> str | None:
+    """Where there was long to wait for several, how long, and for which of them most; in seconds."""
+    if seconds < LONG_WAIT or len(spent) == 1:
+        return None
+    most = sorted(spent, key=spent.__getitem__, reverse=True)[:2]
+    return f"{seconds:.0f} s; the slowest: {', '.join(f'{name} {spent[name]:.0f} s' for name in most)}"
 
 
 def guard_line(guard: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from pytest_nbaprops.leaks.leak import UNDECLARED, Leak, detail_of
 from pytest_nbaprops.leaks.otherwise import NUMBERS, OF_WORDS
 from pytest_nbaprops.leaks.reads import Read, confirmed, folders_of, undeclared
 from pytest_nbaprops.leaks.rows import changed_rows
-from pytest_nbaprops.reports import terminal
+from pytest_nbaprops.reports import terminal, wording
 from pytest_nbaprops.session.child import Child, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.walkforward.candidate import array_digest
@@ -164,7 +164,10 @@ class GroupGuard:
         if ours:
             plan = {**plan, BUILT_IN: {"dates": [], "few_dates": plan[ours[0]]["dates"][:DATES_OF_BUILT_IN]}}
         self._few_games = self._few(plan)
+        started = time.perf_counter()
         results = self._results(asked, own, plan)
+        if slowest := wording.slowest({name: results[name]["seconds"] for name in own}, time.perf_counter() - started):
+            terminal.tell(self.config, f"leak guard: asked {len(own)} feature groups in {slowest}")
         for name in own:
             plan[name].update({part: results[name][part] for part in NO_DATES})
             columns = results[name]["declarable"]
@@ -313,6 +316,7 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         **one,
         "leaks": one["leaks"] or other["leaks"],
         "reads": list(dict.fromkeys([*one["reads"], *other["reads"]])),
+        "seconds": one["seconds"] + other["seconds"],
         **{part: sorted({*one[part], *other[part]}) for part in NO_DATES},
     }
 

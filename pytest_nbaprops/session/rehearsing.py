@@ -24,6 +24,7 @@ from pytest_nbaprops.leaks.plausible import too_good_folds
 from pytest_nbaprops.leaks.reads import Read, confirmed, undeclared
 from pytest_nbaprops.leaks.reviewed import is_only_chosen, is_projects
 from pytest_nbaprops.leaks.world import NEIGHBOURS, OUTCOMES, PRESENCE, copied_outcomes, moved_prediction
+from pytest_nbaprops.reports import wording
 from pytest_nbaprops.session.child import Child, folder_for_children, order_for, run_all
 from pytest_nbaprops.session.context import Context
 from pytest_nbaprops.session.evidence import failures_of, fold_threads, problems_of
@@ -54,7 +55,6 @@ STATE = (
     "let every fold stand on its own"
 )
 CONNECTING = re.compile("connect|denied|://|socket|OperationalError|EOFError", re.IGNORECASE)  # as drivers say it
-LONG_WAIT = 30  # seconds
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
 
@@ -127,10 +127,8 @@ class Rehearsing:
 
     def _tell_what_took(self, seconds: float) -> None:
         """Of many tests that were waited for those that took most of it."""
-        slowest = sorted(self._spent, key=self._spent.__getitem__, reverse=True)[:2]
-        if seconds > LONG_WAIT and len(self._spent) > 1:
-            named = ", ".join(f"{name} {self._spent[name]:.0f} s" for name in slowest)
-            self.tell(f"leak guard: rehearsed {len(self._spent)} tests in {seconds:.0f} s; the slowest: {named}")
+        if slowest := wording.slowest(self._spent, seconds):
+            self.tell(f"leak guard: rehearsed {len(self._spent)} tests in {slowest}")
 
     def by_hand(self, states: Sequence[Candidate], day: date) -> dict[str, Rehearsed]:
         """What a rehearsal of one date finds, whatever is known."""

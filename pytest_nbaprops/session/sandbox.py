@@ -95,6 +95,7 @@ class Sandbox:
             reads = [*self.imported, *heard.reads]
             return {"few": heard.answers[0], "reads": reads, "moved": self._moved(name) if reads else None}
         dates, few_dates = (list(map(date.fromisoformat, plan[name][part])) for part in ("dates", "few_dates"))
+        started = time.perf_counter()
         few_dates = few_dates if self.forks else few_dates[:FEWER_DATES]
         found = Examination(self.material, name, self._asked, {ALL: dates, FEW: few_dates}, self.seconds)
         reads = [*self.imported, *found.reads]
@@ -104,6 +105,7 @@ class Sandbox:
             "reads": reads,
             "dates": found.looked[ALL],
             "few_dates": found.looked[FEW],
+            "seconds": time.perf_counter() - started,
             "made_of": parts_of_digest(self.material.groups[name].function) if name != BUILT_IN else [],
         }
 
