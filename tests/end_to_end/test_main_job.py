@@ -159,7 +159,7 @@ def test_collect_only_plans_without_tracking(train: Train, project: pytest.Pytes
     """--collect-only lists the folds, ends with the plan's cost, and touches neither MLflow nor the report."""
     session = train("--collect-only", "-q")
     assert session.code == 0
-    assert session.output.strip().splitlines()[-1] == "24 folds, 4 fits, 0 from the store"
+    assert session.output.strip().splitlines()[-1] == "24 folds, 5 fits, 0 from the store"
     assert session.output.count("nbaprops::test_walk_forward[quick-") == 24
     assert client(project.path).search_experiments(filter_string="name LIKE 'NBA%'") == []
     assert not (project.path / "nbaprops-report").exists()
