@@ -39,25 +39,13 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": HASH_SEED,
     "JOBLIB_MULTIPROCESSING": "0",  # as in the guard's processes: joblib looks at it when it is imported
 }
-MODULES = (
-    "hypothesis",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.utils.search_logged_model_utils",
+GUARDS = (
     "pandas.core.arrays.arrow.extension_types",
     "pandas.core.methods.to_dict",
-    "PIL.PngImagePlugin",
     "pyarrow.dataset",
     "pyarrow.parquet",
     "pytest_nbaprops.session.child",
-    "pytest_nbaprops.session.closing",
-    "pytest_nbaprops.session.controller",
     "pytest_nbaprops.session.worker",
-    "rich.console",
-    "rich.progress",
-    "skops.io",
     "sklearn.compose",
     "sklearn.dummy",
     "sklearn.ensemble",
@@ -65,10 +53,27 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.preprocessing",
-    "xdist.remote",
     "xgboost.sklearn",
 )
+"""What processes of the leak guard import: no more, for they fork for every question, which takes as long as it is."""
+MODULES = (
+    *GUARDS,
+    "hypothesis",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.utils.search_logged_model_utils",
+    "PIL.PngImagePlugin",
+    "pytest_nbaprops.session.closing",
+    "pytest_nbaprops.session.controller",
+    "rich.console",
+    "rich.progress",
+    "skops.io",
+    "xdist.remote",
+)
 """What sessions import before their end, but for what pytest and its plugins import by themselves."""
+KINDS = {"guard": GUARDS, "session": MODULES}
 
 _COMMAND = """#!{python} -IS
 import json, os, signal, socket, sys
@@ -82,7 +87,7 @@ if not of_pytest or environment.get("PYTHONHASHSEED", {seed!r}) != {seed!r} or "
     os.execv({python!r}, [{python!r}, *arguments])
 order = json.dumps([sys.argv[0], arguments, environment, os.getcwd()]).encode()
 with socket.socket(socket.AF_UNIX) as connection:
-    connection.connect({address!r})
+    connection.connect({address!r} + ("guard" if "pytest_nbaprops.session" in arguments[:2] else "session"))
     socket.send_fds(connection, [len(order).to_bytes(8, "big")], [0, 1, 2])
     connection.sendall(order)
     for file in (0, 1, 2):  # only the fork holds them from now on
@@ -101,29 +106,37 @@ def warm_python(folder: Path) -> Iterator[str]:
     if not sys.platform.startswith("linux"):
         yield sys.executable
         return
-    address, command = str(folder / "socket"), folder / "python"
+    address, command = str(folder / "socket-"), folder / "python"
     command.write_text(_COMMAND.format(python=sys.executable, seed=HASH_SEED, address=address))
     command.chmod(0o755)
     program = folder / "warm.pyc"
     py_compile.compile(__file__, str(program), dfile="<frozen warm>")  # the leak guard knows such frames as Python's
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | ENVIRONMENT
     pipe = subprocess.PIPE
-    command_line = [sys.executable, str(program), address]
-    with subprocess.Popen(command_line, stdin=pipe, stdout=pipe, cwd=folder, env=environment) as process:
-        if process.stdout is None or process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the warm python did not start")
+    with contextlib.ExitStack() as stack:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, str(program), address, kind], stdin=pipe, stdout=pipe, cwd=folder, env=environment
+            )
+            for kind in KINDS
+        ]
+        for process in processes:
+            stack.enter_context(process)
+        for process in processes:
+            if process.stdout is None or process.stdout.readline() != b"ready\n":
+                raise RuntimeError("the warm python did not start")
         yield str(command)
 
 
-def main(address: str) -> None:
-    """Import everything, then fork for every client until nobody is left at the other end of stdin."""
+def main(address: str, kind: str) -> None:
+    """Import all that a kind needs, then fork for every client until nobody is left at the other end of stdin."""
     own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     library = [path for path in sys.path[1:] if path not in own]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    _import_everything()
+    _import_everything(KINDS[kind])
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f"{address}{kind}")
         listener.listen(64)
         print("ready", flush=True)  # noqa: T201 - whoever started this waits for it
         while 0 not in _readable(0, listener.fileno()):
@@ -136,31 +149,34 @@ def main(address: str) -> None:
     _attend(connection, library)
 
 
-def import_all() -> None:
+def import_all(modules: tuple[str, ...] = MODULES) -> None:
     """All that, and what scikit-learn imports with the first table that it sees."""
-    for name in MODULES:
+    for name in modules:
         importlib.import_module(name)
     sys.modules["sklearn.impute"].SimpleImputer().fit(sys.modules["pandas"].DataFrame({"column": [1.0]}))
 
 
 class _Everything:
-    """Imports what sessions need, while pytest rewrites the assertions of its plugins."""
+    """Imports what is needed, while pytest rewrites the assertions of its plugins."""
+
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        self.modules = modules
 
     def pytest_configure(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SQLAlchemy has something to say to MLflow
-            import_all()
+            import_all(self.modules)
         catalog, reached = (sys.modules[f"pytest_nbaprops.{name}"] for name in ("features.catalog", "code.reached"))
         for group in catalog.builtin_groups():
             reached.code_digest(group.function, lasts=True)  # whose files every session parses
 
 
-def _import_everything() -> None:
+def _import_everything(modules: tuple[str, ...]) -> None:
     import pytest  # noqa: PLC0415 - not for those who only start this
 
     with contextlib.redirect_stdout(io.StringIO()):
         # Where pytest-rerunfailures is installed, it starts a thread as soon as it is configured.
-        pytest.main(["--markers", "-p", "no:rerunfailures"], plugins=[_Everything()])
+        pytest.main(["--markers", "-p", "no:rerunfailures"], plugins=[_Everything(modules)])
     gc.freeze()
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise RuntimeError("a library has started a thread: what is forked now may hang")
@@ -253,4 +269,4 @@ class Order:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
