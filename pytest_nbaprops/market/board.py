@@ -1,12 +1,14 @@
 """The lines that count: before tip-off, one snapshot a book, none whose price belongs to another line.
 
 Books that join a line with the price of another line are found in two ways: by the total that line and price imply,
-against the other books; and by the outcomes, against the book's own prices. By the outcomes it is also seen where all
-books' lines are those of another market, or were picked when the games were over.
+against the other books; and by the outcomes, against the book's own prices. A book whose over and under are exchanged
+says the contrary of the others. By the outcomes it is also seen where all books' lines are those of another market,
+were picked when the games were over, or have their two prices exchanged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,7 +48,11 @@ CONTRADICTED: Final = 4.0
 # means instead of medians do so by 0.05; that is no fault.
 USUAL, UNUSUAL = -0.02, 0.08
 # The slope of off on slant is 0 for prices that come true, and 0.5 for prices that say nothing, which is no crime.
-NOTHING_SAID, CONTRARY = 0.5, 3.5  # standard errors
+# Exchanged prices have 1: on a real season 1.1, 2.9 standard errors beyond 0.5 and 5.4 beyond 0; as they are, -0.4.
+NOTHING_SAID, CONTRARY, UNTRUE = 0.5, 2.0, 3.0
+# Of a book's chances with the other books' at the same line; on a real season 0.53 to 0.83, and of one with its prices
+# exchanged -0.83, of three of eight -0.44 to -0.63.
+EXCHANGED: Final = -0.3
 
 # Standard deviation of the outcome around a line, intercept and slope, and how far from the median of the books an
 # implied centre can be; measured on the season 2023-24 (points+rebounds+assists against real lines, the others against
@@ -77,6 +83,7 @@ class Board:
             main line, given no push; NaN without one).
         mixed: books whose lines carry another rung's price, with the number and share of rows that say so.
         contradicted: books whose own prices do not come true, with z; no line of theirs counts either.
+        contrary: books whose prices say the contrary of the others', with the correlation; nor does one of theirs.
         impossible: why the lines as a whole are not what the market said before the games; empty where they can be.
         counts: rows left out by reason: after tip-off, duplicates, earlier or later snapshots.
     """
@@ -85,6 +92,7 @@ class Board:
     consensus: pd.DataFrame
     mixed: dict[str, dict[str, float]]
     contradicted: dict[str, float]
+    contrary: dict[str, float]
     impossible: str
     counts: dict[str, int]
 
@@ -102,18 +110,23 @@ def make_board(
     timely = matched[~((matched["TIMESTAMP"] >= matched["TIPOFF"]) | (matched["TIMESTAMP"] >= latest))]
     single = timely.drop_duplicates([*BOOK, "ALTERNATE", "LINE", "TIMESTAMP", "OVER_PRICE", "UNDER_PRICE"])
     counted = _snapshot(single, snapshot)
-    lines, mixed, wrong = _judged(counted, target, actual)
+    lines, faults = _judged(counted, target, actual)
+    said = consensus(lines, target)
+    why = "" if actual is None else impossible(said, actual)
     if snapshot == "first":
-        lines = _with_close(lines, _judged(_snapshot(single, "last"), target, actual)[0], target)
+        closing, others = _judged(_snapshot(single, "last"), target, actual)
+        closed = consensus(closing, target)
+        lines = _with_close(lines, closing, closed)
+        faults = {kind: others[kind] | books for kind, books in faults.items()}
+        if not why and actual is not None and (late := impossible(closed, actual)):
+            why = f"at the close, {late}"
     counts = {
         "lines": len(matched),
         "after tip-off": len(matched) - len(timely),
         "duplicates": len(timely) - len(single),
         "other snapshots": len(single) - len(counted),
     }
-    said = consensus(lines, target)
-    why = "" if actual is None else impossible(said, actual)
-    return Board(lines=lines, consensus=said, mixed=mixed, contradicted=wrong, impossible=why, counts=counts)
+    return Board(lines=lines, consensus=said, impossible=why, counts=counts, **faults)
 
 
 def _snapshot(lines: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
@@ -132,8 +145,8 @@ def _snapshot(lines: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
 
 def _judged(
     lines: pd.DataFrame, target: str, actual: pd.DataFrame | None
-) -> tuple[pd.DataFrame, dict[str, dict[str, float]], dict[str, float]]:
-    """The lines with CHANCE, CENTRE and WHY, the books that mix rungs, and those whose prices do not come true."""
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """The lines with CHANCE, CENTRE and WHY, and the books that do not count, as the board has them."""
     over, under = lines["OVER_PRICE"], lines["UNDER_PRICE"]
     priced = lines.assign(CHANCE=fair_over(over, under))
     priced["CENTRE"] = implied_centre(priced["LINE"], priced["CHANCE"], target)
@@ -149,14 +162,18 @@ def _judged(
         default="",
     )
     priced["WHY"] = why.astype(object)
-    mixed = rungs_mixed(priced[priced["WHY"] == ""], target)
-    priced.loc[(priced["WHY"] == "") & priced["BOOKMAKER"].isin(mixed), "WHY"] = MIXED
-    rest = priced[priced["WHY"] == ""]
-    wrong = {} if actual is None else contradicted(rest, actual)
-    priced.loc[(priced["WHY"] == "") & priced["BOOKMAKER"].isin(wrong), "WHY"] = MIXED
+    finders: dict[str, Callable[[pd.DataFrame], dict[str, Any]]] = {
+        "mixed": lambda rest: rungs_mixed(rest, target),
+        "contrary": contrary,
+        "contradicted": lambda rest: {} if actual is None else contradicted(rest, actual),
+    }
+    faults: dict[str, dict[str, Any]] = {}
+    for kind, find in finders.items():
+        faults[kind] = find(priced[priced["WHY"] == ""])
+        priced.loc[(priced["WHY"] == "") & priced["BOOKMAKER"].isin(faults[kind]), "WHY"] = MIXED
     rest = priced[priced["WHY"] == ""]
     priced.loc[rest.index[off_the_others(rest, target)], "WHY"] = FAR
-    return priced, mixed, wrong
+    return priced, faults
 
 
 def implied_centre(line: Any, chance: Any, target: str) -> Any:
@@ -188,9 +205,9 @@ def chance_at(line: Any, centre: Any, target: str) -> Any:
     return np.clip(0.5 + (centre - line) / (np.sqrt(2 * np.pi) * spread(target, line)), 0.01, 0.99)
 
 
-def _with_close(lines: pd.DataFrame, closing: pd.DataFrame, target: str) -> pd.DataFrame:
-    """The lines with the centre on which all books closed, where the same book has a later snapshot."""
-    centre = consensus(closing, target)[[*KEYS, "centre"]].rename(columns={"centre": "CLOSE_CENTRE"})
+def _with_close(lines: pd.DataFrame, closing: pd.DataFrame, closed: pd.DataFrame) -> pd.DataFrame:
+    """The lines with the centre on which all books `closed`, where the same book has a later snapshot."""
+    centre = closed[[*KEYS, "centre"]].rename(columns={"centre": "CLOSE_CENTRE"})
     later = closing.loc[~closing["ALTERNATE"], [*BOOK, "TIMESTAMP"]].rename(columns={"TIMESTAMP": "_later"})
     both = lines.merge(centre, on=KEYS, how="left").merge(later, on=BOOK, how="left")
     both["CLOSE_CENTRE"] = both["CLOSE_CENTRE"].where(both["_later"] > both["TIMESTAMP"])
@@ -237,6 +254,28 @@ def rungs_mixed(lines: pd.DataFrame, target: str) -> dict[str, dict[str, float]]
         rest = rest[rest["BOOKMAKER"] != worst]
 
 
+def contrary(lines: pd.DataFrame) -> dict[str, float]:
+    """Books whose chances of over are high where the other books' are low, worst first, with the correlation.
+
+    Looked at where two others have the same line. The worst is taken out and the rest looked at again.
+    """
+    found: dict[str, float] = {}
+    rest = lines[lines["CHANCE"].notna()]
+    while True:
+        same = rest.groupby([*KEYS, "LINE"])["CHANCE"]
+        count = same.transform("size")
+        others = (same.transform("sum") - rest["CHANCE"]) / (count - 1).where(count >= FEWEST_BOOKS)
+        table = pd.DataFrame({"mine": rest["CHANCE"] - 0.5, "others": others - 0.5}).dropna()
+        table = table.assign(both=table["mine"] * table["others"], one=table["mine"] ** 2, two=table["others"] ** 2)
+        books = table.groupby(rest["BOOKMAKER"]).sum().assign(rows=rest["BOOKMAKER"][table.index].value_counts())
+        correlation: pd.Series[float] = books["both"] / np.sqrt(books["one"] * books["two"])
+        alike = correlation[books["rows"] >= FEWEST_RESULTS].sort_values()
+        if alike.empty or not alike.iloc[0] < EXCHANGED:
+            return found
+        found[str(alike.index[0])] = float(alike.iloc[0])
+        rest = rest[rest["BOOKMAKER"] != alike.index[0]]
+
+
 def contradicted(lines: pd.DataFrame, actual: pd.DataFrame) -> dict[str, float]:
     """Books whose uneven prices do not come true, with Spiegelhalter's z: they are of other lines than they stand at.
 
@@ -266,8 +305,8 @@ def impossible(consensus: pd.DataFrame, actual: pd.DataFrame) -> str:
     """Why the lines of all books together cannot be what the market said; empty where they can.
 
     Calibration in the large, sum (y - p) over its standard deviation, is far off for lines of another market and where
-    overs or unders are missing; the slope of y - p on 1 - 2 p where lines or prices were picked after the games, beyond
-    what prices at random would give. Neither says anything of few player-games.
+    overs or unders are missing; the slope of y - p on 1 - 2 p where lines or prices were picked after the games, or the
+    two prices are exchanged, beyond what prices at random would give. Neither says anything of few player-games.
     """
     both = consensus.merge(actual, on=KEYS).dropna(subset=["market_over", "actual"])
     both = both[both["actual"] != both["main_line"]]
@@ -284,7 +323,8 @@ def impossible(consensus: pd.DataFrame, actual: pd.DataFrame) -> str:
         )
     slant = 2 * (said.mean() - said)
     spread_of_sum = np.sqrt(max((np.square(slant) * variance).sum(), 1e-12))
-    contrary = ((off * slant).sum() - NOTHING_SAID * np.square(slant).sum()) / spread_of_sum
-    if contrary > CONTRARY:
-        return f"what came of {len(both):,} player-games is contrary to the prices (z = {contrary:.1f}): {ways}"
+    untrue = (off * slant).sum() / spread_of_sum
+    if untrue > UNTRUE and untrue - NOTHING_SAID * np.square(slant).sum() / spread_of_sum > CONTRARY:
+        ways = "those of over and under are exchanged, or the lines were picked when the games were over"
+        return f"what came of {len(both):,} player-games is contrary to the prices (z = {untrue:.1f}): {ways}"
     return ""

@@ -59,6 +59,7 @@ def inspect_odds(odds: pd.DataFrame, games: pd.DataFrame | None, target: str) ->
         **{name: board.counts[name] for name in ("duplicates", "other snapshots", "after tip-off")},
         "mixed rungs": {book: row["off"] for book, row in board.mixed.items()},
         "contradicted": dict(board.contradicted),
+        "contrary": dict(board.contrary),
         "without tip-off time": int(rows["TIPOFF"].isna().sum()),
         "arbitrage": len(arbitrage),
     }

@@ -45,6 +45,11 @@ class Market:
             f"{book}: its prices do not come true (z = {z:.1f}), they are of other lines; none of its lines counts"
             for book, z in self.board.contradicted.items()
         ]
+        found += [
+            f"{book}: its prices are the contrary of the other books' (correlation {alike:+.2f}), as where over and "
+            "under are exchanged; none of its lines counts"
+            for book, alike in self.board.contrary.items()
+        ]
         if self.board.impossible:
             found.append(f"{self.board.impossible}; nothing is judged by these lines")
         found += [

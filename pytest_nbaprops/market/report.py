@@ -337,6 +337,7 @@ class MarketReport:
                     "unmatched": {str(kind): int(n) for kind, n in self.market.lines.reasons().items()},
                     "mixed_rungs": board.mixed,
                     "contradicted": board.contradicted,
+                    "contrary": board.contrary,
                     "not_bet_on": board.lines["WHY"].value_counts().drop("", errors="ignore").to_dict(),
                 },
                 "player_games": len(self.rows),

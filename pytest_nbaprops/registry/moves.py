@@ -14,7 +14,7 @@ from pytest_nbaprops.registry.recovery import apply, finish_event, recover, set_
 from pytest_nbaprops.registry.versions import deciding_run, holders, known_version, listed, no_such_model, run_of
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.tracking.registering import refuse_missing
+from pytest_nbaprops.tracking.registering import refuse_damaged
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def roll_back(store: Store, name: str, alias: str, reason: str) -> Promotion:
             f"could not {what}: the version before v{holder}, v{before[0]}, was deleted; {there} another one instead"
         )
     if tags.SERVABLE not in target.tags:  # an imported one may have been none that can be served from the beginning
-        refuse_missing(store, name, before[0])
+        refuse_damaged(store, name, before[0])
     conditions: dict[str, str | None] = {alias: holder}
     move = Move(name=name, alias=alias, version=before[0], kind=ROLLBACK, reason=reason, conditions=conditions)
     return carry_out(store, move)

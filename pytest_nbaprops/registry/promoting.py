@@ -23,7 +23,7 @@ from pytest_nbaprops.registry.versions import (
 )
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.connection import Store
-from pytest_nbaprops.tracking.registering import refuse_missing
+from pytest_nbaprops.tracking.registering import refuse_damaged
 from pytest_nbaprops.tracking.search import versions
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     holding = registry.aliases(name)
     number = _number(registry, request, holding)
     if holding.get(alias) == number:
-        refuse_missing(registry.store, name, number)
+        refuse_damaged(registry.store, name, number)
         registry.promote_model(name, number, alias)  # finishes what a killed session left
         said = f"{name} v{number} is {alias} already: nothing to do"
         return PromotionResult(version=number, alias=alias, holds=True, said=said)
@@ -89,7 +89,7 @@ def check_and_promote(registry: ModelRegistry, request: PromotionRequest) -> Pro
     if not passed and not request.force:
         why = f"{_not_passed(criteria)}; --force --reason TEXT overrules the criteria"
         return replace(result, said=f"{name} v{number} is not promoted: {why}")
-    refuse_missing(registry.store, name, number)  # force overrules criteria, not that there must be a model
+    refuse_damaged(registry.store, name, number)  # force overrules criteria, not that there must be a model
     weaker = _weaker(registry, request, holding)  # as long as the version before has the alias
     _promote(registry, request, result, holding, champion_alias=champion_alias, passed=passed)
     before = f", v{holding[alias]} was" if alias in holding else ""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.gate.verdict import Verdict
-from pytest_nbaprops.redaction import redact
 from pytest_nbaprops.registry import journal
 from pytest_nbaprops.registry.events import INTENDED, events_of, happened
 from pytest_nbaprops.registry.moves import RUN
@@ -25,7 +24,7 @@ from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.ownership import owners
-from pytest_nbaprops.tracking.registering import missing_model
+from pytest_nbaprops.tracking.registering import fault_of_model
 from pytest_nbaprops.tracking.search import every, experiments, found, versions
 
 if TYPE_CHECKING:
@@ -204,10 +203,9 @@ def _apart(run: Run, version: ModelVersion, record: VersionRecord) -> str | None
 def _model(store: Store, name: str, number: str, alias: str) -> Finding:
     what = f"model of v{number} ({alias})"
     try:
-        source = missing_model(store, name, number)
+        fault = fault_of_model(store, name, number)
     except TrackingError as error:
         if store.lost is not None:
             raise
         return Finding(what=what, agrees=False, said=str(error))
-    said = "its files are there" if source is None else f"its model is not at {redact(source)}"
-    return Finding(what=what, agrees=source is None, said=said)
+    return Finding(what=what, agrees=fault is None, said=fault or "its files are there, as they were stored")

@@ -35,7 +35,7 @@ from pytest_nbaprops.session.remarks import Remarks
 from pytest_nbaprops.session.rewalk import walk_version
 from pytest_nbaprops.session.snapshot import OPTION, no_such_champion, read_snapshot
 from pytest_nbaprops.settings import SAMPLE_SUFFIX
-from pytest_nbaprops.tracking.registering import refuse_missing
+from pytest_nbaprops.tracking.registering import refuse_damaged
 from pytest_nbaprops.walkforward.candidate import Candidate, content_key, libraries
 
 DIGEST_LENGTH = 16
@@ -231,7 +231,7 @@ class SessionChampion:
         """Why a version of the registry is none to go on with: its files are gone."""
         if self.snapshot is None:
             try:
-                refuse_missing(self.publication.registry().store, self.settings.model_name, version)
+                refuse_damaged(self.publication.registry().store, self.settings.model_name, version)
             except TrackingError as error:
                 return str(error)
         return None

@@ -21,7 +21,7 @@ from pytest_nbaprops.tracking import skops_loader, tags
 from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.explain import one_line
 from pytest_nbaprops.tracking.quiet import quiet
-from pytest_nbaprops.tracking.registering import MODEL_FILE
+from pytest_nbaprops.tracking.registering import MODEL_FILE, model_digest
 from pytest_nbaprops.tracking.search import is_there_already
 
 with quiet():
@@ -242,7 +242,8 @@ def log_model(  # noqa: PLR0913 - the model, what it is, and where it goes
         folder = Path(temporary) / "model"
         save_model(model, folder, example=example, trusted_types=trusted_types)
         with store.calling("store the model", artifacts=True) as client:
-            values = {tags.MODEL_TYPE: model_type} | ({} if content is None else {tags.CONTENT: content})
+            values = {tags.MODEL_TYPE: model_type, tags.MODEL_DIGEST: model_digest(folder)}
+            values |= {} if content is None else {tags.CONTENT: content}
             return _upload(client, folder, experiment_id, run_id, values)
 
 

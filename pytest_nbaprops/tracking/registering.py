@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ from pytest_nbaprops.tracking.connection import Store
 from pytest_nbaprops.tracking.quiet import quiet
 from pytest_nbaprops.tracking.retries import create_once
 from pytest_nbaprops.tracking.search import is_collision, quoted, versions
+from pytest_nbaprops.wholefile import file_digest
 
 with quiet():
     from mlflow import MlflowClient
@@ -22,6 +25,7 @@ with quiet():
     from mlflow.models import Model
 
 MODEL_FILE: Final = "MLmodel"
+_OF_MLFLOW: Final = "registered_model_meta"
 _TRIES: Final = 5
 
 
@@ -51,12 +55,13 @@ def register(  # noqa: PLR0913 - the version's whole identity
     store.check_writable()
     with store.calling(f"register {model_uri}") as client:
         model = client.get_logged_model(_model_id(client, model_uri))
+    digest = {tags.MODEL_DIGEST: stored} if (stored := model.tags.get(tags.MODEL_DIGEST)) else {}
     content = content or model.tags.get(tags.CONTENT) or model.model_id
     if (known := version_of_content(store, name, content)) is not None:
-        refuse_missing(store, name, known)
+        refuse_damaged(store, name, known)
         return known
     run_id = run_id or model.source_run_id
-    values = {tags.CONTENT: content, tags.RUN: run_id or "", **(version_tags or {})}
+    values = {tags.CONTENT: content, tags.RUN: run_id or "", **digest, **(version_tags or {})}
     with store.calling(f"register a version of {name}", artifacts=True) as client:
         # Without a server MLflow would look a models:/ source up in its global tracking URI, not in this store.
         source = f"models:/{model.model_id}" if store.is_remote else model.artifact_location
@@ -101,38 +106,62 @@ def make_model(client: MlflowClient, name: str, **model: Any) -> None:
             raise
 
 
-def missing_model(store: Store, name: str, number: str) -> str | None:
-    """The address at which the version's model should be and is not; None where it is there."""
-    with store.calling(f"look for the model of {name} v{number}", artifacts=True) as client:
+def model_digest(folder: Path) -> str:
+    """SHA-256 of an MLflow model's files, but for those that MLflow writes again when it stores or registers one."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {MODEL_FILE, _OF_MLFLOW})
+    lines = (f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n" for path in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def fault_of_model(store: Store, name: str, number: str) -> str | None:
+    """Why nobody could serve the version: its model is not there, or not the one that was stored; else None."""
+    with store.calling(f"look at the model of {name} v{number}", artifacts=True) as client:
         source: str = client.get_model_version_download_uri(name, number)
         files = list_artifacts(artifact_uri=source, tracking_uri=store.uri)
-    return None if any(Path(file.path).name == MODEL_FILE for file in files) else source
+        if not any(Path(file.path).name == MODEL_FILE for file in files):
+            return f"has lost its model, which is not at {redact(source)}"
+        stored = client.get_model_version(name, number).tags.get(tags.MODEL_DIGEST)
+        with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
+            path = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=store.uri)
+            is_it = stored in {None, model_digest(Path(path))}
+    return None if is_it else f"has other files at {redact(source)} than were stored"
 
 
-def refuse_missing(store: Store, name: str, number: str) -> None:
-    """See that a version's model is there: whoever serves it would have none.
+def refuse_damaged(store: Store, name: str, number: str) -> None:
+    """See that a version's model is there and whole: whoever serves it would have none, or another one.
 
-    Where the folder may not be listed nobody knows that it is lost.
+    Where the folder may not be read nobody knows that it is lost.
 
     Raises:
-        TrackingError: It is not where the registry says.
+        TrackingError: It is not where the registry says, or was changed.
     """
     try:
-        source = missing_model(store, name, number)
+        fault = fault_of_model(store, name, number)
     except TrackingError:
         return
-    if source is not None:
+    if fault is not None:
         raise TrackingError(
-            f"{name} v{number} has lost its model, which is not at {redact(source)}: put it back there, or delete the "
-            f"version (MlflowClient().delete_model_version({name!r}, {number!r})) and run the session again"
+            f"{name} v{number} {fault}: put it back there, or delete the version "
+            f"(MlflowClient().delete_model_version({name!r}, {number!r})) and run the session again"
         )
 
 
 def download_model(store: Store, name: str, number: str, what: str, folder: Path) -> Path:
-    """The folder of the version's MLflow model, below `folder`, which is made if need be."""
+    """The folder of the version's MLflow model, below `folder`, which is made if need be.
+
+    Raises:
+        TrackingError: Its files are not those that were stored.
+    """
     with store.calling(what, artifacts=True) as client:
         source = client.get_model_version_download_uri(name, number)
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
+        stored = client.get_model_version(name, number).tags.get(tags.MODEL_DIGEST)
+        path = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store.uri))
+    if stored not in {None, model_digest(path)}:
+        raise TrackingError(
+            f"{name} v{number} cannot be loaded: its files at {redact(source)} are not those that were stored; "
+            "put them back, or roll back to another version"
+        )
+    return path
 
 
 def model_flavors(folder: Path) -> dict[str, Any]:

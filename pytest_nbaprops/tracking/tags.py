@@ -30,6 +30,7 @@ BASELINE_RUN = "nbaprops.baseline_run"  # the run it was compared with
 DATASET = "dataset_digest"  # full SHA-256 of the data, in a name that people filter by
 VERDICT = "verdict"  # PROMOTE, REJECT, INCONCLUSIVE, ERROR, or none where nothing was decided
 COMMIT = "git_commit"  # the checkout's, with `-dirty` where files differed
+MODEL_DIGEST = f"{FILE_DIGEST}model"  # of a model and its versions: SHA-256 of its files
 MODEL_TYPE = "model_type"  # the kind of model, as the user calls it; of a model, too
 
 # version

@@ -184,6 +184,62 @@ def test_lines_as_a_whole_have_to_come_true() -> None:
     assert make_board(chosen.drop_duplicates("GAME_ID").head(50), TARGET, actual=actual).impossible == ""  # too few
 
 
+def exchanged(matched: pd.DataFrame, *books: str) -> pd.DataFrame:
+    """With over's price as under's and the other way round at these books."""
+    theirs = matched["BOOKMAKER"].isin(books)
+    over, under = matched["OVER_PRICE"], matched["UNDER_PRICE"]
+    return matched.assign(OVER_PRICE=over.mask(theirs, under), UNDER_PRICE=under.mask(theirs, over))
+
+
+@pytest.fixture(scope="module")
+def true_prices() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A season's outcomes, and one line each at five books, at chances between 0.45 and 0.55 that come true."""
+    predictions, matched = season(dates=150, books=5)
+    rng = np.random.default_rng(4)
+    games = predictions[KEYS].assign(chance=rng.uniform(0.45, 0.55, len(predictions)), LINE=24.5)
+    chance = matched[KEYS].merge(games, on=KEYS)["chance"].to_numpy() + rng.normal(0, 0.01, len(matched))
+    priced = matched.assign(LINE=24.5, OVER_PRICE=1 / (chance * 1.07), UNDER_PRICE=1 / ((1 - chance) * 1.07))
+    went_over = rng.random(len(games)) < games["chance"]
+    return games[KEYS].assign(actual=np.where(went_over, 30.0, 20.0)), priced
+
+
+@pytest.mark.parametrize("books", [(), ("book1",), ("book1", "book4")])
+def test_a_book_with_over_and_under_exchanged_is_found(
+    true_prices: tuple[pd.DataFrame, pd.DataFrame], books: tuple[str, ...]
+) -> None:
+    """Against the other books at the same line, with and without outcomes; nobody else is accused."""
+    actual, matched = true_prices
+    for outcomes in (None, actual):
+        found = make_board(exchanged(matched, *books), TARGET, actual=outcomes)
+        assert sorted(found.contrary) == list(books)
+        assert set(found.lines.loc[found.lines["WHY"] == MIXED, "BOOKMAKER"]) == set(books)
+        assert (found.contradicted, found.impossible) == ({}, "")
+
+
+def test_all_prices_exchanged_do_not_come_true(true_prices: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """No book is contrary to another one then."""
+    actual, matched = true_prices
+    found = make_board(exchanged(matched, *matched["BOOKMAKER"].unique()), TARGET, actual=actual)
+    assert found.contrary == {}
+    assert "those of over and under are exchanged" in found.impossible
+
+
+def test_the_closing_lines_have_to_come_true_too() -> None:
+    """Who is measured by the close, and bets before it, is not measured by lines of another market."""
+    predictions, matched = season(dates=60)
+    actual = predictions[[*KEYS, "actual"]]
+    first = matched.assign(TIMESTAMP=(matched["GAME_DATE"] + pd.Timedelta("15h")).dt.tz_localize("UTC"))
+    close = first.assign(TIMESTAMP=first["TIMESTAMP"] + pd.Timedelta("6h"))
+    other = close.assign(LINE=np.floor(close["LINE"] * 0.75) + 0.5)
+
+    def impossible(late: pd.DataFrame) -> str:
+        both = pd.concat([first, late], ignore_index=True)
+        return make_board(both, TARGET, snapshot="first", actual=actual).impossible
+
+    assert impossible(close) == ""
+    assert impossible(other).startswith("at the close, of ")
+
+
 def test_clean_books_are_not_accused() -> None:
     """And a single line far away is set aside without the book."""
     _, matched = season(dates=40, books=5)

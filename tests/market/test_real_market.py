@@ -54,6 +54,26 @@ def test_the_line_is_better_than_the_last_ten_games() -> None:
     assert (rows["actual"] - rows["predicted"]).abs().mean() == pytest.approx(6.757, abs=0.02)
 
 
+def exchanged(*books: str) -> board.Board:
+    """The board with over's price as under's and the other way round at these books."""
+    lines = odds()
+    theirs, over, under = lines["BOOKMAKER"].isin(books), lines["OVER_PRICE"], lines["UNDER_PRICE"]
+    other = lines.assign(OVER_PRICE=over.mask(theirs, under), UNDER_PRICE=under.mask(theirs, over))
+    return open_market(other, games(), "PTS+REB+AST", MarketSettings()).board
+
+
+@pytest.mark.parametrize("books", [(), ("DraftKings",), ("BetMGM", "DraftKings", "FanDuel")])
+def test_books_with_exchanged_prices_are_contrary_to_the_others(books: tuple[str, ...]) -> None:
+    """And no other book is, nor one as it is in the file."""
+    found = exchanged(*books)
+    assert (sorted(found.contrary), found.impossible) == (sorted(books), "")
+
+
+def test_exchanged_prices_at_all_books_do_not_come_true() -> None:
+    """With them betting would have brought 8% on this season."""
+    assert "those of over and under are exchanged" in exchanged(*odds()["BOOKMAKER"].unique()).impossible
+
+
 def test_two_books_mix_rungs_and_no_other() -> None:
     """71% of their rows are off, at most 0.3% of any other's."""
     mixed = report().market.board.mixed

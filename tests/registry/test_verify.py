@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_nbaprops.errors import TrackingError
 from pytest_nbaprops.registry import recovery
+from pytest_nbaprops.registry.promoting import PromotionRequest, check_and_promote
 from pytest_nbaprops.registry.record import VersionRecord
 from pytest_nbaprops.registry.verify import end_runs_of_versions, verify
+from pytest_nbaprops.serving.loader import ProductionModelLoader
 from pytest_nbaprops.tracking import tags
 from pytest_nbaprops.tracking.artifacts import DECISION
 from pytest_nbaprops.tracking.ownership import Owner
@@ -153,3 +156,22 @@ def test_a_model_whose_files_are_gone_is_found(store: Store, promoted: str) -> N
         source = client.get_model_version_download_uri("League", "1")
     shutil.rmtree(source.removeprefix("file://"))
     assert "model of v1 (staging)" in differing(store)[0]
+
+
+def test_a_model_whose_files_were_changed_is_nobodys(store: Store, promoted: str, registry: ModelRegistry) -> None:
+    """Cut short or another one: nobody promotes it, goes back to it, takes it for the same or serves it."""
+    end_runs_of_versions(store, "League")
+    assert differing(store) == []
+    with store.calling("look") as client:
+        source = client.get_model_version_download_uri("League", "1")
+    file = Path(source.removeprefix("file://")) / "model.ubj"
+    file.write_bytes(file.read_bytes()[:-100])
+    damaged = r"League v1 has other files at file:.* than were stored: put it back there"
+    assert "has other files" in differing(store)[0]
+    request = PromotionRequest(name="League", version="1", alias="production", criteria=("mae <= 9",), force=True)
+    with pytest.raises(TrackingError, match=damaged):
+        check_and_promote(registry, replace(request, reason="why not"))
+    with pytest.raises(TrackingError, match=damaged):
+        registry.register_model(promoted, "League", content="c1")
+    with pytest.raises(TrackingError, match="are not those that were stored; put them back, or roll back"):
+        ProductionModelLoader("League", "staging", store=store)
