@@ -67,7 +67,7 @@ def report_of(result: Reproduction) -> Report:
     """Checks, the first folds that differ, and the answer."""
     checks = Table(
         columns=("what", "recorded", "now", "outcome"),
-        rows=[(check.what, check.recorded, check.now, check.outcome) for check in result.checks],
+        rows=[(check.what, check.recorded, check.now, check.outcome) for check in (*result.checks, *result.metrics)],
     )
     apart = [fold for fold in result.folds if fold.outcome != "identical"][:SHOWN_FOLDS]
     rows = [(fold.date, fold.rows, fold.difference, fold.outcome) for fold in apart]
@@ -80,6 +80,7 @@ def report_of(result: Reproduction) -> Report:
         "first_different": result.first.date if result.first else None,
         "likely_cause": result.cause if result.first else None,
         "checks": [asdict(check) for check in result.checks],
+        "metrics": [asdict(check) for check in result.metrics],
         "folds": [asdict(fold) for fold in result.folds],
     }
     return Report(tables=[checks, folds] if apart else [checks], document=document, notes=[verdict(result)])
@@ -91,7 +92,9 @@ def verdict(result: Reproduction) -> str:
     first = result.first
     if first is None:
         apart = f", largest difference {result.largest:.2g}" if result.largest else ""
-        return f"{result.run.run_name}: {result.outcome} ({whole} folds, {rows:,} predictions{apart})"
+        moved = [check.what for check in result.metrics if check.differs]
+        but = f"; other than then: {', '.join(moved)}; likely cause: {result.cause}" if moved else ""
+        return f"{result.run.run_name}: {result.outcome} ({whole} folds, {rows:,} predictions{apart}){but}"
     count = sum(fold.outcome == first.outcome for fold in result.folds)
     how = " (no predictions of the same player-games)" if first.difference is None else ""
     return (

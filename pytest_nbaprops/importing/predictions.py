@@ -35,6 +35,8 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 _TRAINING: Final = re.compile(r"(?:^|[^a-z])(?:train|training|in[ _-]?sample|insample)(?:[^a-z]|$)", re.IGNORECASE)
+# By which it may be worse: less than the usual margin of 0.02, so that no champion is beaten by its file.
+WORSE: Final = 0.003
 ALIKE: Final = 0.02  # by which a file's MAE may differ from the run's: it is rounded, or rows were lost
 _WANTED: Final = re.compile(r"pred|forecast|walk|oos|result", re.IGNORECASE)
 

@@ -15,7 +15,7 @@ from typing import Final
 import pandas as pd
 
 from pytest_nbaprops.importing.modelfiles import files_below
-from pytest_nbaprops.importing.predictions import ALIKE, GamesIndex, old_predictions
+from pytest_nbaprops.importing.predictions import WORSE, GamesIndex, old_predictions
 from pytest_nbaprops.importing.recognition import Recognised, recognise, standard_metrics
 from pytest_nbaprops.importing.source import Findings, Point, SourceExperiment, SourceRun
 from pytest_nbaprops.importing.texts import SafeFolder
@@ -186,7 +186,7 @@ def _add_what_predictions_tell(prepared: Prepared, logged_mae: float | None) -> 
         return
     frame = prepared.predictions
     mae = (frame["actual"] - frame["predicted"]).abs().mean()
-    if logged_mae is not None and mae > logged_mae * (1 + ALIKE):
+    if logged_mae is not None and mae > logged_mae * (1 + WORSE):
         prepared.tags[tags.IMPORTED_DOUBT] = (
             f"its predictions have MAE {mae:.4f}, and it logged an MAE of {logged_mae:.4f}"
         )

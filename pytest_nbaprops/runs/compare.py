@@ -22,6 +22,7 @@ from pytest_nbaprops.tracking.connection import Store, as_store
 DEFAULT_METRICS: Final = ("mae", "r2", "rmse", "within_5_pct")
 DEFAULT_MODEL: Final = "NBAPropsModel"
 _SEED: Final = 42
+_SAME_MAE: Final = 0.003  # what a file of an old run may be rounded by
 _CROWD: Final = 2
 _NOT_FAIR: Final = "not a fair comparison"
 _UNSURE: Final = "not surely a fair comparison"
@@ -212,7 +213,8 @@ def unfairness(compared: Sequence[StoredRun]) -> list[str]:
         elif None in values and known:
             reasons.append(f"{_UNSURE}: not every run says its {what}")
     unfinished = [f"{run.label} is {run.status}" for run in compared if run.status != "FINISHED"]
-    return [*reasons, *_other_rows(compared), *([f"{_UNSURE}: {', '.join(unfinished)}"] if unfinished else [])]
+    unsure = [f"{_UNSURE}: {', '.join(unfinished)}"] if unfinished else []
+    return [*reasons, *_other_rows(compared), *_other_predictions(compared), *unsure]
 
 
 def _other_rows(compared: Sequence[StoredRun]) -> list[str]:
@@ -227,6 +229,19 @@ def _other_rows(compared: Sequence[StoredRun]) -> list[str]:
         except InconclusiveError as difference:
             return [f"{_NOT_FAIR}: {difference}"]
     return []
+
+
+def _other_predictions(compared: Sequence[StoredRun]) -> list[str]:
+    """Runs whose kept predictions are not those that they logged the MAE of."""
+    reasons = []
+    for run in compared:
+        with contextlib.suppress(InconclusiveError):
+            rows = _rows(run)
+            logged, kept = run.metrics.get("mae"), float((rows["predicted"] - rows["actual"]).abs().mean())
+            if logged is not None and not math.isclose(logged, kept, rel_tol=_SAME_MAE):
+                said = f"{run.label} logged mae {logged:.4f}, and the predictions that it kept have {kept:.4f}"
+                reasons.append(f"{_NOT_FAIR}: {said}")
+    return reasons
 
 
 def _lineage(run: StoredRun, against: StoredRun) -> LineageDifference | None:

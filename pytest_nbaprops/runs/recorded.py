@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SAME, DIFFERS, NOT_REPEATED = "same", "differs", "not repeated"
 SHORT: Final = 12
+_SAME: Final = 1e-9
+TOLD_SETTINGS: Final = ("known_columns", "known_gaps", "known_good", "sources")
+"""What an ini file says besides what is repeated."""
 OPTIONS_VARIABLE: Final = "PYTEST_ADDOPTS"
 """Repeated as arguments, as far as they are."""
 
@@ -32,12 +36,13 @@ class ReproduceError(NBAPropsError):
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A run of the store: what it recorded, and its predictions."""
+    """A run of the store: what it recorded, its predictions, and its metrics over all folds."""
 
     run_id: str
     run_name: str
     document: Mapping[str, Any]
     predictions: pd.DataFrame
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def candidate(self) -> Mapping[str, Any]:
@@ -70,7 +75,8 @@ def read_run(store: Store, run_id: str, run_name: str) -> Recorded:
     with store.calling(f"read {PREDICTIONS} of the run {run_id}", artifacts=True) as client:
         _expect(client, run_id, run_name, PREDICTIONS)
         predictions = read_predictions(client, run_id)
-    return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=predictions)
+        metrics = dict(client.get_run(run_id).data.metrics)
+    return Recorded(run_id=run_id, run_name=run_name, document=document, predictions=predictions, metrics=metrics)
 
 
 def _artifact(store: Store, run_id: str, run_name: str, name: str) -> bytes:
@@ -155,6 +161,14 @@ def _test(document: Mapping[str, Any]) -> dict[str, str]:
     return found | ({"estimator": estimator[:SHORT]} if estimator else {})
 
 
+def _files(document: Mapping[str, Any]) -> dict[str, str]:
+    return {name: digest[:SHORT] for name, digest in document["lineage"].get("files", {}).items()}
+
+
+def _settings(document: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(document.get("settings", {}).get(name)) for name in TOLD_SETTINGS}
+
+
 def _git(document: Mapping[str, Any]) -> dict[str, str]:
     git = document["git"]
     diff = git["diff"] or ("not kept" if git["dirty"] else None)
@@ -171,8 +185,10 @@ class _Kind(NamedTuple):
 
 _KINDS: Final = (
     _Kind("feature group", _groups, "code or sources of the feature group {name}"),
+    _Kind("declared file", _files, "the declared file {name}"),
     _Kind("recipe", _recipe, "the recipe's {name}: {before} -> {after}"),
     _Kind("test function", _test, "the {name} of the test function"),
+    _Kind("setting", _settings, "the setting nbaprops_{name}: {before} -> {after}"),
     _Kind("seed", lambda run: {"seed": _text(run["seed"])}, "the seed: {before} -> {after}"),
     _Kind("library", lambda run: dict(run["libraries"]), "library version of {name}: {before} -> {after}"),
     _Kind("plugin code", lambda run: {"code": run["plugin_code"][:SHORT]}, "the code of pytest-nbaprops itself"),
@@ -180,6 +196,20 @@ _KINDS: Final = (
     _Kind("platform", lambda run: dict(run["platform"]), "the machine ({name}): {before} -> {after}"),
     _Kind("git", _git, "the checkout ({name}): {before} -> {after}"),
 )
+
+
+def metric_checks(recorded: Mapping[str, float], now: Mapping[str, float]) -> list[Check]:
+    """Metrics over all folds, then and now, of those that both have: predictions do not tell what a test logs."""
+    both = {name: (recorded[name], now[name]) for name in recorded if name in now and name[:5] != "fold_"}
+    moved = {name: pair for name, pair in both.items() if not math.isclose(*pair, rel_tol=_SAME, abs_tol=_SAME)}
+    text = f"{len(both) - len(moved)} of {len(both)} the same"
+    return [
+        Check(what="metrics", recorded=text, now=text, outcome=SAME, cause=""),
+        *(
+            Check(what=f"metric {name}", recorded=f"{old:.6g}", now=f"{new:.6g}", outcome=DIFFERS, cause="")
+            for name, (old, new) in moved.items()
+        ),
+    ]
 
 
 def variable_checks(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[Check]:

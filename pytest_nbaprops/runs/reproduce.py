@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +32,13 @@ from pytest_nbaprops.runs.recorded import (
     checks,
     is_given_again,
     likely_cause,
+    metric_checks,
     variable_checks,
 )
-from pytest_nbaprops.runs.replay import REPORT, REQUEST, Request
+from pytest_nbaprops.runs.replay import REPORT, REQUEST, TRACKING, Request
 from pytest_nbaprops.tracking import provenance
 from pytest_nbaprops.tracking.artifacts import PREDICTIONS
+from pytest_nbaprops.tracking.connection import connect
 
 IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within 1e-6", "different"
 TOLERANCE: Final = 1e-6  # in the target's units
@@ -72,7 +74,9 @@ def run_again(recorded: Recorded, games: pd.DataFrame | None, *, root: Path, fol
         raise ReproduceError("the repetition read other data than the run had; leave out conftest hooks that change it")
     predictions = pd.read_parquet(folder / REPORT / PREDICTIONS)
     own = predictions[predictions["candidate"] == recorded.candidate["name"]]
-    return Recorded(run_id=recorded.run_id, run_name=recorded.run_name, document=document, predictions=own)
+    with connect(f"sqlite:///{folder / TRACKING}").calling("read what the repetition logged") as client:
+        metrics = dict(client.get_run(path.parents[1].name).data.metrics)  # below <run id>/artifacts
+    return replace(recorded, document=document, predictions=own, metrics=metrics)
 
 
 def _options(recorded: Recorded, data: Path | None) -> dict[str, Any]:
@@ -208,11 +212,12 @@ def _compared(before: pd.DataFrame, after: pd.DataFrame | None) -> FoldCompariso
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """The answer: what differs in what was recorded, and fold by fold in what came out."""
+    """The answer: what differs in what was recorded, in the metrics, and fold by fold in what came out."""
 
     run: Recorded
     checks: tuple[Check, ...]
     folds: tuple[FoldComparison, ...]
+    metrics: tuple[Check, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -252,6 +257,7 @@ def reproduce(recorded: Recorded, *, data: str | None, root: Path, tell: Callabl
         again = run_again(recorded, games, root=root, folder=Path(folder).resolve())
     return Reproduction(
         run=recorded,
+        metrics=tuple(metric_checks(recorded.metrics, again.metrics)),
         checks=(data_check, *checks(recorded.document, again.document), *arguments, *variables),
         folds=compare_folds(recorded.predictions, again.predictions),
     )

@@ -53,9 +53,12 @@ from sklearn.pipeline import make_pipeline
 def test_quick(fold):
     fold.evaluate()
 
+SCALE = 1.0
+
 def test_ridge(fold):
     model = fold.fit(make_pipeline(SimpleImputer(), Ridge()))
     fold.record(model.predict(fold.test.X), model=model)
+    fold.log(own=SCALE)
 """
 INI = """
 [pytest]
@@ -133,7 +136,7 @@ def project(session: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proje
     """The trained project, put back as it was afterwards."""
     for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
         monkeypatch.delenv(name)
-    names = ("league.csv", "conftest.py")
+    names = ("league.csv", "conftest.py", "test_models.py")
     before = {name: (session.folder / name).read_text() for name in names}
     yield session
     for name, text in before.items():
@@ -225,6 +228,16 @@ def test_a_changed_project_is_different_and_says_why(project: Project) -> None:
         "likely cause: code or sources of the feature group hot_hand; the recipe's parameter n_estimators: 12 ->"
         in said
     )
+
+
+def test_what_else_was_logged_is_compared_too(project: Project) -> None:
+    """Metrics of a test's own may be criteria; here the predictions are the same, and they are not."""
+    path = project.folder / "test_models.py"
+    path.write_text(path.read_text().replace("SCALE = 1.0", "SCALE = 2.0"))
+    code, said = project.reproduce(project.runs["test_ridge"])
+    assert code == 0, said
+    assert "identical (4 folds" in said
+    assert "other than then: metric own; likely cause: the code of the test function" in said
 
 
 def test_a_changed_cell_is_refused_with_its_date(project: Project) -> None:

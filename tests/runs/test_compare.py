@@ -116,6 +116,15 @@ def test_other_player_games_are_no_fair_comparison(store: Store, two: list[str])
     assert not found.best("mae")
 
 
+def test_predictions_that_are_not_the_runs_own_are_no_fair_comparison(store: Store, two: list[str]) -> None:
+    """What a run has logged and what it has kept say different things of who is better."""
+    with store.calling("change") as client:
+        client.log_metric(two[0], "mae", 3.5)
+    found = compare_runs(two, store=store)
+    assert found.best("mae") == frozenset()
+    assert "logged mae 3.5000, and the predictions that it kept have " in found.unfair[0]
+
+
 def test_a_run_that_did_not_finish_is_named(store: Store, two: list[str]) -> None:
     """Its status is told with the comparison."""
     with store.calling("end") as client:
