@@ -200,7 +200,7 @@ _KINDS: Final = (
 
 def metric_checks(recorded: Mapping[str, float], now: Mapping[str, float]) -> list[Check]:
     """Metrics over all folds, then and now, of those that both have: predictions do not tell what a test logs."""
-    both = {name: (recorded[name], now[name]) for name in recorded if name in now and name[:5] != "fold_"}
+    both = {name: (recorded[name], now[name]) for name in recorded if name in now}
     moved = {name: pair for name, pair in both.items() if not math.isclose(*pair, rel_tol=_SAME, abs_tol=_SAME)}
     text = f"{len(both) - len(moved)} of {len(both)} the same"
     return [

@@ -237,7 +237,7 @@ def test_what_else_was_logged_is_compared_too(project: Project) -> None:
     code, said = project.reproduce(project.runs["test_ridge"])
     assert code == 0, said
     assert "identical (4 folds" in said
-    assert "other than then: metric own; likely cause: the code of the test function" in said
+    assert "other than then: metric fold_own; likely cause: the code of the test function" in said
 
 
 def test_a_changed_cell_is_refused_with_its_date(project: Project) -> None:
