@@ -236,7 +236,8 @@ class Child:
         if said.exists():
             return said.read_text(encoding="utf-8")
         lines = (self.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        told = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR"))]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        told = fatal or [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR"))]
         return " ".join((told or lines or ["it ended without a word"])[-1].split())
 
     @property

@@ -46,6 +46,23 @@ from pytest_nbaprops.walkforward.candidate import Candidate
 OFF = "promotion is off: nothing was decided"
 
 
+def refuse_unstorable(candidates: Sequence[Candidate], trusted_types: Sequence[str]) -> None:
+    """See before the first fold that every recipe's model could be registered.
+
+    Raises:
+        SettingsError: one could not.
+    """
+    refusals: dict[str, None] = {}
+    for recipe in (candidate.recipe for candidate in candidates):
+        if recipe is not None:
+            try:
+                check_storable(recipe.estimator, trusted_types)
+            except NBAPropsError as error:
+                refusals[f"--nbaprops-recipe: {recipe.name!r}: {error}"] = None
+    if refusals:
+        raise SettingsError("; ".join(refusals))
+
+
 class Closing:
     """Follows the candidates of one session to their verdict. `document` is decision.json, once there is one."""
 
@@ -86,15 +103,8 @@ class Closing:
             command=self.command,
             commit=self.log.commit,
         )
-        refusals: dict[str, None] = {}
-        for recipe in (candidate.recipe for candidate in evidence.candidates):
-            if recipe is not None and self.decides:
-                try:
-                    check_storable(recipe.estimator, self.settings.trusted_types)
-                except NBAPropsError as error:
-                    refusals[f"--nbaprops-recipe: {recipe.name!r}: {error}"] = None
-        if refusals:
-            raise SettingsError("; ".join(refusals))
+        if self.decides:
+            refuse_unstorable(evidence.candidates, self.settings.trusted_types)
         if self.decides and (refused := loaders_refused()) and any(s.recipe is None for s in evidence.candidates):
             terminal.remark(self.config, f"an estimator that a test hands over may not be storable: {refused}")
         tested = {str(day) for candidate in evidence.candidates for day in candidate.dates}

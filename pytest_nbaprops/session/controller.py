@@ -157,6 +157,11 @@ class Controller:
         if problems:
             raise pytest.UsageError(problems[0])
         evidence = Evidence(planned, context.resources, nodeids, context.folder)
+        if self.settings.shard is not None and self.settings.promote != "off":
+            with lasting():  # what the deciding session would refuse is not fitted for it
+                from pytest_nbaprops.session.closing import refuse_unstorable  # noqa: PLC0415 - imports MLflow
+
+                refuse_unstorable(planned, self.settings.trusted_types)
         if not (self.distributed or self.config.option.collectonly):  # this process runs the folds
             fit_ahead(context, evidence, tell=partial(terminal.say, self.config))
         if self.decides:

@@ -54,6 +54,10 @@ STATE = (
     "it keeps state from fold to fold, and its predictions depend on it, so they cannot be checked; "
     "let every fold stand on its own"
 )
+STORED = (
+    "its stored folds are others than it gives now: what is no code of its own has changed since (run it once with "
+    "--nbaprops-no-cache), or it keeps state from fold to fold"
+)
 CONNECTING = re.compile("connect|denied|://|socket|OperationalError|EOFError", re.IGNORECASE)  # as drivers say it
 OTHERWISE = Read(what="something outside of the games (the clock, or what an import drew)")
 
@@ -411,7 +415,8 @@ class Rehearsing:
         """What moves though nothing is changed is not known; why is seen where it is run once more."""
         for name, trial in self._trials(scenes, (NOTHING,))[NOTHING].items():
             noise = moved_prediction(self.games, before[name].predictions, trial.predictions)
-            self.found[name].unknown = NOISE if noise else STATE
+            result = scenes[name].folds[0][1].result
+            self.found[name].unknown = NOISE if noise else STORED if result is not None and result.cached else STATE
 
     def _tell(self, name: str, change: Change, trial: Trial) -> None:
         known = self.found[name]

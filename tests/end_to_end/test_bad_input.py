@@ -207,8 +207,11 @@ def test_an_unwritable_report_folder(train: Train, project: pytest.Pytester) -> 
     assert_one_line(train("--nbaprops-report", "taken"), "--nbaprops-report", "taken")
 
 
-def test_a_recipe_that_cannot_be_stored_is_refused_first(train: Train, project: pytest.Pytester) -> None:
-    """A model that could only be pickled is refused before the first fold."""
+@pytest.mark.parametrize("share", [(), ("--nbaprops-shard=1/2",)], ids=["whole", "share"])
+def test_a_recipe_that_cannot_be_stored_is_refused_first(
+    train: Train, project: pytest.Pytester, share: tuple[str, ...]
+) -> None:
+    """A model that could only be pickled is refused before the first fold, of a share of them, too."""
     conftest = Path(project.path / "conftest.py")
     conftest.write_text(
         "import pytest\nfrom sklearn.base import BaseEstimator, RegressorMixin\n\n"
@@ -217,7 +220,7 @@ def test_a_recipe_that_cannot_be_stored_is_refused_first(train: Train, project: 
         "    def predict(self, X):\n        return [self.mean_] * len(X)\n\n"
         "def pytest_nbaprops_recipes(config):\n    return {'own': Own(), 'quick': Own()}\n"
     )
-    assert_one_line(train("--nbaprops-recipe", "own", process=True), "own", "nbaprops_trusted_types")
+    assert_one_line(train("--nbaprops-recipe", "own", *share, process=True), "own", "nbaprops_trusted_types")
 
 
 def test_a_start_that_fails_leaves_no_older_verdict(train: Train, project: pytest.Pytester) -> None:
