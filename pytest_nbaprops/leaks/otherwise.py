@@ -60,8 +60,8 @@ def said_otherwise(text: Any, world: str) -> Any:
     if not text:
         return text
     if world == NUMBERS:
-        parts = _FORMAT.split(text)  # every other one is what the pattern found
-        return "".join(part if place % 2 else part.translate(_OTHER_DIGITS) for place, part in enumerate(parts))
+        parts = _FORMAT.split(text, maxsplit=1)  # the second one is what the pattern found
+        return "".join(part if place == 1 else part.translate(_OTHER_DIGITS) for place, part in enumerate(parts))
     if world == PLACES:
         return _in_other_places(text)
     first = len(_header(text)) if world == VALUES else 0

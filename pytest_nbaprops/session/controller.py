@@ -56,7 +56,7 @@ class Controller:
         self.began = 0.0
         self.decides = not config.option.collectonly and settings.shard is None
         self.interrupted = False
-        self.stopped_by_maxfail = False
+        self.cut_off = self.stopped_by_maxfail = False
         self.counted = False
         self.uncollected: list[str] = []
         self.report = Path(settings.report)
@@ -237,13 +237,15 @@ class Controller:
             self.exit_code = self.closing.close(session)
         except KeyboardInterrupt:  # pytest would end with a traceback, and not with its code
             session.exitstatus = pytest.ExitCode.INTERRUPTED
-            terminal.tell(self.config, "interrupted while the session ended: the next one finishes what was begun")
+            self.cut_off = True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.settings.shard is not None and self.evidence is not None:
             terminalreporter.write_line(terminal.shard_line(self.settings.shard, self.evidence.candidates))
         if self.evidence is not None and not (self.evidence.candidates or self.session.testsfailed):
             terminalreporter.write_line(f"nbaprops: {NOTHING}")
+        if self.cut_off:  # said however quiet the session is: there is no verdict
+            terminalreporter.write_line("interrupted while the session ended: the next one finishes what was begun")
         if self.closing is not None and self.closing.document is not None:
             terminal.summary(terminalreporter, self.closing.document, self.closing.highlights())
             for line in tell_github(self.closing.document, self.closing.tables.places):

@@ -121,9 +121,11 @@ def fault_of_model(store: Store, name: str, number: str) -> str | None:
         if not any(Path(file.path).name == MODEL_FILE for file in files):
             return f"has lost its model, which is not at {redact(source)}"
         stored = client.get_model_version(name, number).tags.get(tags.MODEL_DIGEST)
+        if stored is None:  # of a version that is older than digests
+            return None
         with tempfile.TemporaryDirectory(prefix="nbaprops-") as folder:
             path = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=store.uri)
-            is_it = stored in {None, model_digest(Path(path))}
+            is_it = stored == model_digest(Path(path))
     return None if is_it else f"has other files at {redact(source)} than were stored"
 
 

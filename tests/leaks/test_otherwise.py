@@ -19,7 +19,7 @@ NAMES = '{\n "season": 2024,\n "over": [\n  "Luka Dončić",\n  "x\\u00e9"\n ],\
         (NUMBERS, b"a,1\nb,29\nc,3\n", b"a,2\nb,31\n"),
         (NUMBERS, TABLE, TABLE),  # its words are other ones elsewhere
         (NUMBERS, "\u0663\u0669,\u0660\n".encode(), "\u0664\u0661,\u0660\n".encode()),
-        (NUMBERS, b"version: 1\n'version': 2, size: 1\n3\n", b"version: 1\n'version': 2, size: 2\n"),
+        (NUMBERS, b"'version': 1\nversion: 2, size: 1\n3\n", b"'version': 1\nversion: 3, size: 2\n"),
         (WORDS, TABLE, b"UFBN,HPPE\nBUM,False\nCPT,yes\n"),
         (WORDS, "▲ nan\n".encode(), "△ nan\n".encode()),
         (VALUES, TABLE, b"TEAM,GOOD\nBUM,False\nCPT,yes\n"),
