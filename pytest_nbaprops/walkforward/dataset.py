@@ -81,22 +81,23 @@ class Dataset:
         positions: npt.NDArray[np.intp] = first + np.flatnonzero(self._played[first:last])
         return positions
 
+    @cached_property
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The features by name, mapped as they are."""
+        return {str(name): self.features[name].to_numpy() for name in self.features}
+
     def rows(
         self, positions: npt.NDArray[np.intp], columns: Sequence[str], dtype: type[np.floating[Any]] = np.float64
     ) -> Rows:
         is_run = len(positions) > 0 and positions[-1] - positions[0] + 1 == len(positions)
         chosen = slice(positions[0], positions[-1] + 1) if is_run else positions  # a slice is a view
         targets = self.targets.iloc[chosen]
-        chosen_features = self.features.iloc[chosen][list(columns)]  # rows first: columns first copies all rows
-        # In one block: a frame of a hundred costs more by the block than by the value.
-        if dtype is np.float32:  # for XGBoost, which takes a frame in column by column
-            values = np.empty((len(columns), len(chosen_features)), dtype=dtype).T
-            for place, name in enumerate(columns):
-                values[:, place] = chosen_features[name].to_numpy()
-        else:
-            values = chosen_features.to_numpy(dtype=dtype)
+        # In one block, column by column: a frame of a hundred blocks costs more by the block than by the value.
+        values = np.empty((len(columns), len(positions)), dtype=dtype).T
+        for place, name in enumerate(columns):
+            values[:, place] = self._arrays[name][chosen]
         return Rows(
-            X=pd.DataFrame(values, index=chosen_features.index, columns=chosen_features.columns, copy=False),
+            X=pd.DataFrame(values, index=self.features.index[chosen], columns=list(columns), copy=False),
             y=targets["actual"].rename("+".join(self.target_columns)),
             keys=self.games.iloc[chosen][list(KEY_COLUMNS)],
             baseline=targets["baseline"],
