@@ -240,7 +240,7 @@ def _other_predictions(compared: Sequence[StoredRun]) -> list[str]:
             logged, kept = run.metrics.get("mae"), float((rows["predicted"] - rows["actual"]).abs().mean())
             if logged is not None and not math.isclose(logged, kept, rel_tol=_SAME_MAE):
                 said = f"{run.label} logged mae {logged:.4f}, and the predictions that it kept have {kept:.4f}"
-                reasons.append(f"{_NOT_FAIR}: {said}")
+                reasons.append(f"{_UNSURE if run.imported else _NOT_FAIR}: {said}")  # of an old run both may be its own
     return reasons
 
 
