@@ -10,6 +10,7 @@ from functools import reduce
 
 import pandas as pd
 
+from pytest_nbaprops.data.problems import listed
 from pytest_nbaprops.errors import InconclusiveError
 from pytest_nbaprops.gate.criteria import Criterion
 from pytest_nbaprops.gate.evaluate import Subject, evaluate
@@ -312,8 +313,7 @@ def _compare(candidates: Sequence[CandidateDecision]) -> tuple[Mapping[str, floa
         left = frame[~keys[name].isin(common)]
         if len(left):
             days = sorted({f"{day:%Y-%m-%d}" for day in left["GAME_DATE"]})
-            more = f" and {len(days) - NAMED} more" if len(days) > NAMED else ""
-            parts.append(f"{name} {len(left):,} player-games of {', '.join(days[:NAMED])}{more}")
+            parts.append(f"{name} {len(left):,} player-games of {listed(days, NAMED)}")
     return compared, (
         f"candidates were compared on the {len(common):,} player-games of {dates} dates that all of them predicted; "
         f"left out: {'; '.join(parts)}"
@@ -325,7 +325,5 @@ def _of(candidates: Sequence[CandidateDecision], reason: str, judged: Sequence[C
     if len(judged) == 1:
         return reason
     names = [candidate.name for candidate in candidates]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     is_all = 1 < len(names) == len(judged)
-    who = f"all {len(names)} candidates" if is_all else f"{', '.join(names[:NAMED])}{more}"
-    return f"{who}: {reason}"
+    return f"{f'all {len(names)} candidates' if is_all else listed(names, NAMED)}: {reason}"

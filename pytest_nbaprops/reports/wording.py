@@ -258,7 +258,7 @@ def interval(low: float | None, high: float | None, digits: int = 4) -> str:
 
 def slowest(spent: Mapping[str, float], seconds: float) -> str | None:
     """Where there was long to wait for several, how long, and for which of them most; in seconds."""
-    if seconds < LONG_WAIT or len(spent) == 1:
+    if seconds < LONG_WAIT or len(spent) < 2:  # noqa: PLR2004 - of one there is no slowest
         return None
     most = sorted(spent, key=spent.__getitem__, reverse=True)[:2]
     return f"{seconds:.0f} s; the slowest: {', '.join(f'{name} {spent[name]:.0f} s' for name in most)}"

@@ -79,9 +79,11 @@ def handed_over(digest: str, folder: Path) -> Any:
 
 
 def last_step(estimator: Any) -> tuple[str, Any]:
-    """The name of a pipeline's last step, or none, and what predicts: behind an imputer it is a pipeline's last."""
-    *_, (step, last) = getattr(estimator, "steps", [("", estimator)])
-    return step, last
+    """The name of a pipeline's last step, or none, and what predicts: behind an imputer it is a pipeline's last.
+
+    Other estimators may have `steps`, too, and mean a number by it.
+    """
+    return estimator.steps[-1] if hasattr(estimator, "named_steps") else ("", estimator)
 
 
 def fit(estimator: Any, rows: Rows, *, threads: int) -> Any:
@@ -173,7 +175,7 @@ def from_bytes(estimator: Any, content: bytes) -> Any:
 
 def importance(estimator: Any, columns: tuple[str, ...]) -> Mapping[str, float]:
     """Gain of each feature (trees) or size of its coefficient (linear models); empty where there is neither."""
-    last = estimator[-1] if hasattr(estimator, "named_steps") else estimator
+    _, last = last_step(estimator)
     values = getattr(last, "feature_importances_", None)
     if values is None and getattr(last, "coef_", None) is not None:
         values = np.abs(np.ravel(last.coef_))

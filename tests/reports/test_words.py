@@ -233,3 +233,12 @@ def test_long_names_of_tests_keep_their_ends() -> None:
     """Where they differ."""
     assert text.end_of("tests/wf/test_linear.py::TestLasso::test_ridge[weak]", 28) == "…TestLasso::test_ridge[weak]"
     assert text.end_of("ridge", 5) == "ridge"
+
+
+def test_the_slowest_of_several_that_were_waited_for_long_are_named() -> None:
+    """Of one, or of none, there is nothing to name."""
+    spent = {"form": 20.0, "elo": 31.0, "rest": 1.0}
+    assert wording.slowest(spent, 52.0) == "52 s; the slowest: elo 31 s, form 20 s"
+    assert wording.slowest(spent, 12.0) is None
+    assert wording.slowest({"elo": 31.0}, 31.0) is None
+    assert wording.slowest({}, 31.0) is None
